@@ -1,0 +1,78 @@
+/**
+ * What the data plane asks of the operating system, as completions. Three implementations: io_uring, epoll, and the
+ * seeded fake that simulation uses; one contract suite runs over all of them (test/contract).
+ *
+ * Rules every driver keeps, and the suite checks:
+ *  - callbacks happen only inside `turn`, never inside the call that asked;
+ *  - after `close(socket)` no callback reaches that socket again, and its queued sends release their buffers;
+ *  - `send` keeps order, takes any number of regions, retains each buffer until its bytes are in the kernel, and reports
+ *    once, by `onSent`, when the whole queue has drained;
+ *  - receiving is started and stopped explicitly; bytes already received when it is stopped may still be delivered;
+ *  - a driver out of buffers stops receiving by itself and resumes as buffers come back: nothing is lost.
+ */
+import type { Fd } from "#core/brands.ts";
+import type { Buffers } from "./buffers.ts";
+import type { Socket } from "./socket.ts";
+
+/** What happens on one socket. Implemented by connections; one object serves the socket for its life. */
+export interface SocketHandler {
+  /** A non-blocking connect ended; `error` is 0 or an errno. */
+  onConnect(socket: Socket, error: number): void;
+  /** Bytes `[start, end)` of `buffers.memory`, in buffer `buffer`, valid for the call unless retained. */
+  onReceive(socket: Socket, buffer: number, start: number, end: number): void;
+  /** The peer sent FIN; the other direction is still open. */
+  onEnd(socket: Socket): void;
+  /** The send queue is empty. */
+  onSent(socket: Socket): void;
+  /** The connection broke (an errno, e.g. ECONNRESET); the owner must `close`. */
+  onError(socket: Socket, error: number): void;
+}
+
+/** Accepts on a listening socket. */
+export interface AcceptHandler {
+  /** A new connected socket, not yet receiving; set `socket.handler`, then `startReceive`. */
+  onAccept(socket: Socket): void;
+  onAcceptError(error: number): void;
+}
+
+/** A running accept, to be stopped by `stopAccept`. */
+export interface Listening {
+  readonly fd: Fd;
+}
+
+export interface Driver {
+  readonly name: "io_uring" | "epoll" | "fake";
+  readonly buffers: Buffers;
+
+  /** Accepts from a listening, non-blocking socket until stopped. The descriptor stays the caller's. */
+  accept(fd: Fd, handler: AcceptHandler): Listening;
+  stopAccept(listening: Listening): void;
+
+  /** A new non-blocking TCP or Unix socket that starts to connect to `address` (a struct sockaddr, copied). Never throws: a failure reaches `onConnect`. */
+  connect(address: Uint8Array, handler: SocketHandler): Socket;
+
+  startReceive(socket: Socket): void;
+  stopReceive(socket: Socket): void;
+
+  /** Queues bytes `[start, end)` of `buffers.memory`; retains `buffer` until they are in the kernel. */
+  send(socket: Socket, buffer: number, start: number, end: number): void;
+  /** Bytes queued by `send` and not yet in the kernel: the watermark's figure. */
+  queuedBytes(socket: Socket): number;
+  /** Sends FIN once the queue has drained. */
+  shutdown(socket: Socket): void;
+  /** Ends both directions now and gives the descriptor back. */
+  close(socket: Socket): void;
+
+  /** Calls back, within `turn`, whenever `fd` is readable (level-triggered), until `unwatch`: libuv's own descriptor, tickets, tests. */
+  watch(fd: Fd, ready: () => void): void;
+  unwatch(fd: Fd): void;
+
+  /**
+   * Submits what is queued, waits up to `waitMs` (−1: without bound, 0: not at all) for at least one completion, and
+   * dispatches all that have come. Answers how many were dispatched.
+   */
+  turn(waitMs: number): number;
+
+  /** Frees the kernel side. All sockets must be closed before. */
+  dispose(): void;
+}

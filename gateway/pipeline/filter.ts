@@ -1,0 +1,91 @@
+/**
+ * Filters as the engine runs them: one object per route position and worker, shared by all exchanges of that route, so
+ * that a request allocates nothing. What belongs to one exchange lives in `exchange.state[position]`.
+ *
+ * Lifecycle: constructed while a snapshot is prepared, warmed, put into force with it, disposed when its last exchange
+ * has ended.
+ */
+import type { Head } from "#http/head.ts";
+
+/** What a hook decides. */
+export const CONTINUE = 0;
+/** The filter has called `exchange.respond`: that reply goes back through the response hooks of the filters before it. */
+export const REPLY = 1;
+/** The filter will call `exchange.resume(verdict)` later, exactly once. */
+export const SUSPEND = 2;
+export type Verdict = 0 | 1 | 2;
+
+export interface Exchange {
+  readonly request: Head;
+  /** Valid from `responseHead` on. */
+  readonly response: Head;
+  /** Client address as text, `203.0.113.7` or `2001:db8::7`. */
+  readonly clientAddress: string;
+  /** The same as 16 bytes, IPv4 mapped. */
+  readonly clientAddressBytes: Uint8Array;
+  /** One slot a filter position; reset to null when the exchange ends. */
+  readonly state: unknown[];
+
+  /** Makes the local reply. `headers` are name/value pairs, already valid; content-length is set by the engine. */
+  respond(status: number, headers: readonly (readonly [string, string])[], body: Uint8Array): void;
+  /** Takes a suspended exchange on. Does nothing when the exchange has ended meanwhile. */
+  resume(verdict: Verdict): void;
+  /** True once the exchange is over: a suspended filter has nothing left to say. */
+  readonly ended: boolean;
+}
+
+export interface Filter {
+  /** `token-check@1`, for logs, metrics and `explain`. */
+  readonly name: string;
+  /** Hooks that are absent cost nothing: the engine asks once, when the snapshot is prepared. */
+  readonly hooks: number;
+  /** `position` is the filter's place in the chain, its index into `exchange.state`. */
+  requestHead(exchange: Exchange, position: number): Verdict;
+  responseHead(exchange: Exchange, position: number): Verdict;
+  /** The exchange has ended, whatever way. */
+  end(exchange: Exchange, position: number): void;
+  dispose(): void;
+}
+
+export const HOOK_REQUEST_HEAD = 1;
+export const HOOK_RESPONSE_HEAD = 2;
+export const HOOK_END = 4;
+
+/** What the gateway lends to filters; every use is checked against the route's `allow` list by the filter's room. */
+export interface FilterServices {
+  fetch(upstream: number, request: FetchRequest): Promise<FetchResponse>;
+  /** The map at this index of the snapshot. */
+  map(index: number): SharedMap;
+  log(level: "debug" | "info" | "warn" | "error", filter: string, message: string): void;
+  /** Milliseconds since the epoch, as of the start of this turn. */
+  nowMs(): number;
+}
+
+export interface FetchRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly headers: readonly (readonly [string, string])[];
+  readonly body: Uint8Array;
+  readonly timeoutMs: number;
+}
+
+export interface FetchResponse {
+  /** 0 when there was no answer: `error` says why. */
+  readonly status: number;
+  readonly headers: readonly (readonly [string, string])[];
+  /** At most 64 KiB; a longer one is an error. */
+  readonly body: Uint8Array;
+  readonly error: string;
+}
+
+/** Keys and values as the map's schema lays them out (see MapSpec). Synchronous: about 1 µs in the kernel. */
+export interface SharedMap {
+  readonly name: string;
+  /** Null when absent or expired. The bytes are the caller's until the next call. */
+  get(key: Uint8Array): Uint8Array | null;
+  /** False when the map is full. */
+  put(key: Uint8Array, value: Uint8Array): boolean;
+  delete(key: Uint8Array): boolean;
+  /** Adds to a `counter` value, from 0 where absent, and answers the sum. */
+  increment(key: Uint8Array, delta: bigint): bigint;
+}
