@@ -12,21 +12,7 @@
  */
 import type { Fd } from "#core/brands.ts";
 import type { Buffers } from "./buffers.ts";
-import type { Socket } from "./socket.ts";
-
-/** What happens on one socket. Implemented by connections; one object serves the socket for its life. */
-export interface SocketHandler {
-  /** A non-blocking connect ended; `error` is 0 or an errno. */
-  onConnect(socket: Socket, error: number): void;
-  /** Bytes `[start, end)` of `buffers.memory`, in buffer `buffer`, valid for the call unless retained. */
-  onReceive(socket: Socket, buffer: number, start: number, end: number): void;
-  /** The peer sent FIN; the other direction is still open. */
-  onEnd(socket: Socket): void;
-  /** The send queue is empty. */
-  onSent(socket: Socket): void;
-  /** The connection broke (an errno, e.g. ECONNRESET); the owner must `close`. */
-  onError(socket: Socket, error: number): void;
-}
+import type { Socket, SocketHandler } from "./socket.ts";
 
 /** Accepts on a listening socket. */
 export interface AcceptHandler {

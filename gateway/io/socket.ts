@@ -1,9 +1,23 @@
+/** Sockets as the drivers see them, and what their owners are told. */
+
+/** What happens on one socket. Implemented by connections; one object serves the socket for its life. */
+export interface SocketHandler {
+  /** A non-blocking connect ended; `error` is 0 or an errno. */
+  onConnect(socket: Socket, error: number): void;
+  /** Bytes `[start, end)` of `buffers.memory`, in buffer `buffer`, valid for the call unless retained. */
+  onReceive(socket: Socket, buffer: number, start: number, end: number): void;
+  /** The peer sent FIN; the other direction is still open. */
+  onEnd(socket: Socket): void;
+  /** The send queue is empty. */
+  onSent(socket: Socket): void;
+  /** The connection broke (an errno, e.g. ECONNRESET); the owner must `close`. */
+  onError(socket: Socket, error: number): void;
+}
+
 /**
  * One connected socket as the drivers see it. Fields of every driver stand here, so that all sockets have one shape and
  * the hot path stays monomorphic; a driver reuses the object after close, and `generation` tells stale completions apart.
  */
-import type { SocketHandler } from "./driver.ts";
-
 export class Socket {
   /** Index in the driver's table. */
   readonly index: number;

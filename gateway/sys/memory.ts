@@ -20,7 +20,13 @@ export interface Mapping {
 }
 
 /** mmap(2). `length` in bytes, a multiple of the page size where `fd` ≥ 0. Throws SystemCallError. */
-export function mapMemory(length: number, fd = -1, offset = 0, flags = MAP_PRIVATE | MAP_ANONYMOUS, prot = PROT_READ | PROT_WRITE): Mapping {
+export function mapMemory(
+  length: number,
+  fd = -1,
+  offset = 0,
+  flags = MAP_PRIVATE | MAP_ANONYMOUS,
+  prot = PROT_READ | PROT_WRITE,
+): Mapping {
   const pointer = mmapCall(null, length, prot, flags, fd, offset);
   const address = koffi.address(pointer);
   if (address === MAP_FAILED) throw new SystemCallError("mmap", errno(), `${length} bytes`);

@@ -1,0 +1,13 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    include: ["test/**/*.test.ts", "wasm-plugins/*/test/*.test.ts"],
+    // Two cores, and tests that own namespaces, cgroups and ports: one process at a time is the honest setting.
+    pool: "forks",
+    maxWorkers: 1,
+    isolate: true,
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+  },
+});
