@@ -1,0 +1,124 @@
+/**
+ * What the supervisor and a worker say to each other: types only, nothing runs here.
+ *
+ * Two channels join them. Messages go over Node's IPC channel (descriptor 3, "advanced" serialisation, so that
+ * Uint8Array travels as it is). Descriptors go over a SOCK_SEQPACKET pair (descriptor 4, `FD_CHANNEL`), each under a
+ * number of its own, the *tag*; see `#sys/descriptors.ts`.
+ *
+ * Rules for descriptors:
+ *  - the supervisor sends every descriptor a `prepare` names *before* that message, and each tag once to each worker:
+ *    on `prepare` the worker reads the channel until it would block and keeps tag → descriptor;
+ *  - a tag means one open file for the whole life of the worker and is never used again;
+ *  - after `commit` the worker closes what no entry of the committed `prepare` names (a listener: once its queue is
+ *    empty); after `abort`, what only the aborted one named. The supervisor's book-keeping follows the same rule.
+ *
+ * Order: `prepare` → `prepared`, then `commit` → `committed`, or `abort` (no answer). There is at most one prepared
+ * state at a time; a second `prepare` before `commit` or `abort` is a bug of the supervisor.
+ */
+import type { Snapshot } from "#snapshot/snapshot.ts";
+
+/** The worker's end of the descriptor channel. */
+export const FD_CHANNEL = 4;
+
+export type ToWorker =
+  | PrepareMessage
+  | { readonly type: "commit"; readonly id: number }
+  | { readonly type: "abort"; readonly id: number }
+  /** Stop accepting, let exchanges in flight end, at most `deadlineMs`; then answer `drained` and exit with 0. */
+  | { readonly type: "drain"; readonly deadlineMs: number }
+  | { readonly type: "stats"; readonly id: number }
+  | { readonly type: "explain"; readonly id: number; readonly request: ExplainRequest }
+  /** A sibling, or the admin API, changed a user-space map. Never echoed. */
+  | MapChangeMessage;
+
+export type ToSupervisor =
+  /** First message, once the driver runs: the worker can take a `prepare`. */
+  | { readonly type: "hello"; readonly pid: number; readonly driver: "io_uring" | "epoll" }
+  | { readonly type: "prepared"; readonly id: number; readonly ok: true }
+  | { readonly type: "prepared"; readonly id: number; readonly ok: false; readonly error: string }
+  /** The snapshot of `prepare` `id` is in force. */
+  | { readonly type: "committed"; readonly id: number }
+  | { readonly type: "drained" }
+  | { readonly type: "stats-reply"; readonly id: number; readonly counters: Readonly<Record<string, number>> }
+  | { readonly type: "explain-reply"; readonly id: number; readonly result: ExplainResult }
+  | MapChangeMessage;
+
+export interface PrepareMessage {
+  readonly type: "prepare";
+  readonly id: number;
+  readonly snapshot: Snapshot;
+  /** Modules of `snapshot.plugins` that this worker has not been sent yet. It keeps those that the current and the prepared snapshot name. */
+  readonly modules: readonly ModuleBytes[];
+  readonly listeners: readonly ListenerGrant[];
+  /** One for each of `snapshot.maps`, in that order. */
+  readonly maps: readonly MapGrant[];
+  /** The kernel map of original destinations (see kernel.md); null without steering. */
+  readonly originalsFdTag: number | null;
+}
+
+export interface ModuleBytes {
+  /** SHA-256 (hex), as in `PluginSpec.digest`. */
+  readonly digest: string;
+  readonly bytes: Uint8Array;
+}
+
+/** A listening, non-blocking socket that is this worker's alone. A transparent listener has two entries: IPv4 and IPv6. */
+export interface ListenerGrant {
+  /** Into `snapshot.listeners`. */
+  readonly index: number;
+  readonly name: string;
+  /** What the socket is bound to. */
+  readonly address: string;
+  readonly fdTag: number;
+}
+
+export interface MapGrant {
+  readonly name: string;
+  /** Descriptor of the kernel map; null: the map lives in user space and every process has a copy. */
+  readonly fdTag: number | null;
+  /** Of a user-space map: what it holds now. Empty for kernel maps. A worker that already has the map keeps its own copy. */
+  readonly entries: readonly MapEntry[];
+}
+
+export interface MapEntry {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+}
+
+/** One change of a user-space map. `add` carries a difference, so that counts of several workers do not overwrite each other. */
+export type MapChangeMessage =
+  | {
+      readonly type: "map-change";
+      readonly map: string;
+      readonly op: "put";
+      readonly key: Uint8Array;
+      readonly value: Uint8Array;
+    }
+  | { readonly type: "map-change"; readonly map: string; readonly op: "delete"; readonly key: Uint8Array }
+  | {
+      readonly type: "map-change";
+      readonly map: string;
+      readonly op: "add";
+      readonly key: Uint8Array;
+      readonly delta: bigint;
+    };
+
+export interface ExplainRequest {
+  readonly listener: string | null;
+  readonly method: string;
+  readonly host: string;
+  readonly path: string;
+  readonly headers: readonly (readonly [string, string])[];
+}
+
+/** What would happen to such a request. Names, for people. */
+export interface ExplainResult {
+  /** Null when no route matches: `reason` says what was the nearest miss. */
+  readonly route: string | null;
+  readonly tenant: string | null;
+  /** `token-check@1`, in order. */
+  readonly filters: readonly string[];
+  /** Upstream names with weights as `api (9)`, or `original`. */
+  readonly upstreams: readonly string[];
+  readonly reason: string;
+}
