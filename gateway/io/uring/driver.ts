@@ -8,7 +8,8 @@
  * Sockets are in blocking mode: with O_NONBLOCK the kernel answers EAGAIN instead of waiting for readiness itself.
  */
 import type { Fd } from "#core/brands.ts";
-import { closeDescriptor, openSocket, setBlocking } from "#sys/socket.ts";
+import { blockingStream, setBlocking } from "#sys/blocking.ts";
+import { close as closeDescriptor } from "#sys/socket.ts";
 import type { Arena } from "#io/arena.ts";
 import { BUFFER_BYTES, type Buffers } from "#io/buffers.ts";
 import type { AcceptHandler, Driver, Listening } from "#io/driver.ts";
@@ -118,7 +119,7 @@ class UringDriver implements Driver {
     socket.handler = handler;
     socket.connecting = true;
     const family = (address[0] as number) | ((address[1] as number) << 8);
-    const fd = openSocket(family, true);
+    const fd = blockingStream(family);
     if (fd < 0) {
       this.#sockets.fail(socket, -fd);
       return socket;
@@ -218,7 +219,7 @@ class UringDriver implements Driver {
   }
 
   dispose(): void {
-    closeDescriptor(this.#ring.fd as Fd);
+    closeDescriptor(this.#ring.fd);
     this.#provided.dispose();
     this.#sender.dispose();
     this.#ring.dispose();
@@ -308,7 +309,7 @@ class UringDriver implements Driver {
     if (listening === null || listening === undefined) return;
     if (result >= 0) {
       if (listening.active) listening.handler.onAccept(this.#sockets.take(result));
-      else closeDescriptor(result as Fd);
+      else closeDescriptor(result);
     } else if (result !== -ECANCELED) {
       listening.handler.onAcceptError(-result);
     }
