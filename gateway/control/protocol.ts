@@ -1,0 +1,303 @@
+/**
+ * What the supervisor and the control process say to each other: Node's IPC channel, `serialization: "advanced"`, so that
+ * bytes travel as `Uint8Array`. Messages are plain data. A request carries an `id` chosen by its sender; the answer
+ * repeats it. Either side may answer out of order.
+ *
+ * Start: the supervisor forks `gateway/control/main.ts` as
+ *
+ *     main.ts --data DIR --unix-fd N [--tcp-fd N] [--log-level info]
+ *
+ * with bound, listening sockets at descriptors N (`server.listen({ fd })`). The control process owns DIR and nothing else:
+ *
+ *     DIR/store.db        node:sqlite (and -wal, -shm)
+ *     DIR/blobs/SHA256    plugin modules, as uploaded and as metered, named by what they contain
+ *     DIR/snapshot.json   the last good snapshot; workers can boot from it and blobs/ alone (`readLastGood`)
+ *     DIR/admin.token     0600, the first start's admin token
+ *     DIR/admin.sock      bound by the supervisor, 0600
+ *
+ * Then, in this order: control → `ready`; control → `apply` of the current revision, if there is one; meanwhile the
+ * supervisor may send `declare` (from `run -f`, or the embedded default when `ready.revision` is 0). Control applies one
+ * thing at a time. `shutdown` makes it finish the answers under way and exit 0. When the channel closes it exits too.
+ *
+ * The control process is the less trusted side: it parses what the network sends. The supervisor takes from it names,
+ * digests and bytes, never paths, and checks the digest of every module it reads.
+ */
+import { join } from "node:path";
+import type { MapSpec, Snapshot } from "#snapshot/snapshot.ts";
+import type { Finding } from "#core/errors.ts";
+
+/** Where a module's bytes are. `digest` is 64 lower-case hex digits: check that before calling. */
+export function moduleFile(dataDir: string, digest: string): string {
+  return join(dataDir, "blobs", digest);
+}
+
+export const LAST_GOOD_FILE = "snapshot.json";
+
+// ---------------------------------------------------------------------------------------------- control → supervisor
+
+/** The admin sockets answer and the store is open. */
+export interface ReadyMessage {
+  readonly type: "ready";
+  /** The revision in force in the store; 0: none yet. */
+  readonly revision: number;
+}
+
+/**
+ * Two phases: every worker prepares and the kernel part is prepared; when all could, all commit, else all drop it and
+ * the old snapshot goes on. A worker that is not running at the moment is no refusal: it boots from this snapshot.
+ */
+export interface ApplyRequest {
+  readonly type: "apply";
+  readonly id: number;
+  readonly snapshot: Snapshot;
+  /** Digests of the metered modules that the snapshot names, each once; their bytes are in `moduleFile`. */
+  readonly modules: readonly string[];
+}
+
+/** Validates and meters an uploaded module in a confined, short-lived process. */
+export interface BuildRequest {
+  readonly type: "build";
+  readonly id: number;
+  readonly bytes: Uint8Array;
+  readonly limits: BuildLimits;
+}
+
+export interface BuildLimits {
+  readonly moduleBytesMax: number;
+  /** The most memory any route of this plugin may ask for; the module's own minimum must fit. */
+  readonly memoryBytesMax: number;
+  readonly timeoutMs: number;
+}
+
+export interface StatusRequest {
+  readonly type: "status";
+  readonly id: number;
+}
+
+/** Asks one worker what its live snapshot would do with this request, without doing it. */
+export interface ExplainRequest {
+  readonly type: "explain";
+  readonly id: number;
+  readonly request: ExplainedRequest;
+}
+
+export interface ExplainedRequest {
+  readonly method: string;
+  /** Absolute: the authority is the Host field and, unless `listener` says otherwise, any listener will do. */
+  readonly url: string;
+  readonly headers: readonly (readonly [string, string])[];
+  readonly listener?: string;
+}
+
+/**
+ * One operation on a shared map of the live snapshot. Keys and values are the map's own bytes (`MapSpec.key`, `.value`),
+ * already encoded by control.
+ */
+export interface MapRequest {
+  readonly type: "map";
+  readonly id: number;
+  readonly map: string;
+  readonly op:
+    | { readonly kind: "get"; readonly key: Uint8Array }
+    | { readonly kind: "put"; readonly key: Uint8Array; readonly value: Uint8Array }
+    | { readonly kind: "delete"; readonly key: Uint8Array }
+    /** Entries after `after` (exclusive; from the start when absent), at most `limit`, in the map's own order. */
+    | { readonly kind: "list"; readonly after?: Uint8Array; readonly limit: number };
+}
+
+/** Answer to `declare`. */
+export interface DeclaredReply {
+  readonly type: "declared";
+  readonly id: number;
+  readonly ok: boolean;
+  /** The revision in force afterwards; 0: none. */
+  readonly revision: number;
+  /** False when the declaration equals what is in force already. */
+  readonly changed: boolean;
+  /** Why not, in one line, when not ok. */
+  readonly error?: string;
+  readonly code?: string;
+  readonly findings?: readonly Finding[];
+}
+
+export type ControlToSupervisor =
+  | ReadyMessage
+  | ApplyRequest
+  | BuildRequest
+  | StatusRequest
+  | ExplainRequest
+  | MapRequest
+  | DeclaredReply;
+
+// ---------------------------------------------------------------------------------------------- supervisor → control
+
+export interface AppliedReply {
+  readonly type: "applied";
+  readonly id: number;
+  /** True: every worker and the kernel part run it. False: nothing changed anywhere. */
+  readonly ok: boolean;
+  readonly results: readonly WorkerResult[];
+  readonly kernel?: KernelResult;
+}
+
+export interface WorkerResult {
+  readonly worker: number;
+  readonly ok: boolean;
+  readonly error?: string;
+}
+
+export interface KernelResult {
+  readonly ok: boolean;
+  readonly error?: string;
+  /** What is asked for but runs in user space or not at all here, and why: not a refusal. */
+  readonly notes?: readonly string[];
+}
+
+export interface BuiltReply {
+  readonly type: "built";
+  readonly id: number;
+  readonly result:
+    | {
+        readonly ok: true;
+        /** The module to instantiate. */
+        readonly metered: Uint8Array;
+        /** What the module is, for people: hooks, imports, memory. */
+        readonly facts: ModuleFacts;
+      }
+    | {
+        readonly ok: false;
+        /** Stable code, from the registry. */
+        readonly code: string;
+        readonly detail: string;
+        /** Byte offset in the module as uploaded, where there is one. */
+        readonly offset?: number;
+      };
+}
+
+export interface ModuleFacts {
+  /** `penstock`, the core ABI. */
+  readonly abi: string;
+  readonly hooks: readonly string[];
+  readonly imports: readonly string[];
+  readonly memoryBytesMin: number;
+  /** Which rewriter made it: a module metered by another one is built again at start. */
+  readonly builder: string;
+}
+
+export interface StatusReply {
+  readonly type: "status-reply";
+  readonly id: number;
+  readonly status: GatewayStatus;
+}
+
+export interface GatewayStatus {
+  readonly version: string;
+  readonly startedAtMs: number;
+  /** Revision and digest that the workers run; 0 and empty before the first. */
+  readonly revision: number;
+  readonly digest: string;
+  readonly workers: readonly WorkerStatus[];
+  readonly listeners: readonly ListenerStatus[];
+  readonly kernel: KernelStatus;
+  readonly metrics: readonly MetricFamily[];
+}
+
+export interface WorkerStatus {
+  readonly worker: number;
+  readonly pid: number;
+  readonly state: "starting" | "ready" | "draining" | "down";
+  readonly revision: number;
+  readonly restarts: number;
+  /** `io_uring` or `epoll`. */
+  readonly driver: string;
+}
+
+export interface ListenerStatus {
+  readonly name: string;
+  /** As bound: the port is the real one where 0 was asked for. */
+  readonly address: string;
+  readonly error?: string;
+}
+
+export interface KernelStatus {
+  /** True: maps and programs are in the kernel. False: maps live in user space, `notes` says why. */
+  readonly active: boolean;
+  readonly notes: readonly string[];
+  readonly programs: readonly {
+    readonly name: string;
+    /** `xdp:eth0 (native)`, `cgroup:/sys/fs/cgroup/unified/apps`. */
+    readonly attachedTo: string;
+    readonly programId: number;
+    readonly linkId: number;
+    /** Not attached by this gateway; shown, never touched. */
+    readonly foreign: boolean;
+  }[];
+  readonly maps: readonly (MapSpec & { readonly entries: number; readonly inKernel: boolean })[];
+}
+
+/** One OpenMetrics family. Counters are named without `_total`; it is added on rendering. */
+export interface MetricFamily {
+  readonly name: string;
+  readonly type: "counter" | "gauge";
+  readonly help: string;
+  readonly samples: readonly { readonly labels: Readonly<Record<string, string>>; readonly value: number }[];
+}
+
+export interface ExplainReply {
+  readonly type: "explain-reply";
+  readonly id: number;
+  readonly result:
+    | { readonly ok: true; readonly explanation: Explanation }
+    | { readonly ok: false; readonly detail: string };
+}
+
+export interface Explanation {
+  readonly revision: number;
+  readonly listener: string;
+  /** The route that takes the request; null: none does, and the gateway answers 404 itself. */
+  readonly route: { readonly tenant: string; readonly name: string } | null;
+  /** `token-check@1`, in order. */
+  readonly filters: readonly string[];
+  /** `upstream api 127.0.0.1:9001`, `original destination`, `local reply 404`. */
+  readonly action: string;
+  /** Why this one: what of the match decided, one line each. */
+  readonly reasons: readonly string[];
+}
+
+export interface MapReply {
+  readonly type: "map-reply";
+  readonly id: number;
+  readonly result:
+    /** `entries` answers `get` (none or one) and `list`. `deleted` answers `delete`. */
+    | {
+        readonly ok: true;
+        readonly entries?: readonly { readonly key: Uint8Array; readonly value: Uint8Array }[];
+        readonly deleted?: boolean;
+        /** `list`: there is more after the last entry. */
+        readonly more?: boolean;
+      }
+    | { readonly ok: false; readonly code: "no-map" | "full" | "failed"; readonly detail: string };
+}
+
+/** A declaration from outside the API: `run -f FILE`, or the embedded default. Becomes a revision when it differs. */
+export interface DeclareRequest {
+  readonly type: "declare";
+  readonly id: number;
+  readonly author: string;
+  readonly sources: readonly { readonly file: string; readonly text: string }[];
+  /** The files that `plugins[].file` name, relative to the declaring file's folder, exactly as written there. */
+  readonly modules: readonly { readonly file: string; readonly bytes: Uint8Array }[];
+}
+
+export interface ShutdownMessage {
+  readonly type: "shutdown";
+}
+
+export type SupervisorToControl =
+  | AppliedReply
+  | BuiltReply
+  | StatusReply
+  | ExplainReply
+  | MapReply
+  | DeclareRequest
+  | ShutdownMessage;
