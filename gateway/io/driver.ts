@@ -18,6 +18,7 @@ import type { Socket, SocketHandler } from "./socket.ts";
 export interface AcceptHandler {
   /** A new connected socket, not yet receiving; set `socket.handler`, then `startReceive`. */
   onAccept(socket: Socket): void;
+  /** Accepting failed (EMFILE, ENFILE, ENOBUFS, ENOMEM, …) and has ended: call `accept` again after a while. */
   onAcceptError(error: number): void;
 }
 

@@ -26,6 +26,8 @@ export class Loop {
   #askedMs = 0;
   /** libuv has work, or a callback of this turn has made some: leave the run of turns. */
   #yieldWanted = true;
+  /** Called before the loop hands its work to the kernel: gathered writes leave here. */
+  beforeTurn: () => void = () => {};
   readonly #turn = (): void => this.#run();
 
   constructor(driver: Driver) {
@@ -65,6 +67,7 @@ export class Loop {
   }
 
   #once(waitMs: number): number {
+    this.beforeTurn();
     const count = this.driver.turn(waitMs);
     this.nowMs = performance.now();
     this.timers.advance(this.nowMs);

@@ -310,10 +310,12 @@ class UringDriver implements Driver {
     if (result >= 0) {
       if (listening.active) listening.handler.onAccept(this.#sockets.take(result));
       else closeDescriptor(result);
-    } else if (result !== -ECANCELED) {
-      listening.handler.onAcceptError(-result);
     }
     if ((flags & CQE_F_MORE) !== 0) return;
+    if (result < 0 && result !== -ECANCELED) {
+      listening.active = false;
+      listening.handler.onAcceptError(-result);
+    }
     if (listening.active) this.#armAccept(listening);
     else this.#listenings[index] = null;
   }
