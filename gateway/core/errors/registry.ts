@@ -1,5 +1,7 @@
 import type { ErrorTable } from "#core/errors.ts";
+import { HTTP_ERRORS } from "./http.ts";
 import { SYS_ERRORS } from "./sys.ts";
+import { WASM_ERRORS } from "./wasm.ts";
 
 /** Every code the product can answer with, over all areas. */
-export const ERRORS: ErrorTable = { ...SYS_ERRORS };
+export const ERRORS: ErrorTable = { ...HTTP_ERRORS, ...SYS_ERRORS, ...WASM_ERRORS };
