@@ -39,6 +39,8 @@ export class Socket {
   connecting = false;
   /** Operations the kernel still holds for this life of the object. */
   pending = 0;
+  /** Bits with which a driver without a kernel queue notes what it still has to do for this life of the object. */
+  marks = 0;
 
   /** Send queue: triples (buffer, start, end) in a growing ring; most sockets never hold more than one. */
   queue: Int32Array = EMPTY_QUEUE;

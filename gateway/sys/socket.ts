@@ -91,6 +91,14 @@ export function socket(family: number, type: number = SOCK_STREAM, protocol = 0)
   return asFd(check("socket", socketCall(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol)));
 }
 
+/** A non-blocking stream socket without Nagle's delay, or −errno: being out of descriptors is the caller's case to handle. */
+export function openStream(family: number): number {
+  const fd = socketCall(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0) as number;
+  if (fd < 0) return -errno();
+  if (family === AF_INET || family === AF_INET6) setsockoptInt(asFd(fd), IPPROTO_TCP, TCP_NODELAY, 1);
+  return fd;
+}
+
 /** socketpair(2) of AF_UNIX, non-blocking and close-on-exec. Throws. */
 export function socketpair(type: number = SOCK_STREAM): [Fd, Fd] {
   const pair: [number, number] = [-1, -1];
