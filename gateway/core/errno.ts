@@ -1,13 +1,18 @@
 /** Error numbers the data plane tells apart. Source: include/uapi/asm-generic/errno-base.h and errno.h (x86-64 and arm64 agree). */
+export const EPERM = 1;
 export const ENOENT = 2;
 export const EINTR = 4;
 export const EIO = 5;
+export const E2BIG = 7;
 export const EBADF = 9;
 export const EAGAIN = 11;
 export const ENOMEM = 12;
+export const EBUSY = 16;
+export const EEXIST = 17;
 export const EINVAL = 22;
 export const ENFILE = 23;
 export const EMFILE = 24;
+export const ENOSPC = 28;
 export const EPIPE = 32;
 export const ENOPROTOOPT = 92;
 export const EOPNOTSUPP = 95;
