@@ -1,7 +1,15 @@
 import type { ErrorTable } from "#core/errors.ts";
 import { HTTP_ERRORS } from "./http.ts";
+import { CONFIG_ERRORS } from "./config.ts";
+import { CONTROL_ERRORS } from "./control.ts";
 import { SYS_ERRORS } from "./sys.ts";
 import { WASM_ERRORS } from "./wasm.ts";
 
 /** Every code the product can answer with, over all areas. */
-export const ERRORS: ErrorTable = { ...HTTP_ERRORS, ...SYS_ERRORS, ...WASM_ERRORS };
+export const ERRORS: ErrorTable = {
+  ...HTTP_ERRORS,
+  ...CONFIG_ERRORS,
+  ...CONTROL_ERRORS,
+  ...SYS_ERRORS,
+  ...WASM_ERRORS,
+};

@@ -1,0 +1,165 @@
+/**
+ * Declaration in, snapshot out: names become indices, defaults are filled in, split and single upstream become one form.
+ * A pure function: the same declaration, ages and modules always give the same digest. The declaration was checked, so
+ * every reference resolves; one that doesn't is our bug.
+ */
+import { defined } from "#core/assert.ts";
+import type {
+  FilterSpec,
+  KernelSpec,
+  ListenerSpec,
+  PluginSpec,
+  RouteAction,
+  RouteMatch,
+  RouteSpec,
+  Snapshot,
+  UpstreamSpec,
+} from "#snapshot/snapshot.ts";
+import { digestOf } from "./canonical.ts";
+import type { FilterResource, Resolved, RouteResource } from "./config/declaration.ts";
+import { compileMap } from "./config/kernel-maps.ts";
+
+export interface CompileContext {
+  readonly revision: number;
+  /** Routes as `tenant/name`, oldest first: the order they were first declared in, over all revisions. */
+  readonly ages: readonly string[];
+  /** The metered module that was made of the uploaded one. */
+  meteredDigest(digest: string): string;
+}
+
+export function compile(declared: Resolved, context: CompileContext): Snapshot {
+  const tables: Tables = {
+    listeners: indexed(declared.listeners, (one) => one.name),
+    upstreams: indexed(declared.upstreams, (one) => one.name),
+    maps: indexed(declared.kernel.maps, (one) => one.name),
+    plugins: indexed(declared.plugins, (one) => `${one.tenant}/${one.name}@${one.version}`),
+    tenants: new Map(declared.tenants.map((one) => [one.name, one.hosts])),
+    ages: indexed(context.ages, (route) => route),
+  };
+  const content = {
+    listeners: declared.listeners.map((one): ListenerSpec => ({
+      name: one.name,
+      address: one.address,
+      protocol: one.protocol,
+      transparent: one.transparent,
+    })),
+    upstreams: declared.upstreams.map((one): UpstreamSpec => ({
+      name: one.name,
+      endpoints: one.endpoints.map(({ address, weight }) => ({ address, weight })),
+      timeouts: { ...one.timeouts },
+      idleConnectionsMax: one.idleConnectionsMax,
+    })),
+    plugins: declared.plugins.map((one): PluginSpec => ({
+      name: one.name,
+      tenant: one.tenant,
+      version: one.version,
+      digest: context.meteredDigest(defined(one.digest, "digest of a checked plugin")),
+    })),
+    routes: declared.routes.map((one) => compileRoute(one, tables)),
+    maps: declared.kernel.maps.map(compileMap),
+    kernel: compileKernel(declared, tables),
+    settings: { ...declared.settings },
+  };
+  return { revision: context.revision, digest: digestOf(content), ...content };
+}
+
+interface Tables {
+  readonly listeners: ReadonlyMap<string, number>;
+  readonly upstreams: ReadonlyMap<string, number>;
+  readonly maps: ReadonlyMap<string, number>;
+  readonly plugins: ReadonlyMap<string, number>;
+  /** Hosts by tenant: what a route without hosts serves. */
+  readonly tenants: ReadonlyMap<string, readonly string[]>;
+  readonly ages: ReadonlyMap<string, number>;
+}
+
+function indexed<T>(values: readonly T[], key: (value: T) => string): Map<string, number> {
+  return new Map(values.map((value, index) => [key(value), index]));
+}
+
+function at(table: ReadonlyMap<string, number>, key: string): number {
+  return defined(table.get(key), `"${key}" of a checked declaration`);
+}
+
+function compileRoute(route: RouteResource, tables: Tables): RouteSpec {
+  const listeners = route.listeners ?? [...tables.listeners.keys()];
+  return {
+    name: route.name,
+    tenant: route.tenant,
+    listeners: listeners.map((name) => at(tables.listeners, name)),
+    match: compileMatch(route, tables),
+    filters: route.filters.map((filter) => compileFilter(filter, route.tenant, tables)),
+    action: compileAction(route, tables),
+    order: at(tables.ages, `${route.tenant}/${route.name}`),
+  };
+}
+
+function compileMatch(route: RouteResource, tables: Tables): RouteMatch {
+  const hosts = route.match.hosts ?? defined(tables.tenants.get(route.tenant), `tenant "${route.tenant}"`);
+  const { path } = route.match;
+  return {
+    // The snapshot's empty list is every host; a tenant without hosts gets none, which no host can match.
+    hosts: hosts.includes("*") ? [] : hosts.length === 0 ? [NO_HOST] : [...hosts],
+    path:
+      path?.exact === undefined ? { kind: "prefix", value: path?.prefix ?? "/" } : { kind: "exact", value: path.exact },
+    methods: [...route.match.methods],
+    headers: Object.entries(route.match.headers)
+      .map(([name, value]) => ({ name, value }))
+      .toSorted((a, b) => (a.name < b.name ? -1 : 1)),
+  };
+}
+
+/** RFC 6761, 6.4: never exists. */
+const NO_HOST = "invalid";
+
+function compileFilter(filter: FilterResource, tenant: string, tables: Tables): FilterSpec {
+  const config = Object.entries(filter.config).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return {
+    kind: "plugin",
+    plugin: at(tables.plugins, `${tenant}/${filter.plugin}`),
+    config: Object.fromEntries(config.map(([key, value]) => [key, String(value)])),
+    limits: { ...filter.limits },
+    onFault: filter.onFault,
+    allow: {
+      upstreams: filter.allow.upstreams.map((name) => at(tables.upstreams, name)),
+      maps: filter.allow.maps.map((name) => at(tables.maps, name)),
+    },
+  };
+}
+
+function compileAction(route: RouteResource, tables: Tables): RouteAction {
+  if (route.upstream === "original") return { kind: "original" };
+  const parts = route.split ?? [{ upstream: defined(route.upstream, "upstream of a checked route"), weight: 1 }];
+  return {
+    kind: "upstream",
+    split: parts.map(({ upstream, weight }) => ({ upstream: at(tables.upstreams, upstream), weight })),
+  };
+}
+
+function compileKernel(declared: Resolved, tables: Tables): KernelSpec {
+  return {
+    interfaces: declared.kernel.interfaces.map((one) => ({
+      device: one.device,
+      mode: one.mode,
+      // `blocklist` and `firewall` are two names of one program.
+      programs: ["firewall"],
+      blocklist: at(tables.maps, one.blocklist),
+    })),
+    steering: declared.kernel.steering.map((one) => ({
+      cgroup: one.cgroup,
+      ports: [...one.ports],
+      listener: at(tables.listeners, one.listener),
+      leaseMs: one.leaseMs,
+    })),
+  };
+}
+
+/** Ages after a change: routes that are still there keep theirs, new ones follow in the order they are declared in. */
+export function agesAfter(
+  before: readonly string[],
+  routes: readonly { readonly tenant: string; readonly name: string }[],
+): string[] {
+  const now = new Set(routes.map(({ tenant, name }) => `${tenant}/${name}`));
+  const kept = before.filter((route) => now.delete(route));
+  return [...kept, ...now];
+}

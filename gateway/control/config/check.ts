@@ -1,0 +1,75 @@
+/**
+ * Everything that is wrong with a declaration, at once. Pure: what it needs to know of the store comes as a context.
+ *
+ *     unknown ──schema──▶ types, ranges, fields ──draft──▶ names, references, hosts, grants, quotas ──▶ Resolved
+ */
+import * as v from "valibot";
+import type { Finding } from "#core/errors.ts";
+import { CONFIG_ERRORS, configError } from "#core/errors/config.ts";
+import { checkAddresses } from "./addresses.ts";
+import { DeclarationSchema, type Resolved } from "./declaration.ts";
+import { draftOf } from "./draft.ts";
+import { unexpectedFields } from "./fields.ts";
+import { checkMaps } from "./kernel-maps.ts";
+import { checkModules } from "./modules.ts";
+import { checkHosts, checkTenants, type OwnershipContext } from "./ownership.ts";
+import { pointerTo } from "./pointer.ts";
+import { untag } from "./primitives.ts";
+import { checkDuplicates, checkReferences, type Report } from "./references.ts";
+
+export interface CheckContext extends OwnershipContext {
+  /** False: nobody asks where the modules are (dry runs before an upload). */
+  readonly modulesRequired: boolean;
+}
+
+export type Checked =
+  | { readonly ok: true; readonly resolved: Resolved }
+  | { readonly ok: false; readonly findings: readonly Finding[] };
+
+export function checkDeclaration(input: unknown, context: CheckContext): Checked {
+  const findings: Finding[] = [
+    ...unexpectedFields(DeclarationSchema, input),
+    ...schemaFindings(DeclarationSchema, input),
+  ];
+  const report: Report = (pointer, code, detail) => findings.push({ pointer, code, detail });
+  const draft = draftOf(input);
+  checkDuplicates(draft, report);
+  checkAddresses(draft, input, report);
+  checkReferences(draft, report);
+  checkMaps(draft, report);
+  checkHosts(draft, report);
+  checkTenants(draft, context, report);
+  checkModules(draft, (digest) => !context.modulesRequired || context.moduleBytes(digest) !== undefined, report);
+  const result = v.safeParse(DeclarationSchema, input);
+  if (findings.length === 0 && result.success) return { ok: true, resolved: result.output };
+  return { ok: false, findings };
+}
+
+/** What a schema has against a value, in the registry's codes. Unknown fields are `unexpectedFields`' business. */
+export function schemaFindings(schema: v.GenericSchema, input: unknown): Finding[] {
+  const findings: Finding[] = [];
+  const result = v.safeParse(schema, input);
+  for (const issue of result.issues ?? []) {
+    if (issue.type === "strict_object" && issue.expected === "never") continue;
+    // A list where fields should be is reported by `unexpectedFields`.
+    if (issue.type === "strict_object" && Array.isArray(issue.path?.at(-1)?.input)) continue;
+    const { code, detail } = untag(issue.message);
+    const fallback =
+      issue.kind === "schema" && issue.type !== "picklist" ? "PENSTOCK_CONFIG_TYPE" : "PENSTOCK_CONFIG_VALUE";
+    const pointer = pointerTo((issue.path ?? []).map((step) => step.key as string | number));
+    findings.push({ pointer, code: code ?? fallback, detail });
+  }
+  return findings;
+}
+
+/** The error that carries findings: a conflict when that is all there is, else invalid. */
+export function refusal(findings: readonly Finding[]): Error {
+  const statuses = new Set(
+    findings.map(({ code }) => CONFIG_ERRORS[code as keyof typeof CONFIG_ERRORS]?.status ?? 422),
+  );
+  const only = statuses.size === 1 ? [...statuses][0] : undefined;
+  const detail = findings.length === 1 ? (findings[0]?.detail ?? "") : `${findings.length} findings`;
+  if (only === 409) return configError("PENSTOCK_CONFIG_CONFLICT", { detail, errors: findings });
+  if (only === 400) return configError("PENSTOCK_CONFIG_SYNTAX", { detail, errors: findings });
+  return configError("PENSTOCK_CONFIG_INVALID", { detail, errors: findings });
+}

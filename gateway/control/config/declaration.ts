@@ -1,0 +1,32 @@
+/** A whole declaration: what `penstock.yaml` holds and `PUT /v1/config` takes. */
+import * as v from "valibot";
+import { fields } from "./fields.ts";
+import { list } from "./primitives.ts";
+import { Kernel, Listener, Plugin, Route, Settings, Tenant, Upstream } from "./resources.ts";
+
+export const DeclarationSchema = fields(
+  "a declaration",
+  {
+    listeners: v.optional(list(Listener, 1000), []),
+    upstreams: v.optional(list(Upstream, 10_000), []),
+    tenants: v.optional(list(Tenant, 10_000), []),
+    plugins: v.optional(list(Plugin, 10_000), []),
+    routes: v.optional(list(Route, 100_000), []),
+    kernel: v.optional(Kernel, {}),
+    settings: v.optional(Settings, {}),
+  },
+  { certificates: "TLS certificates", secrets: "secrets" },
+);
+
+/** As declared: what is stored, shown and compared. */
+export type Declaration = v.InferInput<typeof DeclarationSchema>;
+/** With every default filled in: what is checked and compiled. */
+export type Resolved = v.InferOutput<typeof DeclarationSchema>;
+
+export type ListenerResource = Resolved["listeners"][number];
+export type UpstreamResource = Resolved["upstreams"][number];
+export type TenantResource = Resolved["tenants"][number];
+export type PluginResource = Resolved["plugins"][number];
+export type RouteResource = Resolved["routes"][number];
+export type FilterResource = RouteResource["filters"][number];
+export type MapResource = Resolved["kernel"]["maps"][number];

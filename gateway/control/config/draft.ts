@@ -1,0 +1,93 @@
+/**
+ * What of a declaration can be understood, however much of it is wrong: each entry that has the right types, with its
+ * place, and every name that occurs, also of entries that don't. So one pass finds all errors, and a mistake in a
+ * listener isn't reported again by each route that names it.
+ */
+import * as v from "valibot";
+import { isRecord } from "./fields.ts";
+import type {
+  ListenerResource,
+  MapResource,
+  PluginResource,
+  Resolved,
+  RouteResource,
+  TenantResource,
+  UpstreamResource,
+} from "./declaration.ts";
+import { KernelInterface, KernelMap, KernelSteering, Listener, Plugin, Route, Tenant, Upstream } from "./resources.ts";
+
+export interface Entry<T> {
+  /** JSON pointer of the entry. */
+  readonly pointer: string;
+  readonly value: T;
+}
+
+export interface Draft {
+  readonly listeners: readonly Entry<ListenerResource>[];
+  readonly upstreams: readonly Entry<UpstreamResource>[];
+  readonly tenants: readonly Entry<TenantResource>[];
+  readonly plugins: readonly Entry<PluginResource>[];
+  readonly routes: readonly Entry<RouteResource>[];
+  readonly maps: readonly Entry<MapResource>[];
+  readonly interfaces: readonly Entry<Resolved["kernel"]["interfaces"][number]>[];
+  readonly steering: readonly Entry<Resolved["kernel"]["steering"][number]>[];
+  readonly names: {
+    readonly listeners: ReadonlySet<string>;
+    readonly upstreams: ReadonlySet<string>;
+    readonly tenants: ReadonlySet<string>;
+    readonly maps: ReadonlySet<string>;
+    /** `tenant/name@version`. */
+    readonly plugins: ReadonlySet<string>;
+  };
+}
+
+export function draftOf(input: unknown): Draft {
+  const root = isRecord(input) ? input : {};
+  const kernel = isRecord(root["kernel"]) ? root["kernel"] : {};
+  return {
+    listeners: entries(Listener, root["listeners"], "/listeners"),
+    upstreams: entries(Upstream, root["upstreams"], "/upstreams"),
+    tenants: entries(Tenant, root["tenants"], "/tenants"),
+    plugins: entries(Plugin, root["plugins"], "/plugins"),
+    routes: entries(Route, root["routes"], "/routes"),
+    maps: entries(KernelMap, kernel["maps"], "/kernel/maps"),
+    interfaces: entries(KernelInterface, kernel["interfaces"], "/kernel/interfaces"),
+    steering: entries(KernelSteering, kernel["steering"], "/kernel/steering"),
+    names: {
+      listeners: namesIn(root["listeners"]),
+      upstreams: namesIn(root["upstreams"]),
+      tenants: namesIn(root["tenants"]),
+      maps: namesIn(kernel["maps"]),
+      plugins: pluginsIn(root["plugins"]),
+    },
+  };
+}
+
+function entries<T extends v.GenericSchema>(schema: T, input: unknown, pointer: string): Entry<v.InferOutput<T>>[] {
+  if (!Array.isArray(input)) return [];
+  const understood: Entry<v.InferOutput<T>>[] = [];
+  for (const [index, element] of input.entries()) {
+    const result = v.safeParse(schema, element);
+    if (result.typed) understood.push({ pointer: `${pointer}/${index}`, value: result.output });
+  }
+  return understood;
+}
+
+function namesIn(input: unknown): Set<string> {
+  const names = new Set<string>();
+  if (!Array.isArray(input)) return names;
+  for (const element of input) {
+    if (isRecord(element) && typeof element["name"] === "string") names.add(element["name"]);
+  }
+  return names;
+}
+
+function pluginsIn(input: unknown): Set<string> {
+  const plugins = new Set<string>();
+  if (!Array.isArray(input)) return plugins;
+  for (const element of input) {
+    if (isRecord(element))
+      plugins.add(`${String(element["tenant"])}/${String(element["name"])}@${String(element["version"])}`);
+  }
+  return plugins;
+}

@@ -1,0 +1,91 @@
+/**
+ * Objects with a fixed set of fields. `fields` is a strict object that also remembers which further fields the contract
+ * promises for later versions; `unexpectedFields` reports every field that is neither, with the name it might have meant.
+ * (The validator itself reports only the first unknown field of an object, and can't tell the three cases apart.)
+ */
+import * as v from "valibot";
+import type { Finding } from "#core/errors.ts";
+import { pointerTo } from "./pointer.ts";
+import { tagged } from "./primitives.ts";
+import { suggestion } from "./suggest.ts";
+
+/** Field name to what it is, for the message. */
+type LaterFields = Readonly<Record<string, string>>;
+
+const SHAPES = new WeakMap<object, { readonly what: string; readonly later: LaterFields }>();
+
+export function fields<const T extends v.ObjectEntries>(what: string, entries: T, later: LaterFields = {}) {
+  const schema = v.strictObject(entries, (issue) => {
+    if (issue.expected.startsWith('"')) return tagged("PENSTOCK_CONFIG_REQUIRED", `${what} needs ${issue.expected}`);
+    return notFields(what, issue.input);
+  });
+  SHAPES.set(schema, { what, later });
+  return schema;
+}
+
+function notFields(what: string, given: unknown): string {
+  if (given === null) return `expected ${what} with fields; leave the key out for none`;
+  return `expected ${what} with fields, not ${Array.isArray(given) ? "a list" : typeof given}`;
+}
+
+/** Also finds lists where fields should be: to the validator a list is an object with unknown fields. */
+export function unexpectedFields(schema: v.GenericSchema, input: unknown): Finding[] {
+  const findings: Finding[] = [];
+  walk(schema, input, [], findings);
+  return findings;
+}
+
+type Path = readonly (string | number)[];
+
+function walk(schema: unknown, input: unknown, path: Path, findings: Finding[]): void {
+  if (typeof schema !== "object" || schema === null) return;
+  if ("wrapped" in schema) {
+    walk(schema.wrapped, input, path, findings);
+  } else if ("item" in schema && Array.isArray(input)) {
+    for (const [index, element] of input.entries()) walk(schema.item, element, [...path, index], findings);
+  } else if ("entries" in schema && isRecord(schema.entries)) {
+    if (isRecord(input)) walkObject(schema, schema.entries, input, path, findings);
+    else if (Array.isArray(input)) {
+      const detail = notFields(SHAPES.get(schema)?.what ?? "an object", input);
+      findings.push({ pointer: pointerTo(path), code: "PENSTOCK_CONFIG_TYPE", detail });
+    }
+  }
+}
+
+function walkObject(
+  schema: object,
+  entries: Readonly<Record<string, unknown>>,
+  input: Readonly<Record<string, unknown>>,
+  path: Path,
+  findings: Finding[],
+): void {
+  const later = SHAPES.get(schema)?.later ?? {};
+  for (const [key, value] of Object.entries(input)) {
+    if (Object.hasOwn(entries, key)) {
+      walk(entries[key], value, [...path, key], findings);
+      continue;
+    }
+    const pointer = pointerTo([...path, key]);
+    const promised = Object.hasOwn(later, key) ? later[key] : undefined;
+    if (promised === undefined) {
+      findings.push({
+        pointer,
+        code: "PENSTOCK_CONFIG_UNKNOWN_FIELD",
+        detail: unknownField(key, Object.keys(entries)),
+      });
+    } else {
+      const detail = `${promised} ("${key}") is not supported by this version; remove the field`;
+      findings.push({ pointer, code: "PENSTOCK_CONFIG_UNSUPPORTED", detail });
+    }
+  }
+}
+
+function unknownField(key: string, known: readonly string[]): string {
+  const meant = suggestion(key, known);
+  if (meant !== undefined) return `unknown field "${key}"; did you mean "${meant}"?`;
+  return `unknown field "${key}"; there are ${known.join(", ")}`;
+}
+
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,121 @@
+/** Tenants: whose host it is, what a tenant was granted, and how much of it. */
+import type { RouteResource, TenantResource } from "./declaration.ts";
+import type { Draft, Entry } from "./draft.ts";
+import { ownerOf, type Claim } from "./hosts.ts";
+import type { Report } from "./references.ts";
+
+/** `moduleBytes` gives the size of a stored module; undefined when it isn't stored. */
+export interface OwnershipContext {
+  moduleBytes(digest: string): number | undefined;
+  /** The tenant whose token makes the change; undefined: an operator does, who may grant what they like. */
+  readonly actor: string | undefined;
+}
+
+export function checkHosts(draft: Draft, report: Report): void {
+  const claims: Claim[] = [];
+  const holders = new Map<string, string>();
+  for (const { pointer, value } of draft.tenants) {
+    for (const [index, pattern] of value.hosts.entries()) {
+      const holder = holders.get(pattern);
+      if (holder === undefined) {
+        holders.set(pattern, value.name);
+        claims.push({ tenant: value.name, pattern });
+      } else if (holder === value.name) {
+        report(`${pointer}/hosts/${index}`, "PENSTOCK_CONFIG_DUPLICATE", `"${pattern}" is in the list already`);
+      } else {
+        report(`${pointer}/hosts/${index}`, "PENSTOCK_CONFIG_HOST_TAKEN", `"${pattern}" belongs to tenant "${holder}"`);
+      }
+    }
+  }
+  for (const { pointer, value } of draft.routes) {
+    // An unknown tenant was reported as such.
+    if (!draft.names.tenants.has(value.tenant)) continue;
+    for (const [index, pattern] of (value.match.hosts ?? []).entries()) {
+      const owner = ownerOf(pattern, claims);
+      if (owner?.tenant === value.tenant) continue;
+      const whose =
+        owner === undefined
+          ? "no tenant has claimed it"
+          : `it falls under "${owner.pattern}" of tenant "${owner.tenant}"`;
+      const detail = `"${pattern}" does not belong to tenant "${value.tenant}": ${whose}`;
+      report(`${pointer}/match/hosts/${index}`, "PENSTOCK_CONFIG_HOST_FOREIGN", detail);
+    }
+  }
+}
+
+export function checkTenants(draft: Draft, context: OwnershipContext, report: Report): void {
+  const routesOf = Map.groupBy(draft.routes, (one) => one.value.tenant);
+  for (const { pointer, value: tenant } of draft.tenants) {
+    const routes = routesOf.get(tenant.name) ?? [];
+    checkQuotas(pointer, tenant, routes.length, draft, context, report);
+    const byTenant = context.actor === tenant.name;
+    for (const route of routes) checkGrants(route, tenant, byTenant, report);
+  }
+}
+
+function checkQuotas(
+  pointer: string,
+  tenant: TenantResource,
+  routes: number,
+  draft: Draft,
+  context: OwnershipContext,
+  report: Report,
+): void {
+  if (routes > tenant.quotas.routes) {
+    const detail = `tenant "${tenant.name}" has ${routes} routes, and a quota of ${tenant.quotas.routes}`;
+    report(pointer, "PENSTOCK_CONFIG_QUOTA", detail);
+  }
+  const digests = new Set<string>();
+  for (const { value } of draft.plugins) {
+    if (value.tenant === tenant.name && value.digest !== undefined) digests.add(value.digest);
+  }
+  let bytes = 0;
+  for (const digest of digests) bytes += context.moduleBytes(digest) ?? 0;
+  if (bytes > tenant.quotas.pluginBytes) {
+    const detail = `tenant "${tenant.name}" has ${bytes} bytes of plugins, and a quota of ${tenant.quotas.pluginBytes}`;
+    report(pointer, "PENSTOCK_CONFIG_QUOTA", detail);
+  }
+}
+
+/**
+ * A list of grants bounds everyone. Where the operator gave none, the operator may still declare routes as they like;
+ * a tenant's own token then gets the listeners and upstreams there are, which is what routes are for, but no map and no
+ * original destination, which reach beyond the tenant.
+ */
+function checkGrants(
+  { pointer, value: route }: Entry<RouteResource>,
+  tenant: TenantResource,
+  byTenant: boolean,
+  report: Report,
+): void {
+  const check = (kind: "listeners" | "upstreams" | "maps", name: string, place: string) => {
+    const granted = tenant.allow[kind] ?? (byTenant && kind === "maps" ? [] : undefined);
+    if (granted === undefined || granted.includes(name)) return;
+    const detail = `tenant "${tenant.name}" was not granted ${kind.slice(0, -1)} "${name}"`;
+    report(`${pointer}${place}`, "PENSTOCK_CONFIG_GRANT", detail);
+  };
+  if (route.listeners === undefined && tenant.allow.listeners !== undefined) {
+    const detail = `tenant "${tenant.name}" was granted some listeners only: name them in \`listeners\``;
+    report(pointer, "PENSTOCK_CONFIG_GRANT", detail);
+  }
+  for (const [index, name] of (route.listeners ?? []).entries()) check("listeners", name, `/listeners/${index}`);
+  if (route.upstream === "original") {
+    const granted = tenant.allow.upstreams?.includes("original") ?? !byTenant;
+    if (!granted) {
+      report(
+        `${pointer}/upstream`,
+        "PENSTOCK_CONFIG_GRANT",
+        `tenant "${tenant.name}" was not granted the original destination`,
+      );
+    }
+  } else if (route.upstream !== undefined) {
+    check("upstreams", route.upstream, "/upstream");
+  }
+  for (const [index, part] of (route.split ?? []).entries())
+    check("upstreams", part.upstream, `/split/${index}/upstream`);
+  for (const [index, filter] of route.filters.entries()) {
+    for (const [at, name] of filter.allow.upstreams.entries())
+      check("upstreams", name, `/filters/${index}/allow/upstreams/${at}`);
+    for (const [at, name] of filter.allow.maps.entries()) check("maps", name, `/filters/${index}/allow/maps/${at}`);
+  }
+}

@@ -1,0 +1,176 @@
+/** What concerns more than one entry: names, references, duplicates. One function a concern, each reports all it finds. */
+import type { ConfigErrorCode } from "#core/errors/config.ts";
+import type { RouteResource } from "./declaration.ts";
+import type { Draft, Entry } from "./draft.ts";
+import { suggestion } from "./suggest.ts";
+
+export type Report = (pointer: string, code: ConfigErrorCode, detail: string) => void;
+
+export function checkDuplicates(draft: Draft, report: Report): void {
+  const unique = <T>(entries: readonly Entry<T>[], what: string, key: (value: T) => string) => {
+    const first = new Map<string, string>();
+    for (const { pointer, value } of entries) {
+      const taken = first.get(key(value));
+      if (taken === undefined) first.set(key(value), pointer);
+      else
+        report(
+          `${pointer}/name`,
+          "PENSTOCK_CONFIG_DUPLICATE",
+          `${what} "${key(value)}" is declared at ${taken} already`,
+        );
+    }
+  };
+  unique(draft.listeners, "listener", (one) => one.name);
+  unique(draft.upstreams, "upstream", (one) => one.name);
+  unique(draft.tenants, "tenant", (one) => one.name);
+  unique(draft.maps, "map", (one) => one.name);
+  unique(draft.plugins, "plugin", (one) => `${one.tenant}/${one.name}@${one.version}`);
+  unique(draft.routes, "route", (one) => `${one.tenant}/${one.name}`);
+  const devices = new Map<string, string>();
+  for (const { pointer, value } of draft.interfaces) {
+    const taken = devices.get(value.device);
+    if (taken === undefined) devices.set(value.device, pointer);
+    else
+      report(
+        `${pointer}/device`,
+        "PENSTOCK_CONFIG_DUPLICATE",
+        `device "${value.device}" is declared at ${taken} already`,
+      );
+  }
+  checkSteeredPorts(draft, report);
+}
+
+/** One cgroup has one destination map: a port of it is steered to one listener. */
+function checkSteeredPorts(draft: Draft, report: Report): void {
+  const taken = new Map<string, string>();
+  for (const { pointer, value } of draft.steering) {
+    for (const [index, port] of value.ports.entries()) {
+      const key = `${value.cgroup} ${port}`;
+      const by = taken.get(key);
+      if (by === undefined) taken.set(key, `${pointer}/ports/${index}`);
+      else
+        report(
+          `${pointer}/ports/${index}`,
+          "PENSTOCK_CONFIG_DUPLICATE",
+          `port ${port} of this cgroup is steered at ${by} already`,
+        );
+    }
+  }
+}
+
+export function checkReferences(draft: Draft, report: Report): void {
+  const must = referrer(report);
+  for (const { pointer, value } of draft.upstreams) {
+    if (value.name === "original") {
+      report(
+        `${pointer}/name`,
+        "PENSTOCK_CONFIG_VALUE",
+        '"original" stands for the original destination; choose another name',
+      );
+    }
+  }
+  for (const { pointer, value } of draft.tenants) {
+    for (const kind of ["listeners", "upstreams", "maps"] as const) {
+      for (const [index, name] of (value.allow[kind] ?? []).entries()) {
+        if (kind === "upstreams" && name === "original") continue;
+        must(`${pointer}/allow/${kind}/${index}`, kind.slice(0, -1), name, draft.names[kind]);
+      }
+    }
+  }
+  for (const { pointer, value } of draft.plugins)
+    must(`${pointer}/tenant`, "tenant", value.tenant, draft.names.tenants);
+  const plugins = new Map<string, Set<string>>();
+  for (const plugin of draft.names.plugins) {
+    const slash = plugin.indexOf("/");
+    const tenant = plugin.slice(0, slash);
+    plugins.set(tenant, (plugins.get(tenant) ?? new Set()).add(plugin.slice(slash + 1)));
+  }
+  for (const entry of draft.routes) {
+    checkRoute(entry, draft, must, report);
+    checkFilters(entry, plugins.get(entry.value.tenant) ?? new Set(), draft, must);
+  }
+  for (const { pointer, value } of draft.steering) {
+    must(`${pointer}/listener`, "listener", value.listener, draft.names.listeners);
+    const listener = draft.listeners.find((one) => one.value.name === value.listener);
+    if (listener !== undefined && !listener.value.transparent) {
+      const detail = `listener "${value.listener}" is not transparent; set \`transparent: true\` at ${listener.pointer}`;
+      report(`${pointer}/listener`, "PENSTOCK_CONFIG_REFERENCE", detail);
+    }
+  }
+  for (const { pointer, value } of draft.interfaces)
+    checkBlocklist(`${pointer}/blocklist`, value.blocklist, draft, must, report);
+}
+
+type Must = (pointer: string, what: string, name: string, known: ReadonlySet<string>) => void;
+
+function referrer(report: Report): Must {
+  return (pointer, what, name, known) => {
+    if (known.has(name)) return;
+    const meant = suggestion(name, known);
+    const hint = meant === undefined ? "" : `; did you mean "${meant}"?`;
+    report(pointer, "PENSTOCK_CONFIG_REFERENCE", `there is no ${what} "${name}"${hint}`);
+  };
+}
+
+function checkRoute({ pointer, value }: Entry<RouteResource>, draft: Draft, must: Must, report: Report): void {
+  must(`${pointer}/tenant`, "tenant", value.tenant, draft.names.tenants);
+  for (const [index, name] of (value.listeners ?? []).entries()) {
+    must(`${pointer}/listeners/${index}`, "listener", name, draft.names.listeners);
+  }
+  const { path } = value.match;
+  if (path !== undefined && (path.prefix === undefined) === (path.exact === undefined)) {
+    report(`${pointer}/match/path`, "PENSTOCK_CONFIG_VALUE", "a path is either `prefix` or `exact`");
+  }
+  checkAction(pointer, value, draft, must, report);
+}
+
+function checkAction(pointer: string, route: RouteResource, draft: Draft, must: Must, report: Report): void {
+  if ((route.upstream === undefined) === (route.split === undefined)) {
+    const detail =
+      route.upstream === undefined ? "a route needs `upstream` or `split`" : "a route has either `upstream` or `split`";
+    const place = route.upstream === undefined ? pointer : `${pointer}/split`;
+    report(place, route.upstream === undefined ? "PENSTOCK_CONFIG_REQUIRED" : "PENSTOCK_CONFIG_VALUE", detail);
+  }
+  for (const [index, part] of (route.split ?? []).entries()) {
+    must(`${pointer}/split/${index}/upstream`, "upstream", part.upstream, draft.names.upstreams);
+  }
+  if (route.upstream === undefined) return;
+  if (route.upstream !== "original") {
+    must(`${pointer}/upstream`, "upstream", route.upstream, draft.names.upstreams);
+    return;
+  }
+  // Where a client wanted to go is known only of a steered client.
+  for (const { value: listener } of draft.listeners) {
+    if (listener.transparent || !(route.listeners?.includes(listener.name) ?? true)) continue;
+    const detail = `"original" needs transparent listeners, and this route serves on "${listener.name}" too; name the transparent ones in \`listeners\``;
+    report(`${pointer}/upstream`, "PENSTOCK_CONFIG_REFERENCE", detail);
+    return;
+  }
+}
+
+function checkFilters(
+  { pointer, value: route }: Entry<RouteResource>,
+  own: ReadonlySet<string>,
+  draft: Draft,
+  must: Must,
+): void {
+  for (const [index, filter] of route.filters.entries()) {
+    const place = `${pointer}/filters/${index}`;
+    must(`${place}/plugin`, `plugin of tenant "${route.tenant}"`, filter.plugin, own);
+    for (const [at, name] of filter.allow.upstreams.entries()) {
+      must(`${place}/allow/upstreams/${at}`, "upstream", name, draft.names.upstreams);
+    }
+    for (const [at, name] of filter.allow.maps.entries())
+      must(`${place}/allow/maps/${at}`, "map", name, draft.names.maps);
+  }
+}
+
+function checkBlocklist(pointer: string, name: string, draft: Draft, must: Must, report: Report): void {
+  must(pointer, "map", name, draft.names.maps);
+  const map = draft.maps.find((one) => one.value.name === name);
+  if (map === undefined) return;
+  if (map.value.type !== "lpm-trie" || map.value.value !== "expiry") {
+    const detail = `the firewall needs a map of type lpm-trie with value expiry; "${name}" at ${map.pointer} is ${map.value.type} with ${map.value.value}`;
+    report(pointer, "PENSTOCK_CONFIG_REFERENCE", detail);
+  }
+}

@@ -1,0 +1,260 @@
+/**
+ * The resources of the contract, as this version takes them: one schema for YAML, REST, JSON Schema and OpenAPI. What the
+ * contract promises for later versions is named here too, so that it is refused by name and never silently ignored.
+ *
+ * A schema checks one value by itself; what concerns several (references, claims, quotas) is in `references.ts`.
+ * Defaults are filled in when a declaration is compiled; what is stored is what was declared.
+ */
+import * as v from "valibot";
+import { fields } from "./fields.ts";
+import {
+  choice,
+  headerName,
+  headerValue,
+  hostPattern,
+  integer,
+  list,
+  methodToken,
+  name,
+  requestPath,
+  sha256,
+  text,
+  version,
+} from "./primitives.ts";
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+
+/** `listen` and `endpoint` addresses are checked by `addresses.ts`, which knows which forms fit where. */
+const address = v.pipe(
+  text,
+  v.minLength(1, "an address can't be empty"),
+  v.maxLength(256, "an address has at most 256 characters"),
+);
+
+export const Listener = fields(
+  "a listener",
+  {
+    name,
+    address,
+    protocol: choice("protocol", ["http"], ["tls-passthrough", "tcp", "udp"]),
+    transparent: v.optional(v.boolean("expected true or false"), false),
+  },
+  { tls: "TLS termination", proxyProtocol: "the PROXY protocol" },
+);
+
+const Endpoint = fields(
+  "an endpoint",
+  { address, weight: v.optional(integer(1, 1000), 1) },
+  { tls: "TLS to an upstream" },
+);
+
+const BALANCERS_LATER = ["least-request", "random", "ring-hash", "maglev"];
+
+export const Upstream = fields(
+  "an upstream",
+  {
+    name,
+    endpoints: v.pipe(list(Endpoint, 1000), v.minLength(1, "an upstream needs at least one endpoint")),
+    balancer: v.optional(
+      fields("a balancer", { type: choice("balancer", ["round-robin"], BALANCERS_LATER) }, { key: "a balancer's key" }),
+      { type: "round-robin" },
+    ),
+    timeouts: v.optional(
+      fields(
+        "timeouts",
+        {
+          connectMs: v.optional(integer(1, MINUTE_MS), 1000),
+          /** From the request's last byte to the response's head. */
+          requestMs: v.optional(integer(1, HOUR_MS), 30_000),
+          /** How long an idle connection is kept for reuse. */
+          idleMs: v.optional(integer(1, HOUR_MS), 60_000),
+        },
+        { perTryMs: "a timeout for each try" },
+      ),
+      {},
+    ),
+    idleConnectionsMax: v.optional(integer(0, 10_000), 64),
+  },
+  {
+    healthCheck: "active health checks",
+    outlierDetection: "outlier detection",
+    retry: "retries",
+    tls: "TLS to an upstream",
+  },
+);
+
+const grant = v.optional(list(name, 1000));
+
+export const Tenant = fields("a tenant", {
+  name,
+  hosts: list(hostPattern, 1000),
+  quotas: v.optional(
+    fields(
+      "quotas",
+      { routes: v.optional(integer(0, 100_000), 1000), pluginBytes: v.optional(integer(0, 2 ** 30), 16 * 2 ** 20) },
+      { fuelPerSecond: "a bound on a tenant's fuel a second" },
+    ),
+    {},
+  ),
+  /** What routes of this tenant may refer to; a list that is left out leaves it to who declares the route. */
+  allow: v.optional(fields("grants", { listeners: grant, upstreams: grant, maps: grant }), {}),
+});
+
+export const Plugin = fields(
+  "a plugin",
+  {
+    name,
+    tenant: name,
+    version,
+    /** Read by who declares (`penstock apply`, `run -f`), and replaced by the digest of what was read. */
+    file: v.optional(v.pipe(text, v.minLength(1, "a file name can't be empty"))),
+    /** SHA-256 of the module as uploaded. */
+    digest: v.optional(sha256),
+  },
+  { signature: "signed modules", lang: "components" },
+);
+
+const configValue = v.union([text, v.number(), v.boolean()], "expected text, a number, true or false");
+
+export const Filter = fields(
+  "a filter",
+  {
+    /** `name@version`, of the route's tenant. */
+    plugin: v.pipe(
+      text,
+      v.regex(/^[a-z0-9-]+@[A-Za-z0-9._-]+$/, 'a plugin is written with its version: "token-check@1"'),
+    ),
+    config: v.optional(
+      v.record(v.pipe(text, v.minLength(1, "a key can't be empty")), configValue, "expected keys with values"),
+      {},
+    ),
+    limits: v.optional(
+      fields("limits", {
+        /** Units charged for one call of one hook; about one a Wasm instruction. */
+        fuel: v.optional(integer(1, 1_000_000_000), 1_000_000),
+        /** A multiple of the page, 64 KiB. */
+        memoryBytes: v.optional(
+          v.pipe(integer(65_536, 256 * 2 ** 20), v.multipleOf(65_536, "memory is a multiple of 65536, the Wasm page")),
+          2 ** 20,
+        ),
+        /** For a call that waits for an upstream. */
+        deadlineMs: v.optional(integer(1, MINUTE_MS), 1000),
+      }),
+      {},
+    ),
+    onFault: v.optional(choice("onFault", ["deny", "allow", "skip"]), "deny"),
+    allow: v.optional(
+      fields("grants", { upstreams: v.optional(list(name, 100), []), maps: v.optional(list(name, 100), []) }),
+      {},
+    ),
+  },
+  { builtin: "built-in filters", isolation: "isolation of guests by request" },
+);
+
+const RouteMatch = fields(
+  "a match",
+  {
+    /** Left out: the hosts of the tenant. */
+    hosts: v.optional(
+      v.pipe(list(hostPattern, 100), v.minLength(1, "name a host, or leave `hosts` out for all of the tenant's")),
+    ),
+    path: v.optional(
+      fields(
+        "a path",
+        { prefix: v.optional(requestPath), exact: v.optional(requestPath) },
+        { regex: "matching by regular expression" },
+      ),
+    ),
+    methods: v.optional(list(methodToken, 50), []),
+    headers: v.optional(v.record(headerName, headerValue, "expected header names with values"), {}),
+  },
+  { query: "matching by query" },
+);
+
+export const Route = fields(
+  "a route",
+  {
+    name,
+    tenant: name,
+    /** Left out: every listener of the gateway. */
+    listeners: v.optional(v.pipe(list(name, 100), v.minLength(1, "name a listener, or leave `listeners` out for all"))),
+    match: v.optional(RouteMatch, {}),
+    filters: v.optional(list(Filter, 16), []),
+    /** An upstream's name, or `original`: where a steered client wanted to go. */
+    upstream: v.optional(name),
+    split: v.optional(
+      v.pipe(
+        list(fields("a part of a split", { upstream: name, weight: integer(1, 1000) }), 100),
+        v.minLength(1, "a split needs at least one upstream"),
+      ),
+    ),
+  },
+  {
+    rewrite: "rewriting",
+    redirect: "redirects",
+    timeouts: "timeouts of a route",
+    retry: "retries",
+    mirror: "mirroring",
+  },
+);
+
+export const KernelMap = fields("a kernel map", {
+  name,
+  type: choice("type", ["hash", "lru-hash", "lpm-trie"], ["bloom", "ring-buffer", "array", "per-cpu-hash"]),
+  key: choice("key", ["ip", "ip-prefix", "bytes"]),
+  keyBytes: v.optional(integer(1, 256)),
+  value: choice("value", ["expiry", "counter", "bytes"]),
+  valueBytes: v.optional(integer(1, 4096)),
+  maxEntries: integer(1, 4_194_304),
+});
+
+export const KernelInterface = fields("an interface", {
+  device: v.pipe(text, v.regex(/^[^\s/:]{1,15}$/, "a device is named as `ip link` names it, at most 15 characters")),
+  mode: v.optional(choice("mode", ["auto", "native", "generic"], ["offload"]), "auto"),
+  /** `blocklist` is the contract's name of the `firewall` program. */
+  programs: v.pipe(
+    list(choice("program", ["blocklist", "firewall"], ["packet-counter", "balancer", "interceptor"]), 8),
+    v.minLength(1, "name a program, or remove the interface"),
+  ),
+  /** The map of denied prefixes. */
+  blocklist: v.optional(name, "blocklist"),
+});
+
+export const KernelSteering = fields(
+  "steering",
+  {
+    cgroup: v.pipe(
+      text,
+      v.regex(/^\/(?!.*\/\.{1,2}(?:\/|$)).{1,4000}$/, "a cgroup is an absolute path without . and .. segments"),
+    ),
+    ports: v.pipe(list(integer(1, 65_535), 64), v.minLength(1, "name a port")),
+    listener: name,
+    leaseMs: v.optional(integer(500, MINUTE_MS), 3000),
+  },
+  { confirmMs: "commit-confirmed steering" },
+);
+
+export const Kernel = fields(
+  "kernel resources",
+  {
+    maps: v.optional(list(KernelMap, 256), []),
+    interfaces: v.optional(list(KernelInterface, 64), []),
+    steering: v.optional(list(KernelSteering, 64), []),
+  },
+  { services: "L4 services in XDP", binds: "inbound steering", counters: "packet counters" },
+);
+
+export const Settings = fields("settings", {
+  /** Clients whose forwarding headers are believed. */
+  trustedProxies: v.optional(list(text, 1000), []),
+  accessLog: v.optional(choice("accessLog", ["off", "json", "text"]), "json"),
+  headTimeoutMs: v.optional(integer(1, HOUR_MS), 10_000),
+  idleTimeoutMs: v.optional(integer(1, HOUR_MS), 60_000),
+  bodyIdleTimeoutMs: v.optional(integer(1, HOUR_MS), 30_000),
+  drainMs: v.optional(integer(0, HOUR_MS), 10_000),
+  /** A head is parsed in place, in one receive buffer of 32 KiB. */
+  headBytesMax: v.optional(integer(512, 32_768), 16_384),
+  targetBytesMax: v.optional(integer(64, 32_768), 8192),
+  fieldsMax: v.optional(integer(8, 1000), 100),
+});

@@ -1,0 +1,209 @@
+/**
+ * Declarations as files: YAML in, plain data out, and back from a JSON pointer to file, line and column, so that a
+ * finding can say where it is and show the line. Several files (of a folder) make one declaration: their lists are
+ * joined, their other fields must not collide.
+ */
+import { isMap, isPair, isScalar, isSeq, LineCounter, parseDocument, type Document, type YAMLError } from "yaml";
+import type { Finding } from "#core/errors.ts";
+import { isRecord } from "./fields.ts";
+import { pointerSteps } from "./pointer.ts";
+
+export interface SourceFile {
+  /** As it is shown: relative to where the user stands. */
+  readonly file: string;
+  readonly text: string;
+}
+
+export interface Sources {
+  /** The joined data. What it may be is for the schema to say. */
+  readonly data: unknown;
+  /** Errors of syntax; `data` is of no use when there are any. */
+  readonly findings: readonly Finding[];
+  /** The finding with its place, `file:line:column`, when the pointer can be found. */
+  locate(finding: Finding): Finding;
+  /** The file that holds the value at a pointer. */
+  fileOf(pointer: string): string | undefined;
+}
+
+interface Parsed {
+  readonly file: string;
+  readonly document: Document.Parsed;
+  readonly lines: LineCounter;
+  readonly data: unknown;
+  readonly findings: readonly Finding[];
+}
+
+export function readSources(files: readonly SourceFile[]): Sources {
+  const parsed = files.map(parseOne);
+  const origins = new Map<string, { parsed: Parsed; local: string[] }>();
+  const findings = parsed.flatMap((one) => [...one.findings]);
+  const data = findings.length === 0 ? join(parsed, origins, findings) : undefined;
+  const find = (pointer: string) => origin(pointer, origins, parsed);
+  return {
+    data,
+    findings,
+    locate: (finding) => {
+      if (finding.at !== undefined) return finding;
+      const found = find(finding.pointer);
+      const at = found === undefined ? undefined : placeOf(found.parsed, found.local);
+      return at === undefined ? finding : { ...finding, at };
+    },
+    fileOf: (pointer) => find(pointer)?.parsed.file,
+  };
+}
+
+function parseOne({ file, text }: SourceFile): Parsed {
+  const lines = new LineCounter();
+  const document = parseDocument(text, {
+    lineCounter: lines,
+    version: "1.2",
+    schema: "core",
+    uniqueKeys: true,
+    prettyErrors: false,
+  });
+  const findings = [...document.errors, ...document.warnings].map((error) => syntaxFinding(error, file, lines));
+  let data: unknown;
+  if (findings.length === 0) {
+    try {
+      // An alias may stand for much text: the parser's own bound on expansion stays on (100).
+      data = document.toJS({ maxAliasCount: 100 });
+    } catch (error) {
+      const detail = error instanceof Error ? error.message : String(error);
+      findings.push({ pointer: "", code: "PENSTOCK_CONFIG_SYNTAX", detail, at: `${file}:1:1` });
+    }
+  }
+  return { file, document, lines, data, findings };
+}
+
+/** What to do about the parser's complaint, by its code. */
+const MENDS: Readonly<Record<string, string>> = {
+  ALIAS_PROPS: "an alias stands alone",
+  BAD_ALIAS: "define the anchor (&name) before it, or put the * in quotes",
+  BAD_DIRECTIVE: "lines that start with % are directives; put the text in quotes",
+  BAD_DQ_ESCAPE: "write a backslash twice in double quotes, or use single quotes",
+  BAD_INDENT: "indent entries of the same level alike",
+  BAD_SCALAR_START: "put the text in quotes",
+  BLOCK_AS_IMPLICIT_KEY: "start the nested entries on their own line, indented",
+  BLOCK_IN_FLOW: "inside { } and [ ], use only { } and [ ]",
+  DUPLICATE_KEY: "keep one of the two keys",
+  MISSING_CHAR: "close the bracket or the quote, or add the missing comma or colon",
+  MULTILINE_IMPLICIT_KEY: "write the key on one line, followed by a colon",
+  MULTIPLE_DOCS: "one document a file: remove the `---`",
+  TAB_AS_INDENT: "indent with spaces",
+  UNEXPECTED_TOKEN: "remove it, or put the text in quotes",
+};
+
+function syntaxFinding(error: YAMLError, file: string, lines: LineCounter): Finding {
+  const { line, col } = lines.linePos(error.pos[0]);
+  const mend = MENDS[error.code];
+  const words = error.message.split("\n", 1)[0] ?? error.message;
+  const detail = mend === undefined ? words : `${words}; to mend it: ${mend}`;
+  return { pointer: "", code: "PENSTOCK_CONFIG_SYNTAX", detail, at: `${file}:${line}:${col}` };
+}
+
+function join(
+  parsed: readonly Parsed[],
+  origins: Map<string, { parsed: Parsed; local: string[] }>,
+  findings: Finding[],
+): unknown {
+  const only = parsed.length === 1 ? parsed[0] : undefined;
+  // An empty file declares nothing, which is a declaration.
+  if (only !== undefined) return only.data ?? {};
+  const joined: Record<string, unknown> = {};
+  for (const one of parsed) {
+    const data = one.data ?? {};
+    if (isRecord(data)) joinRecord(joined, data, "", [], one, origins, findings);
+    else
+      findings.push({
+        pointer: "",
+        code: "PENSTOCK_CONFIG_TYPE",
+        detail: "expected a declaration with fields",
+        at: `${one.file}:1:1`,
+      });
+  }
+  return joined;
+}
+
+function joinRecord(
+  into: Record<string, unknown>,
+  from: Readonly<Record<string, unknown>>,
+  pointer: string,
+  path: readonly string[],
+  parsed: Parsed,
+  origins: Map<string, { parsed: Parsed; local: string[] }>,
+  findings: Finding[],
+): void {
+  for (const [key, value] of Object.entries(from)) {
+    const place = `${pointer}/${key}`;
+    const local = [...path, key];
+    const present = into[key];
+    if (Array.isArray(value) && (present === undefined || Array.isArray(present))) {
+      const list: unknown[] = Array.isArray(present) ? present : [];
+      for (const [index, element] of value.entries()) {
+        origins.set(`${place}/${list.length}`, { parsed, local: [...local, String(index)] });
+        list.push(element);
+      }
+      into[key] = list;
+    } else if (isRecord(value) && (present === undefined || isRecord(present))) {
+      const nested: Record<string, unknown> = { ...present };
+      into[key] = nested;
+      joinRecord(nested, value, place, local, parsed, origins, findings);
+    } else if (present === undefined) {
+      origins.set(place, { parsed, local });
+      into[key] = value;
+    } else {
+      const at = placeOf(parsed, local);
+      const finding = {
+        pointer: place,
+        code: "PENSTOCK_CONFIG_DUPLICATE",
+        detail: `"${key}" is declared in another file too`,
+      };
+      findings.push(at === undefined ? finding : { ...finding, at });
+    }
+  }
+}
+
+/** The longest prefix of a pointer whose origin is known, and the way on from there. */
+function origin(
+  pointer: string,
+  origins: ReadonlyMap<string, { parsed: Parsed; local: readonly string[] }>,
+  parsed: readonly Parsed[],
+): { parsed: Parsed; local: readonly string[] } | undefined {
+  const only = parsed.length === 1 ? parsed[0] : undefined;
+  if (only !== undefined) return { parsed: only, local: pointerSteps(pointer) };
+  for (let end = pointer.length; end > 0; end = pointer.lastIndexOf("/", end - 1)) {
+    const known = origins.get(pointer.slice(0, end));
+    if (known !== undefined)
+      return { parsed: known.parsed, local: [...known.local, ...pointerSteps(pointer.slice(end))] };
+  }
+  return undefined;
+}
+
+/** The key, or the list's entry, that the steps lead to; what is missing is shown where it should be. */
+function placeOf({ document, file, lines }: Parsed, steps: readonly string[]): string | undefined {
+  let node: unknown = document.contents;
+  let offset = 0;
+  for (const step of steps) {
+    if (isMap(node)) {
+      const pair = node.items.find((item) => isPair(item) && isScalar(item.key) && String(item.key.value) === step);
+      if (pair === undefined || !isScalar(pair.key)) break;
+      offset = pair.key.range?.[0] ?? offset;
+      node = pair.value;
+    } else if (isSeq(node)) {
+      const item: unknown = node.items[Number(step)];
+      const range = rangeOf(item);
+      if (range === undefined) break;
+      offset = range;
+      node = item;
+    } else {
+      break;
+    }
+  }
+  const { line, col } = lines.linePos(offset);
+  return line === 0 ? undefined : `${file}:${line}:${col}`;
+}
+
+function rangeOf(node: unknown): number | undefined {
+  if (isMap(node) || isSeq(node) || isScalar(node)) return node.range?.[0];
+  return undefined;
+}

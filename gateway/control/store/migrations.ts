@@ -1,0 +1,62 @@
+/**
+ * The database's layout, by `user_version`. A step is never edited once released: a new one is added. A database of a
+ * later version is refused, since what an older program does not know it would destroy.
+ */
+import type { DatabaseSync } from "node:sqlite";
+
+const STEPS: readonly string[] = [
+  `
+  CREATE TABLE contents (digest TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+  -- No foreign key to modules: what a refused revision named may be gone.
+  CREATE TABLE content_modules (
+    content TEXT NOT NULL REFERENCES contents (digest) ON DELETE CASCADE,
+    module TEXT NOT NULL,
+    PRIMARY KEY (content, module)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX content_modules_by_module ON content_modules (module);
+
+  -- AUTOINCREMENT: a number is never given twice.
+  CREATE TABLE revisions (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    digest TEXT NOT NULL REFERENCES contents (digest),
+    state TEXT NOT NULL CHECK (state IN ('pending', 'applied', 'refused')),
+    author TEXT NOT NULL,
+    message TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    reason TEXT NOT NULL
+  ) STRICT;
+
+  CREATE TABLE current (one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL REFERENCES revisions (number)) STRICT;
+
+  CREATE TABLE modules (
+    digest TEXT PRIMARY KEY,
+    metered_digest TEXT NOT NULL,
+    bytes INTEGER NOT NULL,
+    facts TEXT NOT NULL,
+    created_ms INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE tokens (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    hash BLOB NOT NULL UNIQUE,
+    scopes TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    expires_ms INTEGER NOT NULL
+  ) STRICT;
+  `,
+];
+
+export function migrate(db: DatabaseSync): void {
+  const version = Number(db.prepare("PRAGMA user_version").get()?.["user_version"] ?? 0);
+  if (version > STEPS.length) {
+    throw new Error(
+      `the store has layout ${version}, and this version of penstock knows ${STEPS.length}: use a newer one`,
+    );
+  }
+  for (const [index, step] of STEPS.entries()) {
+    if (index < version) continue;
+    db.exec(`BEGIN IMMEDIATE; ${step} PRAGMA user_version=${index + 1}; COMMIT;`);
+  }
+}

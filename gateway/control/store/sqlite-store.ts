@@ -1,0 +1,232 @@
+/**
+ * The store on node:sqlite. WAL with `synchronous=FULL`: a commit is on the disk when it returns (0.2 ms here). Blobs
+ * are files (`blobs.ts`): the file comes first, then its row, so that a row's file is always there.
+ */
+import { join } from "node:path";
+import { DatabaseSync, type SQLOutputValue, type StatementSync } from "node:sqlite";
+import { canonicalJson, digestOf } from "#control/canonical.ts";
+import type { ModuleFacts } from "#control/protocol.ts";
+import { Blobs } from "./blobs.ts";
+import { migrate } from "./migrations.ts";
+import type {
+  NewRevision,
+  Revision,
+  RevisionContent,
+  RevisionState,
+  Store,
+  StoredModule,
+  StoredToken,
+} from "./store.ts";
+
+const DAY_MS = 86_400_000;
+
+type Row = Record<string, SQLOutputValue>;
+
+export class SqliteStore implements Store {
+  readonly #db: DatabaseSync;
+  readonly #blobs: Blobs;
+  readonly #now: () => number;
+  readonly #statements = new Map<string, StatementSync>();
+
+  /** Opens or makes the store in a folder that this process owns, and clears up what an earlier one left half done. */
+  constructor(dataDir: string, now: () => number = Date.now) {
+    this.#now = now;
+    this.#blobs = new Blobs(dataDir);
+    this.#db = new DatabaseSync(join(dataDir, "store.db"), { timeout: 5000 });
+    this.#db.exec(
+      "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF;",
+    );
+    migrate(this.#db);
+    this.#recover();
+  }
+
+  #recover(): void {
+    this.#transaction(() => {
+      // Nobody waits for its answer any more, and the workers are given the current one again.
+      const reason = "control ended before the gateway answered";
+      this.#sql("UPDATE revisions SET state='refused', reason=? WHERE state='pending'").run(reason);
+      // Uploaded, never declared, and not of the last day: nobody is about to declare it.
+      this.#sql("DELETE FROM modules WHERE created_ms < ? AND digest NOT IN (SELECT module FROM content_modules)").run(
+        this.#now() - DAY_MS,
+      );
+    });
+    const rows = this.#sql("SELECT digest, metered_digest FROM modules").all();
+    this.#blobs.sweep(new Set(rows.flatMap((row) => [textOf(row, "digest"), textOf(row, "metered_digest")])));
+  }
+
+  current(): (Revision & { readonly content: RevisionContent }) | undefined {
+    const row = this.#sql(`${SELECT_REVISION} WHERE number = (SELECT number FROM current)`).get();
+    return row === undefined ? undefined : { ...revisionOf(row), content: contentOf(row) };
+  }
+
+  revision(number: number): (Revision & { readonly content: RevisionContent }) | undefined {
+    const row = this.#sql(`${SELECT_REVISION} WHERE number = ?`).get(number);
+    return row === undefined ? undefined : { ...revisionOf(row), content: contentOf(row) };
+  }
+
+  revisions(before: number | undefined, limit: number): Revision[] {
+    const rows = this.#sql(
+      "SELECT number, digest, state, author, message, created_ms, reason FROM revisions WHERE number < ? ORDER BY number DESC LIMIT ?",
+    ).all(before ?? Number.MAX_SAFE_INTEGER, limit);
+    return rows.map(revisionOf);
+  }
+
+  begin({ content, author, message }: NewRevision): Revision {
+    const digest = digestOf(content);
+    return this.#transaction(() => {
+      this.#sql("INSERT INTO contents (digest, body) VALUES (?, ?) ON CONFLICT DO NOTHING").run(
+        digest,
+        canonicalJson(content),
+      );
+      for (const plugin of content.declaration.plugins ?? []) {
+        if (plugin.digest === undefined) continue;
+        this.#sql("INSERT INTO content_modules (content, module) VALUES (?, ?) ON CONFLICT DO NOTHING").run(
+          digest,
+          plugin.digest,
+        );
+      }
+      const row = this.#sql(
+        `INSERT INTO revisions (digest, state, author, message, created_ms, reason) VALUES (?, 'pending', ?, ?, ?, '')
+         RETURNING number, digest, state, author, message, created_ms, reason`,
+      ).get(digest, author, message, this.#now());
+      if (row === undefined) throw new Error("the inserted revision was not returned");
+      return revisionOf(row);
+    });
+  }
+
+  applied(number: number): void {
+    this.#transaction(() => {
+      this.#sql("UPDATE revisions SET state='applied' WHERE number = ?").run(number);
+      this.#sql(
+        "INSERT INTO current (one, number) VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET number=excluded.number",
+      ).run(number);
+    });
+  }
+
+  refused(number: number, reason: string): void {
+    this.#sql("UPDATE revisions SET state='refused', reason=? WHERE number = ?").run(reason, number);
+  }
+
+  addModule(uploaded: Uint8Array, metered: Uint8Array, facts: ModuleFacts): StoredModule {
+    const digest = this.#blobs.put(uploaded);
+    const meteredDigest = this.#blobs.put(metered);
+    const createdMs = this.#now();
+    // Built again by a newer builder, the metered module and the facts are new, and the upload is the same.
+    this.#sql(
+      `INSERT INTO modules (digest, metered_digest, bytes, facts, created_ms) VALUES (?, ?, ?, ?, ?)
+       ON CONFLICT (digest) DO UPDATE SET metered_digest=excluded.metered_digest, facts=excluded.facts, created_ms=excluded.created_ms`,
+    ).run(digest, meteredDigest, uploaded.length, canonicalJson(facts), createdMs);
+    return { digest, meteredDigest, bytes: uploaded.length, facts, createdMs };
+  }
+
+  module(digest: string): StoredModule | undefined {
+    const row = this.#sql("SELECT digest, metered_digest, bytes, facts, created_ms FROM modules WHERE digest = ?").get(
+      digest,
+    );
+    if (row === undefined) return undefined;
+    return {
+      digest: textOf(row, "digest"),
+      meteredDigest: textOf(row, "metered_digest"),
+      bytes: numberOf(row, "bytes"),
+      facts: JSON.parse(textOf(row, "facts")) as ModuleFacts,
+      createdMs: numberOf(row, "created_ms"),
+    };
+  }
+
+  moduleBytes(digest: string): Uint8Array {
+    return this.#blobs.get(digest);
+  }
+
+  addToken(token: StoredToken, hash: Uint8Array): void {
+    this.#sql("INSERT INTO tokens (id, name, hash, scopes, created_ms, expires_ms) VALUES (?, ?, ?, ?, ?, ?)").run(
+      token.id,
+      token.name,
+      hash,
+      JSON.stringify(token.scopes),
+      token.createdMs,
+      token.expiresMs,
+    );
+  }
+
+  tokenByHash(hash: Uint8Array): (StoredToken & { readonly hash: Uint8Array }) | undefined {
+    const row = this.#sql("SELECT id, name, hash, scopes, created_ms, expires_ms FROM tokens WHERE hash = ?").get(hash);
+    if (row === undefined || !(row["hash"] instanceof Uint8Array)) return undefined;
+    return { ...tokenOf(row), hash: row["hash"] };
+  }
+
+  tokens(): StoredToken[] {
+    return this.#sql("SELECT id, name, scopes, created_ms, expires_ms FROM tokens ORDER BY created_ms, id")
+      .all()
+      .map(tokenOf);
+  }
+
+  removeToken(id: string): boolean {
+    return this.#sql("DELETE FROM tokens WHERE id = ?").run(id).changes === 1;
+  }
+
+  close(): void {
+    this.#statements.clear();
+    this.#db.close();
+  }
+
+  #sql(text: string): StatementSync {
+    const known = this.#statements.get(text);
+    if (known !== undefined) return known;
+    const statement = this.#db.prepare(text);
+    this.#statements.set(text, statement);
+    return statement;
+  }
+
+  #transaction<T>(work: () => T): T {
+    this.#db.exec("BEGIN IMMEDIATE");
+    try {
+      const result = work();
+      this.#db.exec("COMMIT");
+      return result;
+    } catch (error) {
+      if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
+      throw error;
+    }
+  }
+}
+
+const SELECT_REVISION =
+  "SELECT number, revisions.digest AS digest, state, author, message, created_ms, reason, body FROM revisions JOIN contents ON contents.digest = revisions.digest";
+
+function textOf(row: Row, column: string): string {
+  const value = row[column];
+  if (typeof value !== "string") throw new Error(`store: column ${column} is no text`);
+  return value;
+}
+
+function numberOf(row: Row, column: string): number {
+  const value = row[column];
+  if (typeof value !== "number") throw new Error(`store: column ${column} is no number`);
+  return value;
+}
+
+function revisionOf(row: Row): Revision {
+  return {
+    number: numberOf(row, "number"),
+    digest: textOf(row, "digest"),
+    state: textOf(row, "state") as RevisionState,
+    author: textOf(row, "author"),
+    message: textOf(row, "message"),
+    createdMs: numberOf(row, "created_ms"),
+    reason: textOf(row, "reason"),
+  };
+}
+
+function contentOf(row: Row): RevisionContent {
+  return JSON.parse(textOf(row, "body")) as RevisionContent;
+}
+
+function tokenOf(row: Row): StoredToken {
+  return {
+    id: textOf(row, "id"),
+    name: textOf(row, "name"),
+    scopes: JSON.parse(textOf(row, "scopes")) as string[],
+    createdMs: numberOf(row, "created_ms"),
+    expiresMs: numberOf(row, "expires_ms"),
+  };
+}

@@ -1,0 +1,80 @@
+/**
+ * What control remembers, behind an interface: revisions of the declaration, modules, tokens. Every method that changes
+ * something is one transaction, durable when it returns. Times are milliseconds since the epoch.
+ */
+import type { Declaration } from "#control/config/declaration.ts";
+import type { ModuleFacts } from "#control/protocol.ts";
+
+/** What a revision says. Immutable, named by its digest. */
+export interface RevisionContent {
+  readonly declaration: Declaration;
+  /** Routes as `tenant/name`, oldest first: decides ties between matches. */
+  readonly ages: readonly string[];
+}
+
+/** Pending until the gateway has answered; only an applied revision was ever in force. */
+export type RevisionState = "pending" | "applied" | "refused";
+
+export interface Revision {
+  /** 1, 2, 3 …; a refused revision keeps its number. */
+  readonly number: number;
+  /** SHA-256 of the content's canonical JSON. */
+  readonly digest: string;
+  readonly state: RevisionState;
+  readonly author: string;
+  readonly message: string;
+  readonly createdMs: number;
+  /** Why it was refused. */
+  readonly reason: string;
+}
+
+export interface NewRevision {
+  readonly content: RevisionContent;
+  readonly author: string;
+  readonly message: string;
+}
+
+export interface StoredModule {
+  /** SHA-256 of the module as uploaded. */
+  readonly digest: string;
+  readonly meteredDigest: string;
+  readonly bytes: number;
+  readonly facts: ModuleFacts;
+  readonly createdMs: number;
+}
+
+export interface StoredToken {
+  readonly id: string;
+  readonly name: string;
+  readonly scopes: readonly string[];
+  readonly createdMs: number;
+  /** 0: never. */
+  readonly expiresMs: number;
+}
+
+export interface Store {
+  /** The revision in force. */
+  current(): (Revision & { readonly content: RevisionContent }) | undefined;
+  revision(number: number): (Revision & { readonly content: RevisionContent }) | undefined;
+  /** Newest first, those below `before` (all when undefined), at most `limit`. */
+  revisions(before: number | undefined, limit: number): Revision[];
+  /** Numbers and keeps a revision that is about to be tried. */
+  begin(revision: NewRevision): Revision;
+  /** The gateway runs it: it becomes the current one. */
+  applied(number: number): void;
+  refused(number: number, reason: string): void;
+
+  /** Keeps an uploaded module and the metered one that was made of it. The same upload twice is one module. */
+  addModule(uploaded: Uint8Array, metered: Uint8Array, facts: ModuleFacts): StoredModule;
+  module(digest: string): StoredModule | undefined;
+  moduleBytes(digest: string): Uint8Array;
+
+  /** `hash` is the SHA-256 of the token's text, 32 bytes. */
+  addToken(token: StoredToken, hash: Uint8Array): void;
+  tokenByHash(hash: Uint8Array): (StoredToken & { readonly hash: Uint8Array }) | undefined;
+  tokens(): StoredToken[];
+  /** False when there is no such token. */
+  removeToken(id: string): boolean;
+
+  close(): void;
+}

@@ -1,0 +1,238 @@
+import { describe, expect, it } from "vitest";
+import { checkDeclaration, type CheckContext } from "#control/config/check.ts";
+import { defined } from "#core/assert.ts";
+import { CONFIG_ERRORS } from "#core/errors/config.ts";
+import { DIGEST, exampleDeclaration } from "./example.ts";
+
+const context: CheckContext = {
+  moduleBytes: (digest) => (digest === DIGEST ? 1000 : undefined),
+  modulesRequired: true,
+  actor: undefined,
+};
+
+const at = <T>(list: readonly T[], index: number): T => defined(list[index], `entry ${index}`);
+type Change = (declaration: ReturnType<typeof exampleDeclaration>) => void;
+
+function findingsAfter(change: Change, actor?: string): string[] {
+  const declaration = exampleDeclaration();
+  change(declaration);
+  const checked = checkDeclaration(declaration, { ...context, actor });
+  return checked.ok ? [] : checked.findings.map((one) => `${one.pointer} ${one.code.replace("PENSTOCK_CONFIG_", "")}`);
+}
+
+describe("a declaration", () => {
+  it("passes as the contract shows it", () => {
+    expect(checkDeclaration(exampleDeclaration(), context)).toMatchObject({ ok: true });
+  });
+
+  it.each<[string, unknown]>([
+    ["nothing", {}],
+    ["empty lists", { listeners: [], routes: [], kernel: {} }],
+  ])("may declare %s", (_what, input) => {
+    expect(checkDeclaration(input, context)).toMatchObject({ ok: true });
+  });
+
+  const cases: [string, Change, string[]][] = [
+    [
+      "a misspelt field",
+      (d) => Object.assign(at(d.listeners, 0), { adress: "x" }),
+      ["/listeners/0/adress UNKNOWN_FIELD"],
+    ],
+    ["an unknown kind", (d) => Object.assign(d, { listener: [] }), ["/listener UNKNOWN_FIELD"]],
+    [
+      "TLS",
+      (d) => Object.assign(at(d.listeners, 0), { tls: { certificates: ["site"] } }),
+      ["/listeners/0/tls UNSUPPORTED"],
+    ],
+    ["certificates", (d) => Object.assign(d, { certificates: [] }), ["/certificates UNSUPPORTED"]],
+    ["UDP", (d) => Object.assign(at(d.listeners, 0), { protocol: "udp" }), ["/listeners/0/protocol UNSUPPORTED"]],
+    [
+      "a made-up protocol",
+      (d) => Object.assign(at(d.listeners, 0), { protocol: "gopher" }),
+      ["/listeners/0/protocol VALUE"],
+    ],
+    [
+      "a balancer of later",
+      (d) => Object.assign(at(d.upstreams, 0), { balancer: { type: "maglev" } }),
+      ["/upstreams/0/balancer/type UNSUPPORTED"],
+    ],
+    [
+      "health checks",
+      (d) => Object.assign(at(d.upstreams, 0), { healthCheck: {} }),
+      ["/upstreams/0/healthCheck UNSUPPORTED"],
+    ],
+    ["retries", (d) => Object.assign(at(d.upstreams, 0), { retry: {} }), ["/upstreams/0/retry UNSUPPORTED"]],
+    [
+      "a builtin filter",
+      (d) => (at(d.routes, 0).filters[0] = { builtin: "rate-limit", plugin: "token-check@1" } as never),
+      ["/routes/0/filters/0/builtin UNSUPPORTED"],
+    ],
+    ["services", (d) => Object.assign(d.kernel, { services: [] }), ["/kernel/services UNSUPPORTED"]],
+    [
+      "a packet counter",
+      (d) => (at(d.kernel.interfaces, 0).programs = ["packet-counter" as never]),
+      ["/kernel/interfaces/0/programs/0 UNSUPPORTED"],
+    ],
+    [
+      "a missing field",
+      (d) => Reflect.deleteProperty(at(d.listeners, 0), "address"),
+      ["/listeners/0/address REQUIRED"],
+    ],
+    ["a number for text", (d) => Object.assign(at(d.plugins, 0), { version: 1 }), ["/plugins/0/version TYPE"]],
+    ["null for a list", (d) => Object.assign(d, { routes: null }), ["/routes TYPE"]],
+    [
+      "a list for fields",
+      (d) => Object.assign(d, { kernel: [] }),
+      ["/kernel TYPE", "/routes/0/filters/0/allow/maps/0 REFERENCE", "…"],
+    ],
+    [
+      "a weight of zero",
+      (d) => (at(at(d.upstreams, 0).endpoints, 0).weight = 0),
+      ["/upstreams/0/endpoints/0/weight VALUE"],
+    ],
+    ["no endpoints", (d) => (at(d.upstreams, 0).endpoints = []), ["/upstreams/0/endpoints VALUE"]],
+    [
+      "an upstream by name",
+      (d) => (at(at(d.upstreams, 0).endpoints, 0).address = "localhost:80"),
+      ["/upstreams/0/endpoints/0/address ADDRESS"],
+    ],
+    [
+      "an upstream on port 0",
+      (d) => (at(at(d.upstreams, 0).endpoints, 0).address = "127.0.0.1:0"),
+      ["/upstreams/0/endpoints/0/address ADDRESS"],
+    ],
+    ["port 65536", (d) => (at(d.listeners, 0).address = "127.0.0.1:65536"), ["/listeners/0/address ADDRESS"]],
+    ["a bare IPv6 address", (d) => (at(d.listeners, 0).address = "::1:80"), ["/listeners/0/address ADDRESS"]],
+    [
+      "a relative Unix socket",
+      (d) => (at(at(d.upstreams, 0).endpoints, 0).address = "unix:app.sock"),
+      ["/upstreams/0/endpoints/0/address ADDRESS"],
+    ],
+    [
+      "one address twice",
+      (d) => (at(d.listeners, 1).address = at(d.listeners, 0).address),
+      ["/listeners/1/address DUPLICATE"],
+    ],
+    [
+      "one name twice",
+      (d) => (at(d.upstreams, 1).name = "api"),
+      ["/upstreams/1/name DUPLICATE", "/routes/1/split/1/upstream REFERENCE"],
+    ],
+    ["an unknown upstream", (d) => (at(d.routes, 0).upstream = "apy"), ["/routes/0/upstream REFERENCE"]],
+    ["an unknown listener", (d) => (at(d.routes, 0).listeners = ["wbe"]), ["/routes/0/listeners/0 REFERENCE"]],
+    [
+      "an unknown version",
+      (d) => (at(at(d.routes, 0).filters, 0).plugin = "token-check@2"),
+      ["/routes/0/filters/0/plugin REFERENCE"],
+    ],
+    [
+      "an unknown map",
+      (d) => (at(at(d.routes, 0).filters, 0).allow!.maps = ["blcklist"]),
+      ["/routes/0/filters/0/allow/maps/0 REFERENCE"],
+    ],
+    ["neither upstream nor split", (d) => Reflect.deleteProperty(at(d.routes, 0), "upstream"), ["/routes/0 REQUIRED"]],
+    ["both upstream and split", (d) => Object.assign(at(d.routes, 1), { upstream: "api" }), ["/routes/1/split VALUE"]],
+    [
+      "prefix and exact",
+      (d) => (at(d.routes, 0).match.path = { prefix: "/a", exact: "/a" }),
+      ["/routes/0/match/path VALUE"],
+    ],
+    [
+      "a path with dots",
+      (d) => (at(d.routes, 0).match.path = { prefix: "/a/../b" }),
+      ["/routes/0/match/path/prefix VALUE"],
+    ],
+    [
+      "a path with a query",
+      (d) => (at(d.routes, 0).match.path = { prefix: "/a?b" }),
+      ["/routes/0/match/path/prefix VALUE"],
+    ],
+    [
+      "`original` on a plain listener",
+      (d) => (at(d.routes, 0).upstream = "original"),
+      ["/routes/0/upstream REFERENCE"],
+    ],
+    [
+      "steering to a plain listener",
+      (d) => (at(d.kernel.steering, 0).listener = "web"),
+      ["/kernel/steering/0/listener REFERENCE"],
+    ],
+    [
+      "a port steered twice",
+      (d) => (at(d.kernel.steering, 0).ports = [80, 80]),
+      ["/kernel/steering/0/ports/1 DUPLICATE"],
+    ],
+    [
+      "a firewall without its map",
+      (d) => (at(d.kernel.interfaces, 0).blocklist = "nope"),
+      ["/kernel/interfaces/0/blocklist REFERENCE"],
+    ],
+    [
+      "a firewall on a counter",
+      (d) => (at(d.kernel.maps, 0).value = "counter"),
+      ["/kernel/interfaces/0/blocklist REFERENCE"],
+    ],
+    ["a trie of plain addresses", (d) => (at(d.kernel.maps, 0).key = "ip"), ["/kernel/maps/0/key VALUE"]],
+    ["bytes without a size", (d) => (at(d.kernel.maps, 1).key = "bytes"), ["/kernel/maps/1/keyBytes REQUIRED"]],
+    [
+      "a host of nobody",
+      (d) => (at(d.routes, 0).match.hosts = ["shop.example"]),
+      ["/routes/0/match/hosts/0 HOST_FOREIGN"],
+    ],
+    [
+      "a host of another",
+      (d) => (at(d.routes, 0).match.hosts = ["bravo.example"]),
+      ["/routes/0/match/hosts/0 HOST_FOREIGN"],
+    ],
+    [
+      "one host of two tenants",
+      (d) => at(d.tenants, 1).hosts.push("*.acme.example"),
+      ["/tenants/1/hosts/1 HOST_TAKEN"],
+    ],
+    ["more routes than the quota", (d) => (at(d.tenants, 0).quotas = { routes: 1 }), ["/tenants/0 QUOTA"]],
+    ["more bytes than the quota", (d) => (at(d.tenants, 0).quotas = { pluginBytes: 999 }), ["/tenants/0 QUOTA"]],
+    [
+      "an upstream not granted",
+      (d) => (at(d.tenants, 0).allow = { upstreams: ["canary"] }),
+      ["/routes/0/filters/0/allow/upstreams/0 GRANT", "/routes/0/upstream GRANT", "/routes/1/split/0/upstream GRANT"],
+    ],
+    [
+      "a file by REST",
+      (d) => (d.plugins[0] = { name: "token-check", tenant: "acme", version: "1", file: "x.wasm" }),
+      ["/plugins/0/file MODULE"],
+    ],
+    ["a module that nobody uploaded", (d) => (at(d.plugins, 0).digest = "0".repeat(64)), ["/plugins/0/digest MODULE"]],
+    [
+      "a proxy that is no prefix",
+      (d) => Object.assign(d, { settings: { trustedProxies: ["10.0.0.0/33"] } }),
+      ["/settings/trustedProxies/0 ADDRESS"],
+    ],
+  ];
+  it.each(cases)("is refused with %s", (_what, change, expected) => {
+    const found = findingsAfter(change);
+    // "…": and what follows from it.
+    if (expected.includes("…")) expect(found).toEqual(expect.arrayContaining(expected.filter((one) => one !== "…")));
+    else expect(found.toSorted()).toEqual(expected.toSorted());
+  });
+
+  it("reports all errors at once, each with a registered code", () => {
+    const declaration = exampleDeclaration();
+    Object.assign(at(declaration.listeners, 0), { adress: "x" });
+    at(at(declaration.upstreams, 0).endpoints, 0).address = "nowhere";
+    at(declaration.routes, 0).upstream = "apy";
+    at(declaration.routes, 1).tenant = "acm";
+    const checked = checkDeclaration(declaration, context);
+    if (checked.ok) throw new Error("passed");
+    expect(checked.findings.length).toBeGreaterThanOrEqual(4);
+    for (const one of checked.findings) expect(CONFIG_ERRORS).toHaveProperty(one.code);
+    const details = checked.findings.map((one) => one.detail).join("\n");
+    expect(details).toContain('did you mean "address"?');
+    expect(details).toContain('did you mean "api"?');
+    expect(details).toContain('did you mean "acme"?');
+  });
+
+  it("is bounded in what a tenant's own token may grant itself", () => {
+    expect(findingsAfter(() => undefined, "acme")).toEqual(["/routes/0/filters/0/allow/maps/0 GRANT"]);
+    expect(findingsAfter((d) => (at(d.tenants, 0).allow = { maps: ["blocklist"] }), "acme")).toEqual([]);
+  });
+});
