@@ -1,4 +1,5 @@
 import type { ErrorTable } from "#core/errors.ts";
+import { BPF_ERRORS } from "./bpf.ts";
 import { HTTP_ERRORS } from "./http.ts";
 import { CONFIG_ERRORS } from "./config.ts";
 import { CONTROL_ERRORS } from "./control.ts";
@@ -7,6 +8,7 @@ import { WASM_ERRORS } from "./wasm.ts";
 
 /** Every code the product can answer with, over all areas. */
 export const ERRORS: ErrorTable = {
+  ...BPF_ERRORS,
   ...HTTP_ERRORS,
   ...CONFIG_ERRORS,
   ...CONTROL_ERRORS,

@@ -1,0 +1,338 @@
+/**
+ * A map in the kernel. Owns its descriptor and, once asked for, its mapping. Keys and values are raw bytes here;
+ * `typed` gives them as plain objects by the map's BTF types.
+ */
+import fs from "node:fs";
+import type { Fd } from "#core/brands.ts";
+import { ENOENT, ENOSPC } from "#core/errno.ts";
+import { assert } from "#core/assert.ts";
+import { BPF, BPF_ANY, bpfCall, MapIo, putPointer } from "#sys/bpf.ts";
+import { MAP_SHARED, mapMemory, PROT_READ, PROT_WRITE, type Mapping } from "#sys/memory.ts";
+import type { Btf } from "#bpf/btf/types.ts";
+import { decodeValue, encodeValue, type BtfValue } from "#bpf/btf/codec.ts";
+import type { MapDefinition } from "#bpf/spec/spec.ts";
+import { callError, closeFd, mustCall, mustOpen, objectInfo, putName, readName } from "./call.ts";
+import { BPF_F_RDONLY, ENOTSUPP, MAP_TYPE } from "./constants.ts";
+import { openById } from "./ids.ts";
+
+const PER_CPU: readonly number[] = [
+  MAP_TYPE.PERCPU_HASH,
+  MAP_TYPE.PERCPU_ARRAY,
+  MAP_TYPE.LRU_PERCPU_HASH,
+  MAP_TYPE.PERCPU_CGROUP_STORAGE,
+];
+
+/** Kinds for which the kernel refuses BTF, since their values are not the program's. */
+const WITHOUT_BTF: readonly number[] = [
+  MAP_TYPE.PROG_ARRAY,
+  MAP_TYPE.PERF_EVENT_ARRAY,
+  MAP_TYPE.STACK_TRACE,
+  MAP_TYPE.CGROUP_ARRAY,
+  MAP_TYPE.ARRAY_OF_MAPS,
+  MAP_TYPE.HASH_OF_MAPS,
+  MAP_TYPE.DEVMAP,
+  MAP_TYPE.DEVMAP_HASH,
+  MAP_TYPE.SOCKMAP,
+  MAP_TYPE.SOCKHASH,
+  MAP_TYPE.CPUMAP,
+  MAP_TYPE.XSKMAP,
+  MAP_TYPE.REUSEPORT_SOCKARRAY,
+  MAP_TYPE.RINGBUF,
+  MAP_TYPE.USER_RINGBUF,
+  MAP_TYPE.BLOOM_FILTER,
+];
+
+const PAGE_BYTES = 4096;
+
+/** CPUs the kernel could ever bring up: per-CPU values have a slot for each. */
+export const possibleCpus: number = (() => {
+  const last = fs.readFileSync("/sys/devices/system/cpu/possible", "utf8").trim().split(/[-,]/).at(-1);
+  return Number(last) + 1;
+})();
+
+export interface MapInfo {
+  readonly type: number;
+  readonly id: number;
+  readonly keyBytes: number;
+  readonly valueBytes: number;
+  readonly maxEntries: number;
+  readonly flags: number;
+  readonly name: string;
+}
+
+export interface MapCreation {
+  /** The object's types in the kernel; absent: the map is known by its sizes only. */
+  readonly btf?: Fd;
+  /** Template of a map of maps. */
+  readonly inner?: Fd;
+}
+
+export class BpfMap {
+  readonly name: string;
+  readonly info: MapInfo;
+  readonly fd: Fd;
+  readonly #io: MapIo;
+  #mapping: Mapping | null = null;
+
+  private constructor(fd: Fd, name: string) {
+    this.fd = fd;
+    this.name = name;
+    this.info = mapInfo(fd);
+    this.#io = new MapIo(fd, this.info.keyBytes, this.valueSlotBytes);
+  }
+
+  static create(definition: MapDefinition, { btf, inner }: MapCreation = {}): BpfMap {
+    const attr = Buffer.alloc(88);
+    attr.writeUInt32LE(definition.type, 0);
+    attr.writeUInt32LE(definition.keyBytes, 4);
+    attr.writeUInt32LE(definition.valueBytes, 8);
+    attr.writeUInt32LE(
+      definition.maxEntries === 0 && perCpuSlots(definition.type) ? possibleCpus : definition.maxEntries,
+      12,
+    );
+    attr.writeUInt32LE(definition.flags, 16);
+    if (inner !== undefined) attr.writeUInt32LE(inner, 20);
+    putName(attr, 28, definition.name);
+    if (btf !== undefined && !WITHOUT_BTF.includes(definition.type) && definition.keyType + definition.valueType > 0) {
+      attr.writeUInt32LE(btf, 48);
+      attr.writeUInt32LE(definition.keyType, 52);
+      attr.writeUInt32LE(definition.valueType, 56);
+    }
+    attr.writeBigUInt64LE(definition.extra, 64);
+    return BpfMap.adopt(mustOpen(BPF.MAP_CREATE, attr, `map_create ${definition.name}`), definition.name);
+  }
+
+  /** Takes over a descriptor; closes it when it turns out to be no map. */
+  static adopt(fd: Fd, name?: string): BpfMap {
+    try {
+      return new BpfMap(fd, name ?? mapInfo(fd).name);
+    } catch (error) {
+      closeFd(fd);
+      throw error;
+    }
+  }
+
+  /** Bytes of a value as calls carry it: per-CPU kinds have one slot of a multiple of 8 for each possible CPU. */
+  get valueSlotBytes(): number {
+    const { type, valueBytes } = this.info;
+    return PER_CPU.includes(type) ? Math.ceil(valueBytes / 8) * 8 * possibleCpus : valueBytes;
+  }
+
+  /** A copy of the value, or null. */
+  lookup(key: Uint8Array): Buffer | null {
+    this.#setKey(key);
+    return this.#io.lookup() === 0 ? Buffer.from(this.#io.value) : this.#absent("lookup");
+  }
+
+  /** The value, taken out in the same step. */
+  take(key: Uint8Array): Buffer | null {
+    this.#setKey(key);
+    const result = this.#io.lookupAndDelete();
+    return result === 0 ? Buffer.from(this.#io.value) : this.#absence(result, "lookup_and_delete");
+  }
+
+  update(key: Uint8Array, value: Uint8Array, flags = BPF_ANY): void {
+    const result = this.tryUpdate(key, value, flags);
+    if (result < 0) throw callError(`map_update_elem ${this.name}`, -result);
+  }
+
+  /** 0 or −errno: −EEXIST, −E2BIG and −ENOSPC are answers, not failures. */
+  tryUpdate(key: Uint8Array, value: Uint8Array, flags = BPF_ANY): number {
+    this.#setKey(key);
+    assert(value.length === this.#io.value.length, `value of ${value.length} bytes for ${this.name}`);
+    this.#io.value.set(value);
+    return this.#io.update(flags);
+  }
+
+  /** False when it was not there. */
+  delete(key: Uint8Array): boolean {
+    this.#setKey(key);
+    const result = this.#io.delete();
+    if (result === 0) return true;
+    this.#absence(result, "delete");
+    return false;
+  }
+
+  /**
+   * Entries, at most `limit`; a snapshot only where nobody writes meanwhile. Uses batches where the kind has them
+   * (0.13 µs an entry against 2.2), single steps where not.
+   */
+  entries(limit = Number.POSITIVE_INFINITY): [key: Buffer, value: Buffer][] {
+    return this.#batches(limit) ?? this.#steps(limit);
+  }
+
+  /** Number of entries, by walking them: maps don't count. */
+  count(): number {
+    return this.entries().length;
+  }
+
+  /** The value as memory, for BPF_F_MMAPABLE arrays: reads and writes without a call. Unmapped by `close`. */
+  memory(): ArrayBuffer {
+    const stride = Math.ceil(this.info.valueBytes / 8) * 8;
+    const bytes = Math.ceil((stride * this.info.maxEntries) / PAGE_BYTES) * PAGE_BYTES;
+    this.#mapping ??= mapMemory(bytes, this.fd, 0, MAP_SHARED, PROT_READ | PROT_WRITE);
+    return this.#mapping.bytes;
+  }
+
+  /** No more writes from user space; the verifier may take the contents for constants. */
+  freeze(): void {
+    const attr = Buffer.alloc(4);
+    attr.writeUInt32LE(this.fd, 0);
+    mustCall(BPF.MAP_FREEZE, attr, `map_freeze ${this.name}`);
+  }
+
+  /** A second descriptor that can look up and iterate only. The caller's to close. */
+  openReadOnly(): Fd {
+    const fd = openById("map", this.info.id, BPF_F_RDONLY);
+    assert(fd !== null, "a map that is held does not go away");
+    return fd;
+  }
+
+  typed(btf: Btf, definition: Pick<MapDefinition, "keyType" | "valueType">): TypedMap {
+    return new TypedMap(this, btf, definition.keyType, definition.valueType);
+  }
+
+  close(): void {
+    this.#mapping?.unmap();
+    this.#mapping = null;
+    closeFd(this.fd);
+  }
+
+  #setKey(key: Uint8Array): void {
+    assert(key.length === this.#io.key.length, `key of ${key.length} bytes for ${this.name}`);
+    this.#io.key.set(key);
+  }
+
+  #absent(call: string): null {
+    // The call is made again for its errno: the fast path above compares with 0 only.
+    return this.#absence(this.#io.lookup(), call);
+  }
+
+  #absence(result: number, call: string): null {
+    if (result === 0 || result === -ENOENT) return null;
+    throw callError(`map_${call}_elem ${this.name}`, -result);
+  }
+
+  #steps(limit: number): [Buffer, Buffer][] {
+    const found: [Buffer, Buffer][] = [];
+    // A key deleted while we stand on it starts the walk over: bounded, so that a busy map can't hold us for ever.
+    const stepsMax = 2 * this.info.maxEntries;
+    let result = this.#io.firstKey();
+    for (let step = 0; result === 0 && found.length < limit && step < stepsMax; step++) {
+      if (this.#io.lookup() === 0) found.push([Buffer.from(this.#io.key), Buffer.from(this.#io.value)]);
+      result = this.#io.nextKey();
+    }
+    if (result < 0 && result !== -ENOENT) throw callError(`map_get_next_key ${this.name}`, -result);
+    return found;
+  }
+
+  /** Null when this kind has no batches. */
+  #batches(limit: number): [Buffer, Buffer][] | null {
+    const { keyBytes, maxEntries } = this.info;
+    const valueBytes = this.valueSlotBytes;
+    const chunk = Math.min(Math.max(64, Math.min(limit, 4096)), Math.max(maxEntries, 64));
+    const keys = Buffer.alloc(chunk * keyBytes);
+    const values = Buffer.alloc(chunk * valueBytes);
+    // The cursor is a bucket number for hashes and a key for the others.
+    const cursor = Buffer.alloc(Math.max(keyBytes, 8));
+    const attr = Buffer.alloc(56);
+    putPointer(attr, 8, cursor);
+    putPointer(attr, 16, keys);
+    putPointer(attr, 24, values);
+    attr.writeUInt32LE(this.fd, 36);
+    const found: [Buffer, Buffer][] = [];
+    for (let ended = false, first = true; !ended && found.length < limit; first = false) {
+      if (!first) putPointer(attr, 0, cursor);
+      attr.writeUInt32LE(chunk, 32);
+      const result = bpfCall(BPF.MAP_LOOKUP_BATCH, attr);
+      // ENOSPC: a bucket longer than the chunk.
+      if (result === -ENOTSUPP || result === -ENOSPC || (result < 0 && result !== -ENOENT && first)) return null;
+      if (result < 0 && result !== -ENOENT) throw callError(`map_lookup_batch ${this.name}`, -result);
+      ended = result === -ENOENT;
+      const count = attr.readUInt32LE(32);
+      for (let i = 0; i < count && found.length < limit; i++) {
+        found.push([
+          Buffer.from(keys.subarray(i * keyBytes, (i + 1) * keyBytes)),
+          Buffer.from(values.subarray(i * valueBytes, (i + 1) * valueBytes)),
+        ]);
+      }
+    }
+    return found;
+  }
+}
+
+/** Kinds whose size is the number of CPUs when nothing else is said. */
+function perCpuSlots(type: number): boolean {
+  return type === MAP_TYPE.PERF_EVENT_ARRAY;
+}
+
+/** struct bpf_map_info */
+function mapInfo(fd: Fd): MapInfo {
+  const info = objectInfo(fd, 88);
+  return {
+    type: info.readUInt32LE(0),
+    id: info.readUInt32LE(4),
+    keyBytes: info.readUInt32LE(8),
+    valueBytes: info.readUInt32LE(12),
+    maxEntries: info.readUInt32LE(16),
+    flags: info.readUInt32LE(20),
+    name: readName(info, 24),
+  };
+}
+
+/** Keys and values as plain objects. Per-CPU values come as an array with one element for each possible CPU. */
+export class TypedMap {
+  readonly #map: BpfMap;
+  readonly #btf: Btf;
+  readonly #key: number;
+  readonly #value: number;
+
+  constructor(map: BpfMap, btf: Btf, key: number, value: number) {
+    this.#map = map;
+    this.#btf = btf;
+    this.#key = key;
+    this.#value = value;
+  }
+
+  get(key: BtfValue): BtfValue | undefined {
+    const bytes = this.#map.lookup(encodeValue(this.#btf, this.#key, key));
+    return bytes === null ? undefined : this.#decode(bytes);
+  }
+
+  set(key: BtfValue, value: BtfValue): void {
+    this.#map.update(encodeValue(this.#btf, this.#key, key), this.#encode(value));
+  }
+
+  delete(key: BtfValue): boolean {
+    return this.#map.delete(encodeValue(this.#btf, this.#key, key));
+  }
+
+  entries(limit?: number): [key: BtfValue, value: BtfValue][] {
+    return this.#map
+      .entries(limit)
+      .map(([key, value]) => [decodeValue(this.#btf, this.#key, key), this.#decode(value)]);
+  }
+
+  #decode(bytes: Buffer): BtfValue {
+    const slot = this.#slotBytes();
+    if (slot === 0) return decodeValue(this.#btf, this.#value, bytes);
+    return Array.from({ length: bytes.length / slot }, (_, i) =>
+      decodeValue(this.#btf, this.#value, bytes.subarray(i * slot)),
+    );
+  }
+
+  #encode(value: BtfValue): Buffer {
+    const slot = this.#slotBytes();
+    if (slot === 0) return encodeValue(this.#btf, this.#value, value);
+    const bytes = Buffer.alloc(this.#map.valueSlotBytes);
+    assert(Array.isArray(value), "a per-CPU value is an array");
+    value.forEach((each: BtfValue, i) => bytes.set(encodeValue(this.#btf, this.#value, each), i * slot));
+    return bytes;
+  }
+
+  /** 0 for kinds with one value a key. */
+  #slotBytes(): number {
+    const { type, valueBytes } = this.#map.info;
+    return PER_CPU.includes(type) ? Math.ceil(valueBytes / 8) * 8 : 0;
+  }
+}

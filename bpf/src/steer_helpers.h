@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: (GPL-2.0 OR BSD-3-Clause) */
+#ifndef PENSTOCK_STEER_HELPERS_H
+#define PENSTOCK_STEER_HELPERS_H
+
+#include "steer_maps.h"
+
+static __always_inline void count(__u32 reason)
+{
+	__u64 *value = bpf_map_lookup_elem(&steer_counters, &reason);
+
+	if (value)
+		*value += 1; /* per CPU: nobody else writes it */
+}
+
+static __always_inline int port_is_steered(__be16 port)
+{
+	__u32 number = bpf_ntohs(port);
+
+	return (steer_ports[(number >> 6) & (PORT_WORDS - 1)] >> (number & 63)) & 1;
+}
+
+static __always_inline int lease_is_alive(void)
+{
+	__u32 index = steer_config.lease;
+	__u64 *deadline = bpf_map_lookup_elem(&steer_leases, &index);
+
+	/* volatile: user space writes through its mapping. */
+	return deadline && bpf_ktime_get_boot_ns() < *(volatile __u64 *)deadline;
+}
+
+/*
+ * The gateway's own connections must never come back to it. Its cgroup is looked for at every depth, not at a known
+ * one: a depth read in a container counts from that container's root, not from the kernel's.
+ */
+static __always_inline int is_gateway(void)
+{
+	int level;
+
+	if (!steer_config.gateway_cgroup)
+		return 0;
+#pragma unroll
+	for (level = 0; level < CGROUP_DEPTH_MAX; level++) {
+		__u64 id = bpf_get_current_ancestor_cgroup_id(level);
+
+		if (!id)
+			return 0;
+		if (id == steer_config.gateway_cgroup)
+			return 1;
+	}
+	return 0;
+}
+
+static __always_inline int is_listener(const struct endpoint *to, const volatile struct endpoint *listener)
+{
+	return to->port == listener->port && to->ip.word[0] == listener->ip.word[0] &&
+	       to->ip.word[1] == listener->ip.word[1] && to->ip.word[2] == listener->ip.word[2] &&
+	       to->ip.word[3] == listener->ip.word[3];
+}
+
+/*
+ * Whether this connect is to be redirected; then, and only then, its destination has been recorded. The order of the
+ * tests is cheapest first: nearly every connect of a busy cgroup goes to a port nobody steers.
+ */
+static __always_inline int should_redirect(struct bpf_sock_addr *ctx, const struct endpoint *to,
+					   const volatile struct endpoint *listener)
+{
+	struct bpf_sock *sk = ctx->sk;
+	struct endpoint *pending;
+
+	if (!sk || ctx->type != SOCK_STREAM || ctx->protocol != IPPROTO_TCP)
+		return 0;
+	if (!listener->port || !port_is_steered(to->port) || is_listener(to, listener))
+		return 0;
+	/* Another network namespace has another loopback, where nobody listens; so has a socket bound to a device. */
+	if (bpf_get_netns_cookie(ctx) != steer_config.netns_cookie || sk->bound_dev_if)
+		return 0;
+	if ((steer_config.exempt_mark && sk->mark == steer_config.exempt_mark) || is_gateway()) {
+		count(COUNT_EXEMPT);
+		return 0;
+	}
+	if (!lease_is_alive()) {
+		count(COUNT_LEASE_EXPIRED);
+		return 0;
+	}
+	pending = bpf_sk_storage_get(&steer_pending, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!pending) {
+		count(COUNT_UNRECORDED);
+		return 0;
+	}
+	*pending = *to;
+	count(COUNT_REDIRECTED);
+	return 1;
+}
+
+/* A socket may connect again after a failure; what its first attempt recorded must not be taken for the second's. */
+static __always_inline void forget_pending(struct bpf_sock_addr *ctx)
+{
+	struct bpf_sock *sk = ctx->sk;
+
+	if (sk)
+		bpf_sk_storage_delete(&steer_pending, sk);
+}
+
+/* The client's end of the connection, as the gateway will see its peer. */
+static __always_inline void local_end(struct bpf_sock_ops *ctx, struct endpoint *end)
+{
+	__builtin_memset(end, 0, sizeof(*end));
+	if (ctx->family == AF_INET6) {
+		/* An IPv6 socket that talks IPv4 has the mapped form here already. */
+		end->ip.word[0] = ctx->local_ip6[0];
+		end->ip.word[1] = ctx->local_ip6[1];
+		end->ip.word[2] = ctx->local_ip6[2];
+		end->ip.word[3] = ctx->local_ip6[3];
+		/* Keeps the compiler from merging both branches' last load, by a computed address the verifier refuses. */
+		barrier();
+	} else {
+		address_from_v4(&end->ip, ctx->local_ip4);
+	}
+	end->port = bpf_htons((__u16)ctx->local_port);
+}
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: (GPL-2.0 OR BSD-3-Clause) */
+/* Layouts shared with user space: bpf/kernel/steering.ts and gateway/worker/maps/original-destination.ts. */
+#ifndef PENSTOCK_STEER_STRUCTS_H
+#define PENSTOCK_STEER_STRUCTS_H
+
+#include "common.h"
+
+/* One end of a TCP connection, 20 bytes. Padding is always 0: it is part of a hash key. */
+struct endpoint {
+	struct ip_address ip;
+	__be16 port;
+	__u16 zero;
+};
+
+/* Set once, before the program is loaded: a change of configuration replaces the program. */
+struct steer_config {
+	/* Where IPv4 and IPv6 connections go; port 0: that family is left alone. */
+	struct endpoint listener4;
+	struct endpoint listener6;
+	/* The gateway's own cgroup, 0: it has none of its own. */
+	__u64 gateway_cgroup;
+	/* The network namespace in which the listener can be reached, by its cookie. */
+	__u64 netns_cookie;
+	/* Sockets with this mark are left alone; 0: marks mean nothing. */
+	__u32 exempt_mark;
+	/* Index into steer_leases. */
+	__u32 lease;
+};
+
+#endif
