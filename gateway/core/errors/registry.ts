@@ -1,5 +1,6 @@
 import type { ErrorTable } from "#core/errors.ts";
 import { BPF_ERRORS } from "./bpf.ts";
+import { ADDRESS_ERRORS } from "./address.ts";
 import { HTTP_ERRORS } from "./http.ts";
 import { CONFIG_ERRORS } from "./config.ts";
 import { CONTROL_ERRORS } from "./control.ts";
@@ -9,6 +10,7 @@ import { WASM_ERRORS } from "./wasm.ts";
 /** Every code the product can answer with, over all areas. */
 export const ERRORS: ErrorTable = {
   ...BPF_ERRORS,
+  ...ADDRESS_ERRORS,
   ...HTTP_ERRORS,
   ...CONFIG_ERRORS,
   ...CONTROL_ERRORS,
