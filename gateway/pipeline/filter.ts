@@ -23,6 +23,8 @@ export interface Exchange {
   readonly clientAddress: string;
   /** The same as 16 bytes, IPv4 mapped. */
   readonly clientAddressBytes: Uint8Array;
+  /** Of the connection the request came over; absent: http. */
+  readonly scheme?: "http" | "https";
   /** One slot a filter position; reset to null when the exchange ends. */
   readonly state: unknown[];
 
@@ -59,6 +61,8 @@ export interface FilterServices {
   log(level: "debug" | "info" | "warn" | "error", filter: string, message: string): void;
   /** Milliseconds since the epoch, as of the start of this turn. */
   nowMs(): number;
+  /** Milliseconds of CLOCK_BOOTTIME, which `expiry` values of maps are counted in; absent: asked of the operating system. */
+  bootMs?(): number;
 }
 
 export interface FetchRequest {
