@@ -4,6 +4,7 @@ import { ADDRESS_ERRORS } from "./address.ts";
 import { HTTP_ERRORS } from "./http.ts";
 import { CONFIG_ERRORS } from "./config.ts";
 import { CONTROL_ERRORS } from "./control.ts";
+import { MAIN_ERRORS } from "./main.ts";
 import { SYS_ERRORS } from "./sys.ts";
 import { WASM_ERRORS } from "./wasm.ts";
 
@@ -14,6 +15,7 @@ export const ERRORS: ErrorTable = {
   ...HTTP_ERRORS,
   ...CONFIG_ERRORS,
   ...CONTROL_ERRORS,
+  ...MAIN_ERRORS,
   ...SYS_ERRORS,
   ...WASM_ERRORS,
 };
