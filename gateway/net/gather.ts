@@ -1,0 +1,23 @@
+/** The connections with an open output buffer: flushed together before the loop hands its work to the kernel. */
+
+export interface Gathered {
+  flushGathered(): void;
+}
+
+export class WriteGather {
+  #current: Gathered[] = [];
+  #spare: Gathered[] = [];
+
+  add(one: Gathered): void {
+    this.#current.push(one);
+  }
+
+  flush(): void {
+    const all = this.#current;
+    if (all.length === 0) return;
+    this.#current = this.#spare;
+    this.#spare = all;
+    for (let i = 0; i < all.length; i++) (all[i] as Gathered).flushGathered();
+    all.length = 0;
+  }
+}

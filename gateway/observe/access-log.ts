@@ -1,0 +1,95 @@
+/**
+ * The access log of one worker: lines are gathered in one buffer and written in the background, one write at a time.
+ * When the reader is slower than the traffic, lines are dropped and counted; a request never waits for its line.
+ */
+import { write } from "node:fs";
+
+export interface AccessEntry {
+  readonly timeMs: number;
+  readonly client: string;
+  readonly method: string;
+  readonly host: string;
+  readonly target: string;
+  readonly status: number;
+  readonly requestBytes: number;
+  readonly responseBytes: number;
+  readonly durationMs: number;
+  readonly route: string;
+  readonly upstream: string;
+  readonly outcome: string;
+}
+
+/** Two buffers of this size: one fills while the other is being written. */
+const BUFFER_BYTES = 256 * 1024;
+/** The longest line: a target of the greatest length allowed, escaped, and the rest. */
+const LINE_BYTES_MAX = 80 * 1024;
+
+export class AccessLog {
+  readonly #fd: number;
+  #filling = Buffer.allocUnsafe(BUFFER_BYTES);
+  #writing = Buffer.allocUnsafe(BUFFER_BYTES);
+  #filled = 0;
+  #busy = false;
+  format: "off" | "json" | "text" = "off";
+  dropped = 0;
+
+  readonly #schedule: () => void;
+
+  /** `schedule`: asked, when a first line has gathered, to call `flush` after a while. */
+  constructor(fd: number, schedule: () => void) {
+    this.#fd = fd;
+    this.#schedule = schedule;
+  }
+
+  get enabled(): boolean {
+    return this.format !== "off";
+  }
+
+  add(entry: AccessEntry): void {
+    if (this.#filled > BUFFER_BYTES - LINE_BYTES_MAX) {
+      this.flush();
+      if (this.#filled > BUFFER_BYTES - LINE_BYTES_MAX) {
+        this.dropped++;
+        return;
+      }
+    }
+    const line = this.format === "json" ? jsonLine(entry) : textLine(entry);
+    if (this.#filled === 0) this.#schedule();
+    this.#filled += this.#filling.write(line, this.#filled, "utf8");
+  }
+
+  /** Starts to write what has gathered, unless a write is under way. */
+  flush(): void {
+    if (this.#busy || this.#filled === 0) return;
+    const bytes = this.#filled;
+    [this.#filling, this.#writing] = [this.#writing, this.#filling];
+    this.#filled = 0;
+    this.#busy = true;
+    this.#write(0, bytes);
+  }
+
+  #write(from: number, to: number): void {
+    write(this.#fd, this.#writing, from, to - from, (error, written) => {
+      if (error !== null && error.code !== "EAGAIN") {
+        this.dropped++;
+        this.#busy = false;
+      } else if (from + (written ?? 0) < to) {
+        this.#write(from + (written ?? 0), to);
+      } else {
+        this.#busy = false;
+      }
+    });
+  }
+}
+
+function jsonLine(entry: AccessEntry): string {
+  return `${JSON.stringify({ ...entry, time: new Date(entry.timeMs).toISOString(), timeMs: undefined })}\n`;
+}
+
+/** `time client "method host target" status bytes duration route upstream outcome`. */
+function textLine(entry: AccessEntry): string {
+  const time = new Date(entry.timeMs).toISOString();
+  const request = JSON.stringify(`${entry.method} ${entry.host} ${entry.target}`);
+  const tail = `${entry.route || "-"} ${entry.upstream || "-"} ${entry.outcome}`;
+  return `${time} ${entry.client} ${request} ${entry.status} ${entry.responseBytes} ${entry.durationMs.toFixed(1)}ms ${tail}\n`;
+}

@@ -1,0 +1,29 @@
+/** The access log's entry of one exchange. Off the hot path: only called when the log is on. */
+import type { WorkerContext } from "./context.ts";
+import type { ProxyExchange } from "./exchange.ts";
+import { OUTCOMES, type Outcome } from "./outcomes.ts";
+
+export function logExchange(
+  worker: WorkerContext,
+  exchange: ProxyExchange,
+  outcome: Outcome,
+  status: number,
+  requestKept: boolean,
+): void {
+  const durationMs = worker.loop.nowMs - exchange.startMs;
+  const request = exchange.request;
+  worker.accessLog.add({
+    timeMs: Date.now() - durationMs,
+    client: exchange.clientAddress,
+    method: requestKept ? request.methodText() : "-",
+    host: requestKept ? request.hostText() : "-",
+    target: requestKept ? request.targetText() : "-",
+    status,
+    requestBytes: exchange.requestBytes,
+    responseBytes: exchange.responseBytes,
+    durationMs,
+    route: exchange.routeName,
+    upstream: exchange.upstreamAddress,
+    outcome: OUTCOMES[outcome]?.code ?? "unknown",
+  });
+}

@@ -1,0 +1,56 @@
+/** What all connections of one worker share, and what those of one listener share. Made once; the engine in force changes. */
+import type { Scratch } from "#http/head.ts";
+import type { Buffers } from "#io/buffers.ts";
+import { BUFFER_BYTES } from "#io/buffers.ts";
+import type { Loop } from "#io/loop.ts";
+import type { Peer } from "#net/listener.ts";
+import type { WriteGather } from "#net/gather.ts";
+import type { AccessLog } from "#observe/access-log.ts";
+import type { Endpoints } from "#upstream/endpoints.ts";
+import type { Counters } from "#observe/counters.ts";
+import type { Engine } from "./engine.ts";
+import type { ExchangePool } from "./exchange-pool.ts";
+
+export interface WorkerContext {
+  readonly loop: Loop;
+  readonly buffers: Buffers;
+  readonly gather: WriteGather;
+  readonly scratch: Scratch;
+  readonly endpoints: Endpoints;
+  readonly counters: Counters;
+  readonly accessLog: AccessLog;
+  readonly exchanges: ExchangePool;
+  /** One buffer for bytes that must stand in `memory` for the length of a call. */
+  readonly workspace: Workspace;
+  /** Where a steered connection wanted to go, as `address:port`; null when it was not steered. */
+  originalOf(peer: Peer, fd: number): string | null;
+  /** The clients' addresses that are refused here because no kernel program does it. */
+  banned(peer: Peer): boolean;
+}
+
+export interface Workspace {
+  readonly start: number;
+  readonly end: number;
+}
+
+export function createWorkspace(buffers: Buffers): Workspace {
+  const buffer = buffers.allocate();
+  return { start: buffer * BUFFER_BYTES, end: (buffer + 1) * BUFFER_BYTES };
+}
+
+/** One listener. `engine` is replaced between two turns when a snapshot is put into force. */
+export interface ListenerContext {
+  readonly worker: WorkerContext;
+  /** Index in the snapshot in force. */
+  index: number;
+  name: string;
+  transparent: boolean;
+  engine: Engine;
+  /** Open connections: each can end when it is idle. */
+  readonly connections: Set<Drainable>;
+}
+
+export interface Drainable {
+  /** The worker is leaving: close when idle, else after the response under way. */
+  drain(): void;
+}

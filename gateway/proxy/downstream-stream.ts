@@ -1,0 +1,40 @@
+/**
+ * The client's side of one exchange, whatever protocol carries it. A connection may carry one (HTTP/1.1) or many; an
+ * exchange never sees the connection.
+ */
+import type { Head } from "#http/head.ts";
+import type { Connection } from "#net/connection.ts";
+import type { HeldRegions } from "#net/held.ts";
+import type { Peer } from "#net/listener.ts";
+import type { ListenerContext } from "./context.ts";
+
+export interface DownstreamStream {
+  readonly peer: Peer;
+  readonly listener: ListenerContext;
+  /** 0 for an HTTP/1.0 client, else 1. */
+  readonly requestMinor: number;
+  /** Ready-made field lines that say who asks: see forwarded.ts. */
+  readonly forwarded: Uint8Array;
+  /** True when the client's own forwarding fields are to be believed. */
+  readonly trusted: boolean;
+  /** Where a steered client wanted to go: `198.51.100.7:80`, or null. */
+  readonly originalAddress: string | null;
+  /** Bytes written that the client has not taken. */
+  readonly queuedBytes: number;
+
+  /** A 1xx response other than 101. */
+  sendInformational(head: Head): void;
+  /** Writes the head, for a body of `framing` FRAMING_*. False when it does not fit, or no buffer is free. */
+  sendHead(head: Head): boolean;
+  sendData(buffer: number, start: number, end: number): void;
+  sendEnd(trailers: Head | null): void;
+  /** The exchange takes the request's body from here on (or again). */
+  resumeRequest(): void;
+  pauseRequest(): void;
+  /** Nothing sensible can follow what was sent: ends the stream as the protocol can. */
+  abort(): void;
+  /** The exchange is over, its objects are free again: the last call. `clean`: the response was delivered whole. */
+  finished(clean: boolean): void;
+  /** After 101: hands the connection over, with what the client sent behind its head. */
+  release(): { connection: Connection; held: HeldRegions };
+}

@@ -1,0 +1,81 @@
+/**
+ * A snapshot made ready to serve: routers by listener, filter chains by route, upstreams. Immutable but for the state that
+ * balancers and filters keep. It is retired when another takes its place, and disposed when its last exchange has ended.
+ */
+import { HOOK_END, HOOK_REQUEST_HEAD, HOOK_RESPONSE_HEAD, type Filter } from "#pipeline/filter.ts";
+import { compileRouter, type Router } from "#router/router.ts";
+import type { RouteSpec, Snapshot } from "#snapshot/snapshot.ts";
+import type { HeadLimits } from "#http/limits.ts";
+import type { Endpoints } from "#upstream/endpoints.ts";
+import { Upstream } from "#upstream/upstream.ts";
+
+export interface Route {
+  readonly spec: RouteSpec;
+  readonly chain: readonly Filter[];
+  readonly hasResponseHooks: boolean;
+  readonly hasEndHooks: boolean;
+  readonly hasRequestHooks: boolean;
+  /** Null: the original destination. */
+  readonly split: readonly { readonly upstream: Upstream; readonly weight: number }[] | null;
+  readonly splitSum: number;
+}
+
+export class Engine {
+  readonly snapshot: Snapshot;
+  readonly routers: readonly Router[];
+  readonly routes: readonly Route[];
+  readonly upstreams: readonly Upstream[];
+  readonly limits: HeadLimits;
+  readonly #endpoints: Endpoints;
+  /** Exchanges under way, and one for being in force. */
+  #references = 1;
+
+  readonly #releaseFilters: () => void;
+
+  /**
+   * `chains`: the filters of each of the snapshot's routes; they stay the caller's, who hears by `releaseFilters` when
+   * the last exchange that uses them has ended. Throws PenstockError for an endpoint address that can't be one.
+   */
+  constructor(
+    snapshot: Snapshot,
+    chains: readonly (readonly Filter[])[],
+    endpoints: Endpoints,
+    releaseFilters: () => void,
+  ) {
+    this.snapshot = snapshot;
+    this.#endpoints = endpoints;
+    this.#releaseFilters = releaseFilters;
+    this.limits = snapshot.settings;
+    this.upstreams = snapshot.upstreams.map((spec) => new Upstream(spec, endpoints));
+    this.routes = snapshot.routes.map((spec, i) => this.#route(spec, chains[i] ?? []));
+    this.routers = snapshot.listeners.map((_, i) => compileRouter(snapshot.routes, i));
+  }
+
+  retain(): void {
+    this.#references++;
+  }
+
+  release(): void {
+    this.#references--;
+    if (this.#references > 0) return;
+    this.#releaseFilters();
+    for (const upstream of this.upstreams) upstream.dispose(this.#endpoints);
+  }
+
+  #route(spec: RouteSpec, chain: readonly Filter[]): Route {
+    const has = (hook: number): boolean => chain.some((filter) => (filter.hooks & hook) !== 0);
+    const split =
+      spec.action.kind === "original"
+        ? null
+        : spec.action.split.map((one) => ({ upstream: this.upstreams[one.upstream] as Upstream, weight: one.weight }));
+    return {
+      spec,
+      chain,
+      hasRequestHooks: has(HOOK_REQUEST_HEAD),
+      hasResponseHooks: has(HOOK_RESPONSE_HEAD),
+      hasEndHooks: has(HOOK_END),
+      split,
+      splitSum: (split ?? []).reduce((sum, one) => sum + one.weight, 0),
+    };
+  }
+}

@@ -1,0 +1,193 @@
+/**
+ * One small request of the gateway's own to an upstream, for filters: head and body each fit into one buffer, the answer's
+ * body is collected up to a bound. It shares endpoints, connections and time-outs with the traffic.
+ */
+import { parseRequestHead } from "#http/h1/parse-request.ts";
+import { FRAMING_LENGTH, FRAMING_NONE, Head } from "#http/head.ts";
+import type { HeadLimits } from "#http/limits.ts";
+import { BUFFER_BYTES } from "#io/buffers.ts";
+import type { Timed } from "#io/timers.ts";
+import type { FetchRequest, FetchResponse } from "#pipeline/filter.ts";
+import type { Broken } from "#upstream/broken.ts";
+import type { ResponseSink, UpstreamStream } from "#upstream/stream.ts";
+import type { WorkerContext } from "./context.ts";
+import type { Engine } from "./engine.ts";
+import { OK, OUTCOMES } from "./outcomes.ts";
+import { Target } from "./target.ts";
+
+/** The answer's body; a longer one is an error. */
+export const FETCH_BODY_BYTES_MAX = 64 * 1024;
+
+const BROKEN_WORDS: Readonly<Record<Broken, string>> = {
+  1: "the upstream closed the connection",
+  2: "the upstream broke the connection",
+  3: "the upstream did not answer in time",
+  4: "the upstream's response is malformed",
+  5: "the gateway is at its memory bound",
+};
+
+/** Never rejects: what fails is told by `status` 0 and `error`. */
+export function fetchUpstream(
+  worker: WorkerContext,
+  engine: Engine,
+  upstream: number,
+  request: FetchRequest,
+): Promise<FetchResponse> {
+  return new Promise((resolve) => {
+    new Fetch(worker, engine, request, (response) => {
+      // Promise reactions run when the turn is over.
+      worker.loop.yieldSoon();
+      resolve(response);
+    }).start(upstream);
+  });
+}
+
+class Fetch implements ResponseSink, Timed {
+  readonly response: Head;
+  readonly #request: Head;
+  readonly #worker: WorkerContext;
+  readonly #engine: Engine;
+  readonly #wanted: FetchRequest;
+  readonly #done: (response: FetchResponse) => void;
+  readonly #target: Target;
+  readonly #chunks: Uint8Array[] = [];
+  #bytes = 0;
+  #buffer = -1;
+  /** Of the Host field when the filter gives none: the upstream's name. */
+  #hostName = "";
+  #stream: UpstreamStream | null = null;
+  #status = 0;
+  #headers: [string, string][] = [];
+  #over = false;
+  requestMethod = 0;
+  deadlineMs = 0;
+  wheelSlot = -1;
+  wheelNext: Timed | null = null;
+  wheelPrev: Timed | null = null;
+
+  constructor(worker: WorkerContext, engine: Engine, wanted: FetchRequest, done: (response: FetchResponse) => void) {
+    this.#worker = worker;
+    this.#engine = engine;
+    this.#wanted = wanted;
+    this.#done = done;
+    this.#request = new Head(worker.scratch);
+    this.response = new Head(worker.scratch);
+    this.#target = new Target(worker);
+    engine.retain();
+  }
+
+  start(upstream: number): void {
+    this.#hostName = this.#engine.upstreams[upstream]?.name ?? "upstream";
+    const refused = this.#write();
+    const outcome = refused === "" ? this.#target.chooseUpstream(this.#engine, upstream) : OK;
+    if (refused !== "" || outcome !== OK) {
+      this.#finish(refused === "" ? (OUTCOMES[outcome]?.detail ?? "") : refused);
+      return;
+    }
+    this.deadlineMs = this.#worker.loop.nowMs + this.#wanted.timeoutMs;
+    this.#worker.loop.timers.watch(this);
+    this.#connect();
+  }
+
+  /** Writes the request into a buffer of its own and parses it there, so that what a filter asks for is checked like anyone's. */
+  #write(): string {
+    const { method, path, headers, body } = this.#wanted;
+    const fields = headers.map(([name, value]) => `${name}: ${value}\r\n`).join("");
+    const host = headers.some(([name]) => name === "host") ? "" : `host: ${this.#hostName}\r\n`;
+    const length = body.length > 0 ? `content-length: ${body.length}\r\n` : "";
+    const text = Buffer.from(`${method} ${path} HTTP/1.1\r\n${host}${fields}${length}\r\n`, "latin1");
+    if (text.length + body.length > BUFFER_BYTES) return "the request is too long";
+    this.#buffer = this.#worker.buffers.allocate();
+    if (this.#buffer < 0) return "the gateway is at its memory bound";
+    const start = this.#buffer * BUFFER_BYTES;
+    this.#worker.buffers.memory.set(text, start);
+    this.#worker.buffers.memory.set(body, start + text.length);
+    const limits: HeadLimits = this.#engine.limits;
+    const parsed = parseRequestHead(this.#request, start, start + text.length, limits);
+    if (parsed !== start + text.length) return "the request is malformed";
+    this.requestMethod = this.#request.method;
+    return "";
+  }
+
+  #connect(): void {
+    this.#stream = this.#target.acquire(this, this.#engine);
+    if (this.#target.connected) this.#send();
+  }
+
+  #send(): void {
+    const stream = this.#stream as UpstreamStream;
+    const framing = this.#wanted.body.length > 0 ? FRAMING_LENGTH : FRAMING_NONE;
+    const options = { dropForwarded: false, appendStart: 0, appendEnd: 0, framing, upgrade: false };
+    if (!stream.sendHead(this.#request, options)) {
+      this.#finish("the request is too long");
+      return;
+    }
+    if (framing === FRAMING_LENGTH) {
+      stream.sendData(this.#buffer, this.#request.end, this.#request.end + this.#wanted.body.length);
+      if (!this.#over) stream.sendEnd(null);
+    }
+  }
+
+  onConnected(): void {
+    this.#target.connected = true;
+    this.#send();
+  }
+
+  onConnectFailed(): void {
+    this.#stream = null;
+    if (this.#target.next()) this.#connect();
+    else this.#finish("no endpoint of the upstream accepted a connection");
+  }
+
+  onInformational(): void {}
+
+  onResponseHead(): void {
+    this.#status = this.response.status;
+    this.#headers = this.response.entries();
+  }
+
+  onResponseData(_buffer: number, start: number, end: number): void {
+    this.#bytes += end - start;
+    if (this.#bytes > FETCH_BODY_BYTES_MAX) this.#finish(`the answer is longer than ${FETCH_BODY_BYTES_MAX} bytes`);
+    else this.#chunks.push(this.#worker.buffers.memory.slice(start, end));
+  }
+
+  onResponseEnd(): void {
+    this.#stream = null;
+    this.#finish("");
+  }
+
+  onUpstreamBroken(reason: Broken): void {
+    const stream = this.#stream;
+    this.#stream = null;
+    // As for traffic: a connection that was idle too long, and nothing that may not be asked twice.
+    const safe = this.#wanted.method === "GET" || this.#wanted.method === "HEAD";
+    if (this.#status === 0 && safe && stream !== null && stream.served > 0 && this.#target.again()) this.#connect();
+    else this.#finish(BROKEN_WORDS[reason]);
+  }
+
+  onUpstreamDrained(): void {}
+
+  onDeadline(): void {
+    this.#finish("the upstream did not answer in time");
+  }
+
+  #finish(error: string): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#stream?.discard();
+    this.#stream = null;
+    this.#worker.loop.timers.forget(this);
+    this.#request.reset();
+    this.response.reset();
+    if (this.#buffer >= 0) this.#worker.buffers.release(this.#buffer);
+    this.#engine.release();
+    const failed = error !== "";
+    this.#done({
+      status: failed ? 0 : this.#status,
+      headers: failed ? [] : this.#headers,
+      body: failed ? new Uint8Array(0) : Buffer.concat(this.#chunks),
+      error,
+    });
+  }
+}

@@ -1,0 +1,482 @@
+/**
+ * An HTTP/1.1 client connection: reads requests, one at a time and in order, and writes their responses.
+ *
+ *     IDLE ─▶ HEAD (in pieces) ─▶ BODY ─▶ ANSWERING ─▶ IDLE …      ─▶ CLOSING (sent FIN, discarding) ─▶ closed
+ *       └──────────── whole head ───┘
+ *
+ * Pipelined requests wait in the buffers they were received in, with the receive stopped, until their turn.
+ *
+ * Deadlines are checked lazily: every event stamps `#activityMs`, and the timer compares when it fires.
+ */
+import { CHUNK_DATA, CHUNK_END, CHUNK_MORE, ChunkedDecoder } from "#http/h1/chunked.ts";
+import { encodeResponseHead, type ResponseEncodeOptions } from "#http/h1/encode.ts";
+import { findHeadEnd } from "#http/h1/find-head-end.ts";
+import { parseRequestHead } from "#http/h1/parse-request.ts";
+import { FRAMING_CHUNKED, FRAMING_CLOSE, FRAMING_LENGTH, FRAMING_NONE, type Head } from "#http/head.ts";
+import { REFUSED_HEAD_LENGTH, refusalOf } from "#http/refusals.ts";
+import { BUFFER_BYTES } from "#io/buffers.ts";
+import { Carry } from "#net/carry.ts";
+import type { Connection, Protocol } from "#net/connection.ts";
+import { HeldRegions } from "#net/held.ts";
+import type { Peer } from "#net/listener.ts";
+import { CONNECTIONS_OPEN } from "#observe/counters.ts";
+import { writeChunk, writeLastChunk } from "#upstream/http1-upstream.ts";
+import type { Drainable, ListenerContext } from "./context.ts";
+import type { DownstreamStream } from "./downstream-stream.ts";
+import type { ProxyExchange } from "./exchange.ts";
+import { BAD_REQUEST, CLIENT_GONE, OVERLOADED } from "./outcomes.ts";
+
+const IDLE = 0;
+const HEAD = 1;
+const BODY = 2;
+const ANSWERING = 3;
+const CLOSED = 4;
+
+/** A request body that the response did not wait for is read to its end up to this many bytes, else the connection closes. */
+const DISCARD_BYTES_MAX = 256 * 1024;
+
+export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
+  readonly peer: Peer;
+  readonly listener: ListenerContext;
+  readonly forwarded: Uint8Array;
+  readonly trusted: boolean;
+  readonly originalAddress: string | null;
+  requestMinor = 1;
+  readonly #connection: Connection;
+  readonly #carry: Carry;
+  readonly #held: HeldRegions;
+  #exchange: ProxyExchange | null = null;
+  #phase = IDLE;
+  #activityMs: number;
+  /** A head must be whole by then; meaningful in phase HEAD. */
+  #headDeadlineMs = 0;
+  #requestFraming = FRAMING_NONE;
+  #remaining = 0;
+  #decoder: ChunkedDecoder | null = null;
+  #responseFraming = FRAMING_NONE;
+  #keepAlive = true;
+  #draining = false;
+  /** Within `#consume`: what ends there must not start it again. */
+  #consuming = false;
+  /** The client has sent FIN. */
+  #clientEnded = false;
+  #discarded = 0;
+
+  constructor(
+    connection: Connection,
+    listener: ListenerContext,
+    peer: Peer,
+    forwarded: Uint8Array,
+    trusted: boolean,
+    originalAddress: string | null,
+  ) {
+    this.#connection = connection;
+    this.listener = listener;
+    this.peer = peer;
+    this.forwarded = forwarded;
+    this.trusted = trusted;
+    this.originalAddress = originalAddress;
+    this.#carry = new Carry(connection.buffers);
+    this.#held = new HeldRegions(connection.buffers);
+    this.#activityMs = connection.loop.nowMs;
+    listener.connections.add(this);
+    listener.worker.counters.add(CONNECTIONS_OPEN, 1);
+  }
+
+  start(): void {
+    this.#connection.resume();
+    this.#connection.expireBy(this.#activityMs + this.#settings.headTimeoutMs);
+  }
+
+  get #settings(): ListenerContext["engine"]["snapshot"]["settings"] {
+    return this.listener.engine.snapshot.settings;
+  }
+
+  get queuedBytes(): number {
+    return this.#connection.queuedBytes;
+  }
+
+  drain(): void {
+    this.#draining = true;
+    if (this.#phase === IDLE) this.#close();
+  }
+
+  // What the connection tells.
+
+  onConnected(): void {}
+
+  onBytes(buffer: number, start: number, end: number): void {
+    this.#activityMs = this.#connection.loop.nowMs;
+    if (this.#held.empty) this.#consume(buffer, start, end);
+    else this.#held.push(buffer, start, end);
+  }
+
+  onEnd(): void {
+    this.#clientEnded = true;
+    if (this.#phase === IDLE) this.#close();
+    else if (this.#phase === HEAD) this.#refuse(400, "head-cut", "the connection ended in the middle of the head");
+    else if (this.#phase === BODY && this.#held.empty) this.#cut();
+  }
+
+  onDrained(): void {
+    this.#activityMs = this.#connection.loop.nowMs;
+    this.#exchange?.clientDrained();
+  }
+
+  onBroken(): void {
+    this.#gone();
+  }
+
+  onDeadline(nowMs: number): void {
+    const settings = this.#settings;
+    if (this.#phase === HEAD) {
+      if (nowMs >= this.#headDeadlineMs) this.#refuse(408, "head-timeout", "the head did not arrive in time");
+      else this.#connection.expireBy(this.#headDeadlineMs);
+      return;
+    }
+    const waitsForBody = this.#phase === BODY && this.#exchange?.wantsBody !== false;
+    const waitsForClient = waitsForBody || this.#connection.queuedBytes > 0;
+    if (this.#phase === ANSWERING && !waitsForClient) {
+      this.#connection.expireBy(nowMs + settings.idleTimeoutMs);
+      return;
+    }
+    const limit = this.#activityMs + (this.#phase === IDLE ? settings.idleTimeoutMs : settings.bodyIdleTimeoutMs);
+    if (nowMs < limit) this.#connection.expireBy(limit);
+    else if (this.#phase === IDLE) this.#close();
+    else this.#timeOut();
+  }
+
+  // What the exchange asks for.
+
+  sendInformational(head: Head): void {
+    const at = this.#connection.reserve(head.end - head.start + 1024);
+    if (at < 0) return;
+    const end = encodeResponseHead(head, at, this.#connection.reservedEnd, this.#options(FRAMING_NONE, true, false));
+    if (end > 0) this.#connection.commit(end);
+    this.#connection.flush();
+  }
+
+  sendHead(head: Head): boolean {
+    let framing = head.framing;
+    if (framing === FRAMING_CHUNKED || framing === FRAMING_CLOSE) {
+      framing = this.requestMinor === 1 ? FRAMING_CHUNKED : FRAMING_CLOSE;
+    }
+    const bodyLeft = this.#phase === BODY && !this.#canDiscard();
+    if (framing === FRAMING_CLOSE || this.#draining || this.#clientEnded || bodyLeft) this.#keepAlive = false;
+    this.#responseFraming = framing;
+    const upgrade = head.status === 101;
+    const options = this.#options(framing, this.#keepAlive, upgrade);
+    const connection = this.#connection;
+    let at = connection.reserve(head.end - head.start + 256);
+    if (at < 0) return false;
+    let end = encodeResponseHead(head, at, connection.reservedEnd, options);
+    if (end < 0) {
+      connection.flush();
+      at = connection.reserve(BUFFER_BYTES);
+      if (at < 0) return false;
+      end = encodeResponseHead(head, at, connection.reservedEnd, options);
+      if (end < 0) return false;
+    }
+    connection.commit(end);
+    return true;
+  }
+
+  sendData(buffer: number, start: number, end: number): void {
+    const connection = this.#connection;
+    const chunked = this.#responseFraming === FRAMING_CHUNKED;
+    const written = chunked ? writeChunk(connection, buffer, start, end) : connection.write(buffer, start, end);
+    if (!written) this.#exchange?.clientGone(OVERLOADED);
+  }
+
+  sendEnd(trailers: Head | null): void {
+    if (this.#responseFraming !== FRAMING_CHUNKED) return;
+    if (!writeLastChunk(this.#connection, trailers)) this.#exchange?.clientGone(OVERLOADED);
+  }
+
+  resumeRequest(): void {
+    if (this.#phase !== BODY || this.#consuming) return;
+    this.#pump();
+  }
+
+  pauseRequest(): void {
+    this.#connection.pause();
+  }
+
+  abort(): void {
+    this.#keepAlive = false;
+  }
+
+  finished(clean: boolean): void {
+    this.#exchange = null;
+    if (this.#phase === CLOSED) return;
+    if (!this.#keepAlive || (!clean && this.#phase !== BODY)) {
+      this.#closeAfterAnswer(clean);
+      return;
+    }
+    // A body that nobody waits for any more is read and dropped; what follows it is the next request.
+    if (this.#phase === BODY) {
+      if (!this.#canDiscard()) this.#closeAfterAnswer(true);
+      else if (!this.#consuming) this.#pump();
+      return;
+    }
+    this.#nextRequest();
+  }
+
+  release(): { connection: Connection; held: HeldRegions } {
+    this.#phase = CLOSED;
+    this.#leave();
+    return { connection: this.#connection, held: this.#held };
+  }
+
+  // Reading.
+
+  #nextRequest(): void {
+    this.#phase = IDLE;
+    this.#activityMs = this.#connection.loop.nowMs;
+    if (!this.#consuming) this.#pump();
+  }
+
+  /** Works off what is held, then receives again. */
+  #pump(): void {
+    while (this.#canConsume() && this.#held.shift()) {
+      const { buffer, start, end } = this.#held;
+      this.#consume(buffer, start, end);
+      this.#connection.buffers.release(buffer);
+    }
+    if (!this.#canConsume() || this.#phase === CLOSED) return;
+    if (this.#clientEnded) this.onEnd();
+    else if (this.#draining && this.#phase === IDLE) this.#close();
+    else this.#connection.resume();
+  }
+
+  #canConsume(): boolean {
+    if (this.#phase === CLOSED || this.#phase === ANSWERING) return false;
+    return this.#phase !== BODY || this.#exchange === null || this.#exchange.wantsBody;
+  }
+
+  #consume(buffer: number, start: number, end: number): void {
+    this.#consuming = true;
+    let at = start;
+    while (at < end && this.#canConsume()) {
+      at = this.#phase === BODY ? this.#readBody(buffer, at, end) : this.#readHead(buffer, at, end);
+    }
+    this.#consuming = false;
+    if (this.#phase === CLOSED) return;
+    if (at < end) {
+      this.#held.unshift(buffer, at, end);
+      this.#connection.pause();
+    } else if (this.#phase === IDLE && this.#held.empty) {
+      if (this.#clientEnded || this.#draining) this.#close();
+      else this.#connection.resume();
+    }
+  }
+
+  /** Parses a head where it lies, or puts it together; answers where to go on. */
+  #readHead(buffer: number, at: number, end: number): number {
+    const carry = this.#carry;
+    if (carry.active) return this.#readCarried(at, end);
+    const exchange = this.listener.worker.exchanges.take();
+    const next = parseRequestHead(exchange.request, at, end, this.listener.engine.limits);
+    if (next > 0) {
+      this.#begin(exchange, buffer);
+      return next;
+    }
+    exchange.request.reset();
+    if (next < 0) {
+      this.#refuseWith(exchange, next);
+      return end;
+    }
+    this.listener.worker.exchanges.give(exchange);
+    if (carry.append(at, end) < 0) {
+      this.#gone();
+      return end;
+    }
+    this.#phase = HEAD;
+    this.#headDeadlineMs = this.#connection.loop.nowMs + this.#settings.headTimeoutMs;
+    this.#connection.expireBy(this.#headDeadlineMs);
+    return end;
+  }
+
+  #readCarried(at: number, end: number): number {
+    const carry = this.#carry;
+    const before = carry.end;
+    const copied = carry.append(at, end);
+    const limits = this.listener.engine.limits;
+    // A dripping head is only searched for its end, which costs no more than its bytes; parsed once, when it is whole.
+    const whole = findHeadEnd(this.#connection.memory, Math.max(carry.start, before - 3), carry.end) >= 0;
+    if (!whole && copied === end - at && carry.end - carry.start <= limits.headBytesMax) return end;
+    const exchange = this.listener.worker.exchanges.take();
+    const next = parseRequestHead(exchange.request, carry.start, carry.end, limits);
+    if (next > 0) {
+      const owned = carry.detach();
+      this.#begin(exchange, owned);
+      this.#connection.buffers.release(owned);
+      return at + (next - before);
+    }
+    exchange.request.reset();
+    if (next === 0 && copied === end - at) {
+      this.listener.worker.exchanges.give(exchange);
+      return end;
+    }
+    carry.clear();
+    if (next === 0) this.#refuseWith(exchange, REFUSED_HEAD_LENGTH);
+    else this.#refuseWith(exchange, next);
+    return end;
+  }
+
+  #begin(exchange: ProxyExchange, buffer: number): void {
+    const request = exchange.request;
+    this.#exchange = exchange;
+    this.requestMinor = request.minor;
+    this.#keepAlive = request.keepAlive && !this.#draining;
+    this.#requestFraming = request.framing;
+    this.#discarded = 0;
+    this.#phase = request.framing === FRAMING_NONE ? ANSWERING : BODY;
+    if (request.framing === FRAMING_LENGTH) {
+      this.#remaining = request.contentLength;
+      if (this.#remaining === 0) this.#phase = ANSWERING;
+    } else if (request.framing === FRAMING_CHUNKED) {
+      this.#decoder ??= new ChunkedDecoder(this.listener.worker.scratch);
+      this.#decoder.reset(this.listener.engine.limits);
+    }
+    exchange.begin(this, buffer);
+  }
+
+  #readBody(buffer: number, at: number, end: number): number {
+    if (this.#requestFraming === FRAMING_LENGTH) {
+      const stop = Math.min(end, at + this.#remaining);
+      this.#remaining -= stop - at;
+      this.#bodyData(buffer, at, stop);
+      if (this.#remaining === 0) this.#bodyEnd(null);
+      return stop;
+    }
+    const decoder = this.#decoder as ChunkedDecoder;
+    const result = decoder.decode(this.#connection.memory, at, end);
+    if (result === CHUNK_DATA) this.#bodyData(buffer, decoder.dataStart, decoder.dataEnd);
+    else if (result === CHUNK_END) this.#bodyEnd(decoder.trailers);
+    else if (result !== CHUNK_MORE) {
+      this.#badBody(result);
+      return end;
+    }
+    return decoder.next;
+  }
+
+  #bodyData(buffer: number, start: number, end: number): void {
+    if (this.#exchange !== null) {
+      this.#exchange.requestData(buffer, start, end);
+      return;
+    }
+    this.#discarded += end - start;
+    if (!this.#canDiscard()) this.#closeAfterAnswer(true);
+  }
+
+  #bodyEnd(trailers: Head | null): void {
+    if (this.#phase !== BODY) return;
+    if (this.#exchange === null) {
+      this.#nextRequest();
+      return;
+    }
+    this.#phase = ANSWERING;
+    this.#exchange.requestEnd(trailers !== null && trailers.fieldCount > 0 ? trailers : null);
+  }
+
+  #canDiscard(): boolean {
+    const known = this.#requestFraming === FRAMING_LENGTH ? this.#remaining : 0;
+    return this.#discarded + known <= DISCARD_BYTES_MAX;
+  }
+
+  // Ends.
+
+  /** A chunk that is none: what of the body has reached the upstream is taken back by breaking that connection. */
+  #badBody(refusal: number): void {
+    const exchange = this.#exchange;
+    this.#keepAlive = false;
+    if (exchange === null) {
+      this.#closeAfterAnswer(true);
+      return;
+    }
+    exchange.refuseBody(refusal);
+  }
+
+  #refuseWith(exchange: ProxyExchange, refusal: number): void {
+    const { status, code, detail } = refusalOf(refusal);
+    this.#exchange = exchange;
+    this.#keepAlive = false;
+    this.#phase = ANSWERING;
+    this.requestMinor = 1;
+    exchange.refuse(this, status, code, detail);
+  }
+
+  #refuse(status: number, code: string, detail: string): void {
+    const exchange = this.listener.worker.exchanges.take();
+    this.#carry.clear();
+    this.#exchange = exchange;
+    this.#keepAlive = false;
+    this.#phase = ANSWERING;
+    exchange.refuse(this, status, code, detail);
+  }
+
+  #cut(): void {
+    this.#keepAlive = false;
+    if (this.#exchange === null) this.#close();
+    else this.#exchange.clientGone(BAD_REQUEST);
+  }
+
+  #timeOut(): void {
+    const exchange = this.#exchange;
+    this.#keepAlive = false;
+    if (exchange === null) this.#close();
+    else exchange.clientTimedOut();
+  }
+
+  #gone(): void {
+    const exchange = this.#exchange;
+    this.#exchange = null;
+    this.#close();
+    exchange?.clientGone(CLIENT_GONE);
+  }
+
+  /** The answer is written, whole or not: send it, then close. */
+  #closeAfterAnswer(clean: boolean): void {
+    if (this.#phase === CLOSED) return;
+    const reading = !this.#clientEnded && (this.#phase === BODY || !clean || !this.#held.empty);
+    this.#phase = CLOSED;
+    this.#leave();
+    this.#held.clear();
+    if (reading || this.#connection.queuedBytes > 0) this.#connection.linger();
+    else this.#connection.close();
+  }
+
+  #close(): void {
+    if (this.#phase === CLOSED) return;
+    this.#phase = CLOSED;
+    this.#leave();
+    this.#held.clear();
+    this.#connection.close();
+  }
+
+  #leave(): void {
+    this.#carry.clear();
+    this.#decoder?.trailers.reset();
+    this.listener.connections.delete(this);
+    this.listener.worker.counters.add(CONNECTIONS_OPEN, -1);
+  }
+
+  #options(framing: number, keepAlive: boolean, upgrade: boolean): ResponseEncodeOptions {
+    encodeOptions.minor = this.requestMinor;
+    encodeOptions.framing = framing;
+    encodeOptions.keepAlive = keepAlive;
+    encodeOptions.upgrade = upgrade;
+    return encodeOptions;
+  }
+}
+
+/** One for all: it is read within the call it is passed to. */
+const encodeOptions = {
+  minor: 1,
+  framing: FRAMING_NONE,
+  keepAlive: true,
+  appendStart: 0,
+  appendEnd: 0,
+  upgrade: false,
+};

@@ -1,0 +1,52 @@
+/** HTTP/1 on a listener: every accepted connection becomes an Http1Downstream. */
+import { parsePrefix, prefixContains, type Prefix } from "#core/address.ts";
+import type { Socket } from "#io/socket.ts";
+import type { Connection } from "#net/connection.ts";
+import type { ConnectionHandler, Peer } from "#net/listener.ts";
+import { CONNECTIONS_ACCEPTED, CONNECTIONS_REFUSED } from "#observe/counters.ts";
+import type { ListenerContext } from "./context.ts";
+import type { Engine } from "./engine.ts";
+import { forwardedFor } from "./forwarded.ts";
+import { Http1Downstream } from "./http1-downstream.ts";
+
+export class Http1Listener implements ConnectionHandler {
+  readonly #listener: ListenerContext;
+  /** Of which engine `#trusted` was read. */
+  #engine: Engine | null = null;
+  #trusted: readonly Prefix[] = [];
+
+  constructor(listener: ListenerContext) {
+    this.#listener = listener;
+  }
+
+  onConnection(connection: Connection, socket: Socket, peer: Peer): void {
+    const listener = this.#listener;
+    const { counters } = listener.worker;
+    counters.add(CONNECTIONS_ACCEPTED, 1);
+    if (listener.worker.banned(peer)) {
+      counters.add(CONNECTIONS_REFUSED, 1);
+      connection.close();
+      return;
+    }
+    const original = listener.transparent ? listener.worker.originalOf(peer, socket.fd) : null;
+    const downstream = new Http1Downstream(
+      connection,
+      listener,
+      peer,
+      forwardedFor(peer),
+      this.#isTrusted(peer),
+      original,
+    );
+    connection.protocol = downstream;
+    downstream.start();
+  }
+
+  #isTrusted(peer: Peer): boolean {
+    const engine = this.#listener.engine;
+    if (engine !== this.#engine) {
+      this.#engine = engine;
+      this.#trusted = engine.snapshot.settings.trustedProxies.map((text) => parsePrefix(text));
+    }
+    return this.#trusted.some((prefix) => prefixContains(prefix, peer.ipBytes));
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * Replies the gateway makes itself. One is written like any response and parsed like any response, so that response
+ * filters see no difference.
+ */
+import { assert } from "#core/assert.ts";
+import { encodeLocalReply } from "#http/h1/encode.ts";
+import { parseResponseHead } from "#http/h1/parse-response.ts";
+import type { Head } from "#http/head.ts";
+import type { HeadLimits } from "#http/limits.ts";
+import { BUFFER_BYTES, type Buffers } from "#io/buffers.ts";
+import { reasonPhrase } from "#http/reason-phrases.ts";
+
+/** Head and body of a local reply stand in one buffer: what a filter's `respond` may hold at most. */
+export const REPLY_BODY_BYTES_MAX = 16 * 1024;
+
+const LIMITS: HeadLimits = { headBytesMax: BUFFER_BYTES, targetBytesMax: 0, fieldsMax: 128 };
+
+/** A problem document (RFC 9457). */
+export function problemReply(status: number, code: string, detail: string): Uint8Array {
+  const document = { type: `urn:penstock:problem:${code}`, title: reasonPhrase(status), status, code, detail };
+  return Buffer.from(`${JSON.stringify(document)}\n`);
+}
+
+/**
+ * Writes the reply into `buffer` and parses its head into `response`. Answers the region of the body: cut at
+ * REPLY_BODY_BYTES_MAX, empty for HEAD.
+ */
+export function writeReply(
+  buffers: Buffers,
+  buffer: number,
+  response: Head,
+  status: number,
+  headers: readonly (readonly [string, string])[],
+  body: Uint8Array,
+  contentType: string,
+  requestMethod: number,
+): { start: number; end: number } {
+  const memory = buffers.memory;
+  const at = buffer * BUFFER_BYTES;
+  const content = body.length > REPLY_BODY_BYTES_MAX ? body.subarray(0, REPLY_BODY_BYTES_MAX) : body;
+  const typed = headers.some(([name]) => name === "content-type") || content.length === 0;
+  const fields = typed ? headers : [...headers, ["content-type", contentType] as const];
+  const end = encodeLocalReply(
+    memory,
+    at,
+    at + BUFFER_BYTES - REPLY_BODY_BYTES_MAX,
+    status,
+    fields,
+    content.length,
+    true,
+  );
+  assert(end > 0, "a local reply's fields fit into its buffer");
+  response.reset();
+  const parsed = parseResponseHead(response, at, end, LIMITS, requestMethod);
+  assert(parsed === end, `a local reply that can be parsed (${parsed})`);
+  memory.set(content, end);
+  return { start: end, end: end + content.length };
+}

@@ -1,0 +1,446 @@
+/**
+ * An HTTP/1.1 connection to an endpoint, one exchange at a time: writes the request, reads the response, then is idle in
+ * its endpoint's pool or closed. While it is idle it goes on receiving, so a connection that the endpoint closes is known
+ * to be dead before anything is sent on it.
+ *
+ *     CONNECTING ─▶ WAITING ─▶ BODY ─▶ IDLE ─▶ WAITING …          any ─▶ CLOSED
+ *
+ * What goes wrong is told to the exchange once, by `onUpstreamBroken` or `onConnectFailed`; the connection is closed by then.
+ */
+import { ETIMEDOUT } from "#core/errno.ts";
+import { CHUNK_DATA, CHUNK_END, CHUNK_MORE, ChunkedDecoder } from "#http/h1/chunked.ts";
+import { encodeChunkSize, encodeRequestHead, encodeTrailers, type RequestEncodeOptions } from "#http/h1/encode.ts";
+import { parseResponseHead } from "#http/h1/parse-response.ts";
+import { FRAMING_CHUNKED, FRAMING_CLOSE, FRAMING_LENGTH, FRAMING_NONE, type Head, type Scratch } from "#http/head.ts";
+import type { HeadLimits } from "#http/limits.ts";
+import { Carry } from "#net/carry.ts";
+import type { Connection, Protocol } from "#net/connection.ts";
+import { HeldRegions } from "#net/held.ts";
+import {
+  BROKEN_BAD_RESPONSE,
+  BROKEN_CLOSED,
+  BROKEN_NO_BUFFERS,
+  BROKEN_RESET,
+  BROKEN_TIMEOUT,
+  type Broken,
+} from "./broken.ts";
+import type { Endpoint } from "./endpoint.ts";
+import type { ResponseSink, UpstreamStream, UpstreamTimeouts } from "./stream.ts";
+
+const CONNECTING = 0;
+const WAITING = 1;
+const BODY = 2;
+const IDLE = 3;
+const CLOSED = 4;
+
+/** `ffffffff CR LF` and the CRLF behind the chunk before it. */
+const CHUNK_SIZE_BYTES = 20;
+const SWITCHING_PROTOCOLS = 101;
+
+export class Http1Upstream implements Protocol, UpstreamStream {
+  readonly endpoint: Endpoint;
+  readonly #connection: Connection;
+  readonly #scratch: Scratch;
+  readonly #limits: HeadLimits;
+  readonly #carry: Carry;
+  readonly #held: HeldRegions;
+  #timeouts: UpstreamTimeouts;
+  #sink: ResponseSink | null = null;
+  #phase = CONNECTING;
+  #activityMs: number;
+  #requestFraming = FRAMING_NONE;
+  #requestDone = false;
+  #responseFraming = FRAMING_NONE;
+  #remaining = 0;
+  #keepAlive = false;
+  #blocked = false;
+  #paused = false;
+  #endSeen = false;
+  #decoder: ChunkedDecoder | null = null;
+  /** Exchanges this connection has served before: a failure on a used one may only mean that it was idle too long. */
+  served = 0;
+
+  constructor(
+    endpoint: Endpoint,
+    connection: Connection,
+    timeouts: UpstreamTimeouts,
+    limits: HeadLimits,
+    scratch: Scratch,
+  ) {
+    this.endpoint = endpoint;
+    this.#connection = connection;
+    this.#timeouts = timeouts;
+    this.#limits = limits;
+    this.#scratch = scratch;
+    this.#carry = new Carry(connection.buffers);
+    this.#held = new HeldRegions(connection.buffers);
+    this.#activityMs = connection.loop.nowMs;
+    endpoint.active++;
+  }
+
+  /** Starts to connect on behalf of `sink`. */
+  dial(sink: ResponseSink): void {
+    this.#sink = sink;
+    const driver = this.#connection.loop.driver;
+    this.#connection.adopt(driver.connect(this.endpoint.sockaddr, this.#connection), this);
+    this.#connection.expireBy(this.#activityMs + this.#timeouts.connectMs);
+  }
+
+  /** Takes an idle connection into service. */
+  begin(sink: ResponseSink, timeouts: UpstreamTimeouts): void {
+    this.#sink = sink;
+    this.#phase = WAITING;
+    this.#activityMs = this.#connection.loop.nowMs;
+    this.endpoint.active++;
+    if (timeouts !== this.#timeouts) {
+      this.#timeouts = timeouts;
+      this.#connection.expireBy(this.#activityMs + Math.min(timeouts.requestMs, timeouts.idleMs));
+    }
+  }
+
+  get open(): boolean {
+    return this.#phase !== CLOSED;
+  }
+
+  /** Bytes written that the endpoint has not taken. */
+  get queuedBytes(): number {
+    return this.#connection.queuedBytes;
+  }
+
+  /** Writes the head. False when it does not fit into one buffer, or none is free. */
+  sendHead(head: Head, options: RequestEncodeOptions): boolean {
+    const connection = this.#connection;
+    let at = connection.reserve(head.end - head.start);
+    if (at < 0) return false;
+    let end = encodeRequestHead(head, at, connection.reservedEnd, options);
+    if (end < 0) {
+      connection.flush();
+      at = connection.reserve(this.#scratch.regionBytes);
+      if (at < 0) return false;
+      end = encodeRequestHead(head, at, connection.reservedEnd, options);
+      if (end < 0) return false;
+    }
+    connection.commit(end);
+    this.#requestFraming = options.framing;
+    this.#requestDone = options.framing === FRAMING_NONE;
+    return true;
+  }
+
+  sendData(buffer: number, start: number, end: number): void {
+    const connection = this.#connection;
+    this.#activityMs = connection.loop.nowMs;
+    let written = true;
+    if (this.#requestFraming === FRAMING_CHUNKED) {
+      written = writeChunk(connection, buffer, start, end);
+    } else {
+      written = connection.write(buffer, start, end);
+    }
+    if (!written) this.#break(BROKEN_NO_BUFFERS);
+  }
+
+  sendEnd(trailers: Head | null): void {
+    this.#requestDone = true;
+    if (this.#requestFraming === FRAMING_CHUNKED && !writeLastChunk(this.#connection, trailers)) {
+      this.#break(BROKEN_NO_BUFFERS);
+    }
+  }
+
+  /** Stops reading the response until `resume`: the client is too slow. */
+  pause(): void {
+    this.#paused = true;
+    this.#connection.pause();
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.#activityMs = this.#connection.loop.nowMs;
+    if (!this.#blocked) this.#connection.resume();
+  }
+
+  /** Within `onResponseHead`: keeps everything behind the head until `unblock`. */
+  block(): void {
+    this.#blocked = true;
+    this.#connection.pause();
+  }
+
+  unblock(): void {
+    this.#blocked = false;
+    this.#activityMs = this.#connection.loop.nowMs;
+    if (this.#phase === BODY) this.#completeIfEmpty();
+    while (!this.#blocked && this.#phase !== CLOSED && this.#held.shift()) {
+      const { buffer, start, end } = this.#held;
+      this.#consume(buffer, start, end);
+      this.#connection.buffers.release(buffer);
+    }
+    if (this.#blocked || this.#phase === CLOSED) return;
+    if (this.#endSeen) this.onEnd();
+    else if (!this.#paused) this.#connection.resume();
+  }
+
+  /** The exchange is over before its time: closes without a word. */
+  discard(): void {
+    this.#sink = null;
+    this.#close();
+  }
+
+  /**
+   * After 101: hands the connection over. What the endpoint sent behind its head is in `held`, which passes to the
+   * caller with it.
+   */
+  release(): { connection: Connection; held: HeldRegions } {
+    this.#sink = null;
+    this.#phase = CLOSED;
+    this.endpoint.active--;
+    this.#carry.clear();
+    return { connection: this.#connection, held: this.#held };
+  }
+
+  onConnected(error: number): void {
+    const sink = this.#sink;
+    if (sink === null) return;
+    if (error !== 0) {
+      this.#failConnect(error);
+      return;
+    }
+    this.#phase = WAITING;
+    this.#activityMs = this.#connection.loop.nowMs;
+    this.#connection.expireBy(this.#activityMs + this.#checkEveryMs());
+    this.#connection.resume();
+    sink.onConnected();
+  }
+
+  onBytes(buffer: number, start: number, end: number): void {
+    this.#activityMs = this.#connection.loop.nowMs;
+    if (this.#blocked) {
+      this.#held.push(buffer, start, end);
+      return;
+    }
+    this.#consume(buffer, start, end);
+  }
+
+  onEnd(): void {
+    if (this.#blocked) {
+      this.#endSeen = true;
+      return;
+    }
+    if (this.#phase === BODY && this.#responseFraming === FRAMING_CLOSE) {
+      this.#keepAlive = false;
+      this.#complete(null);
+    } else {
+      this.#break(BROKEN_CLOSED);
+    }
+  }
+
+  onDrained(): void {
+    this.#activityMs = this.#connection.loop.nowMs;
+    this.#sink?.onUpstreamDrained();
+  }
+
+  onBroken(): void {
+    if (this.#phase === CONNECTING) this.#failConnect(ETIMEDOUT);
+    else this.#break(BROKEN_RESET);
+  }
+
+  onDeadline(nowMs: number): void {
+    if (this.#phase === CONNECTING) {
+      this.#failConnect(ETIMEDOUT);
+      return;
+    }
+    const allowed = this.#phase === IDLE ? this.#timeouts.idleMs : this.#timeouts.requestMs;
+    if (this.#paused || this.#blocked) this.#activityMs = nowMs;
+    const limit = this.#activityMs + allowed;
+    if (nowMs < limit) this.#connection.expireBy(Math.min(limit, nowMs + this.#checkEveryMs()));
+    else if (this.#phase === IDLE) this.#leavePool();
+    else this.#break(BROKEN_TIMEOUT);
+  }
+
+  /** Never longer than either time-out, so that a phase that begins between two checks is not noticed late. */
+  #checkEveryMs(): number {
+    return Math.min(this.#timeouts.requestMs, this.#timeouts.idleMs);
+  }
+
+  #consume(buffer: number, start: number, end: number): void {
+    let at = start;
+    while (at < end) {
+      if (this.#blocked) {
+        this.#held.push(buffer, at, end);
+        return;
+      }
+      if (this.#phase === WAITING) at = this.#readHead(buffer, at, end);
+      else if (this.#phase === BODY) at = this.#readBody(buffer, at, end);
+      else {
+        // Bytes that answer nothing: the connection can't be trusted any more.
+        if (this.#phase === IDLE) this.#leavePool();
+        return;
+      }
+    }
+  }
+
+  /** Answers where to go on; `end` when all is used. */
+  #readHead(buffer: number, at: number, end: number): number {
+    const sink = this.#sink as ResponseSink;
+    const carry = this.#carry;
+    if (!carry.active) {
+      const next = parseResponseHead(sink.response, at, end, this.#limits, sink.requestMethod);
+      if (next > 0) {
+        this.#headRead(sink, buffer);
+        return next;
+      }
+      if (next < 0) return this.#badResponse(end);
+      if (carry.append(at, end) < 0) {
+        this.#break(BROKEN_NO_BUFFERS);
+      }
+      return end;
+    }
+    const before = carry.end;
+    const copied = carry.append(at, end);
+    const next = parseResponseHead(sink.response, carry.start, carry.end, this.#limits, sink.requestMethod);
+    if (next < 0 || (next === 0 && copied < end - at)) return this.#badResponse(end);
+    if (next === 0) return end;
+    const owned = carry.detach();
+    this.#headRead(sink, owned);
+    this.#connection.buffers.release(owned);
+    return at + (next - before);
+  }
+
+  #badResponse(end: number): number {
+    this.#break(BROKEN_BAD_RESPONSE);
+    return end;
+  }
+
+  #headRead(sink: ResponseSink, buffer: number): void {
+    const head = sink.response;
+    if (head.status < 200 && head.status !== SWITCHING_PROTOCOLS) {
+      sink.onInformational();
+      head.reset();
+      return;
+    }
+    this.#phase = BODY;
+    this.#responseFraming = head.framing;
+    this.#remaining = head.framing === FRAMING_LENGTH ? head.contentLength : 0;
+    this.#keepAlive = head.keepAlive && head.framing !== FRAMING_CLOSE;
+    if (head.framing === FRAMING_CHUNKED) {
+      this.#decoder ??= new ChunkedDecoder(this.#scratch);
+      this.#decoder.reset(this.#limits);
+    }
+    sink.onResponseHead(buffer);
+    if (this.#sink !== sink) return;
+    if (!this.#blocked) this.#completeIfEmpty();
+  }
+
+  /** A response without a body is whole with its head. */
+  #completeIfEmpty(): void {
+    const bodiless = this.#responseFraming === FRAMING_NONE && this.#sink?.response.status !== SWITCHING_PROTOCOLS;
+    if (bodiless || (this.#responseFraming === FRAMING_LENGTH && this.#remaining === 0)) this.#complete(null);
+  }
+
+  #readBody(buffer: number, at: number, end: number): number {
+    const sink = this.#sink as ResponseSink;
+    if (this.#responseFraming === FRAMING_LENGTH) {
+      const stop = Math.min(end, at + this.#remaining);
+      this.#remaining -= stop - at;
+      if (stop > at) sink.onResponseData(buffer, at, stop);
+      if (this.#remaining === 0 && this.#sink === sink) this.#complete(null);
+      return stop;
+    }
+    if (this.#responseFraming === FRAMING_CHUNKED) return this.#readChunks(sink, buffer, at, end);
+    sink.onResponseData(buffer, at, end);
+    return end;
+  }
+
+  #readChunks(sink: ResponseSink, buffer: number, at: number, end: number): number {
+    const decoder = this.#decoder as ChunkedDecoder;
+    const result = decoder.decode(this.#connection.memory, at, end);
+    if (result === CHUNK_DATA) sink.onResponseData(buffer, decoder.dataStart, decoder.dataEnd);
+    else if (result === CHUNK_END) this.#complete(decoder.trailers);
+    else if (result !== CHUNK_MORE) return this.#badResponse(end);
+    return decoder.next;
+  }
+
+  /** The response is whole. The connection is free before the exchange hears of it, so that it can be taken again at once. */
+  #complete(trailers: Head | null): void {
+    const sink = this.#sink as ResponseSink;
+    this.#sink = null;
+    this.served++;
+    if (this.#keepAlive && this.#requestDone && this.endpoint.references > 0) this.#toPool();
+    else this.#close();
+    sink.onResponseEnd(trailers !== null && trailers.fieldCount > 0 ? trailers : null);
+  }
+
+  #toPool(): void {
+    this.#phase = IDLE;
+    this.#paused = false;
+    this.endpoint.active--;
+    this.endpoint.idle.push(this);
+    this.#connection.resume();
+    if (this.endpoint.idle.length > this.endpoint.idleMax) this.endpoint.idle.shift()?.discard();
+  }
+
+  #leavePool(): void {
+    const at = this.endpoint.idle.lastIndexOf(this);
+    if (at >= 0) this.endpoint.idle.splice(at, 1);
+    this.#close();
+  }
+
+  #failConnect(error: number): void {
+    const sink = this.#sink;
+    this.#sink = null;
+    this.#close();
+    sink?.onConnectFailed(error);
+  }
+
+  #break(reason: Broken): void {
+    if (this.#phase === IDLE) {
+      this.#leavePool();
+      return;
+    }
+    const sink = this.#sink;
+    this.#sink = null;
+    this.#close();
+    sink?.onUpstreamBroken(reason);
+  }
+
+  #close(): void {
+    if (this.#phase === CLOSED) return;
+    if (this.#phase !== IDLE) this.endpoint.active--;
+    this.#phase = CLOSED;
+    this.#carry.clear();
+    this.#held.clear();
+    this.#decoder?.trailers.reset();
+    this.#connection.close();
+  }
+}
+
+/** One chunk: its size line, the region, and the line end. False when the process is out of buffers. */
+export function writeChunk(connection: Connection, buffer: number, start: number, end: number): boolean {
+  if (end === start) return true;
+  const at = connection.reserve(CHUNK_SIZE_BYTES);
+  if (at < 0) return false;
+  connection.commit(encodeChunkSize(connection.memory, at, end - start));
+  if (!connection.write(buffer, start, end)) return false;
+  const tail = connection.reserve(2);
+  if (tail < 0) return false;
+  connection.memory[tail] = 0x0d;
+  connection.memory[tail + 1] = 0x0a;
+  connection.commit(tail + 2);
+  return true;
+}
+
+/** The last chunk and the trailer section. False when the process is out of buffers, or the trailers exceed one. */
+export function writeLastChunk(connection: Connection, trailers: Head | null): boolean {
+  const wanted = trailers === null ? CHUNK_SIZE_BYTES : trailers.end - trailers.start + CHUNK_SIZE_BYTES;
+  const at = connection.reserve(wanted);
+  if (at < 0) return false;
+  if (trailers === null) {
+    connection.memory.set(LAST_CHUNK, at);
+    connection.commit(at + LAST_CHUNK.length);
+    return true;
+  }
+  const end = encodeTrailers(trailers, at, connection.reservedEnd);
+  if (end < 0) return false;
+  connection.commit(end);
+  return true;
+}
+
+/** `0 CRLF CRLF`: the end of a chunked body without trailers. */
+const LAST_CHUNK = Uint8Array.of(0x30, 0x0d, 0x0a, 0x0d, 0x0a);
