@@ -1,11 +1,23 @@
 /** The access log's entry of one exchange. Off the hot path: only called when the log is on. */
 import type { WorkerContext } from "./context.ts";
-import type { ProxyExchange } from "./exchange.ts";
+import type { Head } from "#http/head.ts";
 import { OUTCOMES, type Outcome } from "./outcomes.ts";
 
+/** What the log reads of an exchange that has ended. */
+export interface Logged {
+  readonly request: Head;
+  readonly startMs: number;
+  readonly clientAddress: string;
+  readonly requestBytes: number;
+  readonly responseBytes: number;
+  readonly routeName: string;
+  readonly upstreamAddress: string;
+}
+
+/** `requestKept`: the bytes of the request head are still there to be read. */
 export function logExchange(
   worker: WorkerContext,
-  exchange: ProxyExchange,
+  exchange: Logged,
   outcome: Outcome,
   status: number,
   requestKept: boolean,

@@ -9,7 +9,6 @@ import type { AccessLog } from "#observe/access-log.ts";
 import type { Endpoints } from "#upstream/endpoints.ts";
 import type { Counters } from "#observe/counters.ts";
 import type { Engine } from "./engine.ts";
-import type { ExchangePool } from "./exchange-pool.ts";
 
 export interface WorkerContext {
   readonly loop: Loop;
@@ -19,7 +18,6 @@ export interface WorkerContext {
   readonly endpoints: Endpoints;
   readonly counters: Counters;
   readonly accessLog: AccessLog;
-  readonly exchanges: ExchangePool;
   /** One buffer for bytes that must stand in `memory` for the length of a call. */
   readonly workspace: Workspace;
   /** Where a steered connection wanted to go, as `address:port`; null when it was not steered. */

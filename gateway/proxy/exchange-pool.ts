@@ -7,22 +7,21 @@ const KEPT_MAX = 1024;
 
 export class ExchangePool {
   readonly #free: ProxyExchange[] = [];
-  #worker: WorkerContext | null = null;
+  readonly #worker: WorkerContext;
   #taken = 0;
 
-  /** Once, when the worker's context is whole. */
-  attach(worker: WorkerContext): void {
+  constructor(worker: WorkerContext) {
     this.#worker = worker;
   }
 
+  /** Exchanges under way. */
   get taken(): number {
     return this.#taken;
   }
 
   take(): ProxyExchange {
     this.#taken++;
-    const worker = this.#worker as WorkerContext;
-    return this.#free.pop() ?? new ProxyExchange(worker, worker.scratch);
+    return this.#free.pop() ?? new ProxyExchange(this.#worker, this);
   }
 
   give(exchange: ProxyExchange): void {

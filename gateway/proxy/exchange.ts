@@ -19,7 +19,6 @@ import {
   METHOD_OTHER,
   METHOD_PATCH,
   METHOD_POST,
-  type Scratch,
 } from "#http/head.ts";
 import { HIGH_WATERMARK_BYTES } from "#net/connection.ts";
 import {
@@ -61,8 +60,14 @@ import { startTunnel } from "./tunnel.ts";
 
 const SWITCHING_PROTOCOLS = 101;
 
+/** Where an exchange goes when it has ended. */
+interface Home {
+  give(exchange: ProxyExchange): void;
+}
+
 export class ProxyExchange implements Exchange, ResponseSink {
   readonly #worker: WorkerContext;
+  readonly #home: Home;
   readonly request: Head;
   readonly response: Head;
   readonly state: unknown[] = [];
@@ -101,10 +106,11 @@ export class ProxyExchange implements Exchange, ResponseSink {
   /** True from the end to the next beginning. */
   ended = true;
 
-  constructor(worker: WorkerContext, scratch: Scratch) {
+  constructor(worker: WorkerContext, home: Home) {
     this.#worker = worker;
-    this.request = new Head(scratch);
-    this.response = new Head(scratch);
+    this.#home = home;
+    this.request = new Head(worker.scratch);
+    this.response = new Head(worker.scratch);
     this.#target = new Target(worker);
   }
 
@@ -540,7 +546,7 @@ export class ProxyExchange implements Exchange, ResponseSink {
     // A tunnel takes the connection over; everything else goes on, or closes, as its protocol does.
     this.#reset();
     if (outcome !== outcomes.TUNNEL) stream.finished(clean);
-    worker.exchanges.give(this);
+    this.#home.give(this);
   }
 
   #reset(): void {

@@ -24,6 +24,7 @@ import { writeChunk, writeLastChunk } from "#upstream/http1-upstream.ts";
 import type { Drainable, ListenerContext } from "./context.ts";
 import type { DownstreamStream } from "./downstream-stream.ts";
 import type { ProxyExchange } from "./exchange.ts";
+import type { ExchangePool } from "./exchange-pool.ts";
 import { BAD_REQUEST, CLIENT_GONE, OVERLOADED } from "./outcomes.ts";
 
 const IDLE = 0;
@@ -43,6 +44,7 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
   readonly originalAddress: string | null;
   requestMinor = 1;
   readonly #connection: Connection;
+  readonly #exchanges: ExchangePool;
   readonly #carry: Carry;
   readonly #held: HeldRegions;
   #exchange: ProxyExchange | null = null;
@@ -65,6 +67,7 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
   constructor(
     connection: Connection,
     listener: ListenerContext,
+    exchanges: ExchangePool,
     peer: Peer,
     forwarded: Uint8Array,
     trusted: boolean,
@@ -72,6 +75,7 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
   ) {
     this.#connection = connection;
     this.listener = listener;
+    this.#exchanges = exchanges;
     this.peer = peer;
     this.forwarded = forwarded;
     this.trusted = trusted;
@@ -275,7 +279,7 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
   #readHead(buffer: number, at: number, end: number): number {
     const carry = this.#carry;
     if (carry.active) return this.#readCarried(at, end);
-    const exchange = this.listener.worker.exchanges.take();
+    const exchange = this.#exchanges.take();
     const next = parseRequestHead(exchange.request, at, end, this.listener.engine.limits);
     if (next > 0) {
       this.#begin(exchange, buffer);
@@ -286,7 +290,7 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
       this.#refuseWith(exchange, next);
       return end;
     }
-    this.listener.worker.exchanges.give(exchange);
+    this.#exchanges.give(exchange);
     if (carry.append(at, end) < 0) {
       this.#gone();
       return end;
@@ -305,7 +309,7 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
     // A dripping head is only searched for its end, which costs no more than its bytes; parsed once, when it is whole.
     const whole = findHeadEnd(this.#connection.memory, Math.max(carry.start, before - 3), carry.end) >= 0;
     if (!whole && copied === end - at && carry.end - carry.start <= limits.headBytesMax) return end;
-    const exchange = this.listener.worker.exchanges.take();
+    const exchange = this.#exchanges.take();
     const next = parseRequestHead(exchange.request, carry.start, carry.end, limits);
     if (next > 0) {
       const owned = carry.detach();
@@ -315,7 +319,7 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
     }
     exchange.request.reset();
     if (next === 0 && copied === end - at) {
-      this.listener.worker.exchanges.give(exchange);
+      this.#exchanges.give(exchange);
       return end;
     }
     carry.clear();
@@ -408,7 +412,7 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
   }
 
   #refuse(status: number, code: string, detail: string): void {
-    const exchange = this.listener.worker.exchanges.take();
+    const exchange = this.#exchanges.take();
     this.#carry.clear();
     this.#exchange = exchange;
     this.#keepAlive = false;

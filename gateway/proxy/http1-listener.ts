@@ -6,17 +6,20 @@ import type { ConnectionHandler, Peer } from "#net/listener.ts";
 import { CONNECTIONS_ACCEPTED, CONNECTIONS_REFUSED } from "#observe/counters.ts";
 import type { ListenerContext } from "./context.ts";
 import type { Engine } from "./engine.ts";
+import type { ExchangePool } from "./exchange-pool.ts";
 import { forwardedFor } from "./forwarded.ts";
 import { Http1Downstream } from "./http1-downstream.ts";
 
 export class Http1Listener implements ConnectionHandler {
   readonly #listener: ListenerContext;
+  readonly #exchanges: ExchangePool;
   /** Of which engine `#trusted` was read. */
   #engine: Engine | null = null;
   #trusted: readonly Prefix[] = [];
 
-  constructor(listener: ListenerContext) {
+  constructor(listener: ListenerContext, exchanges: ExchangePool) {
     this.#listener = listener;
+    this.#exchanges = exchanges;
   }
 
   onConnection(connection: Connection, socket: Socket, peer: Peer): void {
@@ -32,6 +35,7 @@ export class Http1Listener implements ConnectionHandler {
     const downstream = new Http1Downstream(
       connection,
       listener,
+      this.#exchanges,
       peer,
       forwardedFor(peer),
       this.#isTrusted(peer),
