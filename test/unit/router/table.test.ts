@@ -1,0 +1,61 @@
+import { expect, it } from "vitest";
+import { hashByte, TableBuilder } from "#router/table.ts";
+
+function hash(text: string): number {
+  let found = 7;
+  for (const byte of Buffer.from(text, "latin1")) found = hashByte(found, byte);
+  return found;
+}
+
+function find(table: ReturnType<TableBuilder["build"]>, scope: number, text: string): number {
+  const memory = Buffer.from(`>>${text}<<`, "latin1");
+  return table.find(scope, hash(text), memory, 2, memory.length - 2);
+}
+
+it("an empty table has nothing", () => {
+  expect(find(new TableBuilder().build(), 0, "")).toBe(-1);
+});
+
+it("keys are told apart by bytes, length and scope", () => {
+  const builder = new TableBuilder();
+  const keys = ["", "a", "ab", "b", "\0", "\xff", "a\0", "x".repeat(70_000)];
+  keys.forEach((key, value) => builder.add(1, hash(key), key, value));
+  builder.add(2, hash("a"), "a", 99);
+  const table = builder.build();
+  keys.forEach((key, value) => expect(find(table, 1, key)).toBe(value));
+  expect(find(table, 2, "a")).toBe(99);
+  expect(find(table, 2, "ab")).toBe(-1);
+  expect(find(table, 1, "x".repeat(69_999))).toBe(-1);
+});
+
+it("keys with the same hash stand beside each other", () => {
+  const builder = new TableBuilder();
+  const keys = ["one", "two", "three"];
+  keys.forEach((key, value) => builder.add(0, 42, key, value));
+  const table = builder.build();
+  const look = (key: string) => table.find(0, 42, Buffer.from(key), 0, key.length);
+  expect([...keys, "four"].map(look)).toEqual([0, 1, 2, -1]);
+  const walked: number[] = [];
+  for (let slot = table.first(0, 42); slot >= 0; slot = table.next(slot, 0, 42)) walked.push(table.value(slot));
+  expect(walked).toEqual([0, 1, 2]);
+});
+
+it("tells a scope by itself, not only by what it does to the hash", () => {
+  const builder = new TableBuilder();
+  const mixed = (scope: number) => Math.imul(scope + 1, 0x85ebca6b);
+  builder.add(1, 42, "key", 0);
+  // In scope 2 this hash chooses the very slot that 42 chooses in scope 1.
+  expect(builder.build().first(2, 42 ^ mixed(1) ^ mixed(2))).toBe(-1);
+});
+
+it("finds each of a hundred thousand keys, and none of as many others", () => {
+  const builder = new TableBuilder();
+  for (let i = 0; i < 100_000; i++) builder.add(i % 3, hash(`tenant-${i}.example.com`), `tenant-${i}.example.com`, i);
+  const table = builder.build();
+  let wrong = 0;
+  for (let i = 0; i < 100_000; i++) {
+    if (find(table, i % 3, `tenant-${i}.example.com`) !== i) wrong++;
+    if (find(table, i % 3, `tenant-${i}.example.org`) !== -1) wrong++;
+  }
+  expect(wrong).toBe(0);
+});
