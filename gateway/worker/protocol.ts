@@ -122,3 +122,35 @@ export interface ExplainResult {
   readonly upstreams: readonly string[];
   readonly reason: string;
 }
+
+/**
+ * The builder (gateway/worker/builder.ts): one short life for one uploaded module. It says `hello`, is given one order,
+ * answers it and exits. Whatever it does besides, dying included, refuses the module.
+ */
+export type FromBuilder =
+  | { readonly type: "hello" }
+  | { readonly type: "built"; readonly ok: true; readonly metered: Uint8Array; readonly facts: BuiltFacts }
+  | {
+      readonly type: "built";
+      readonly ok: false;
+      readonly code: string;
+      readonly detail: string;
+      /** Byte offset in the module as uploaded, where there is one. */
+      readonly offset?: number;
+    };
+
+export interface BuildOrder {
+  readonly type: "build";
+  readonly bytes: Uint8Array;
+  readonly moduleBytesMax: number;
+  readonly memoryBytesMax: number;
+}
+
+export interface BuiltFacts {
+  readonly abi: string;
+  readonly hooks: readonly string[];
+  readonly imports: readonly string[];
+  readonly memoryBytesMin: number;
+  /** Which rewriter made it. */
+  readonly builder: string;
+}
