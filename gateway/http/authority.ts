@@ -30,13 +30,16 @@ export interface AuthoritySlots {
   reserve(bytes: number): number;
 }
 
+/** A module's own constant is folded into compiled code, an imported one is read from a cell at every use. */
+const hostName = HOST_NAME;
+
 /** DNS allows 253 characters; no address is longer. */
 const HOST_BYTES_MAX = 255;
 
 /** Sets host and port; 0 when the region is a valid authority, else a refusal that leaves the slots as they were. */
 export function parseAuthority(slots: AuthoritySlots, start: number, end: number): number {
   const memory = slots.memory;
-  let at = start;
+  let at = start | 0;
   let upper = 0;
   if (memory[start] === BRACKET_OPEN && start < end) {
     while (at < end && memory[at] !== BRACKET_CLOSE) at++;
@@ -46,8 +49,9 @@ export function parseAuthority(slots: AuthoritySlots, start: number, end: number
   } else {
     for (; at < end; at++) {
       const octet = memory[at] as number;
-      if (HOST_NAME[octet] === 0) break;
-      upper |= octet ^ (LOWER_CASE[octet] as number);
+      const lower = hostName[octet] as number;
+      if (lower === 0) break;
+      upper |= octet ^ lower;
     }
   }
   const hostEnd = at;

@@ -1,9 +1,9 @@
 /**
  * The field section of a message: an offset table over received bytes, and edits that stand in scratch memory.
  *
- * One field is one row of eight cells, so that a row is half a cache line:
+ * One field is one row of eight cells, so that a row is half a cache line, and one cell is spare:
  *
- *     name start | name end | value start | value end | line end | name id | row flags | name hash
+ *     name start | name end | value start | value end | line end | name id | row flags | –
  *
  * A line reaches from its name's start to its line end, CRLF included; unchanged neighbours are therefore one run of
  * bytes. An edited row looks the same, with its whole line in scratch. Removed rows keep their place.
@@ -13,7 +13,7 @@
 import { assert } from "#core/assert.ts";
 import { COLON, CR, FIELD_VALUE, HTAB, LF, LOWER_CASE, SP } from "./octets.ts";
 import { ADDED_FIELDS_MAX, FIELDS_MAX } from "./limits.ts";
-import { COOKIE, isName, NAME_FIXED, NAME_HOP, nameFlags, nameText } from "./names.ts";
+import { COOKIE, isName, LAST_FRAMING_NAME, NAME_FIXED, NAME_HOP, nameFlags, nameText } from "./names.ts";
 import type { Scratch } from "./scratch.ts";
 
 /** log2 of the cells of a row. */
@@ -25,7 +25,6 @@ export const VALUE_END = 3;
 export const LINE_END = 4;
 export const NAME_ID = 5;
 export const ROW_FLAGS = 6;
-export const NAME_HASH = 7;
 
 /** Not sent on: hop-by-hop by its name, or named by `Connection`. The same bit as NAME_HOP. */
 export const ROW_HOP = NAME_HOP;
@@ -45,6 +44,8 @@ export class Fields {
   /** Bit `id` for each framing name seen, and for each seen twice. Filled by the parser. */
   seen: number;
   repeated: number;
+  /** Index of the last field of each framing name; holds only where `seen` has the name's bit. */
+  readonly framingRows: Int32Array;
   /** The newest name when the rows were made: younger names may still have id 0 in them. */
   newest: number;
 
@@ -58,6 +59,7 @@ export class Fields {
     this.memory = memory;
     this.view = new DataView(memory.buffer, memory.byteOffset, memory.byteLength);
     this.rows = new Int32Array(ROWS_MAX << ROW_SHIFT);
+    this.framingRows = new Int32Array(LAST_FRAMING_NAME + 1);
     this.fieldCount = 0;
     this.seen = 0;
     this.repeated = 0;
@@ -141,7 +143,7 @@ export class Fields {
   #isNamed(row: number, name: number): boolean {
     const start = this.rows[row + NAME_START] as number;
     const length = (this.rows[row + NAME_END] as number) - start;
-    return isName(this.view, start, length, this.rows[row + NAME_HASH] as number, name);
+    return isName(this.view, start, length, name);
   }
 
   /**

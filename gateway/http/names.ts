@@ -27,6 +27,8 @@ export const NAME_NO_TRAILER = 16;
 /** Ids fit 12 bits. A bound, since tenants' plugins can ask for names. */
 const NAMES_MAX = 4095;
 const NAME_BYTES_MAX = 256;
+/** Room for names of 32 bytes on average, two cells for each four bytes. */
+const WORDS_MAX = 65_536;
 /** Half full at most, so that a name that is not interned nearly always meets an empty slot at once. */
 const SLOTS = 8192;
 const SLOT_SHIFT = 19;
@@ -34,13 +36,12 @@ const SLOT_SHIFT = 19;
 const FOLD = 0x20202020;
 
 const slots = new Uint16Array(SLOTS);
-const hashes = new Int32Array(NAMES_MAX + 1);
 const lengths = new Uint16Array(NAMES_MAX + 1);
 const wordStarts = new Int32Array(NAMES_MAX + 1);
 const texts: string[] = [""];
 const flags = new Uint8Array(NAMES_MAX + 1);
-/** Pairs of word and fold mask. Grown by doubling, off the hot path. */
-let words = new Int32Array(4096);
+/** Pairs of word and fold mask. Never moved: a typed array that can't change is addressed without a look at it first. */
+const words = new Int32Array(WORDS_MAX);
 let wordsUsed = 0;
 
 /** Ids up to this one have been given out; a head keeps it to tell names that are younger than itself. */
@@ -50,8 +51,7 @@ export function newestName(): number {
   return newest;
 }
 
-/** `start` must have at least four readable bytes behind it, whatever the length. */
-export function nameHash(view: DataView, start: number, length: number): number {
+function hashOf(view: DataView, start: number, length: number): number {
   let first = view.getInt32(start, true) | FOLD;
   let last = first;
   if (length < 4) {
@@ -64,33 +64,36 @@ export function nameHash(view: DataView, start: number, length: number): number 
 }
 
 function equals(view: DataView, start: number, length: number, id: number): boolean {
-  let pair = wordStarts[id] as number;
+  let pair = (wordStarts[id] as number) | 0;
   if (length < 4) {
     const word = view.getInt32(start, true) & ((1 << (length << 3)) - 1);
     return (word | (words[pair + 1] as number)) === words[pair];
   }
   const last = start + length - 4;
-  for (let at = start; at < last; at += 4) {
+  for (let at = start | 0; at < last; at = (at + 4) | 0) {
     if ((view.getInt32(at, true) | (words[pair + 1] as number)) !== words[pair]) return false;
     pair += 2;
   }
   return (view.getInt32(last, true) | (words[pair + 1] as number)) === words[pair];
 }
 
-/** The id of the name at [start, start + length), or 0. A hit proves that the bytes are a token, in any case. */
-export function findName(view: DataView, start: number, length: number, hash: number): number {
-  let slot = hash >>> SLOT_SHIFT;
+/**
+ * The id of the name at [start, start + length), or 0. A hit proves that the bytes are a token, in any case. At least
+ * four bytes must be readable at `start`, whatever the length.
+ */
+export function findName(view: DataView, start: number, length: number): number {
+  let slot = hashOf(view, start, length) >>> SLOT_SHIFT;
   for (;;) {
     const id = slots[slot] as number;
     if (id === 0) return 0;
-    if (hashes[id] === hash && lengths[id] === length && equals(view, start, length, id)) return id;
+    if (lengths[id] === length && equals(view, start, length, id)) return id;
     slot = (slot + 1) & (SLOTS - 1);
   }
 }
 
 /** True when the bytes are this name: for heads that were parsed before the name was interned. */
-export function isName(view: DataView, start: number, length: number, hash: number, id: number): boolean {
-  return hashes[id] === hash && lengths[id] === length && equals(view, start, length, id);
+export function isName(view: DataView, start: number, length: number, id: number): boolean {
+  return lengths[id] === length && equals(view, start, length, id);
 }
 
 /** What is known about a name; 0 for one that is not interned. */
@@ -107,11 +110,6 @@ const scratch = new DataView(new ArrayBuffer(NAME_BYTES_MAX + 4));
 
 function fillWords(name: string): void {
   const count = Math.max(1, Math.ceil(name.length / 4));
-  if (wordsUsed + 2 * count > words.length) {
-    const grown = new Int32Array(2 * words.length);
-    grown.set(words);
-    words = grown;
-  }
   for (let k = 0; k < count; k++) {
     const at = k === count - 1 && name.length >= 4 ? name.length - 4 : 4 * k;
     let mask = 0;
@@ -137,18 +135,16 @@ export function internName(lowerCaseName: string): number {
     }
     scratch.setUint8(i, code);
   }
-  const hash = nameHash(scratch, 0, length);
-  const known = findName(scratch, 0, length, hash);
+  const known = findName(scratch, 0, length);
   if (known !== 0) return known;
-  if (newest === NAMES_MAX) throw httpError("PENSTOCK_HTTP_NAMES_FULL");
+  if (newest === NAMES_MAX || wordsUsed + length + 2 > WORDS_MAX) throw httpError("PENSTOCK_HTTP_NAMES_FULL");
   const id = ++newest;
-  hashes[id] = hash;
   lengths[id] = length;
   wordStarts[id] = wordsUsed;
   fillWords(lowerCaseName);
   texts.push(lowerCaseName);
   if (lowerCaseName.startsWith("x-forwarded-")) flags[id] = NAME_FORWARDED;
-  let slot = hash >>> SLOT_SHIFT;
+  let slot = hashOf(scratch, 0, length) >>> SLOT_SHIFT;
   while (slots[slot] !== 0) slot = (slot + 1) & (SLOTS - 1);
   slots[slot] = id;
   return id;

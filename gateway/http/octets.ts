@@ -73,8 +73,8 @@ export const QUERY: Uint8Array = Uint8Array.from({ length: 256 }, (_, code) =>
   code > SP && code < 0x7f && code !== HASH ? 1 : 0,
 );
 
-/** 1 for what may stand in a registered name. Stricter than RFC 3986 (no sub-delims, no escapes): no name that resolves has them. */
-export const HOST_NAME: Uint8Array = table("-._~" + DIGITS + LETTERS, () => 1);
+/** To its lower case what may stand in a registered name, 0 every other byte. Stricter than RFC 3986 (no sub-delims, no escapes): no name that resolves has them. */
+export const HOST_NAME: Uint8Array = table("-._~" + DIGITS + LETTERS, (code) => LOWER_CASE[code] as number);
 
 /** Hexadecimal digit to its value, 0xff for every other byte. */
 export const HEX_VALUE: Uint8Array = Uint8Array.from({ length: 256 }, () => 0xff);

@@ -47,6 +47,11 @@ export const AUTHORITY = 3;
 /** `*`, of OPTIONS only */
 export const ASTERISK = 4;
 
+/** A module's own constants are folded into compiled code, imported ones are read from a cell at every use. */
+const path = PATH;
+const plain = PATH_PLAIN;
+const query = QUERY;
+
 /** Where the parts of a target are left. */
 export interface TargetSlots extends AuthoritySlots {
   targetForm: number;
@@ -95,7 +100,7 @@ function scanPathAndQuery(slots: TargetSlots, start: number, end: number): numbe
   if (at < end && memory[at] === QUESTION) {
     slots.hasQuery = true;
     slots.queryStart = ++at;
-    while (at < end && QUERY[memory[at] as number] !== 0) at++;
+    while (at < end && query[memory[at] as number] !== 0) at++;
     slots.queryEnd = at;
   }
   slots.targetEnd = at;
@@ -106,10 +111,10 @@ function scanPathAndQuery(slots: TargetSlots, start: number, end: number): numbe
 /** Passes over a path and says, in `pathNormal`, whether it must be rewritten. Answers where the path ends. */
 export function scanPath(slots: TargetSlots, start: number, end: number): number {
   const memory = slots.memory;
-  let at = start;
+  let at = start | 0;
   for (; at < end; at++) {
-    const kind = PATH[memory[at] as number];
-    if (kind === PATH_PLAIN) continue;
+    const kind = path[memory[at] as number];
+    if (kind === plain) continue;
     if (kind === PATH_STOP) break;
     if (kind === PATH_PERCENT) slots.pathNormal = false;
     else if (memory[at - 1] === SLASH && mayBeDotSegment(at + 1 < end ? (memory[at + 1] as number) : SP)) {
@@ -168,11 +173,11 @@ function scanAbsoluteForm(slots: TargetSlots, start: number, end: number, option
 function scanEmptyPath(slots: TargetSlots, at: number, end: number, options: boolean): number {
   const answer = scanPathAndQuery(slots, at, end);
   if (answer <= 0) return answer;
-  const path = slots.reserve(1);
-  if (path < 0) return REFUSED_NO_BUFFER;
-  slots.memory[path] = options && !slots.hasQuery ? ASTERISK_OCTET : SLASH;
-  slots.pathStart = path;
-  slots.pathEnd = path + 1;
+  const copy = slots.reserve(1);
+  if (copy < 0) return REFUSED_NO_BUFFER;
+  slots.memory[copy] = options && !slots.hasQuery ? ASTERISK_OCTET : SLASH;
+  slots.pathStart = copy;
+  slots.pathEnd = copy + 1;
   return answer;
 }
 

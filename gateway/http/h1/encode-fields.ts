@@ -1,9 +1,14 @@
 /** Copies the fields that go on to the next hop: neighbours that both go on are one run of bytes and one copy. */
-import { LINE_END, NAME_END, NAME_ID, NAME_START, ROW_FLAGS, ROW_HOP, ROW_REMOVED, ROW_SHIFT } from "#http/fields.ts";
+import * as table from "#http/fields.ts";
 import type { Fields } from "#http/fields.ts";
-import { NAME_FORWARDED, nameFlags } from "#http/names.ts";
+import * as names from "#http/names.ts";
 import { LOWER_CASE } from "#http/octets.ts";
 import { writeCopy } from "./write.ts";
+
+// Copies, since compiled code folds constants of its own module only (see parse-fields.ts).
+const { LINE_END, NAME_END, NAME_ID, NAME_START, ROW_FLAGS, ROW_HOP, ROW_REMOVED, ROW_SHIFT } = table;
+const { NAME_FORWARDED, nameFlags } = names;
+const lowerCase = LOWER_CASE;
 
 /**
  * Writes the run [runStart, runEnd), usually the start line, and the fields. Left out are removed and hop-by-hop ones,
@@ -43,9 +48,9 @@ const FORWARDED_PREFIX = "x-forwarded-";
  */
 function isForwarded(memory: Uint8Array, id: number, start: number, end: number): boolean {
   if (id !== 0 && (nameFlags(id) & NAME_FORWARDED) !== 0) return true;
-  if (LOWER_CASE[memory[start] as number] !== 0x78 || end - start <= FORWARDED_PREFIX.length) return false;
+  if (lowerCase[memory[start] as number] !== 0x78 || end - start <= FORWARDED_PREFIX.length) return false;
   for (let i = 0; i < FORWARDED_PREFIX.length; i++) {
-    const octet = LOWER_CASE[memory[start + i] as number];
+    const octet = lowerCase[memory[start + i] as number];
     if (octet !== FORWARDED_PREFIX.charCodeAt(i) && !(octet === 0x5f && FORWARDED_PREFIX[i] === "-")) return false;
   }
   return true;

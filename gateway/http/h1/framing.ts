@@ -30,12 +30,12 @@ export function interpretFraming(head: Head): number {
     if (hasLength) return REFUSED_LENGTH_AND_CODING;
     if (head.minor === 0) return REFUSED_CODING_VERSION;
     if ((head.repeated & (1 << TRANSFER_ENCODING)) !== 0) return REFUSED_CODING;
-    const index = head.find(TRANSFER_ENCODING);
+    const index = head.framingRows[TRANSFER_ENCODING] as number;
     head.framing = FRAMING_CHUNKED;
     return checkCodings(head.memory, head.valueStart(index), head.valueEnd(index));
   }
   if ((head.repeated & (1 << CONTENT_LENGTH)) !== 0) return REFUSED_LENGTH_REPEATED;
-  const index = head.find(CONTENT_LENGTH);
+  const index = head.framingRows[CONTENT_LENGTH] as number;
   const length = parseLength(head.memory, head.valueStart(index), head.valueEnd(index));
   if (length < 0) return REFUSED_LENGTH;
   head.framing = FRAMING_LENGTH;
@@ -47,7 +47,7 @@ export function interpretFraming(head: Head): number {
 function parseLength(memory: Uint8Array, start: number, end: number): number {
   if (start === end || end - start > LENGTH_DIGITS_MAX) return -1;
   let length = 0;
-  for (let at = start; at < end; at++) {
+  for (let at = start | 0; at < end; at++) {
     const digit = (memory[at] as number) - DIGIT_0;
     if (digit < 0 || digit > 9) return -1;
     length = length * 10 + digit;

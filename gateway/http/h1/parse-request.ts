@@ -77,7 +77,7 @@ function parseRequestLine(head: Head, start: number, end: number, targetBytesMax
   if (at >= end) return 0;
   if (memory[at] !== SP || at === head.methodStart) return refusedMethod(memory[at] as number);
   head.methodEnd = at;
-  const method = methodOf(memory, head.methodStart, at);
+  const method = methodOf(head, head.methodStart, at);
   head.method = method;
   at = scanTarget(head, at + 1, end, method === METHOD_CONNECT, method === METHOD_OPTIONS);
   if (at < 0) return at;
@@ -104,22 +104,39 @@ function refusedMethod(octet: number): number {
   return octet === CR ? REFUSED_REQUEST_LINE : REFUSED_METHOD;
 }
 
-const METHODS: readonly (readonly [string, number])[] = [
-  ["GET", METHOD_GET],
-  ["HEAD", METHOD_HEAD],
-  ["POST", METHOD_POST],
-  ["PUT", METHOD_PUT],
+const WORD_GET = word("GET ");
+const WORD_PUT = word("PUT ");
+const WORD_POST = word("POST");
+const WORD_HEAD = word("HEAD");
+
+/** The first four bytes as the parser reads them. */
+function word(text: string): number {
+  return new DataView(Uint8Array.from(text, (letter) => letter.charCodeAt(0)).buffer).getInt32(0, true);
+}
+
+/**
+ * Of [start, end), which a space follows. Methods are case-sensitive (RFC 9110 section 9.1): `get` is another method than
+ * `GET`, and passes as OTHER.
+ */
+function methodOf(head: Head, start: number, end: number): number {
+  if (end - start < 3) return METHOD_OTHER;
+  const first = head.view.getInt32(start, true);
+  if (end - start === 3) return first === WORD_GET ? METHOD_GET : first === WORD_PUT ? METHOD_PUT : METHOD_OTHER;
+  if (end - start === 4) return first === WORD_POST ? METHOD_POST : first === WORD_HEAD ? METHOD_HEAD : METHOD_OTHER;
+  return longMethodOf(head.memory, start, end);
+}
+
+const LONG_METHODS: readonly (readonly [string, number])[] = [
   ["DELETE", METHOD_DELETE],
-  ["CONNECT", METHOD_CONNECT],
   ["OPTIONS", METHOD_OPTIONS],
-  ["TRACE", METHOD_TRACE],
   ["PATCH", METHOD_PATCH],
+  ["CONNECT", METHOD_CONNECT],
+  ["TRACE", METHOD_TRACE],
 ];
 
-/** Methods are case-sensitive (RFC 9110 section 9.1): `get` is another method than `GET`, and passes as OTHER. */
-function methodOf(memory: Uint8Array, start: number, end: number): number {
-  for (let i = 0; i < METHODS.length; i++) {
-    const [text, method] = METHODS[i] as readonly [string, number];
+function longMethodOf(memory: Uint8Array, start: number, end: number): number {
+  for (let i = 0; i < LONG_METHODS.length; i++) {
+    const [text, method] = LONG_METHODS[i] as readonly [string, number];
     if (text.length === end - start && isText(memory, start, text)) return method;
   }
   return METHOD_OTHER;
@@ -153,7 +170,7 @@ function interpret(head: Head): number {
 function interpretHost(head: Head): number {
   if ((head.seen & (1 << HOST)) === 0) return head.minor === 1 ? REFUSED_HOST_MISSING : 0;
   if ((head.repeated & (1 << HOST)) !== 0) return REFUSED_HOST_REPEATED;
-  const index = head.find(HOST);
+  const index = head.framingRows[HOST] as number;
   const { hostStart, hostEnd, port } = head;
   const answer = parseAuthority(head, head.valueStart(index), head.valueEnd(index));
   if (answer < 0) return answer === REFUSED_NO_BUFFER ? answer : REFUSED_HOST;
@@ -168,7 +185,7 @@ function interpretHost(head: Head): number {
 /** RFC 9110 section 10.1.1. HTTP/1.0 has no expectations; a request without content has nothing to hold back. */
 function interpretExpect(head: Head): number {
   if (head.minor === 0) return 0;
-  const index = head.find(EXPECT);
+  const index = head.framingRows[EXPECT] as number;
   if (!equalsIgnoreCase(head.memory, head.valueStart(index), head.valueEnd(index), "100-continue")) {
     return REFUSED_EXPECTATION;
   }
