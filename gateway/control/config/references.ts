@@ -2,6 +2,7 @@
 import type { ConfigErrorCode } from "#core/errors/config.ts";
 import type { RouteResource } from "./declaration.ts";
 import type { Draft, Entry } from "./draft.ts";
+import { lastSegment } from "./kinds.ts";
 import { suggestion } from "./suggest.ts";
 
 export type Report = (pointer: string, code: ConfigErrorCode, detail: string) => void;
@@ -37,6 +38,7 @@ export function checkDuplicates(draft: Draft, report: Report): void {
         `device "${value.device}" is declared at ${taken} already`,
       );
   }
+  unique(draft.steering, "steering", (one) => one.name ?? lastSegment(one.cgroup));
   checkSteeredPorts(draft, report);
 }
 

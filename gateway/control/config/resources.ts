@@ -224,6 +224,8 @@ export const KernelInterface = fields("an interface", {
 export const KernelSteering = fields(
   "steering",
   {
+    /** Left out: the last part of the cgroup's path. */
+    name: v.optional(name),
     cgroup: v.pipe(
       text,
       v.regex(/^\/(?!.*\/\.{1,2}(?:\/|$)).{1,4000}$/, "a cgroup is an absolute path without . and .. segments"),

@@ -45,6 +45,9 @@ const STEPS: readonly string[] = [
     created_ms INTEGER NOT NULL,
     expires_ms INTEGER NOT NULL
   ) STRICT;
+
+  -- What happened once and is remembered for good: 'had_tokens'.
+  CREATE TABLE facts (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
   `,
 ];
 

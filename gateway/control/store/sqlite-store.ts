@@ -74,6 +74,7 @@ export class SqliteStore implements Store {
   begin({ content, author, message }: NewRevision): Revision {
     const digest = digestOf(content);
     return this.#transaction(() => {
+      // As it was written; the digest is over the canonical form, so other key orders are the same content.
       this.#sql("INSERT INTO contents (digest, body) VALUES (?, ?) ON CONFLICT DO NOTHING").run(
         digest,
         canonicalJson(content),
@@ -138,14 +139,17 @@ export class SqliteStore implements Store {
   }
 
   addToken(token: StoredToken, hash: Uint8Array): void {
-    this.#sql("INSERT INTO tokens (id, name, hash, scopes, created_ms, expires_ms) VALUES (?, ?, ?, ?, ?, ?)").run(
-      token.id,
-      token.name,
-      hash,
-      JSON.stringify(token.scopes),
-      token.createdMs,
-      token.expiresMs,
-    );
+    this.#transaction(() => {
+      this.#sql("INSERT INTO tokens (id, name, hash, scopes, created_ms, expires_ms) VALUES (?, ?, ?, ?, ?, ?)").run(
+        token.id,
+        token.name,
+        hash,
+        JSON.stringify(token.scopes),
+        token.createdMs,
+        token.expiresMs,
+      );
+      this.#sql("INSERT INTO facts (name) VALUES ('had_tokens') ON CONFLICT DO NOTHING").run();
+    });
   }
 
   tokenByHash(hash: Uint8Array): (StoredToken & { readonly hash: Uint8Array }) | undefined {
@@ -158,6 +162,10 @@ export class SqliteStore implements Store {
     return this.#sql("SELECT id, name, scopes, created_ms, expires_ms FROM tokens ORDER BY created_ms, id")
       .all()
       .map(tokenOf);
+  }
+
+  everHadTokens(): boolean {
+    return numberOf(this.#sql("SELECT count(*) AS n FROM facts WHERE name = 'had_tokens'").get() ?? {}, "n") > 0;
   }
 
   removeToken(id: string): boolean {

@@ -73,6 +73,8 @@ export interface Store {
   addToken(token: StoredToken, hash: Uint8Array): void;
   tokenByHash(hash: Uint8Array): (StoredToken & { readonly hash: Uint8Array }) | undefined;
   tokens(): StoredToken[];
+  /** Also true when all were revoked since. */
+  everHadTokens(): boolean;
   /** False when there is no such token. */
   removeToken(id: string): boolean;
 

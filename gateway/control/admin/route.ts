@@ -1,0 +1,172 @@
+/**
+ * One way to say what the API does: `route({...})`. What is said here is registered in h3 and described in the OpenAPI
+ * document, so that the two can't differ.
+ */
+import { getRouterParams, type H3, type H3Event } from "h3";
+import * as v from "valibot";
+import { controlError } from "#core/errors/control.ts";
+import { unexpectedFields } from "#control/config/fields.ts";
+import { refusal, schemaFindings } from "#control/config/check.ts";
+import type { Logger } from "#control/logger.ts";
+import type { Store } from "#control/store/store.ts";
+import { authorize, identify, type Access, type Identity, type Origin } from "./identity.ts";
+import { isUnchanged } from "./preconditions.ts";
+import { problemResponse } from "./problem.ts";
+
+export type Method = "GET" | "PUT" | "POST" | "DELETE";
+
+/** Query parameters by name: text as it came, and what it must be. */
+export type QuerySchema = Readonly<Record<string, v.GenericSchema<string | undefined, unknown>>>;
+
+export interface Call {
+  readonly request: Request;
+  /** Path parameters, percent-decoded. */
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: URLSearchParams;
+  /** Absent only where `access` is public. */
+  readonly identity: Identity;
+}
+
+export interface Answer {
+  readonly status?: number;
+  /** Sent as JSON; text is sent as it is. Undefined: no body. */
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Of what was read or is there after the change. */
+  readonly etag?: string;
+}
+
+export interface ResponseSpec {
+  readonly description: string;
+  readonly schema?: v.GenericSchema;
+  /** Default: application/json. */
+  readonly type?: string;
+}
+
+export interface RouteSpec {
+  readonly method: Method;
+  /** As in OpenAPI: `/v1/listeners/{name}`. */
+  readonly path: string;
+  readonly operationId: string;
+  readonly summary: string;
+  readonly tag: string;
+  readonly access: Access;
+  readonly query?: QuerySchema;
+  readonly body?: { readonly types: readonly string[]; readonly schema?: v.GenericSchema };
+  /** Of its own; the problems that any route can answer with are added. */
+  readonly responses: Readonly<Record<number, ResponseSpec>>;
+  handle(call: Call): Answer | Promise<Answer>;
+}
+
+export function route(spec: RouteSpec): RouteSpec {
+  return spec;
+}
+
+export interface RouteContext {
+  readonly store: Store;
+  readonly log: Logger;
+  now(): number;
+  /** Which of our sockets the request came by. */
+  originOf(event: H3Event): Origin;
+}
+
+const NOBODY: Identity = { name: "nobody", scopes: new Set() };
+
+export function register(app: H3, specs: readonly RouteSpec[], context: RouteContext): void {
+  const methods = Map.groupBy(specs, (spec) => spec.path);
+  for (const [path, own] of methods) {
+    // h3 writes parameters as `:name`.
+    const pattern = path.replaceAll(/\{(\w+)\}/g, ":$1");
+    for (const spec of own) {
+      const handler = (event: H3Event) => answer(event, spec, context);
+      app.on(spec.method, pattern, handler);
+      if (spec.method === "GET") app.on("HEAD", pattern, handler);
+    }
+    const allow = own.flatMap(({ method }) => (method === "GET" ? ["GET", "HEAD"] : [method])).join(", ");
+    // Without this h3 answers 404 to a wrong method.
+    app.all(pattern, () =>
+      problemResponse(controlError("PENSTOCK_CONTROL_METHOD", { detail: `allowed: ${allow}` }), context.log, { allow }),
+    );
+  }
+}
+
+async function answer(event: H3Event, spec: RouteSpec, context: RouteContext): Promise<Response> {
+  const request = event.req;
+  try {
+    const identity = identify(
+      context.originOf(event),
+      request.headers.get("authorization"),
+      context.store,
+      context.now(),
+    );
+    const params = decoded(event);
+    authorize(identity, spec.access, params["tenant"]);
+    checkQuery(event.url.searchParams, spec.query ?? {});
+    const call: Call = { request, params, query: event.url.searchParams, identity: identity ?? NOBODY };
+    return respond(request, await spec.handle(call));
+  } catch (error) {
+    const headers: Record<string, string> = {};
+    if (error instanceof Error && "status" in error) {
+      if (error.status === 401) headers["www-authenticate"] = 'Bearer realm="penstock"';
+      // The rest of a body that is refused is not waited for.
+      if (error.status === 413 || error.status === 415) headers["connection"] = "close";
+    }
+    return problemResponse(error, context.log, headers);
+  }
+}
+
+function decoded(event: H3Event): Record<string, string> {
+  try {
+    return getRouterParams(event, { decode: true });
+  } catch (error) {
+    throw controlError("PENSTOCK_CONTROL_BAD_REQUEST", {
+      detail: "the path is not percent-encoded UTF-8",
+      cause: error,
+    });
+  }
+}
+
+function respond(request: Request, { status, body, headers, etag }: Answer): Response {
+  const all: Record<string, string> = { "cache-control": "no-store", "x-content-type-options": "nosniff", ...headers };
+  if (etag !== undefined) all["etag"] = etag;
+  const reading = request.method === "GET" || request.method === "HEAD";
+  if (reading && etag !== undefined && isUnchanged(request, etag))
+    return new Response(null, { status: 304, headers: all });
+  if (body === undefined) return new Response(null, { status: status ?? 204, headers: all });
+  if (typeof body === "string") return new Response(body, { status: status ?? 200, headers: all });
+  all["content-type"] = "application/json";
+  return new Response(`${JSON.stringify(body)}\n`, { status: status ?? 200, headers: all });
+}
+
+function checkQuery(query: URLSearchParams, schemas: QuerySchema): void {
+  const errors = [];
+  for (const key of new Set(query.keys())) {
+    const schema = Object.hasOwn(schemas, key) ? schemas[key] : undefined;
+    if (schema === undefined) {
+      const known = Object.keys(schemas).join(", ");
+      const detail = `no such query parameter: "${key}"${known === "" ? "" : `; there are ${known}`}`;
+      errors.push({ pointer: "", code: "PENSTOCK_CONTROL_BAD_REQUEST", detail });
+      continue;
+    }
+    for (const value of query.getAll(key)) {
+      for (const { detail } of schemaFindings(schema, value)) {
+        errors.push({ pointer: "", code: "PENSTOCK_CONTROL_BAD_REQUEST", detail: `${key}: ${detail}` });
+      }
+    }
+  }
+  if (errors.length > 0)
+    throw controlError("PENSTOCK_CONTROL_BAD_REQUEST", { detail: errors[0]?.detail ?? "", errors });
+}
+
+/** A small body, all errors at once; throws 422. */
+export function parsed<T extends v.GenericSchema>(schema: T, input: unknown): v.InferOutput<T> {
+  const errors = [...unexpectedFields(schema, input), ...schemaFindings(schema, input)];
+  const result = v.safeParse(schema, input);
+  if (errors.length > 0 || !result.success) {
+    throw refusal(errors);
+  }
+  return result.output;
+}
+
+export const flag = v.optional(v.picklist(["true", "false"], "true or false"));
+export const pageLimit = v.optional(v.pipe(v.string(), v.regex(/^(?:[1-9]\d{0,2}|1000)$/, "a number from 1 to 1000")));

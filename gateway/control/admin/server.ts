@@ -1,0 +1,90 @@
+/**
+ * The admin API on sockets that someone else has bound. h3 runs over node:http directly: srvx would open a port of its
+ * own choosing. Which socket a connection came by is remembered when it is accepted, since a closed one no longer tells.
+ */
+import { createServer, type Server } from "node:http";
+import type { Socket } from "node:net";
+import { H3, toNodeHandler, type H3Event } from "h3";
+import { controlError } from "#core/errors/control.ts";
+import { configRoutes } from "./config-routes.ts";
+import type { Origin } from "./identity.ts";
+import { kernelRoutes } from "./kernel-routes.ts";
+import { openApiRoute } from "./openapi.ts";
+import { pluginRoutes } from "./plugin-routes.ts";
+import { problemResponse } from "./problem.ts";
+import { resourceRoutes } from "./resource-routes.ts";
+import { revisionRoutes } from "./revision-routes.ts";
+import { register, type RouteSpec } from "./route.ts";
+import type { Services } from "./services.ts";
+import { statusRoutes } from "./status-routes.ts";
+import { tokenRoutes } from "./token-routes.ts";
+
+/** An upload of 16 MiB in one minute is 280 KB/s. */
+const REQUEST_TIMEOUT_MS = 60_000;
+const HEADERS_TIMEOUT_MS = 10_000;
+const KEEP_ALIVE_MS = 5000;
+
+export function adminRoutes(services: Services): RouteSpec[] {
+  const routes = [
+    ...configRoutes(services),
+    ...resourceRoutes(services),
+    ...pluginRoutes(services),
+    ...kernelRoutes(services),
+    ...revisionRoutes(services),
+    ...tokenRoutes(services),
+    ...statusRoutes(services),
+  ];
+  return [...routes, openApiRoute(routes)];
+}
+
+export class AdminServer {
+  readonly #handler: ReturnType<typeof toNodeHandler>;
+  readonly #servers: Server[] = [];
+  readonly #origins = new WeakMap<Socket, Origin>();
+
+  constructor(services: Services) {
+    const { log } = services;
+    // What h3 itself refuses (and what no handler caught) is answered in our form too.
+    const app = new H3({ silent: true, onError: (error) => problemResponse(error.cause ?? error, log) });
+    register(app, adminRoutes(services), { ...services, originOf: (event) => this.#originOf(event) });
+    app.all("/**", (event) =>
+      problemResponse(
+        controlError("PENSTOCK_CONTROL_NOT_FOUND", { detail: `nothing is at ${event.url.pathname}` }),
+        log,
+      ),
+    );
+    this.#handler = toNodeHandler(app);
+  }
+
+  /** Serves on an inherited, listening descriptor. Resolves once it does. */
+  async serve(fd: number, origin: Origin): Promise<void> {
+    const server = createServer(
+      { requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: HEADERS_TIMEOUT_MS, keepAliveTimeout: KEEP_ALIVE_MS },
+      (request, response) => void this.#handler(request, response),
+    );
+    server.on("connection", (socket) => this.#origins.set(socket, origin));
+    this.#servers.push(server);
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    server.once("error", reject);
+    server.listen({ fd }, resolve);
+    await promise;
+  }
+
+  /** Stops taking connections, and resolves when the answers under way are out. */
+  async close(): Promise<void> {
+    const closing = this.#servers.map(
+      (server) =>
+        new Promise<void>((resolve) => {
+          server.close(() => resolve());
+          server.closeIdleConnections();
+        }),
+    );
+    await Promise.all(closing);
+  }
+
+  #originOf(event: H3Event): Origin {
+    const socket = event.runtime?.node?.req.socket;
+    // Whom we can't place gets no privileges: TCP asks for a token.
+    return (socket === undefined ? undefined : this.#origins.get(socket as Socket)) ?? "tcp";
+  }
+}

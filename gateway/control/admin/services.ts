@@ -1,0 +1,15 @@
+/** What the handlers work with, made once by `control.ts`. */
+import type { Changes } from "#control/changes.ts";
+import type { Logger } from "#control/logger.ts";
+import type { Store } from "#control/store/store.ts";
+import type { SupervisorLink } from "#control/supervisor-link.ts";
+import type { Uploads } from "#control/uploads.ts";
+
+export interface Services {
+  readonly store: Store;
+  readonly link: SupervisorLink;
+  readonly changes: Changes;
+  readonly uploads: Uploads;
+  readonly log: Logger;
+  now(): number;
+}

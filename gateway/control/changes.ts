@@ -1,0 +1,205 @@
+/**
+ * Every change of what the gateway does goes through here, one at a time:
+ *
+ *     edit ─▶ check ─▶ compile ─▶ keep as pending ─▶ supervisor: all prepare, then all commit ─▶ current, last good
+ *               │                                        │
+ *               └ refused: nothing kept                  └ refused: kept as refused, the one before goes on serving
+ *
+ * A revision becomes the current one only after the gateway runs it. Should control die in between, the next start gives
+ * the workers the current one again: what was never acknowledged to anyone is undone.
+ */
+import { controlError } from "#core/errors/control.ts";
+import { PenstockError, type Finding } from "#core/errors.ts";
+import type { Snapshot } from "#snapshot/snapshot.ts";
+import { canonicalJson } from "./canonical.ts";
+import { agesAfter, compile } from "./compile.ts";
+import { checkDeclaration, refusal } from "./config/check.ts";
+import type { Declaration, Resolved } from "./config/declaration.ts";
+import { diff, type Difference } from "./diff.ts";
+import type { Logger } from "./logger.ts";
+import type { AppliedReply } from "./protocol.ts";
+import { writeLastGood } from "./store/last-good.ts";
+import type { RevisionContent, Store } from "./store/store.ts";
+import type { SupervisorLink } from "./supervisor-link.ts";
+
+const EMPTY: RevisionContent = { declaration: {}, ages: [] };
+
+export interface ChangeRequest {
+  readonly author: string;
+  readonly message: string;
+  /** The tenant whose token asks; undefined: an operator. */
+  readonly actor: string | undefined;
+  /** Check and compare, and change nothing. Modules may be missing. */
+  readonly dryRun?: boolean;
+  /** Answer once the gateway has answered; false: once the revision is pending. */
+  readonly wait?: boolean;
+  /** What it shall be, from what it is. Runs while no other change can: preconditions are checked here, by throwing. */
+  edit(current: Declaration): Edited;
+}
+
+export interface Edited {
+  /** Unchecked: whatever it is, the check that follows says what is wrong with it. */
+  readonly declaration: Declaration;
+  /** Of an old revision that is restored; left out: those of the current one. */
+  readonly ages?: readonly string[];
+}
+
+export interface ChangeResult {
+  /** The revision in force afterwards, or that is pending; 0: none yet. */
+  readonly revision: number;
+  readonly state: "applied" | "pending" | "unchanged" | "dry-run";
+  readonly diff: readonly Difference[];
+  readonly declaration: Declaration;
+  /** What the kernel part had to say. */
+  readonly notes: readonly string[];
+}
+
+export class Changes {
+  readonly #store: Store;
+  readonly #link: SupervisorLink;
+  readonly #log: Logger;
+  readonly #dataDir: string;
+  /** The change under way; the next one starts when it settles. */
+  #tail: Promise<unknown> = Promise.resolve();
+
+  constructor(store: Store, link: SupervisorLink, log: Logger, dataDir: string) {
+    this.#store = store;
+    this.#link = link;
+    this.#log = log;
+    this.#dataDir = dataDir;
+  }
+
+  current(): { readonly revision: number; readonly content: RevisionContent } {
+    const current = this.#store.current();
+    return current === undefined
+      ? { revision: 0, content: EMPTY }
+      : { revision: current.number, content: current.content };
+  }
+
+  /** Gives the workers the current revision, at start. False: there is none, or it was refused (and logged). */
+  boot(): Promise<boolean> {
+    return this.#alone(async () => {
+      const { revision, content } = this.current();
+      if (revision === 0) return false;
+      try {
+        // Checked when it was new; what checks it now may be stricter, and then says so.
+        const resolved = this.#check(content.declaration, undefined, true);
+        const snapshot = this.#compile(resolved, content.ages, revision);
+        const reply = await this.#link.apply(snapshot);
+        if (!reply.ok) throw refused(reply);
+        this.#keepLastGood(snapshot);
+        return true;
+      } catch (error) {
+        this.#log.error({ revision, ...logged(error) }, "the current revision was refused at start");
+        return false;
+      }
+    });
+  }
+
+  async change(request: ChangeRequest): Promise<ChangeResult> {
+    const { promise: pending, resolve } = Promise.withResolvers<ChangeResult>();
+    const done = this.#alone(() => this.#change(request, resolve));
+    if (request.wait !== false) return done;
+    // Refused later, it is in the revision's state; refused before it was pending, the caller is told.
+    return Promise.race([pending, done]);
+  }
+
+  async #change(request: ChangeRequest, isPending: (result: ChangeResult) => void): Promise<ChangeResult> {
+    const before = this.current();
+    const { declaration, ages: restored } = request.edit(before.content.declaration);
+    const resolved = this.#check(declaration, request.actor, request.dryRun !== true);
+    const ages = agesAfter(restored ?? before.content.ages, resolved.routes);
+    const content: RevisionContent = { declaration, ages };
+    const result = { diff: diff(before.content.declaration, declaration), declaration, notes: [] };
+    if (request.dryRun === true) return { ...result, revision: before.revision, state: "dry-run" };
+    if (before.revision !== 0 && canonicalJson(content) === canonicalJson(before.content)) {
+      return { ...result, revision: before.revision, state: "unchanged" };
+    }
+    const { number } = this.#store.begin({ content, author: request.author, message: request.message });
+    isPending({ ...result, revision: number, state: "pending" });
+    try {
+      const snapshot = this.#compile(resolved, ages, number);
+      const reply = await this.#link.apply(snapshot);
+      if (!reply.ok) throw refused(reply);
+      this.#store.applied(number);
+      this.#keepLastGood(snapshot);
+      this.#log.info({ revision: number, author: request.author }, "revision applied");
+      return { ...result, revision: number, state: "applied", notes: reply.kernel?.notes ?? [] };
+    } catch (error) {
+      const reason = error instanceof Error ? reasonOf(error) : String(error);
+      this.#store.refused(number, reason);
+      this.#log.warn({ revision: number, ...logged(error) }, "revision refused");
+      throw error;
+    }
+  }
+
+  #check(declaration: Declaration, actor: string | undefined, modulesRequired: boolean): Resolved {
+    const moduleBytes = (digest: string) => this.#store.module(digest)?.bytes;
+    const checked = checkDeclaration(declaration, { actor, modulesRequired, moduleBytes });
+    if (!checked.ok) throw refusal(checked.findings);
+    return checked.resolved;
+  }
+
+  #compile(resolved: Resolved, ages: readonly string[], revision: number): Snapshot {
+    return compile(resolved, {
+      revision,
+      ages,
+      meteredDigest: (digest) => {
+        const module = this.#store.module(digest);
+        if (module === undefined)
+          throw controlError("PENSTOCK_CONTROL_INTERNAL", { detail: `module ${digest} is gone` });
+        return module.meteredDigest;
+      },
+    });
+  }
+
+  /** The workers run it already: a full disk is no reason to tell the caller otherwise. */
+  #keepLastGood(snapshot: Snapshot): void {
+    try {
+      writeLastGood(this.#dataDir, snapshot);
+    } catch (error) {
+      this.#log.error({ revision: snapshot.revision, ...logged(error) }, "the last good snapshot could not be written");
+    }
+  }
+
+  #alone<T>(work: () => Promise<T>): Promise<T> {
+    const run = this.#tail.then(work);
+    // Who asked for it gets its failure; the queue goes on.
+    this.#tail = run.catch(() => undefined);
+    return run;
+  }
+
+  /** Resolves when no change is under way. */
+  async idle(): Promise<void> {
+    await this.#tail;
+  }
+}
+
+function refused(reply: AppliedReply): PenstockError {
+  const errors: Finding[] = [];
+  for (const { worker, ok, error } of reply.results) {
+    if (!ok)
+      errors.push({
+        pointer: "",
+        code: "PENSTOCK_CONTROL_APPLY_REFUSED",
+        detail: `worker ${worker}: ${error ?? "no reason given"}`,
+      });
+  }
+  if (reply.kernel !== undefined && !reply.kernel.ok) {
+    const detail = `kernel: ${reply.kernel.error ?? "no reason given"}`;
+    errors.push({ pointer: "/kernel", code: "PENSTOCK_CONTROL_APPLY_REFUSED", detail });
+  }
+  const detail = errors[0]?.detail ?? "no reason given";
+  return controlError("PENSTOCK_CONTROL_APPLY_REFUSED", { detail, errors });
+}
+
+function reasonOf(error: Error): string {
+  if (error instanceof PenstockError && error.errors.length > 0)
+    return error.errors.map((one) => one.detail).join("; ");
+  return error.message;
+}
+
+function logged(error: unknown): object {
+  if (error instanceof PenstockError) return { code: error.code, error: reasonOf(error) };
+  return { error: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+}

@@ -1,0 +1,62 @@
+/**
+ * The kinds of resources by the path they have in a declaration, and a resource's name within its kind. Names are what
+ * REST addresses and the command line says: `web`, `acme/orders`, `acme/token-check@1`.
+ */
+import type { Declaration } from "./declaration.ts";
+
+export const KINDS = [
+  "listeners",
+  "upstreams",
+  "tenants",
+  "plugins",
+  "routes",
+  "kernel/maps",
+  "kernel/interfaces",
+  "kernel/steering",
+] as const;
+export type Kind = (typeof KINDS)[number];
+
+/** A resource as declared; which fields it has is its schema's business. */
+export type Item = Readonly<Record<string, unknown>>;
+
+export function isKind(text: string): text is Kind {
+  return (KINDS as readonly string[]).includes(text);
+}
+
+type KernelList = "maps" | "interfaces" | "steering";
+
+export function listOf(declaration: Declaration, kind: Kind): readonly Item[] {
+  const [first, second] = kind.split("/") as [keyof Declaration, KernelList | undefined];
+  const list = second === undefined ? declaration[first] : declaration.kernel?.[second];
+  return Array.isArray(list) ? list : [];
+}
+
+/** The declaration with another list in place of one of its own; checked before it is used. */
+export function withList(declaration: Declaration, kind: Kind, list: readonly Item[]): Declaration {
+  const [first, second] = kind.split("/") as [keyof Declaration, KernelList | undefined];
+  const changed = second === undefined ? { [first]: list } : { kernel: { ...declaration.kernel, [second]: list } };
+  return { ...declaration, ...changed };
+}
+
+export function keyOf(kind: Kind, item: Item): string {
+  const name = text(item["name"]);
+  if (kind === "routes") return `${text(item["tenant"])}/${name}`;
+  if (kind === "plugins") return `${text(item["tenant"])}/${name}@${text(item["version"])}`;
+  if (kind === "kernel/interfaces") return text(item["device"]);
+  // Steering may have a name; the cgroup's own will do.
+  if (kind === "kernel/steering") return name === "" ? lastSegment(text(item["cgroup"])) : name;
+  return name;
+}
+
+/** Where the resource with this key is in its list; −1: nowhere. */
+export function indexOf(declaration: Declaration, kind: Kind, key: string): number {
+  return listOf(declaration, kind).findIndex((item) => keyOf(kind, item) === key);
+}
+
+function text(value: unknown): string {
+  return typeof value === "string" ? value : "";
+}
+
+export function lastSegment(path: string): string {
+  return path.replace(/\/+$/, "").split("/").at(-1) ?? "";
+}

@@ -1,0 +1,99 @@
+/** The control process put together: store, link, changes, admin API. `main.ts` gives it the outside world. */
+import { join } from "node:path";
+import { hashToken, newToken } from "./admin/identity.ts";
+import { AdminServer } from "./admin/server.ts";
+import type { Services } from "./admin/services.ts";
+import { Changes } from "./changes.ts";
+import { declare } from "./declare.ts";
+import type { Logger } from "./logger.ts";
+import type { DeclareRequest } from "./protocol.ts";
+import { writeFileDurably } from "./store/files.ts";
+import { SqliteStore } from "./store/sqlite-store.ts";
+import type { Store } from "./store/store.ts";
+import { SupervisorLink, type Channel } from "./supervisor-link.ts";
+import { Uploads } from "./uploads.ts";
+
+export interface ControlOptions {
+  readonly dataDir: string;
+  readonly unixFd: number;
+  /** Undefined: no TCP. */
+  readonly tcpFd: number | undefined;
+  readonly log: Logger;
+}
+
+export class Control {
+  readonly #store: Store;
+  readonly #changes: Changes;
+  readonly #uploads: Uploads;
+  readonly #link: SupervisorLink;
+  readonly #admin: AdminServer;
+  readonly #options: ControlOptions;
+  /** Settles when the workers have the current revision: what is declared at start comes after it. */
+  #booted: Promise<unknown> = Promise.resolve();
+  #stopping = false;
+
+  /** `stopped` is called once, when there is nothing left to do. */
+  constructor(options: ControlOptions, channel: Channel, stopped: () => void) {
+    const { dataDir, log } = options;
+    this.#options = options;
+    this.#store = new SqliteStore(dataDir);
+    ensureFirstToken(this.#store, dataDir, log);
+    this.#link = new SupervisorLink(channel, log, {
+      declare: (request) => void this.#declare(request),
+      shutdown: () => void this.stop().then(stopped),
+    });
+    this.#changes = new Changes(this.#store, this.#link, log, dataDir);
+    this.#uploads = new Uploads(this.#store, this.#link);
+    const services: Services = {
+      store: this.#store,
+      link: this.#link,
+      changes: this.#changes,
+      uploads: this.#uploads,
+      log,
+      now: Date.now,
+    };
+    this.#admin = new AdminServer(services);
+  }
+
+  async start(): Promise<void> {
+    const { unixFd, tcpFd, log } = this.#options;
+    await this.#admin.serve(unixFd, "unix");
+    if (tcpFd !== undefined) await this.#admin.serve(tcpFd, "tcp");
+    const { revision } = this.#changes.current();
+    this.#link.ready(revision);
+    log.info({ revision }, "control is ready");
+    this.#booted = this.#changes.boot();
+    await this.#booted;
+  }
+
+  async #declare(request: DeclareRequest): Promise<void> {
+    await this.#booted;
+    this.#link.declared(await declare(request, this.#changes, this.#uploads));
+  }
+
+  /** The supervisor is gone: what waits for it fails, and the rest is finished. */
+  async disconnected(): Promise<void> {
+    this.#link.abandon();
+    await this.stop();
+  }
+
+  /** Finishes what is under way: no answer is cut off, no change left half made. */
+  async stop(): Promise<void> {
+    if (this.#stopping) return;
+    this.#stopping = true;
+    await this.#admin.close();
+    await this.#changes.idle();
+    this.#store.close();
+  }
+}
+
+/** Made once: when it is revoked, it isn't made again. The file first, then the row: a start that was cut off in between makes another token. */
+function ensureFirstToken(store: Store, dataDir: string, log: Logger): void {
+  if (store.everHadTokens()) return;
+  const token = newToken();
+  const path = join(dataDir, "admin.token");
+  writeFileDurably(path, `${token}\n`, 0o600);
+  const first = { id: "first-start", name: "first-start", scopes: ["admin"], createdMs: Date.now(), expiresMs: 0 };
+  store.addToken(first, hashToken(token));
+  log.info({ path }, "an admin token was written");
+}

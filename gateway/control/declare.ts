@@ -1,0 +1,85 @@
+/**
+ * A declaration that comes with the process instead of through the API: `run -f FILE`, or the embedded default. Its
+ * files came along; it becomes a revision when it says anything else than the current one.
+ */
+import { PenstockError, type Finding } from "#core/errors.ts";
+import { refusal } from "./config/check.ts";
+import type { Declaration } from "./config/declaration.ts";
+import { isRecord } from "./config/fields.ts";
+import { readSources, type Sources } from "./config/sources.ts";
+import type { Changes } from "./changes.ts";
+import type { DeclaredReply, DeclareRequest } from "./protocol.ts";
+import type { Uploads } from "./uploads.ts";
+
+export async function declare(request: DeclareRequest, changes: Changes, uploads: Uploads): Promise<DeclaredReply> {
+  const sources = readSources(request.sources);
+  const { id } = request;
+  try {
+    if (sources.findings.length > 0) throw refusal(sources.findings);
+    const files = new Map(request.modules.map(({ file, bytes }) => [file, bytes]));
+    const declaration = await withDigests(sources.data, async (file, pointer) => {
+      const bytes = files.get(file);
+      if (bytes === undefined) {
+        throw refusal([{ pointer, code: "PENSTOCK_CONFIG_READ", detail: `"${file}" did not come along` }]);
+      }
+      return uploadedDigest(uploads, bytes, file, pointer);
+    });
+    const names = request.sources.map(({ file }) => file).join(", ");
+    const result = await changes.change({
+      author: request.author,
+      message: names,
+      actor: undefined,
+      edit: () => ({ declaration }),
+    });
+    return { type: "declared", id, ok: true, revision: result.revision, changed: result.state === "applied" };
+  } catch (error) {
+    return refusedReply(id, changes.current().revision, error, sources);
+  }
+}
+
+/** A refused module is a finding at the place that names it. */
+async function uploadedDigest(uploads: Uploads, bytes: Uint8Array, file: string, pointer: string): Promise<string> {
+  try {
+    return (await uploads.accept(bytes, true)).digest;
+  } catch (error) {
+    if (!(error instanceof PenstockError) || error.errors.length === 0) throw error;
+    throw refusal(error.errors.map((one) => ({ pointer, code: one.code, detail: `${file}: ${one.detail}` })));
+  }
+}
+
+/**
+ * The declaration with `digest` in place of each plugin's `file`. What isn't a plugin with a file stays as it is, however
+ * wrong: the check will say so. What `digestOf` has against the files is thrown for all of them at once.
+ */
+export async function withDigests(
+  data: unknown,
+  digestOf: (file: string, pointer: string) => Promise<string>,
+): Promise<Declaration> {
+  const declaration = data as Declaration;
+  if (!isRecord(data) || !Array.isArray(data["plugins"])) return declaration;
+  const plugins: unknown[] = [];
+  const findings: Finding[] = [];
+  for (const [index, plugin] of data["plugins"].entries()) {
+    if (!isRecord(plugin) || typeof plugin["file"] !== "string" || plugin["digest"] !== undefined) {
+      plugins.push(plugin);
+      continue;
+    }
+    const { file, ...rest } = plugin;
+    try {
+      plugins.push({ ...rest, digest: await digestOf(String(file), `/plugins/${index}/file`) });
+    } catch (error) {
+      if (!(error instanceof PenstockError) || error.errors.length === 0) throw error;
+      findings.push(...error.errors);
+    }
+  }
+  if (findings.length > 0) throw refusal(findings);
+  return { ...declaration, plugins: plugins as NonNullable<Declaration["plugins"]> };
+}
+
+function refusedReply(id: number, revision: number, error: unknown, sources: Sources): DeclaredReply {
+  const reply = { type: "declared", id, ok: false, revision, changed: false } as const;
+  if (!(error instanceof PenstockError))
+    return { ...reply, error: error instanceof Error ? error.message : String(error) };
+  const findings: Finding[] = error.errors.map((one) => sources.locate(one));
+  return { ...reply, error: error.message, code: error.code, findings };
+}

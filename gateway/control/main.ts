@@ -1,0 +1,54 @@
+/**
+ * The control process. Started by the supervisor with a channel and listening sockets (`protocol.ts`); unprivileged, so
+ * it opens nothing but its data folder.
+ */
+import { parseArgs } from "node:util";
+import { Control } from "./control.ts";
+import { isLogLevel, lineLogger } from "./logger.ts";
+import type { ControlToSupervisor, SupervisorToControl } from "./protocol.ts";
+
+const { values } = parseArgs({
+  options: {
+    data: { type: "string" },
+    "unix-fd": { type: "string" },
+    "tcp-fd": { type: "string" },
+    "log-level": { type: "string", default: "info" },
+  },
+});
+
+function fail(message: string): never {
+  process.stderr.write(`penstock control: ${message}\n`);
+  process.exit(2);
+}
+
+function descriptor(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  return /^\d{1,6}$/.test(text) ? Number(text) : fail(`"${text}" is no descriptor`);
+}
+
+const level = values["log-level"];
+const log = lineLogger(isLogLevel(level) ? level : fail(`"${level}" is no log level`), (line) =>
+  process.stderr.write(line),
+);
+const dataDir = values.data ?? fail("--data is missing");
+const unixFd = descriptor(values["unix-fd"]) ?? fail("--unix-fd is missing");
+const send = process.send?.bind(process) ?? fail("the supervisor starts this process, with a channel to itself");
+
+// The database, its log and whatever else is made: for this user alone.
+process.umask(0o077);
+
+const control = new Control(
+  { dataDir, unixFd, tcpFd: descriptor(values["tcp-fd"]), log },
+  {
+    send: (message: ControlToSupervisor, done) => send(message, undefined, undefined, done),
+    onMessage: (listener) => process.on("message", (message) => listener(message as SupervisorToControl)),
+  },
+  () => process.exit(0),
+);
+
+// Without a supervisor nothing can be applied, and the next one starts a new control process.
+process.on("disconnect", () => void control.disconnected().then(() => process.exit(0)));
+// A terminal's Ctrl-C goes to the whole group; when to stop is the supervisor's decision.
+process.on("SIGINT", () => log.debug({}, "left to the supervisor"));
+
+await control.start();

@@ -1,0 +1,140 @@
+/**
+ * Control's end of the channel to the supervisor: requests with answers, each bounded in time. An answer that comes too
+ * late is logged and dropped.
+ */
+import { controlError } from "#core/errors/control.ts";
+import type { Logger } from "./logger.ts";
+import type {
+  AppliedReply,
+  BuildLimits,
+  BuiltReply,
+  ControlToSupervisor,
+  DeclareRequest,
+  DeclaredReply,
+  ExplainedRequest,
+  ExplainReply,
+  GatewayStatus,
+  MapReply,
+  MapRequest,
+  StatusReply,
+  SupervisorToControl,
+} from "./protocol.ts";
+import type { Snapshot } from "#snapshot/snapshot.ts";
+
+/** The part of `process` that this needs; a test gives its own. */
+export interface Channel {
+  send(message: ControlToSupervisor, done: (error: Error | null) => void): void;
+  onMessage(listener: (message: SupervisorToControl) => void): void;
+}
+
+type Reply = AppliedReply | BuiltReply | StatusReply | ExplainReply | MapReply;
+
+interface Waiting {
+  readonly type: Reply["type"];
+  settle(reply: Reply): void;
+  fail(error: Error): void;
+}
+
+/** Workers compile modules while they prepare, and a compile bomb is bounded by the builder: generous, not endless. */
+const APPLY_TIMEOUT_MS = 60_000;
+const QUICK_TIMEOUT_MS = 5000;
+/** On top of the builder's own bound: what it takes to start the process. */
+const BUILD_MARGIN_MS = 10_000;
+
+export class SupervisorLink {
+  readonly #channel: Channel;
+  readonly #log: Logger;
+  readonly #waiting = new Map<number, Waiting>();
+  #nextId = 1;
+
+  constructor(channel: Channel, log: Logger, events: { declare(request: DeclareRequest): void; shutdown(): void }) {
+    this.#channel = channel;
+    this.#log = log;
+    channel.onMessage((message) => {
+      if (message.type === "declare") events.declare(message);
+      else if (message.type === "shutdown") events.shutdown();
+      else this.#answered(message);
+    });
+  }
+
+  ready(revision: number): void {
+    this.#send({ type: "ready", revision }, (error) =>
+      this.#log.error({ error: error.message }, "could not tell the supervisor"),
+    );
+  }
+
+  declared(reply: DeclaredReply): void {
+    this.#send(reply, (error) => this.#log.error({ error: error.message }, "could not tell the supervisor"));
+  }
+
+  apply(snapshot: Snapshot): Promise<AppliedReply> {
+    const modules = [...new Set(snapshot.plugins.map((plugin) => plugin.digest))];
+    return this.#ask("applied", APPLY_TIMEOUT_MS, (id) => ({ type: "apply", id, snapshot, modules }));
+  }
+
+  async build(bytes: Uint8Array, limits: BuildLimits): Promise<BuiltReply["result"]> {
+    const timeoutMs = limits.timeoutMs + BUILD_MARGIN_MS;
+    const reply = await this.#ask<BuiltReply>("built", timeoutMs, (id) => ({ type: "build", id, bytes, limits }));
+    return reply.result;
+  }
+
+  async status(): Promise<GatewayStatus> {
+    const reply = await this.#ask<StatusReply>("status-reply", QUICK_TIMEOUT_MS, (id) => ({ type: "status", id }));
+    return reply.status;
+  }
+
+  async explain(request: ExplainedRequest): Promise<ExplainReply["result"]> {
+    const reply = await this.#ask<ExplainReply>("explain-reply", QUICK_TIMEOUT_MS, (id) => ({
+      type: "explain",
+      id,
+      request,
+    }));
+    return reply.result;
+  }
+
+  async map(map: string, op: MapRequest["op"]): Promise<MapReply["result"]> {
+    const reply = await this.#ask<MapReply>("map-reply", QUICK_TIMEOUT_MS, (id) => ({ type: "map", id, map, op }));
+    return reply.result;
+  }
+
+  /** The channel is closed: nobody is going to answer. */
+  abandon(): void {
+    for (const waiting of [...this.#waiting.values()]) waiting.fail(new Error("the supervisor is gone"));
+  }
+
+  #ask<T extends Reply>(type: T["type"], timeoutMs: number, request: (id: number) => ControlToSupervisor): Promise<T> {
+    const id = this.#nextId++;
+    return new Promise<T>((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#waiting.delete(id);
+        reject(controlError("PENSTOCK_CONTROL_UNAVAILABLE", { detail: `no answer within ${timeoutMs} ms` }));
+      }, timeoutMs);
+      const fail = (error: Error) => {
+        clearTimeout(timer);
+        this.#waiting.delete(id);
+        reject(controlError("PENSTOCK_CONTROL_UNAVAILABLE", { detail: error.message, cause: error }));
+      };
+      const settle = (reply: Reply) => {
+        clearTimeout(timer);
+        this.#waiting.delete(id);
+        // Compared with the type that was asked for, by `#answered`.
+        resolve(reply as T);
+      };
+      this.#waiting.set(id, { type, settle, fail });
+      this.#send(request(id), fail);
+    });
+  }
+
+  #answered(reply: Reply): void {
+    const waiting = this.#waiting.get(reply.id);
+    if (waiting === undefined) this.#log.warn({ type: reply.type, id: reply.id }, "an answer came too late");
+    else if (waiting.type === reply.type) waiting.settle(reply);
+    else waiting.fail(new Error(`asked for ${waiting.type}, got ${reply.type}`));
+  }
+
+  #send(message: ControlToSupervisor, failed: (error: Error) => void): void {
+    this.#channel.send(message, (error) => {
+      if (error !== null) failed(error);
+    });
+  }
+}
