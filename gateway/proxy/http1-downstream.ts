@@ -378,10 +378,11 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
     if (this.#phase !== BODY) return;
     if (this.#exchange === null) {
       this.#nextRequest();
-      return;
+    } else {
+      this.#phase = ANSWERING;
+      this.#exchange.requestEnd(trailers !== null && trailers.fieldCount > 0 ? trailers : null);
     }
-    this.#phase = ANSWERING;
-    this.#exchange.requestEnd(trailers !== null && trailers.fieldCount > 0 ? trailers : null);
+    trailers?.reset();
   }
 
   #canDiscard(): boolean {

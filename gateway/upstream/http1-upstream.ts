@@ -56,6 +56,7 @@ export class Http1Upstream implements Protocol, UpstreamStream {
   #blocked = false;
   #paused = false;
   #endSeen = false;
+  #released = false;
   #decoder: ChunkedDecoder | null = null;
   /** Exchanges this connection has served before: a failure on a used one may only mean that it was idle too long. */
   served = 0;
@@ -190,6 +191,7 @@ export class Http1Upstream implements Protocol, UpstreamStream {
   release(): { connection: Connection; held: HeldRegions } {
     this.#sink = null;
     this.#phase = CLOSED;
+    this.#released = true;
     this.endpoint.active--;
     this.#carry.clear();
     return { connection: this.#connection, held: this.#held };
@@ -269,8 +271,9 @@ export class Http1Upstream implements Protocol, UpstreamStream {
       if (this.#phase === WAITING) at = this.#readHead(buffer, at, end);
       else if (this.#phase === BODY) at = this.#readBody(buffer, at, end);
       else {
-        // Bytes that answer nothing: the connection can't be trusted any more.
-        if (this.#phase === IDLE) this.#leavePool();
+        // Behind 101 begins what is not HTTP. Bytes that answer nothing: the connection can't be trusted any more.
+        if (this.#released) this.#connection.protocol?.onBytes(buffer, at, end);
+        else if (this.#phase === IDLE) this.#leavePool();
         return;
       }
     }
@@ -365,6 +368,7 @@ export class Http1Upstream implements Protocol, UpstreamStream {
     if (this.#keepAlive && this.#requestDone && this.endpoint.references > 0) this.#toPool();
     else this.#close();
     sink.onResponseEnd(trailers !== null && trailers.fieldCount > 0 ? trailers : null);
+    trailers?.reset();
   }
 
   #toPool(): void {
