@@ -1,0 +1,202 @@
+/**
+ * What is in force, and how it changes: sockets, kernel and workers prepare a snapshot together, and only when all could
+ * does any of them run it. Whatever refuses, everything is as before, and the answer says who and why.
+ */
+import type { KernelResult, ListenerStatus } from "#control/protocol.ts";
+import type { Snapshot } from "#snapshot/snapshot.ts";
+import type { MapGrant, ModuleBytes } from "#worker/protocol.ts";
+import type { KernelPart } from "./kernel-part.ts";
+import type { Listeners } from "./listeners.ts";
+import type { LogSink } from "./log.ts";
+import { readModules } from "./modules.ts";
+import { tagged } from "./tags.ts";
+import type { Tagged } from "./tags.ts";
+import type { UserMaps } from "./user-maps.ts";
+import type { Provision } from "./worker-process.ts";
+import type { Verdict, Workers } from "./workers.ts";
+
+/** Two lives of Node, launcher and worker, take a quarter of a second; on a busy machine a few. */
+const INTRODUCTION_MS = 5_000;
+
+export interface Applied {
+  readonly ok: boolean;
+  readonly results: readonly Verdict[];
+  readonly kernel: KernelResult;
+}
+
+export interface DeploymentParts {
+  readonly dataDir: string;
+  readonly listeners: Listeners;
+  readonly kernel: KernelPart;
+  readonly userMaps: UserMaps;
+  readonly log: LogSink;
+}
+
+interface InForce {
+  readonly snapshot: Snapshot;
+  readonly modules: readonly ModuleBytes[];
+}
+
+export class Deployment {
+  readonly #parts: DeploymentParts;
+  /** Set once, right after construction: workers ask back what is in force. */
+  #workers: Workers | null = null;
+  #current: InForce | null = null;
+  /** Tags of kernel maps, by identity: a worker is sent a map once. */
+  readonly #mapTags = new Map<string, Tagged>();
+
+  constructor(parts: DeploymentParts) {
+    this.#parts = parts;
+  }
+
+  attach(workers: Workers): void {
+    this.#workers = workers;
+  }
+
+  get snapshot(): Snapshot | null {
+    return this.#current?.snapshot ?? null;
+  }
+
+  /** For a worker that starts now; null before the first snapshot. */
+  current(slot: number): { revision: number; provision: Provision } | null {
+    if (this.#current === null) return null;
+    const { snapshot, modules } = this.#current;
+    return { revision: snapshot.revision, provision: this.#provision(snapshot, modules, slot) };
+  }
+
+  /**
+   * Never rejects for what a snapshot asks. A snapshot that is in force already is not prepared again. Workers that are just
+   * starting are waited for, so that they have a say; a `boot` does not wait, and they take it up one by one.
+   */
+  async apply(snapshot: Snapshot, boot = false): Promise<Applied> {
+    const workers = this.#workers;
+    if (workers === null) return refused("the supervisor is not ready");
+    if (!boot) await workers.introduced(INTRODUCTION_MS);
+    return workers.exclusively(async () => {
+      const running = this.#current?.snapshot;
+      if (running?.digest === snapshot.digest && running.revision === snapshot.revision) {
+        return { ok: true, results: this.#everyone(workers), kernel: this.#kernelResult() };
+      }
+      return this.#change(workers, snapshot);
+    });
+  }
+
+  async #change(workers: Workers, snapshot: Snapshot): Promise<Applied> {
+    const { listeners, kernel, log } = this.#parts;
+    let modules: ModuleBytes[];
+    try {
+      modules = readModules(this.#parts.dataDir, snapshot, this.#current?.modules ?? []);
+      listeners.prepare(snapshot.listeners);
+    } catch (error) {
+      return refused(words(error));
+    }
+    try {
+      kernel.prepare(this.#kernelDeclaration(snapshot));
+    } catch (error) {
+      listeners.abort();
+      return { ok: false, results: [], kernel: { ok: false, error: words(error) } };
+    }
+    this.#parts.userMaps.prepare(snapshot.maps.filter((map) => kernel.mapFd(map.name) === null));
+    const members = await workers.prepare((slot) => this.#provision(snapshot, modules, slot));
+    const problem = members.some((member) => !member.ok) ? "" : commitKernel(kernel);
+    if (problem !== null) {
+      workers.abort(members);
+      kernel.abort();
+      this.#parts.userMaps.abort();
+      listeners.abort();
+      const kernelResult = problem === "" ? this.#kernelResult() : { ok: false, error: problem };
+      log("warn", `revision ${snapshot.revision} refused`, { results: members, kernel: kernelResult });
+      return { ok: false, results: members, kernel: kernelResult };
+    }
+    this.#current = { snapshot, modules };
+    this.#parts.userMaps.commit();
+    const results = await workers.commit(snapshot.revision, members);
+    listeners.commit();
+    this.#forgetMaps();
+    log("info", `revision ${snapshot.revision} in force`, { workers: results.filter((one) => one.ok).length });
+    return { ok: true, results, kernel: this.#kernelResult() };
+  }
+
+  #provision(snapshot: Snapshot, modules: readonly ModuleBytes[], slot: number): Provision {
+    const { listeners, kernel, userMaps } = this.#parts;
+    const { grants, descriptors } = listeners.grants(snapshot.listeners, slot);
+    const all = [...descriptors];
+    const maps = snapshot.maps.map(({ name }): MapGrant => {
+      const map = this.#mapTag(name);
+      if (map !== null) all.push(map);
+      return { name, fdTag: map?.tag ?? null, entries: map === null ? userMaps.entries(name) : [] };
+    });
+    const originalsFd = kernel.originalsFd();
+    const originals = originalsFd === null ? null : this.#tag("originals", originalsFd);
+    if (originals !== null) all.push(originals);
+    const message = { snapshot, listeners: grants, maps, originalsFdTag: originals?.tag ?? null };
+    return { message, descriptors: all, modules };
+  }
+
+  #mapTag(name: string): Tagged | null {
+    const { kernel } = this.#parts;
+    const fd = kernel.mapFd(name);
+    return fd === null ? null : this.#tag(`map ${kernel.mapIdentity(name)}`, fd);
+  }
+
+  #tag(identity: string, fd: Tagged["fd"]): Tagged {
+    const known = this.#mapTags.get(identity);
+    if (known !== undefined && known.fd === fd) return known;
+    const made = tagged(fd);
+    this.#mapTags.set(identity, made);
+    return made;
+  }
+
+  /** Identities that nothing names any more. */
+  #forgetMaps(): void {
+    const { kernel } = this.#parts;
+    const kept = new Set(this.#current?.snapshot.maps.map(({ name }) => `map ${kernel.mapIdentity(name)}`));
+    if (kernel.originalsFd() !== null) kept.add("originals");
+    for (const identity of this.#mapTags.keys()) if (!kept.has(identity)) this.#mapTags.delete(identity);
+  }
+
+  #kernelDeclaration({ maps, kernel, listeners }: Snapshot): Parameters<KernelPart["prepare"]>[0] {
+    const grants = this.#parts.listeners.grants(listeners, 0).grants;
+    return {
+      maps,
+      kernel,
+      listeners: listeners.map(({ name }, index) => ({
+        name,
+        addresses: grants.filter((grant) => grant.index === index).map((grant) => grant.address),
+      })),
+    };
+  }
+
+  listenerStatus(): ListenerStatus[] {
+    return this.#current === null ? [] : this.#parts.listeners.addresses(this.#current.snapshot.listeners);
+  }
+
+  #kernelResult(): KernelResult {
+    return { ok: true, notes: this.#parts.kernel.status().notes };
+  }
+
+  #everyone(workers: Workers): Verdict[] {
+    return workers.all
+      .filter((worker) => worker.state === "ready")
+      .map((worker) => ({ worker: worker.slot, ok: true }));
+  }
+}
+
+/** Null when it is done. */
+function commitKernel(kernel: KernelPart): string | null {
+  try {
+    kernel.commit();
+    return null;
+  } catch (error) {
+    return words(error);
+  }
+}
+
+/** The supervisor's own refusal stands beside the kernel's, as neither is a worker's. */
+function refused(error: string): Applied {
+  return { ok: false, results: [], kernel: { ok: false, error } };
+}
+
+function words(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,43 @@
+/** `explain`: asked of one worker, since what counts is what a worker would do. */
+import type { ExplainedRequest, ExplainReply } from "#control/protocol.ts";
+import type { Deployment } from "./deployment.ts";
+import type { Workers } from "./workers.ts";
+
+export async function explain(
+  request: ExplainedRequest,
+  workers: Workers,
+  deployment: Deployment,
+): Promise<ExplainReply["result"]> {
+  const worker = workers.all.find((one) => one.state === "ready");
+  const snapshot = deployment.snapshot;
+  if (worker === undefined || snapshot === null) return { ok: false, detail: "no worker serves at the moment" };
+  if (!URL.canParse(request.url)) return { ok: false, detail: `not an absolute URL: ${request.url}` };
+  const url = new URL(request.url);
+  try {
+    const result = await worker.explain({
+      listener: request.listener ?? null,
+      method: request.method,
+      host: url.host,
+      path: url.pathname + url.search,
+      headers: request.headers,
+    });
+    const { route, tenant, filters, upstreams, reason } = result;
+    return {
+      ok: true,
+      explanation: {
+        revision: worker.revision,
+        listener: request.listener ?? snapshot.listeners[0]?.name ?? "",
+        route: route === null ? null : { tenant: tenant ?? "", name: route },
+        filters,
+        action: route === null ? "local reply 404" : actionOf(upstreams),
+        reasons: reason.split("\n"),
+      },
+    };
+  } catch (error) {
+    return { ok: false, detail: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+function actionOf(upstreams: readonly string[]): string {
+  return upstreams[0] === "original" ? "original destination" : `upstream ${upstreams.join(", ")}`;
+}

@@ -1,0 +1,95 @@
+/**
+ * What the supervisor asks of the kernel side, and what stands in for it where there is none: then maps live in user space,
+ * nothing is steered and nothing is dropped before it reaches a socket, and the notes say why.
+ */
+import type { Fd } from "#core/brands.ts";
+import type { KernelStatus } from "#control/protocol.ts";
+import type { KernelSpec, MapSpec } from "#snapshot/snapshot.ts";
+import type { MapEntry } from "#worker/protocol.ts";
+
+export interface KernelDeclaration {
+  readonly maps: readonly MapSpec[];
+  readonly kernel: KernelSpec;
+  /** In the snapshot's order; where each is bound in truth. */
+  readonly listeners: readonly { readonly name: string; readonly addresses: readonly string[] }[];
+}
+
+/** Two phases, as everywhere: `prepare` changes nothing that traffic can see; then `commit` or `abort`. */
+export interface KernelPart {
+  prepare(declaration: KernelDeclaration): void;
+  commit(): void;
+  abort(): void;
+  /** Of a prepared map, or one in force; null when it lives in user space. */
+  mapFd(name: string): Fd | null;
+  /** Changes when the map behind a name does: tells a new map from an old one with the same descriptor number. */
+  mapIdentity(name: string): string;
+  originalsFd(): Fd | null;
+  /** Entries of a map in force, for the admin API. */
+  read(name: string, key: Uint8Array): MapEntry | null;
+  write(name: string, key: Uint8Array, value: Uint8Array): "done" | "full";
+  remove(name: string, key: Uint8Array): boolean;
+  list(name: string, after: Uint8Array | undefined, limit: number): { entries: MapEntry[]; more: boolean };
+  /** Steering goes on for one more lease. */
+  renewLeases(): void;
+  /** How often, in milliseconds; null when nothing is steered. */
+  leaseIntervalMs(): number | null;
+  status(): Omit<KernelStatus, "maps"> & { readonly entries: ReadonlyMap<string, number> };
+  close(): void;
+}
+
+/** Everything in user space. */
+export class NoKernel implements KernelPart {
+  readonly #why: string;
+  #wanted: KernelDeclaration | null = null;
+  #prepared: KernelDeclaration | null = null;
+
+  constructor(why: string) {
+    this.#why = why;
+  }
+
+  prepare(declaration: KernelDeclaration): void {
+    this.#prepared = declaration;
+  }
+  commit(): void {
+    this.#wanted = this.#prepared;
+    this.#prepared = null;
+  }
+  abort(): void {
+    this.#prepared = null;
+  }
+  mapFd(): null {
+    return null;
+  }
+  mapIdentity(name: string): string {
+    return name;
+  }
+  originalsFd(): null {
+    return null;
+  }
+  read(): null {
+    return null;
+  }
+  write(): "full" {
+    return "full";
+  }
+  remove(): false {
+    return false;
+  }
+  list(): { entries: MapEntry[]; more: boolean } {
+    return { entries: [], more: false };
+  }
+  renewLeases(): void {}
+  leaseIntervalMs(): null {
+    return null;
+  }
+  close(): void {}
+
+  status(): ReturnType<KernelPart["status"]> {
+    const { maps = [], kernel = { interfaces: [], steering: [] } } = this.#wanted ?? {};
+    const notes = [this.#why];
+    if (maps.length > 0) notes.push("maps live in user space: the gateway enforces them, the kernel does not");
+    for (const { device } of kernel.interfaces) notes.push(`interface ${device}: no program attached`);
+    for (const { cgroup } of kernel.steering) notes.push(`cgroup ${cgroup}: connections are not steered`);
+    return { active: false, notes, programs: [], entries: new Map() };
+  }
+}

@@ -1,0 +1,139 @@
+/**
+ * The listening sockets of the data plane, one for each address and worker, open over the lives of workers: what has
+ * queued at a dead worker's socket waits for its successor. Owns the descriptors; workers get copies.
+ *
+ * A change has two phases. `prepare` opens what is missing and touches nothing in use; then `commit` closes what is no
+ * longer named, or `abort` closes what was opened.
+ */
+import { portOf } from "#core/address.ts";
+import type { ListenerSpec } from "#snapshot/snapshot.ts";
+import type { ListenerGrant } from "#worker/protocol.ts";
+import { close, getsockname } from "#sys/socket.ts";
+import { addressesOf, assertFree, boundAddress, listenOn, unixPath, withPort } from "./listening-socket.ts";
+import { tagged } from "./tags.ts";
+import type { Tagged } from "./tags.ts";
+
+/** One address, with a socket for each worker; a Unix socket has one for all. */
+interface Bound {
+  /** With the real port. */
+  readonly address: string;
+  readonly sockets: readonly Tagged[];
+}
+
+export class Listeners {
+  readonly #workers: number;
+  /** By `key`. */
+  #bound = new Map<string, Bound>();
+  #prepared: Map<string, Bound> | null = null;
+  /** Workers of a gateway that died here may still hold its addresses while they drain: shared with them, not refused. */
+  readonly #takeOver: boolean;
+
+  constructor(workers: number, takeOver = false) {
+    this.#workers = workers;
+    this.#takeOver = takeOver;
+  }
+
+  /** Opens what `specs` name and is not open yet. Throws PENSTOCK_MAIN_LISTEN and is as before. */
+  prepare(specs: readonly ListenerSpec[]): void {
+    const next = new Map<string, Bound>();
+    this.#prepared = next;
+    try {
+      for (const spec of specs) this.#prepareOne(spec, next);
+    } catch (error) {
+      this.abort();
+      throw error;
+    }
+  }
+
+  #prepareOne(spec: ListenerSpec, next: Map<string, Bound>): void {
+    let port: number | null = null;
+    for (const address of addressesOf(spec)) {
+      const key = keyOf(spec, address);
+      const bound =
+        this.#bound.get(key) ?? next.get(key) ?? this.#open(port === null ? address : withPort(address, port));
+      next.set(key, bound);
+      // The second address of a transparent listener has the port of the first, also where 0 was asked for.
+      const first = bound.sockets[0];
+      if (spec.transparent && first !== undefined) port = portOf(getsockname(first.fd));
+    }
+  }
+
+  #open(address: string): Bound {
+    if (!this.#takeOver) assertFree(address);
+    const shared = unixPath(address) !== null;
+    const sockets: Tagged[] = [];
+    try {
+      const first = tagged(listenOn(address, "shared"));
+      sockets.push(first);
+      const bound = boundAddress(first.fd);
+      for (let worker = 1; worker < this.#workers; worker++) {
+        sockets.push(shared ? first : tagged(listenOn(bound, "shared")));
+      }
+      return { address: bound, sockets };
+    } catch (error) {
+      closeAll(sockets);
+      throw error;
+    }
+  }
+
+  /** What worker `slot` accepts from under the prepared specs, or under those in force. */
+  grants(specs: readonly ListenerSpec[], slot: number): { grants: ListenerGrant[]; descriptors: Tagged[] } {
+    const from = this.#prepared ?? this.#bound;
+    const grants: ListenerGrant[] = [];
+    const descriptors: Tagged[] = [];
+    specs.forEach((spec, index) => {
+      for (const address of addressesOf(spec)) {
+        const bound = from.get(keyOf(spec, address));
+        const own = bound?.sockets[slot];
+        if (bound === undefined || own === undefined) continue;
+        grants.push({ index, name: spec.name, address: bound.address, fdTag: own.tag });
+        descriptors.push(own);
+      }
+    });
+    return { grants, descriptors };
+  }
+
+  commit(): void {
+    if (this.#prepared === null) return;
+    closeMissing(this.#bound, this.#prepared);
+    this.#bound = this.#prepared;
+    this.#prepared = null;
+  }
+
+  abort(): void {
+    if (this.#prepared === null) return;
+    closeMissing(this.#prepared, this.#bound);
+    this.#prepared = null;
+  }
+
+  /** Name and address as bound, of the listeners in force. */
+  addresses(specs: readonly ListenerSpec[]): { name: string; address: string }[] {
+    return specs.flatMap((spec) =>
+      addressesOf(spec).flatMap((address) => {
+        const bound = this.#bound.get(keyOf(spec, address));
+        return bound === undefined ? [] : [{ name: spec.name, address: bound.address }];
+      }),
+    );
+  }
+
+  /** Closes everything: what is still queued is reset. */
+  close(): void {
+    this.abort();
+    closeMissing(this.#bound, new Map());
+    this.#bound = new Map();
+  }
+}
+
+/** A listener may change its name and keep its sockets; with port 0 the name is all that tells two of them apart. */
+function keyOf(spec: ListenerSpec, address: string): string {
+  return address.endsWith(":0") ? `${address} ${spec.name}` : address;
+}
+
+/** Closes what `from` has and `kept` has not. */
+function closeMissing(from: ReadonlyMap<string, Bound>, kept: ReadonlyMap<string, Bound>): void {
+  for (const [key, bound] of from) if (kept.get(key) !== bound) closeAll(bound.sockets);
+}
+
+function closeAll(sockets: readonly Tagged[]): void {
+  for (const fd of new Set(sockets.map((socket) => socket.fd))) close(fd);
+}

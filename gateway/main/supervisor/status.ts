@@ -1,0 +1,89 @@
+/** What the gateway is doing, as the admin API and `/metrics` show it. */
+import type { GatewayStatus, MetricFamily, WorkerStatus } from "#control/protocol.ts";
+import type { Deployment } from "./deployment.ts";
+import type { KernelPart } from "./kernel-part.ts";
+import type { UserMaps } from "./user-maps.ts";
+import type { WorkerProcess } from "./worker-process.ts";
+import type { Workers } from "./workers.ts";
+
+export interface StatusParts {
+  readonly version: string;
+  readonly startedAtMs: number;
+  readonly deployment: Deployment;
+  readonly workers: Workers;
+  readonly kernel: KernelPart;
+  readonly userMaps: UserMaps;
+  readonly controlRestarts: number;
+}
+
+export async function gatewayStatus(parts: StatusParts): Promise<GatewayStatus> {
+  const { deployment, workers, kernel, userMaps } = parts;
+  const snapshot = deployment.snapshot;
+  const { entries, ...kernelStatus } = kernel.status();
+  return {
+    version: parts.version,
+    startedAtMs: parts.startedAtMs,
+    revision: snapshot?.revision ?? 0,
+    digest: snapshot?.digest ?? "",
+    workers: workers.all.map(workerStatus),
+    listeners: deployment.listenerStatus(),
+    kernel: {
+      ...kernelStatus,
+      maps: (snapshot?.maps ?? []).map((map) => {
+        const inKernel = kernel.mapFd(map.name) !== null;
+        const count = inKernel ? entries.get(map.name) : userMaps.get(map.name)?.size;
+        return { ...map, entries: count ?? 0, inKernel };
+      }),
+    },
+    metrics: await metrics(parts),
+  };
+}
+
+function workerStatus(worker: WorkerProcess): WorkerStatus {
+  const { slot, state, revision, driver, child } = worker;
+  return { worker: slot, pid: child.pid, state, revision, restarts: child.restarts, driver };
+}
+
+/** Counters that go down again. */
+const GAUGES = /(_open|_active|_bytes_in_use|_entries)$/;
+
+/**
+ * Every worker's counters, by worker. A counter's name may carry labels, `requests{route="orders"}`, which are kept.
+ * A worker that does not answer in time is left out of this reading.
+ */
+async function metrics({ workers, controlRestarts }: StatusParts): Promise<MetricFamily[]> {
+  const readings = await Promise.all(
+    workers.all
+      .filter((worker) => worker.state === "ready" || worker.state === "draining")
+      .map(async (worker) => ({ slot: worker.slot, counters: await worker.stats().catch(() => ({})) })),
+  );
+  const families = new Map<string, MetricFamily["samples"][number][]>();
+  for (const { slot, counters } of readings) {
+    for (const [key, value] of Object.entries(counters)) {
+      const { name, labels } = parseKey(key);
+      const samples = families.get(name) ?? [];
+      samples.push({ labels: { ...labels, worker: String(slot) }, value });
+      families.set(name, samples);
+    }
+  }
+  const restarts = workers.all.map((worker) => ({
+    labels: { process: `worker ${worker.slot}` },
+    value: worker.child.restarts,
+  }));
+  restarts.push({ labels: { process: "control" }, value: controlRestarts });
+  return [family("process_restarts", restarts), ...Array.from(families, ([name, samples]) => family(name, samples))];
+}
+
+function family(name: string, samples: MetricFamily["samples"]): MetricFamily {
+  const type = GAUGES.test(name) ? "gauge" : "counter";
+  return { name: `penstock_${name}`, type, help: name.replaceAll("_", " "), samples };
+}
+
+/** `requests{route="a",tenant="b"}` → its name and labels. */
+function parseKey(key: string): { name: string; labels: Record<string, string> } {
+  const brace = key.indexOf("{");
+  if (brace < 0) return { name: key, labels: {} };
+  const labels: Record<string, string> = {};
+  for (const [, name = "", value = ""] of key.slice(brace).matchAll(/(\w+)="([^"]*)"/g)) labels[name] = value;
+  return { name: key.slice(0, brace), labels };
+}

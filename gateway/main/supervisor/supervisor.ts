@@ -1,0 +1,252 @@
+/**
+ * The supervisor: the one process with privileges, and the one that never looks at what the network sends. Binds sockets,
+ * holds the kernel part, starts the children and keeps them alive, and carries every change of configuration through in
+ * two phases.
+ *
+ * It serves from the last good snapshot at once, without waiting for the control process, and goes on serving when that dies.
+ */
+import type { ChildProcess } from "node:child_process";
+import { chmodSync } from "node:fs";
+import { join } from "node:path";
+import type { Fd } from "#core/brands.ts";
+import type { DeclaredReply, DeclareRequest, GatewayStatus, MapReply, MapRequest } from "#control/protocol.ts";
+import { readLastGood } from "#control/store/last-good.ts";
+import type { Installation } from "#main/confine/installation.ts";
+import type { Snapshot } from "#snapshot/snapshot.ts";
+import type { MapChangeMessage } from "#worker/protocol.ts";
+import { close } from "#sys/socket.ts";
+import { Builds } from "./builds.ts";
+import { ControlProcess } from "./control-process.ts";
+import type { ControlReply, ControlRequest } from "./control-process.ts";
+import type { DataDirectory } from "./data-directory.ts";
+import { Deployment } from "./deployment.ts";
+import { explain } from "./explain.ts";
+import type { KernelPart } from "./kernel-part.ts";
+import { LeaseKeeper } from "./lease-keeper.ts";
+import { boundAddress, listenOn } from "./listening-socket.ts";
+import { Listeners } from "./listeners.ts";
+import type { LogSink } from "./log.ts";
+import { serveMapRequest } from "./map-requests.ts";
+import { spawnChild } from "./spawn.ts";
+import type { SpawnInput } from "./spawn.ts";
+import { gatewayStatus } from "./status.ts";
+import { UserMaps } from "./user-maps.ts";
+import type { WorkerProcess } from "./worker-process.ts";
+import { Workers } from "./workers.ts";
+
+export interface SupervisorOptions {
+  readonly installation: Installation;
+  readonly data: DataDirectory;
+  readonly workers: number;
+  /** `HOST:PORT` of the admin API over TCP; null: the Unix socket only. */
+  readonly admin: string | null;
+  readonly privileged: boolean;
+  readonly ioUring: boolean;
+  readonly kernel: KernelPart;
+  readonly version: string;
+  readonly log: LogSink;
+  /** Modules that the children run; a test names its own. */
+  readonly entries?: Partial<Readonly<Record<"worker" | "control" | "builder", string>>>;
+}
+
+const CONTROL_STOP_MS = 2_000;
+const DRAIN_MS_DEFAULT = 10_000;
+
+export class Supervisor {
+  readonly #options: SupervisorOptions;
+  readonly #listeners: Listeners;
+  readonly #userMaps = new UserMaps();
+  readonly #workers: Workers;
+  readonly #control: ControlProcess;
+  readonly #builds: Builds;
+  readonly #leases: LeaseKeeper;
+  readonly #startedAtMs = Date.now();
+  readonly deployment: Deployment;
+  #adminSockets: readonly Fd[] = [];
+  #controlReady: ((revision: number) => void)[] = [];
+  #stopping: Promise<void> | null = null;
+
+  constructor(options: SupervisorOptions) {
+    const { data, kernel, log } = options;
+    this.#options = options;
+    this.#listeners = new Listeners(options.workers, data.takeOver);
+    const dataDir = data.path;
+    this.deployment = new Deployment({ dataDir, listeners: this.#listeners, kernel, userMaps: this.#userMaps, log });
+    this.#workers = new Workers({
+      count: options.workers,
+      spawn: (_slot, channel) => this.#spawnWorker(channel),
+      onMapChange: (from, change) => this.#mapChanged(from, change),
+      current: (slot) => this.deployment.current(slot),
+      log,
+    });
+    this.deployment.attach(this.#workers);
+    this.#control = new ControlProcess(
+      {
+        spawn: () => this.#spawnControl(),
+        onReady: (revision) => {
+          for (const resolve of this.#controlReady.splice(0)) resolve(revision);
+        },
+        serve: (request) => this.#serve(request),
+      },
+      log,
+    );
+    this.#builds = new Builds(() => this.#spawn({ kind: "builder", args: [], descriptors: [] }), log);
+    this.#leases = new LeaseKeeper(kernel, this.#workers);
+  }
+
+  /** Everything is started; nothing needs to be ready. Throws PENSTOCK_MAIN_LISTEN for the admin socket. */
+  start(): void {
+    const { data, admin, log } = this.#options;
+    const socket = data.file("admin.sock");
+    this.#adminSockets = [listenOn(`unix:${socket}`, "alone")];
+    chmodSync(socket, 0o600);
+    if (admin !== null) this.#adminSockets = [...this.#adminSockets, listenOn(admin, "alone")];
+    const lastGood = this.#lastGood();
+    this.#workers.start();
+    this.#control.child.start();
+    this.#leases.start();
+    if (lastGood !== undefined) void this.#bootFrom(lastGood);
+    log("info", "started", { pid: process.pid, workers: this.#workers.all.length, data: data.path });
+  }
+
+  #lastGood(): Snapshot | undefined {
+    try {
+      return readLastGood(this.#options.data.path);
+    } catch (error) {
+      this.#options.log("error", `no start from the last good snapshot: ${(error as Error).message}`);
+      return undefined;
+    }
+  }
+
+  async #bootFrom(snapshot: Snapshot): Promise<void> {
+    const { ok, kernel } = await this.deployment.apply(snapshot, true);
+    if (!ok)
+      this.#options.log("error", `the last good snapshot can't be served: ${kernel.error ?? "a worker refused it"}`);
+  }
+
+  /** The revision in the store, once the control process answers. */
+  controlReady(): Promise<number> {
+    return new Promise((resolve) => this.#controlReady.push(resolve));
+  }
+
+  declare(declaration: Omit<DeclareRequest, "type" | "id">): Promise<DeclaredReply> {
+    return this.#control.declare(declaration);
+  }
+
+  /** Resolves once every worker serves a snapshot. */
+  workersReady(): Promise<void> {
+    return this.#workers.ready();
+  }
+
+  /** Where the admin API is: the Unix socket, and the TCP address if there is one. */
+  adminAddresses(): string[] {
+    return this.#adminSockets.map(boundAddress);
+  }
+
+  #spawn(input: Pick<SpawnInput, "kind" | "args" | "descriptors">): ChildProcess {
+    const { installation, data, privileged, ioUring, entries } = this.#options;
+    const entry = input.kind === "echo" ? undefined : entries?.[input.kind];
+    return spawnChild({
+      ...input,
+      installation,
+      entry: entry ?? join(installation.root, ENTRIES[input.kind]),
+      data: input.kind === "control" ? data.path : null,
+      privileged,
+      ioUring,
+      output: "inherit",
+    });
+  }
+
+  #spawnWorker(channel: Fd): ChildProcess {
+    const child = this.#spawn({ kind: "worker", args: [], descriptors: [channel] });
+    const pids = this.#workers.all.map((worker) => worker.child.pid);
+    this.#options.data.record([...pids, child.pid ?? 0].filter((pid) => pid > 0));
+    return child;
+  }
+
+  #spawnControl(): ChildProcess {
+    const args = ["--data", this.#options.data.path, "--unix-fd", "4"];
+    if (this.#adminSockets.length > 1) args.push("--tcp-fd", "5");
+    return this.#spawn({ kind: "control", args, descriptors: this.#adminSockets });
+  }
+
+  #mapChanged(from: WorkerProcess, change: MapChangeMessage): void {
+    const map = this.#userMaps.get(change.map);
+    if (map === undefined) return;
+    map.apply(change);
+    this.#workers.broadcast(change, from);
+  }
+
+  async #serve(request: ControlRequest): Promise<ControlReply> {
+    const { id } = request;
+    switch (request.type) {
+      case "apply":
+        return { type: "applied", id, ...(await this.deployment.apply(request.snapshot)) };
+      case "build":
+        return { type: "built", id, result: await this.#builds.build(request) };
+      case "map":
+        return { type: "map-reply", id, result: this.map(request) };
+      case "explain":
+        return { type: "explain-reply", id, result: await explain(request.request, this.#workers, this.deployment) };
+      case "status":
+        return { type: "status-reply", id, status: await this.status() };
+    }
+  }
+
+  /** The admin API's operation on a shared map. */
+  map(request: MapRequest): MapReply["result"] {
+    return serveMapRequest(request, this.#options.kernel, this.#userMaps, this.#workers);
+  }
+
+  /** What the gateway is doing; asks every worker. */
+  status(): Promise<GatewayStatus> {
+    const { version, kernel } = this.#options;
+    return gatewayStatus({
+      version,
+      kernel,
+      startedAtMs: this.#startedAtMs,
+      deployment: this.deployment,
+      workers: this.#workers,
+      userMaps: this.#userMaps,
+      controlRestarts: this.#control.child.restarts,
+    });
+  }
+
+  /** 0 while it is down. */
+  get controlPid(): number {
+    return this.#control.child.pid;
+  }
+
+  /** Ends in order: control answers what is under way, workers drain, the kernel lets go. `force` cuts it short. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
+    const drainMs = this.deployment.snapshot?.settings.drainMs ?? DRAIN_MS_DEFAULT;
+    this.#builds.stop();
+    // Nothing new is steered to a gateway that is about to go.
+    this.#leases.stop();
+    this.#options.kernel.close();
+    await Promise.all([this.#control.stop(CONTROL_STOP_MS), this.#workers.drain(drainMs)]);
+    this.#listeners.close();
+    for (const fd of this.#adminSockets) close(fd);
+    this.#options.data.release();
+    this.#options.log("info", "stopped");
+  }
+
+  /** The second Ctrl-C: `stop` then has nothing left to wait for. */
+  force(): void {
+    this.#builds.stop();
+    this.#workers.kill();
+    this.#control.child.kill();
+  }
+}
+
+const ENTRIES: Readonly<Record<SpawnInput["kind"], string>> = {
+  worker: "gateway/worker/main.ts",
+  control: "gateway/control/main.ts",
+  builder: "gateway/worker/builder.ts",
+  echo: "gateway/main/example/echo.ts",
+};

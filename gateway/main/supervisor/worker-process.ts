@@ -1,0 +1,198 @@
+/**
+ * One worker slot: the process that runs there now, what it has been sent, and the conversation of
+ * gateway/worker/protocol.ts. Owns the supervisor's end of the descriptor channel, a new one for each life.
+ */
+import type { ChildProcess } from "node:child_process";
+
+import type { Fd } from "#core/brands.ts";
+import { sendDescriptors, SOCK_SEQPACKET } from "#sys/descriptors.ts";
+import { close, socketpair } from "#sys/socket.ts";
+import type {
+  ExplainRequest,
+  ExplainResult,
+  MapChangeMessage,
+  ModuleBytes,
+  PrepareMessage,
+  ToSupervisor,
+  ToWorker,
+} from "#worker/protocol.ts";
+import { Child } from "./child.ts";
+import type { LogSink } from "./log.ts";
+import { Replies, requestId } from "./replies.ts";
+import type { Tagged } from "./tags.ts";
+
+/** Compiling a hundred modules takes seconds; a worker that takes longer than this hangs. */
+const PREPARE_MS = 30_000;
+/** Swapping is a matter of one tick. */
+const COMMIT_MS = 5_000;
+const ASK_MS = 2_000;
+
+/** What a worker has to have before it can take up a snapshot. */
+export interface Provision {
+  readonly message: Omit<PrepareMessage, "type" | "id" | "modules">;
+  /** All that `message` names. */
+  readonly descriptors: readonly Tagged[];
+  /** All modules of the snapshot. */
+  readonly modules: readonly ModuleBytes[];
+}
+
+export interface WorkerHandler {
+  spawn(slot: number, channel: Fd): ChildProcess;
+  /** A new life has begun and wants a snapshot. */
+  onHello(worker: WorkerProcess): void;
+  onMapChange(worker: WorkerProcess, change: MapChangeMessage): void;
+  onDeath(worker: WorkerProcess, reason: string): void;
+}
+
+export type WorkerState = "down" | "starting" | "ready" | "draining";
+
+export class WorkerProcess {
+  readonly slot: number;
+  readonly child: Child;
+  readonly #handler: WorkerHandler;
+  readonly #log: LogSink;
+  readonly #replies = new Replies<ToSupervisor>();
+  #channel: Fd | null = null;
+  /** Tags and digests that this life has, by the rules of the protocol. */
+  #tags = new Set<number>();
+  #modules = new Set<string>();
+  #prepared: { readonly id: number; readonly tags: Set<number>; readonly modules: Set<string> } | null = null;
+  state: WorkerState = "down";
+  /** Said hello: can be told things. */
+  introduced = false;
+  driver = "";
+  revision = 0;
+
+  constructor(slot: number, handler: WorkerHandler, log: LogSink) {
+    this.slot = slot;
+    this.#handler = handler;
+    this.#log = log;
+    this.child = new Child(
+      `worker ${slot}`,
+      {
+        start: () => this.#start(),
+        onMessage: (message) => this.#onMessage(message as ToSupervisor),
+        onDeath: (reason, restartMs) => this.#onDeath(reason, restartMs),
+      },
+      log,
+    );
+  }
+
+  #start(): ChildProcess {
+    const [ours, theirs] = socketpair(SOCK_SEQPACKET);
+    this.#channel = ours;
+    this.state = "starting";
+    try {
+      return this.#handler.spawn(this.slot, theirs);
+    } finally {
+      close(theirs);
+    }
+  }
+
+  #onDeath(reason: string, restartMs: number | null): void {
+    const expected = this.state === "draining";
+    if (this.#channel !== null) close(this.#channel);
+    this.#channel = null;
+    this.#tags = new Set();
+    this.#modules = new Set();
+    this.#prepared = null;
+    this.state = "down";
+    this.introduced = false;
+    this.revision = 0;
+    this.#replies.failAll(new Error(`worker ${this.slot} ${reason}`));
+    const next = restartMs === null ? "" : restartMs === 0 ? ", started again" : `, started again in ${restartMs} ms`;
+    this.#log(expected ? "debug" : "error", `worker ${this.slot} ${reason}${next}`);
+    this.#handler.onDeath(this, reason);
+  }
+
+  #onMessage(message: ToSupervisor): void {
+    switch (message.type) {
+      case "hello":
+        this.introduced = true;
+        this.driver = message.driver;
+        this.#handler.onHello(this);
+        return;
+      case "map-change":
+        this.#handler.onMapChange(this, message);
+        return;
+      case "drained":
+        return;
+      case "prepared":
+      case "committed":
+      case "stats-reply":
+      case "explain-reply":
+        this.#replies.settle(message.id, message);
+    }
+  }
+
+  #tell(message: ToWorker): void {
+    if (!this.child.send(message)) throw new Error(`worker ${this.slot} is not running`);
+  }
+
+  async #ask(message: ToWorker & { readonly id: number }, timeoutMs: number): Promise<ToSupervisor> {
+    const reply = this.#replies.wait(message.id, timeoutMs, `worker ${this.slot}, ${message.type}`);
+    try {
+      this.#tell(message);
+    } catch (error) {
+      this.#replies.fail(message.id, error as Error);
+    }
+    return reply;
+  }
+
+  /** Phase one. Rejects with the worker's own reason, or because it died or is silent: then `abort` it. */
+  async prepare({ message, descriptors, modules }: Provision): Promise<void> {
+    const id = requestId();
+    const tags = new Set(descriptors.map(({ tag }) => tag));
+    this.#prepared = { id, tags, modules: new Set(modules.map(({ digest }) => digest)) };
+    if (this.#channel === null) throw new Error(`worker ${this.slot} is not running`);
+    const missing = new Map(descriptors.filter(({ tag }) => !this.#tags.has(tag)).map((item) => [item.tag, item]));
+    sendDescriptors(this.#channel, [...missing.values()]);
+    const reply = await this.#ask(
+      { type: "prepare", id, ...message, modules: modules.filter(({ digest }) => !this.#modules.has(digest)) },
+      PREPARE_MS,
+    );
+    if (reply.type === "prepared" && !reply.ok) throw new Error(reply.error);
+  }
+
+  /** Phase two: the worker runs it when this resolves. */
+  async commit(): Promise<void> {
+    const prepared = this.#prepared;
+    if (prepared === null) throw new Error(`worker ${this.slot} has nothing prepared`);
+    this.#prepared = null;
+    this.#tags = prepared.tags;
+    this.#modules = prepared.modules;
+    await this.#ask({ type: "commit", id: prepared.id }, COMMIT_MS);
+  }
+
+  /** Phase two, the other way. Nothing to wait for. */
+  abort(): void {
+    const prepared = this.#prepared;
+    this.#prepared = null;
+    if (prepared !== null) this.child.send({ type: "abort", id: prepared.id } satisfies ToWorker);
+  }
+
+  async stats(): Promise<Readonly<Record<string, number>>> {
+    const reply = await this.#ask({ type: "stats", id: requestId() }, ASK_MS);
+    return reply.type === "stats-reply" ? reply.counters : {};
+  }
+
+  async explain(request: ExplainRequest): Promise<ExplainResult> {
+    const reply = await this.#ask({ type: "explain", id: requestId(), request }, ASK_MS);
+    if (reply.type !== "explain-reply") throw new Error(`worker ${this.slot} answered ${reply.type}`);
+    return reply.result;
+  }
+
+  /** Silently nothing while the worker is not there: a new life gets the whole map. */
+  changeMap(change: MapChangeMessage): void {
+    if (this.introduced) this.child.send(change);
+  }
+
+  /** Ends it for good: exchanges in flight get `deadlineMs`, and a moment more to say so. */
+  async drain(deadlineMs: number): Promise<void> {
+    this.state = this.child.pid === 0 ? "down" : "draining";
+    await this.child.stop(() => {
+      const told = this.introduced && this.child.send({ type: "drain", deadlineMs } satisfies ToWorker);
+      if (!told) this.child.kill();
+    }, deadlineMs + 1_000);
+  }
+}

@@ -1,0 +1,158 @@
+/**
+ * The workers together. A change of snapshot goes to all that run, in two phases; a worker that starts later, or again,
+ * takes up what is in force then. Changes and starts never overlap: one queue orders them.
+ */
+import type { ChildProcess } from "node:child_process";
+import { setTimeout } from "node:timers/promises";
+import type { Fd } from "#core/brands.ts";
+import type { MapChangeMessage } from "#worker/protocol.ts";
+import type { LogSink } from "./log.ts";
+import { NoAnswerError } from "./replies.ts";
+import { WorkerProcess } from "./worker-process.ts";
+import type { Provision } from "./worker-process.ts";
+
+const INTRODUCTION_POLL_MS = 10;
+
+export interface Verdict {
+  readonly worker: number;
+  readonly ok: boolean;
+  readonly error?: string;
+}
+
+export interface WorkersOptions {
+  readonly count: number;
+  readonly spawn: (slot: number, channel: Fd) => ChildProcess;
+  readonly onMapChange: (from: WorkerProcess, change: MapChangeMessage) => void;
+  /** What a worker needs for the snapshot in force; null before the first. */
+  readonly current: (slot: number) => { readonly revision: number; readonly provision: Provision } | null;
+  readonly log: LogSink;
+}
+
+export class Workers {
+  readonly all: readonly WorkerProcess[];
+  readonly #options: WorkersOptions;
+  #queue: Promise<unknown> = Promise.resolve();
+  #waitingForReady: (() => void)[] = [];
+
+  constructor(options: WorkersOptions) {
+    this.#options = options;
+    const handler = {
+      spawn: options.spawn,
+      onHello: (worker: WorkerProcess) => {
+        void this.exclusively(() => this.#boot(worker));
+      },
+      onMapChange: options.onMapChange,
+      onDeath: () => {},
+    };
+    this.all = Array.from({ length: options.count }, (_, slot) => new WorkerProcess(slot, handler, options.log));
+  }
+
+  start(): void {
+    for (const worker of this.all) worker.child.start();
+  }
+
+  /** Runs `act` when nothing else changes what workers run. */
+  exclusively<T>(act: () => Promise<T>): Promise<T> {
+    const turn = this.#queue.then(act);
+    this.#queue = turn.then(
+      () => undefined,
+      () => undefined,
+    );
+    return turn;
+  }
+
+  /** Resolves once every worker serves the snapshot in force. */
+  async ready(): Promise<void> {
+    while (this.all.some((worker) => worker.state !== "ready")) {
+      await new Promise<void>((resolve) => this.#waitingForReady.push(resolve));
+    }
+  }
+
+  /** Resolves once no worker is on its way to its first words, or after `mostMs`. */
+  async introduced(mostMs: number): Promise<void> {
+    const until = Date.now() + mostMs;
+    while (this.all.some((worker) => worker.state === "starting" && !worker.introduced) && Date.now() < until) {
+      await setTimeout(INTRODUCTION_POLL_MS);
+    }
+  }
+
+  /** A new life takes up what is in force. One that can't is of no use: it is ended, and its successor tries again. */
+  async #boot(worker: WorkerProcess): Promise<void> {
+    const current = this.#options.current(worker.slot);
+    // Before the first snapshot it waits, as a member of that change.
+    if (current === null || !worker.introduced) return;
+    try {
+      await worker.prepare(current.provision);
+      await worker.commit();
+      this.#inForce(worker, current.revision);
+    } catch (error) {
+      this.#options.log("error", `worker ${worker.slot} can't take up revision ${current.revision}: ${words(error)}`);
+      worker.child.kill();
+    }
+  }
+
+  #inForce(worker: WorkerProcess, revision: number): void {
+    worker.revision = revision;
+    worker.state = "ready";
+    for (const resolve of this.#waitingForReady.splice(0)) resolve();
+  }
+
+  /** Phase one, on every worker that can be told things. Call it, and what follows, inside `exclusively`. */
+  async prepare(provision: (slot: number) => Provision): Promise<Verdict[]> {
+    const members = this.all.filter((worker) => worker.introduced);
+    return Promise.all(members.map((worker) => verdict(worker, () => worker.prepare(provision(worker.slot)))));
+  }
+
+  /** Phase two. A worker that fails now is ended: its successor boots from what is then in force. */
+  async commit(revision: number, members: readonly Verdict[]): Promise<Verdict[]> {
+    return Promise.all(
+      this.#of(members).map((worker) =>
+        verdict(worker, async () => {
+          try {
+            await worker.commit();
+          } catch (error) {
+            worker.child.kill();
+            throw error;
+          }
+          this.#inForce(worker, revision);
+        }),
+      ),
+    );
+  }
+
+  abort(members: readonly Verdict[]): void {
+    for (const worker of this.#of(members)) worker.abort();
+  }
+
+  #of(members: readonly Verdict[]): WorkerProcess[] {
+    return this.all.filter((worker) => members.some((member) => member.worker === worker.slot));
+  }
+
+  /** Everyone but `except`, who knows already. */
+  broadcast(change: MapChangeMessage, except: WorkerProcess | null = null): void {
+    for (const worker of this.all) if (worker !== except) worker.changeMap(change);
+  }
+
+  async drain(deadlineMs: number): Promise<void> {
+    await Promise.all(this.all.map((worker) => worker.drain(deadlineMs)));
+  }
+
+  kill(): void {
+    for (const worker of this.all) worker.child.kill();
+  }
+}
+
+async function verdict(worker: WorkerProcess, act: () => Promise<void>): Promise<Verdict> {
+  try {
+    await act();
+    return { worker: worker.slot, ok: true };
+  } catch (error) {
+    // Silent workers do not come back by themselves; their connections are lost already.
+    if (error instanceof NoAnswerError) worker.child.kill();
+    return { worker: worker.slot, ok: false, error: words(error) };
+  }
+}
+
+function words(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,116 @@
+/**
+ * A worker without a data plane, for tests of the supervisor: greets every connection with `PID REVISION`, then echoes.
+ * What a snapshot's first upstream is called decides how it takes it: `refuse`, `die`, `hang`, anything else is well.
+ */
+import { createServer } from "node:net";
+import type { Server } from "node:net";
+import { asFd } from "#core/brands.ts";
+import { receiveDescriptors } from "#sys/descriptors.ts";
+import type { PrepareMessage, ToSupervisor, ToWorker } from "#worker/protocol.ts";
+import { FD_CHANNEL } from "#worker/protocol.ts";
+
+const descriptors = new Map<number, number>();
+const servers = new Map<number, Server>();
+const known = new Set<string>();
+const maps = new Map<string, string[]>();
+let prepared: PrepareMessage | null = null;
+let revision = 0;
+let connections = 0;
+let changes = 0;
+
+const say = (message: ToSupervisor): void => {
+  process.send?.(message);
+};
+
+function prepare(message: PrepareMessage): void {
+  for (const { tag, fd } of receiveDescriptors(asFd(FD_CHANNEL))) descriptors.set(tag, fd);
+  for (const module of message.modules) known.add(module.digest);
+  const missing = message.listeners.find(({ fdTag }) => !descriptors.has(fdTag));
+  const unknown = message.snapshot.plugins.find(({ digest }) => !known.has(digest));
+  const { id } = message;
+  const wish = message.snapshot.upstreams[0]?.name;
+  if (wish === "die") process.abort();
+  if (wish === "exit") process.exit(3);
+  if (wish === "hang") return;
+  if (wish === "refuse") say({ type: "prepared", id, ok: false, error: "I'd rather not" });
+  else if (missing !== undefined) say({ type: "prepared", id, ok: false, error: `no descriptor for ${missing.name}` });
+  else if (unknown !== undefined) say({ type: "prepared", id, ok: false, error: `no module for ${unknown.name}` });
+  else {
+    prepared = message;
+    say({ type: "prepared", id, ok: true });
+  }
+}
+
+function commit(id: number): void {
+  const message = prepared;
+  if (message?.id !== id) return;
+  prepared = null;
+  revision = message.snapshot.revision;
+  for (const { name, entries } of message.maps) {
+    maps.set(name, maps.get(name) ?? entries.map(({ key }) => Buffer.from(key).toString("hex")));
+  }
+  const named = new Set(message.listeners.map(({ fdTag }) => fdTag));
+  for (const [tag, server] of servers) {
+    if (named.has(tag)) continue;
+    server.close();
+    servers.delete(tag);
+    descriptors.delete(tag);
+  }
+  for (const tag of named) {
+    const fd = descriptors.get(tag);
+    if (fd !== undefined && !servers.has(tag)) servers.set(tag, serve(fd));
+  }
+  say({ type: "committed", id });
+}
+
+function serve(fd: number): Server {
+  return createServer((socket) => {
+    connections++;
+    socket.on("error", () => socket.destroy()).on("close", () => connections--);
+    socket.write(`${process.pid} ${revision}\n`);
+    socket.pipe(socket);
+  }).listen({ fd });
+}
+
+function drain(deadlineMs: number): void {
+  for (const server of servers.values()) server.close();
+  const until = Date.now() + deadlineMs;
+  setInterval(() => {
+    if (connections > 0 && Date.now() < until) return;
+    say({ type: "drained" });
+    setTimeout(() => process.exit(0), 10);
+  }, 10);
+}
+
+process.on("message", (message: ToWorker) => {
+  switch (message.type) {
+    case "prepare":
+      return prepare(message);
+    case "commit":
+      return commit(message.id);
+    case "abort":
+      prepared = null;
+      return;
+    case "drain":
+      return drain(message.deadlineMs);
+    case "stats": {
+      const entries = [...maps.values()].reduce((sum, keys) => sum + keys.length, 0);
+      return say({
+        type: "stats-reply",
+        id: message.id,
+        counters: { connections_open: connections, changes, map_entries: entries },
+      });
+    }
+    case "map-change":
+      changes++;
+      return;
+    case "explain":
+      return say({
+        type: "explain-reply",
+        id: message.id,
+        result: { route: null, tenant: null, filters: [], upstreams: [], reason: "a fake routes nothing" },
+      });
+  }
+});
+process.on("disconnect", () => process.exit(0));
+say({ type: "hello", pid: process.pid, driver: "epoll" });
