@@ -1,0 +1,379 @@
+/**
+ * The driver of simulation: a network in memory with a virtual clock, in which everything that may happen in another
+ * order, in other pieces, later or not at all does so as the seed decides. One seed replays one run exactly, as long as
+ * its caller does the same things.
+ *
+ * Descriptors are numbers far above any real one, so that a system call on one fails instead of meeting another's file.
+ */
+import { formatAddress, parseAddress } from "#core/address.ts";
+import { asFd, type Fd } from "#core/brands.ts";
+import { ECONNREFUSED, ECONNRESET, EMFILE, EPIPE, ETIMEDOUT } from "#core/errno.ts";
+import type { Arena } from "#io/arena.ts";
+import { BUFFER_BYTES, BUFFER_SHIFT, type Buffers } from "#io/buffers.ts";
+import type { AcceptHandler, Driver, Listening } from "#io/driver.ts";
+import { clearRegions, consumeRegions, pushRegion } from "#io/send-queue.ts";
+import { SocketTable } from "#io/socket-table.ts";
+import type { Socket, SocketHandler } from "#io/socket.ts";
+import { connectEnds, type End } from "./connection.ts";
+import { CALM, type Faults } from "./faults.ts";
+import { FakeListener } from "./listener.ts";
+import { FakePeer, type PeerHandler } from "./peer.ts";
+import { World } from "./world.ts";
+
+/** Above fs.nr_open, which bounds every process. */
+const FIRST_FD = 0x4000_0000;
+
+/** Bits of `Socket.marks`: the schedule holds a receive, a send of this life. */
+const RECEIVE_PLANNED = 1;
+const SEND_PLANNED = 2;
+
+export interface FakeDriverOptions {
+  readonly arena: Arena;
+  /** Any whole number up to 2⁵³. */
+  readonly seed: number;
+  /** CALM where nothing is said. */
+  readonly faults?: Partial<Faults>;
+  /** Where the virtual clock begins. */
+  readonly nowMs?: number;
+}
+
+export function createFakeDriver(options: FakeDriverOptions): FakeDriver {
+  return new FakeDriver(options);
+}
+
+export class FakeDriver implements Driver {
+  readonly name = "fake";
+  readonly buffers: Buffers;
+  readonly #world: World;
+  readonly #sockets = new SocketTable();
+  /** The connected end of each socket, by index. */
+  readonly #ends: (End | null)[] = [];
+  readonly #addresses: string[] = [];
+  readonly #listeners = new Map<number, FakeListener>();
+  readonly #services = new Map<string, (peer: FakePeer) => PeerHandler>();
+  readonly #watches = new Map<number, () => void>();
+  readonly #readable = new Set<number>();
+  #starved: { readonly socket: Socket; readonly generation: number }[] = [];
+  #fdsMade = 0;
+  #dials = 0;
+  #dispatched = 0;
+
+  constructor(options: FakeDriverOptions) {
+    this.buffers = options.arena.buffers;
+    this.#world = new World(options.seed, { ...CALM, ...options.faults }, options.nowMs ?? 0);
+  }
+
+  /** The virtual clock. */
+  get nowMs(): number {
+    return this.#world.nowMs;
+  }
+
+  /** Nothing will happen any more unless somebody does something. */
+  get idle(): boolean {
+    return this.#world.schedule.nextMs === Infinity && !this.#sockets.hasFailed;
+  }
+
+  /** A listening descriptor, for `accept` and `dial`. */
+  listen(): Fd {
+    const fd = this.#newFd();
+    this.#listeners.set(fd, new FakeListener(this.#world));
+    return fd;
+  }
+
+  /** A client connects to a listening descriptor. `from` is its address; the connection waits until it is accepted. */
+  dial(fd: Fd, handler: PeerHandler, from = `192.0.2.1:${10_000 + (this.#dials++ % 50_000)}`): FakePeer {
+    const listener = this.#listeners.get(fd);
+    if (listener === undefined) throw new RangeError(`nobody listens at ${fd}`);
+    const [ours, theirs] = connectEnds(this.#world);
+    const peer = new FakePeer(this.#world, theirs, from);
+    peer.handle(handler);
+    listener.enqueue({ end: ours, from });
+    return peer;
+  }
+
+  /** An upstream: every connect to this address reaches `onPeer`, whose answer plays it. Null for nobody any more. */
+  serve(address: string, onPeer: ((peer: FakePeer) => PeerHandler) | null): void {
+    const text = formatAddress(parseAddress(address));
+    if (onPeer === null) this.#services.delete(text);
+    else this.#services.set(text, onPeer);
+  }
+
+  /** Makes a watched descriptor readable, or no longer. */
+  setReadable(fd: Fd, readable: boolean): void {
+    if (readable) this.#readable.add(fd);
+    else this.#readable.delete(fd);
+  }
+
+  /** Who is at the other end of a socket: the bytes of a struct sockaddr. */
+  peerAddress(socket: Socket): Uint8Array {
+    return parseAddress(this.#addresses[socket.index] ?? "");
+  }
+
+  accept(fd: Fd, handler: AcceptHandler): Listening {
+    const listener = this.#listeners.get(fd);
+    if (listener === undefined) throw new RangeError(`nobody listens at ${fd}`);
+    const listening: Listening = { fd };
+    listener.open(() => {
+      if (listener.listening !== listening) return;
+      this.#dispatched++;
+      if (this.#world.random.chance(this.#world.faults.acceptError)) {
+        listener.again();
+        handler.onAcceptError(EMFILE);
+        return;
+      }
+      const { end, from } = listener.take();
+      const socket = this.#sockets.take(this.#newFd());
+      this.#addresses[socket.index] = from;
+      this.#join(socket, end);
+      handler.onAccept(socket);
+    }, listening);
+    return listening;
+  }
+
+  stopAccept(listening: Listening): void {
+    const listener = this.#listeners.get(listening.fd);
+    if (listener?.listening === listening) listener.shut();
+  }
+
+  connect(address: Uint8Array, handler: SocketHandler): Socket {
+    const { random, faults, schedule } = this.#world;
+    const socket = this.#sockets.take(this.#newFd());
+    socket.handler = handler;
+    socket.connecting = true;
+    this.#ends[socket.index] = null;
+    this.#addresses[socket.index] = formatAddress(address);
+    const { generation } = socket;
+    const silent = random.chance(faults.connectTimeout);
+    const at = silent ? this.nowMs + faults.connectTimeoutMs : this.#world.arrivalMs();
+    schedule.add(at, () => {
+      if (socket.generation === generation) this.#connected(socket, silent);
+    });
+    return socket;
+  }
+
+  startReceive(socket: Socket): void {
+    if (socket.receiving || socket.fd < 0) return;
+    socket.receiving = true;
+    const end = this.#endOf(socket);
+    if (end !== null) this.#planReceive(socket, end.incoming.nextMs);
+  }
+
+  stopReceive(socket: Socket): void {
+    socket.receiving = false;
+  }
+
+  send(socket: Socket, buffer: number, start: number, end: number): void {
+    if (socket.fd < 0 || end <= start) return;
+    pushRegion(socket, this.buffers, buffer, start, end);
+    if (!socket.connecting) this.#planSend(socket);
+  }
+
+  queuedBytes(socket: Socket): number {
+    return socket.queuedBytes;
+  }
+
+  shutdown(socket: Socket): void {
+    if (socket.fd < 0 || socket.shutdownWanted) return;
+    socket.shutdownWanted = true;
+    if (socket.queueLength === 0) this.#endOf(socket)?.finish();
+  }
+
+  close(socket: Socket): void {
+    if (socket.fd < 0) return;
+    const end = this.#endOf(socket);
+    if (end !== null) {
+      end.incoming.ends.arrives = () => {};
+      end.outgoing.ends.room = () => {};
+      end.close();
+    }
+    this.#ends[socket.index] = null;
+    socket.handler = null;
+    socket.marks = 0;
+    clearRegions(socket, this.buffers);
+    this.#sockets.give(socket);
+  }
+
+  watch(fd: Fd, ready: () => void): void {
+    this.#watches.set(fd, ready);
+  }
+
+  unwatch(fd: Fd): void {
+    this.#watches.delete(fd);
+  }
+
+  /** As real time would: waits for the first completion. With `waitMs` −1 and nothing to wait for it returns at once. */
+  turn(waitMs: number): number {
+    this.#dispatched = 0;
+    const world = this.#world;
+    const deadline = waitMs < 0 ? Infinity : world.nowMs + waitMs;
+    for (;;) {
+      this.#feedStarved();
+      this.#callWatches();
+      for (const run of world.schedule.due(world.nowMs)) run();
+      if (this.#dispatched > 0 || world.nowMs >= deadline) break;
+      const next = Math.min(world.schedule.nextMs, deadline);
+      if (next === Infinity) break;
+      world.nowMs = Math.max(world.nowMs, next);
+    }
+    return this.#dispatched;
+  }
+
+  dispose(): void {
+    this.#watches.clear();
+    this.#listeners.clear();
+  }
+
+  #newFd(): Fd {
+    return asFd(FIRST_FD + this.#fdsMade++);
+  }
+
+  #endOf(socket: Socket): End | null {
+    return this.#ends[socket.index] ?? null;
+  }
+
+  #join(socket: Socket, end: End): void {
+    const { generation } = socket;
+    this.#ends[socket.index] = end;
+    end.outgoing.ends.room = () => this.#planSend(socket);
+    end.incoming.ends.arrives = (at) => {
+      this.#planReceive(socket, at);
+      // A reset also ends a send that waits for room.
+      if (!end.incoming.ended || socket.queueLength === 0) return;
+      this.#world.schedule.add(at, () => {
+        if (socket.generation === generation) this.#planSend(socket);
+      });
+    };
+  }
+
+  #connected(socket: Socket, silent: boolean): void {
+    const { random, faults } = this.#world;
+    const address = this.#addresses[socket.index] ?? "";
+    const service = random.chance(faults.refuse) ? undefined : this.#services.get(address);
+    socket.connecting = false;
+    this.#dispatched++;
+    if (silent || service === undefined) {
+      socket.handler?.onConnect(socket, silent ? ETIMEDOUT : ECONNREFUSED);
+      return;
+    }
+    const [ours, theirs] = connectEnds(this.#world);
+    this.#join(socket, ours);
+    const peer = new FakePeer(this.#world, theirs, address);
+    peer.handle(service(peer));
+    if (socket.queueLength > 0) this.#planSend(socket);
+    else if (socket.shutdownWanted) ours.finish();
+    if (socket.receiving) this.#planReceive(socket, ours.incoming.nextMs);
+    socket.handler?.onConnect(socket, 0);
+  }
+
+  #planReceive(socket: Socket, at: number): void {
+    if (!socket.receiving || (socket.marks & RECEIVE_PLANNED) !== 0 || at === Infinity) return;
+    socket.marks |= RECEIVE_PLANNED;
+    const { generation } = socket;
+    this.#world.schedule.add(Math.max(at, this.nowMs + this.#world.hesitationMs()), () => {
+      if (socket.generation !== generation) return;
+      socket.marks &= ~RECEIVE_PLANNED;
+      if (socket.receiving) this.#receive(socket);
+    });
+  }
+
+  #receive(socket: Socket): void {
+    const end = this.#endOf(socket);
+    if (end === null) return;
+    const { incoming } = end;
+    const { generation } = socket;
+    if (incoming.arrived(this.nowMs) > 0) this.#deliver(socket, end);
+    else if (incoming.nextMs <= this.nowMs) this.#deliverEnd(socket, incoming.takeEnd());
+    if (socket.generation === generation) this.#planReceive(socket, incoming.nextMs);
+  }
+
+  #deliver(socket: Socket, end: End): void {
+    const { random, faults, nowMs } = this.#world;
+    if (random.chance(faults.noBuffer)) return;
+    const buffer = this.buffers.allocate();
+    if (buffer < 0) {
+      this.#starved.push({ socket, generation: socket.generation });
+      // Not planned again by the caller, but by the buffers' return.
+      socket.marks |= RECEIVE_PLANNED;
+      return;
+    }
+    const start = buffer << BUFFER_SHIFT;
+    const most = Math.min(BUFFER_BYTES, end.incoming.arrived(nowMs));
+    const count = random.chance(faults.shortRead) ? random.upTo(most) : most;
+    end.incoming.take(this.buffers.memory.subarray(start, start + count), count, nowMs);
+    this.#dispatched++;
+    socket.handler?.onReceive(socket, buffer, start, start + count);
+    this.buffers.release(buffer);
+  }
+
+  #deliverEnd(socket: Socket, error: number): void {
+    socket.receiving = false;
+    this.#dispatched++;
+    if (error === 0) socket.handler?.onEnd(socket);
+    else socket.handler?.onError(socket, error);
+  }
+
+  #feedStarved(): void {
+    if (this.#starved.length === 0 || this.buffers.free === 0) return;
+    const starved = this.#starved;
+    this.#starved = [];
+    for (const { socket, generation } of starved) {
+      if (socket.generation !== generation) continue;
+      socket.marks &= ~RECEIVE_PLANNED;
+      const end = this.#endOf(socket);
+      if (end !== null) this.#planReceive(socket, end.incoming.nextMs);
+    }
+  }
+
+  #callWatches(): void {
+    for (const [fd, ready] of this.#watches) {
+      if (!this.#readable.has(fd)) continue;
+      this.#dispatched++;
+      ready();
+    }
+  }
+
+  #planSend(socket: Socket): void {
+    if ((socket.marks & SEND_PLANNED) !== 0 || socket.queueLength === 0) return;
+    socket.marks |= SEND_PLANNED;
+    const { generation } = socket;
+    this.#world.schedule.add(this.nowMs + this.#world.hesitationMs(), () => {
+      if (socket.generation !== generation) return;
+      socket.marks &= ~SEND_PLANNED;
+      this.#drain(socket);
+    });
+  }
+
+  #drain(socket: Socket): void {
+    const end = this.#endOf(socket);
+    if (end === null || socket.queueLength === 0) return;
+    const { random, faults } = this.#world;
+    const lost = random.chance(faults.reset);
+    if (lost) {
+      end.outgoing.end(this.#world.arrivalMs(), ECONNRESET);
+      end.incoming.end(this.nowMs, ECONNRESET);
+    }
+    if (end.broken || end.outgoing.ended) {
+      clearRegions(socket, this.buffers);
+      this.#dispatched++;
+      socket.handler?.onError(socket, lost || end.broken ? ECONNRESET : EPIPE);
+      return;
+    }
+    while (socket.queueLength > 0 && end.room > 0) {
+      const region = socket.queueHead * 3;
+      const start = socket.queue[region + 1] as number;
+      const most = Math.min((socket.queue[region + 2] as number) - start, end.room);
+      const short = random.chance(faults.shortWrite);
+      const count = short ? random.upTo(most) : most;
+      end.write(this.buffers.memory.subarray(start, start + count));
+      consumeRegions(socket, this.buffers, count);
+      if (short) break;
+    }
+    if (socket.queueLength > 0) {
+      if (end.room > 0) this.#planSend(socket);
+      return;
+    }
+    if (socket.shutdownWanted) end.finish();
+    this.#dispatched++;
+    socket.handler?.onSent(socket);
+  }
+}
