@@ -12,14 +12,7 @@
 import { assert } from "#core/assert.ts";
 import { ETIMEDOUT } from "#core/errno.ts";
 import type { RequestEncodeOptions } from "#http/h1/encode.ts";
-import {
-  FRAMING_NONE,
-  Head,
-  METHOD_CONNECT,
-  METHOD_OTHER,
-  METHOD_PATCH,
-  METHOD_POST,
-} from "#http/head.ts";
+import { FRAMING_NONE, Head, METHOD_CONNECT, METHOD_OTHER, METHOD_PATCH, METHOD_POST } from "#http/head.ts";
 import { HIGH_WATERMARK_BYTES } from "#net/connection.ts";
 import {
   REQUEST_BODY_BYTES,
@@ -247,6 +240,7 @@ export class ProxyExchange implements Exchange, ResponseSink {
     if (this.ended || !this.#suspended) return;
     this.#suspended = false;
     if (this.#responseStarted) {
+      if (verdict === REPLY) this.#replaceResponse();
       this.#filterResponse();
       if (!this.#suspended && !this.ended) this.#upstream?.unblock();
       return;
@@ -377,13 +371,21 @@ export class ProxyExchange implements Exchange, ResponseSink {
       this.#position--;
       const filter = chain[this.#position] as Route["chain"][number];
       if ((filter.hooks & HOOK_RESPONSE_HEAD) === 0) continue;
-      if (filter.responseHead(this, this.#position) === SUSPEND) {
+      const verdict = filter.responseHead(this, this.#position);
+      if (verdict === SUSPEND) {
         this.#suspended = true;
         return;
       }
+      if (verdict === REPLY) this.#replaceResponse();
     }
     if (this.#replying) this.#deliverReply();
     else this.#deliverHead();
+  }
+
+  /** A response filter answers in the upstream's place: the head is its own already, the upstream's body is not wanted. */
+  #replaceResponse(): void {
+    this.#replying = true;
+    this.#dropUpstream();
   }
 
   #deliverHead(): void {

@@ -1,0 +1,178 @@
+/**
+ * The data plane of one worker: loop, buffers and listeners, and the engine in force. A snapshot is prepared aside and put
+ * into force between two turns; exchanges under way end on the engine they began with.
+ */
+import { asFd, type Fd } from "#core/brands.ts";
+import { createArena } from "#io/arena.ts";
+import type { Driver } from "#io/driver.ts";
+import { BUFFER_BYTES } from "#io/buffers.ts";
+import { Loop } from "#io/loop.ts";
+import type { Timed } from "#io/timers.ts";
+import { WriteGather } from "#net/gather.ts";
+import { Listener, type Peer } from "#net/listener.ts";
+import { AccessLog } from "#observe/access-log.ts";
+import { ACCESS_LOG_DROPPED, Counters } from "#observe/counters.ts";
+import { createWorkspace, type ListenerContext, type WorkerContext } from "#proxy/context.ts";
+import type { Engine } from "#proxy/engine.ts";
+import { ExchangePool } from "#proxy/exchange-pool.ts";
+import { headScratch } from "#proxy/head-scratch.ts";
+import { Http1Listener } from "#proxy/http1-listener.ts";
+import { OUTCOMES } from "#proxy/outcomes.ts";
+import { close as closeDescriptor, IPPROTO_TCP, setsockoptInt, TCP_NODELAY } from "#sys/socket.ts";
+import { Endpoints } from "#upstream/endpoints.ts";
+import { chooseDriver } from "./driver.ts";
+import type { ListenerGrant } from "./protocol.ts";
+
+/**
+ * The bound on what a worker holds for its traffic: 8192 buffers of 32 KiB. Address space; a page costs memory once it
+ * was written, and buffers are reused last in first out.
+ */
+const ARENA_BYTES = 8192 * BUFFER_BYTES;
+
+/** How often a partly filled access log buffer is written. */
+const LOG_FLUSH_MS = 200;
+
+/** What is asked of the kernel's side; replaced with each snapshot. */
+export interface KernelView {
+  originalOf(peer: Peer, fd: number): string | null;
+  banned(peer: Peer): boolean;
+}
+
+const NO_KERNEL: KernelView = { originalOf: () => null, banned: () => false };
+
+interface Serving {
+  readonly grant: ListenerGrant;
+  readonly context: ListenerContext;
+  readonly listener: Listener;
+}
+
+export class DataPlane {
+  readonly loop: Loop;
+  readonly driver: Driver;
+  readonly context: WorkerContext;
+  readonly #exchanges: ExchangePool;
+  readonly #gather = new WriteGather();
+  /** By descriptor tag. */
+  readonly #serving = new Map<number, Serving>();
+  #kernel: KernelView = NO_KERNEL;
+  #engine: Engine | null = null;
+
+  constructor(io: string, logFd: number) {
+    const arena = createArena(ARENA_BYTES);
+    this.driver = chooseDriver(arena, io);
+    this.loop = new Loop(this.driver);
+    this.context = {
+      loop: this.loop,
+      buffers: arena.buffers,
+      gather: this.#gather,
+      scratch: headScratch(arena.buffers),
+      endpoints: new Endpoints(),
+      counters: new Counters(OUTCOMES.map((one) => one.code)),
+      accessLog: this.#accessLog(logFd),
+      workspace: createWorkspace(arena.buffers),
+      originalOf: (peer, fd) => this.#kernel.originalOf(peer, fd),
+      banned: (peer) => this.#kernel.banned(peer),
+    };
+    this.#exchanges = new ExchangePool(this.context);
+    this.loop.beforeTurn = () => this.#gather.flush();
+  }
+
+  get engine(): Engine | null {
+    return this.#engine;
+  }
+
+  get connections(): number {
+    let count = 0;
+    for (const { context } of this.#serving.values()) count += context.connections.size;
+    return count;
+  }
+
+  /** Puts a prepared engine into force: listeners that stay keep their connections, new ones open, others stop accepting. */
+  commit(
+    engine: Engine,
+    grants: readonly ListenerGrant[],
+    descriptors: ReadonlyMap<number, Fd>,
+    kernel: KernelView,
+  ): void {
+    this.#kernel = kernel;
+    const wanted = new Set(grants.map((grant) => grant.fdTag));
+    for (const [tag, serving] of this.#serving) if (!wanted.has(tag)) this.#stop(tag, serving);
+    const before = this.#engine;
+    this.#engine = engine;
+    for (const grant of grants) {
+      const serving = this.#serving.get(grant.fdTag);
+      if (serving === undefined) this.#open(grant, engine, descriptors);
+      else this.#move(serving, grant, engine);
+    }
+    this.context.accessLog.format = engine.snapshot.settings.accessLog;
+    before?.release();
+  }
+
+  /** Accepts no more and ends what is idle; what is under way ends in its own time. */
+  drain(): void {
+    for (const { listener, context } of this.#serving.values()) {
+      listener.stop();
+      for (const connection of context.connections) connection.drain();
+    }
+    this.context.endpoints.drain();
+  }
+
+  counters(): Record<string, number> {
+    const { counters, accessLog, buffers } = this.context;
+    counters.values[ACCESS_LOG_DROPPED] = accessLog.dropped;
+    return {
+      ...counters.read(),
+      exchanges_open: this.#exchanges.taken,
+      buffers_free: buffers.free,
+      buffers_total: buffers.count,
+    };
+  }
+
+  #open(grant: ListenerGrant, engine: Engine, descriptors: ReadonlyMap<number, Fd>): void {
+    const fd = descriptors.get(grant.fdTag) ?? asFd(-1);
+    const context: ListenerContext = {
+      worker: this.context,
+      index: grant.index,
+      name: grant.name,
+      transparent: engine.snapshot.listeners[grant.index]?.transparent ?? false,
+      engine,
+      connections: new Set(),
+    };
+    // Accepted sockets inherit it: no call of our own for each connection.
+    if (!grant.address.startsWith("unix:")) setsockoptInt(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    const listener = new Listener(grant.name, fd, this.loop, this.#gather, new Http1Listener(context, this.#exchanges));
+    this.#serving.set(grant.fdTag, { grant, context, listener });
+    listener.start();
+  }
+
+  #move(serving: Serving, grant: ListenerGrant, engine: Engine): void {
+    serving.context.index = grant.index;
+    serving.context.name = grant.name;
+    serving.context.transparent = engine.snapshot.listeners[grant.index]?.transparent ?? false;
+    serving.context.engine = engine;
+  }
+
+  #stop(tag: number, serving: Serving): void {
+    serving.listener.stop();
+    this.#serving.delete(tag);
+    for (const connection of serving.context.connections) connection.drain();
+    // The accept must be cancelled before the descriptor may go: both happen with the next turn, in this order.
+    setImmediate(() => closeDescriptor(serving.listener.fd));
+  }
+
+  /** Lines leave LOG_FLUSH_MS after the first of them, or when the buffer is full. */
+  #accessLog(fd: number): AccessLog {
+    const flush: Timed = {
+      deadlineMs: Number.POSITIVE_INFINITY,
+      wheelSlot: -1,
+      wheelNext: null,
+      wheelPrev: null,
+      onDeadline: () => log.flush(),
+    };
+    const log = new AccessLog(fd, () => {
+      flush.deadlineMs = this.loop.nowMs + LOG_FLUSH_MS;
+      this.loop.timers.watch(flush);
+    });
+    return log;
+  }
+}

@@ -1,0 +1,33 @@
+/**
+ * The data-plane process: takes snapshots and descriptors from the supervisor, sends traffic through, and has no other
+ * business. It is started confined (see gateway/main/confine) and opens nothing by itself.
+ */
+import { asFd } from "#core/brands.ts";
+import { WorkerProcess } from "./process.ts";
+import { FD_CHANNEL, type ToSupervisor, type ToWorker } from "./protocol.ts";
+
+const STDOUT = 1;
+
+const worker = new WorkerProcess({
+  io: process.env["PENSTOCK_IO"] ?? "auto",
+  descriptors: asFd(FD_CHANNEL),
+  logFd: STDOUT,
+  log: (line: string) => {
+    process.stderr.write(`${line}\n`);
+  },
+  send: (message: ToSupervisor) => {
+    if (process.connected) process.send?.(message);
+  },
+  exit: (code: number) => process.exit(code),
+});
+
+process.on("message", (message) => {
+  worker.receive(message as ToWorker);
+});
+// Without a supervisor there is nobody to give a new snapshot or take the descriptors back: end what is under way, go.
+process.on("disconnect", () => {
+  worker.orphaned();
+});
+// A terminal sends Ctrl-C to the whole group; the supervisor decides when a worker drains.
+process.on("SIGINT", () => {});
+setImmediate(() => worker.start());

@@ -1,0 +1,128 @@
+/**
+ * The shared maps of this worker by name: on a kernel descriptor where the supervisor has granted one, else in user space.
+ * A map whose schema and place stay the same is the same object through all snapshots, so filters keep it.
+ */
+import { formatAddress } from "#core/address.ts";
+import type { Fd } from "#core/brands.ts";
+import { defined } from "#core/assert.ts";
+import type { Peer } from "#net/listener.ts";
+import type { SharedMap } from "#pipeline/filter.ts";
+import type { MapSpec, Snapshot } from "#snapshot/snapshot.ts";
+import type { KernelView } from "./data-plane.ts";
+import type { Descriptors } from "./descriptors.ts";
+import { KernelMap } from "./maps/kernel-map.ts";
+import { OriginalDestinations } from "./maps/original-destinations.ts";
+import { UserMap, type MapChange } from "./maps/user-map.ts";
+import type { MapChangeMessage, MapGrant, PrepareMessage } from "./protocol.ts";
+
+interface Entry {
+  /** Schema and place: what must be equal for the map to stay. */
+  readonly identity: string;
+  readonly map: KernelMap | UserMap;
+}
+
+/** A whole address as a prefix: its length as a little-endian u32, then 16 bytes. */
+const WHOLE_ADDRESS_BITS = 128;
+
+export class MapSet {
+  readonly #send: (change: MapChangeMessage) => void;
+  #current = new Map<string, Entry>();
+  #prepared: Map<string, Entry> | null = null;
+
+  constructor(send: (change: MapChangeMessage) => void) {
+    this.#send = send;
+  }
+
+  /** The maps of a snapshot that is being prepared. Throws when a descriptor that was promised has not come. */
+  prepare(message: PrepareMessage, descriptors: Descriptors): void {
+    const prepared = new Map<string, Entry>();
+    message.maps.forEach((grant, i) => {
+      const spec = defined(message.snapshot.maps[i], "map of a grant");
+      const identity = JSON.stringify([spec, grant.fdTag]);
+      const known = this.#current.get(spec.name);
+      prepared.set(spec.name, known?.identity === identity ? known : this.#make(spec, grant, identity, descriptors));
+    });
+    this.#prepared = prepared;
+  }
+
+  commit(): void {
+    this.#current = this.#prepared ?? this.#current;
+    this.#prepared = null;
+  }
+
+  abort(): void {
+    this.#prepared = null;
+  }
+
+  /** By name, of the snapshot being prepared if there is one. */
+  get(name: string): SharedMap {
+    const entry = (this.#prepared ?? this.#current).get(name);
+    return defined(entry, `map ${name}`).map;
+  }
+
+  /** A sibling's change of a user-space map. */
+  applyRemote(message: MapChangeMessage): void {
+    const map = this.#current.get(message.map)?.map;
+    if (map instanceof UserMap) map.applyRemote(toChange(message));
+  }
+
+  /** What the data plane asks of the kernel's side while this snapshot is in force. */
+  kernelView(message: PrepareMessage, descriptors: Descriptors): KernelView {
+    const tag = message.originalsFdTag;
+    const originals = tag === null ? null : new OriginalDestinations(defined(descriptors.byTag.get(tag), "originals"));
+    const lists = this.#userSpaceBlocklists(message.snapshot);
+    const key = new Uint8Array(20);
+    key[0] = WHOLE_ADDRESS_BITS;
+    return {
+      originalOf: (peer: Peer) => {
+        const address = originals?.find(peer.address) ?? null;
+        return address === null ? null : formatAddress(address);
+      },
+      banned: (peer: Peer) => {
+        if (lists.length === 0) return false;
+        key.set(peer.ipBytes, 4);
+        return lists.some((list) => list.get(key) !== null);
+      },
+    };
+  }
+
+  /** Blocklists that no XDP program reads: connections are refused here instead. */
+  #userSpaceBlocklists(snapshot: Snapshot): UserMap[] {
+    const names = new Set(snapshot.kernel.interfaces.map((one) => snapshot.maps[one.blocklist]?.name ?? ""));
+    const maps = [...names].map((name) => this.#current.get(name)?.map);
+    return maps.filter((map) => map instanceof UserMap);
+  }
+
+  #make(spec: MapSpec, grant: MapGrant, identity: string, descriptors: Descriptors): Entry {
+    if (grant.fdTag !== null) {
+      const fd: Fd = defined(descriptors.byTag.get(grant.fdTag), `descriptor of map ${spec.name}`);
+      return { identity, map: new KernelMap(spec, fd) };
+    }
+    const map = new UserMap(spec, (change) => this.#send(toMessage(change)));
+    for (const { key, value } of grant.entries) {
+      map.applyRemote({ map: spec.name, op: "put", key: encode(key), value: encode(value) });
+    }
+    return { identity, map };
+  }
+}
+
+function encode(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("base64");
+}
+
+function toChange(message: MapChangeMessage): MapChange {
+  const { map } = message;
+  const key = encode(message.key);
+  if (message.op === "put") return { map, op: "put", key, value: encode(message.value) };
+  if (message.op === "delete") return { map, op: "delete", key, value: "" };
+  return { map, op: "increment", key, value: message.delta.toString() };
+}
+
+function toMessage(change: MapChange): MapChangeMessage {
+  const { map } = change;
+  const key = Buffer.from(change.key, "base64");
+  if (change.op === "put")
+    return { type: "map-change", map, op: "put", key, value: Buffer.from(change.value, "base64") };
+  if (change.op === "delete") return { type: "map-change", map, op: "delete", key };
+  return { type: "map-change", map, op: "add", key, delta: BigInt(change.value) };
+}

@@ -1,0 +1,94 @@
+/**
+ * A shared map on the kernel's: one bpf(2) call an operation (1.1 µs), through a descriptor that the supervisor passed.
+ * The descriptor stays the caller's. Never throws: what a plugin gets wrong, and what the kernel refuses, is answered as
+ * absent or not done, and counted in `failures`.
+ */
+import type { Fd } from "#core/brands.ts";
+import { E2BIG, EEXIST, ENOENT, ENOSPC } from "#core/errno.ts";
+import type { SharedMap } from "#pipeline/filter.ts";
+import { BPF_ANY, BPF_NOEXIST, MapIo } from "#sys/bpf.ts";
+import { boottimeNs } from "#sys/clock.ts";
+import type { SharedMapSpec } from "./spec.ts";
+
+/**
+ * An increment meets another worker's at most a few times: each attempt takes out what the other put in, so both make
+ * progress. The bound is against a kernel that would refuse for ever.
+ */
+const INCREMENT_ATTEMPTS_MAX = 64;
+
+export class KernelMap implements SharedMap {
+  readonly name: string;
+  /** Operations that the kernel refused for another reason than absence or fullness. */
+  failures = 0;
+  readonly #io: MapIo;
+  readonly #expires: boolean;
+  readonly #counts: boolean;
+  readonly #trie: boolean;
+
+  constructor(spec: SharedMapSpec, fd: Fd) {
+    this.name = spec.name;
+    this.#io = new MapIo(fd, spec.keyBytes, spec.valueBytes);
+    this.#expires = spec.value === "expiry";
+    this.#counts = spec.value === "counter";
+    this.#trie = spec.type === "lpm-trie";
+  }
+
+  get(key: Uint8Array): Uint8Array | null {
+    const io = this.#io;
+    if (key.length !== io.key.length) return null;
+    io.key.set(key);
+    const result = io.lookup();
+    if (result !== 0) {
+      if (result !== -ENOENT) this.failures++;
+      return null;
+    }
+    return this.#expires && this.#isVoid() ? null : io.value;
+  }
+
+  put(key: Uint8Array, value: Uint8Array): boolean {
+    const io = this.#io;
+    if (key.length !== io.key.length || value.length !== io.value.length) return false;
+    io.key.set(key);
+    io.value.set(value);
+    const result = io.update(BPF_ANY);
+    if (result < 0 && result !== -E2BIG && result !== -ENOSPC) this.failures++;
+    return result === 0;
+  }
+
+  delete(key: Uint8Array): boolean {
+    const io = this.#io;
+    if (key.length !== io.key.length) return false;
+    io.key.set(key);
+    const result = io.delete();
+    if (result < 0 && result !== -ENOENT) this.failures++;
+    return result === 0;
+  }
+
+  /**
+   * bpf(2) can't add. So the entry is taken out, which only one worker can do, and put back with the sum, if no other has
+   * begun anew meanwhile; if one has, its part is taken out too. No increment is ever lost, at the price that another
+   * worker may see the entry absent for a microsecond. A trie can't take out: there, workers may overwrite each other.
+   */
+  increment(key: Uint8Array, delta: bigint): bigint {
+    const io = this.#io;
+    if (!this.#counts || key.length !== io.key.length) return 0n;
+    io.key.set(key);
+    let sum = delta;
+    for (let attempt = 0; attempt < INCREMENT_ATTEMPTS_MAX; attempt++) {
+      const taken = this.#trie ? io.lookup() : io.lookupAndDelete();
+      if (taken === 0) sum = BigInt.asUintN(64, sum + io.value.readBigUInt64LE(0));
+      else if (taken !== -ENOENT) break;
+      io.value.writeBigUInt64LE(BigInt.asUintN(64, sum), 0);
+      const put = io.update(this.#trie ? BPF_ANY : BPF_NOEXIST);
+      if (put === 0) return BigInt.asUintN(64, sum);
+      if (put !== -EEXIST) break;
+    }
+    this.failures++;
+    return BigInt.asUintN(64, sum);
+  }
+
+  #isVoid(): boolean {
+    const expiry = this.#io.value.readBigUInt64LE(0);
+    return expiry !== 0n && expiry <= boottimeNs();
+  }
+}

@@ -1,0 +1,155 @@
+/** The worker's side of the protocol: two-phase snapshots, drain, statistics. */
+import type { Fd } from "#core/brands.ts";
+import { Engine } from "#proxy/engine.ts";
+import { receiveDescriptors } from "#sys/descriptors.ts";
+import { DataPlane } from "./data-plane.ts";
+import { Descriptors } from "./descriptors.ts";
+import { explainRequest } from "./explain.ts";
+import { FilterSet } from "./filter-set.ts";
+import { MapSet } from "./map-set.ts";
+import type { PrepareMessage, ToSupervisor, ToWorker } from "./protocol.ts";
+
+export interface WorkerOptions {
+  readonly io: string;
+  readonly descriptors: Fd;
+  readonly logFd: number;
+  /** A line for the operator. */
+  readonly log: (line: string) => void;
+  readonly send: (message: ToSupervisor) => void;
+  readonly exit: (code: number) => void;
+}
+
+interface Prepared {
+  readonly message: PrepareMessage;
+  readonly engine: Engine;
+}
+
+/** How often a draining worker looks whether its last connection has gone. */
+const DRAIN_POLL_MS = 50;
+/** Without a supervisor: how long what is under way may take. */
+const ORPHAN_DRAIN_MS = 10_000;
+
+export class WorkerProcess {
+  readonly #options: WorkerOptions;
+  readonly #plane: DataPlane;
+  readonly #descriptors: Descriptors;
+  readonly #maps: MapSet;
+  readonly #filters: FilterSet;
+  #prepared: Prepared | null = null;
+  /** A prepare that was overtaken by its abort. */
+  #aborted = -1;
+
+  constructor(options: WorkerOptions) {
+    this.#options = options;
+    this.#plane = new DataPlane(options.io, options.logFd);
+    this.#descriptors = new Descriptors();
+    this.#maps = new MapSet((change) => options.send(change));
+    this.#filters = new FilterSet(this.#plane.context, this.#maps, options.log);
+  }
+
+  start(): void {
+    this.#plane.loop.start();
+    const driver = this.#plane.driver.name === "io_uring" ? "io_uring" : "epoll";
+    this.#options.send({ type: "hello", pid: process.pid, driver });
+  }
+
+  receive(message: ToWorker): void {
+    switch (message.type) {
+      case "prepare":
+        void this.#prepare(message);
+        break;
+      case "commit":
+        this.#commit(message.id);
+        break;
+      case "abort":
+        this.#abort(message.id);
+        break;
+      case "drain":
+        this.#drain(message.deadlineMs);
+        break;
+      case "stats":
+        this.#options.send({ type: "stats-reply", id: message.id, counters: this.#counters() });
+        break;
+      case "explain":
+        this.#options.send({
+          type: "explain-reply",
+          id: message.id,
+          result: explainRequest(this.#plane.context, this.#plane.engine, message.request),
+        });
+        break;
+      case "map-change":
+        this.#maps.applyRemote(message);
+        break;
+      default:
+        message satisfies never;
+    }
+  }
+
+  /** The supervisor is gone. */
+  orphaned(): void {
+    this.#drain(ORPHAN_DRAIN_MS);
+  }
+
+  async #prepare(message: PrepareMessage): Promise<void> {
+    const { id, snapshot } = message;
+    try {
+      this.#descriptors.keep(receiveDescriptors(this.#options.descriptors));
+      this.#maps.prepare(message, this.#descriptors);
+      const chains = await this.#filters.prepare(message);
+      const engine = new Engine(snapshot, chains.filters, this.#plane.context.endpoints, chains.release);
+      if (this.#aborted === id) {
+        this.#maps.abort();
+        engine.release();
+        return;
+      }
+      this.#prepared = { message, engine };
+      this.#options.send({ type: "prepared", id, ok: true });
+    } catch (error) {
+      this.#maps.abort();
+      this.#options.send({ type: "prepared", id, ok: false, error: wordsOf(error) });
+    }
+  }
+
+  #commit(id: number): void {
+    const prepared = this.#prepared;
+    if (prepared === null || prepared.message.id !== id) return;
+    this.#prepared = null;
+    const { message, engine } = prepared;
+    this.#maps.commit();
+    this.#filters.commit(engine);
+    const kernel = this.#maps.kernelView(message, this.#descriptors);
+    this.#plane.commit(engine, message.listeners, this.#descriptors.byTag, kernel);
+    this.#descriptors.retain(message);
+    this.#options.send({ type: "committed", id });
+  }
+
+  #abort(id: number): void {
+    this.#aborted = id;
+    const prepared = this.#prepared;
+    if (prepared === null || prepared.message.id !== id) return;
+    this.#prepared = null;
+    prepared.engine.release();
+    this.#maps.abort();
+  }
+
+  #drain(deadlineMs: number): void {
+    this.#plane.drain();
+    const until = performance.now() + deadlineMs;
+    const poll = setInterval(() => {
+      if (this.#plane.connections > 0 && performance.now() < until) return;
+      clearInterval(poll);
+      this.#plane.context.accessLog.flush();
+      this.#options.send({ type: "drained" });
+      // The message must leave before the process does.
+      setTimeout(() => this.#options.exit(0), DRAIN_POLL_MS);
+    }, DRAIN_POLL_MS);
+  }
+
+  #counters(): Record<string, number> {
+    return { ...this.#plane.counters(), ...this.#filters.counters() };
+  }
+}
+
+function wordsOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
