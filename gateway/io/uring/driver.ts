@@ -134,7 +134,7 @@ class UringDriver implements Driver {
   startReceive(socket: Socket): void {
     if (socket.receiving || socket.fd < 0) return;
     socket.receiving = true;
-    if (!socket.receiveArmed) this.#armReceive(socket);
+    if (!socket.receiveArmed && !socket.connecting) this.#armReceive(socket);
   }
 
   stopReceive(socket: Socket): void {
@@ -164,7 +164,7 @@ class UringDriver implements Driver {
   }
 
   close(socket: Socket): void {
-    if (socket.handler === null) return;
+    if (socket.fd < 0 && socket.handler === null) return;
     socket.handler = null;
     socket.receiving = false;
     if (!socket.sendArmed) clearRegions(socket, this.buffers);
@@ -327,9 +327,15 @@ class UringDriver implements Driver {
       this.#recycle(socket);
       return;
     }
-    if (result === 0 && socket.queueLength > 0) this.#sender.arm(socket);
-    else if (result === 0 && socket.shutdownWanted) this.#sender.shutdown(socket, KIND_SETTLE);
+    if (result === 0) this.#armConnected(socket);
     socket.handler.onConnect(socket, -result);
+  }
+
+  /** What was asked for while the connect was under way. */
+  #armConnected(socket: Socket): void {
+    if (socket.receiving) this.#armReceive(socket);
+    if (socket.queueLength > 0) this.#sender.arm(socket);
+    else if (socket.shutdownWanted) this.#sender.shutdown(socket, KIND_SETTLE);
   }
 
   #watched(index: number): void {
