@@ -20,10 +20,8 @@ int steer_connect4(struct bpf_sock_addr *ctx)
 
 	address_from_v4(&to.ip, ctx->user_ip4);
 	to.port = (__be16)ctx->user_port;
-	if (!should_redirect(ctx, &to, &steer_config.listener4)) {
-		forget_pending(ctx);
+	if (!should_redirect(ctx, &to, &steer_config.listener4))
 		return CONNECT_PROCEED;
-	}
 	ctx->user_ip4 = steer_config.listener4.ip.word[3];
 	ctx->user_port = steer_config.listener4.port;
 	return CONNECT_PROCEED;
@@ -43,10 +41,8 @@ int steer_connect6(struct bpf_sock_addr *ctx)
 	/* ::ffff:a.b.c.d is IPv4 on an IPv6 socket: it can reach the IPv4 listener only. */
 	if (address_is_v4(&to.ip))
 		listener = &steer_config.listener4;
-	if (!should_redirect(ctx, &to, listener)) {
-		forget_pending(ctx);
+	if (!should_redirect(ctx, &to, listener))
 		return CONNECT_PROCEED;
-	}
 	ctx->user_ip6[0] = listener->ip.word[0];
 	ctx->user_ip6[1] = listener->ip.word[1];
 	ctx->user_ip6[2] = listener->ip.word[2];
@@ -63,7 +59,7 @@ SEC("sockops")
 int steer_sockops(struct bpf_sock_ops *ctx)
 {
 	struct bpf_sock *sk;
-	struct endpoint *original;
+	struct pending *pending;
 	struct endpoint end;
 
 	switch (ctx->op) {
@@ -71,11 +67,11 @@ int steer_sockops(struct bpf_sock_ops *ctx)
 		sk = ctx->sk;
 		if (!sk)
 			break;
-		original = bpf_sk_storage_get(&steer_pending, sk, 0, 0);
-		if (!original)
+		pending = bpf_sk_storage_get(&steer_pending, sk, 0, 0);
+		if (!pending)
 			break;
 		local_end(ctx, &end);
-		bpf_map_update_elem(&steer_originals, &end, original, BPF_ANY);
+		bpf_map_update_elem(&steer_originals, &end, &pending->original, BPF_ANY);
 		bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
 		break;
 	case BPF_SOCK_OPS_STATE_CB:

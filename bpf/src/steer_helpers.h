@@ -50,26 +50,38 @@ static __always_inline int is_gateway(void)
 	return 0;
 }
 
-static __always_inline int is_listener(const struct endpoint *to, const volatile struct endpoint *listener)
+static __always_inline int same_endpoint(const struct endpoint *to, const volatile struct endpoint *listener)
 {
 	return to->port == listener->port && to->ip.word[0] == listener->ip.word[0] &&
 	       to->ip.word[1] == listener->ip.word[1] && to->ip.word[2] == listener->ip.word[2] &&
 	       to->ip.word[3] == listener->ip.word[3];
 }
 
-/*
- * Whether this connect is to be redirected; then, and only then, its destination has been recorded. The order of the
- * tests is cheapest first: nearly every connect of a busy cgroup goes to a port nobody steers.
- */
-static __always_inline int should_redirect(struct bpf_sock_addr *ctx, const struct endpoint *to,
-					   const volatile struct endpoint *listener)
+/* Word by word: a plain assignment would drop `volatile`, and the compiler then knows the configuration is all zeros. */
+static __always_inline void copy_endpoint(struct endpoint *to, const volatile struct endpoint *from)
 {
-	struct bpf_sock *sk = ctx->sk;
-	struct endpoint *pending;
+	to->ip.word[0] = from->ip.word[0];
+	to->ip.word[1] = from->ip.word[1];
+	to->ip.word[2] = from->ip.word[2];
+	to->ip.word[3] = from->ip.word[3];
+	to->port = from->port;
+	to->zero = 0;
+}
 
-	if (!sk || ctx->type != SOCK_STREAM || ctx->protocol != IPPROTO_TCP)
-		return 0;
-	if (!listener->port || !port_is_steered(to->port) || is_listener(to, listener))
+/*
+ * Several entries may see one connect: two on a cgroup, or one on it and one on a parent. The first that redirects wins;
+ * for the others the destination is then the listener it was sent to.
+ */
+static __always_inline int is_redirected(const struct pending *pending, const struct endpoint *to)
+{
+	return pending && same_endpoint(to, &pending->listener);
+}
+
+/* Whether anything speaks against redirecting. Cheapest first: most connects go to a port that nobody steers. */
+static __always_inline int may_redirect(struct bpf_sock_addr *ctx, struct bpf_sock *sk, const struct endpoint *to,
+					const volatile struct endpoint *listener)
+{
+	if (!listener->port || !port_is_steered(to->port) || same_endpoint(to, listener))
 		return 0;
 	/* Another network namespace has another loopback, where nobody listens; so has a socket bound to a device. */
 	if (bpf_get_netns_cookie(ctx) != steer_config.netns_cookie || sk->bound_dev_if)
@@ -82,23 +94,37 @@ static __always_inline int should_redirect(struct bpf_sock_addr *ctx, const stru
 		count(COUNT_LEASE_EXPIRED);
 		return 0;
 	}
-	pending = bpf_sk_storage_get(&steer_pending, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	return 1;
+}
+
+/* Whether this connect is to be redirected; then, and only then, its destination has been recorded. */
+static __always_inline int should_redirect(struct bpf_sock_addr *ctx, const struct endpoint *to,
+					   const volatile struct endpoint *listener)
+{
+	struct bpf_sock *sk = ctx->sk;
+	struct pending *pending;
+
+	if (!sk || ctx->type != SOCK_STREAM || ctx->protocol != IPPROTO_TCP)
+		return 0;
+	pending = bpf_sk_storage_get(&steer_pending, sk, 0, 0);
+	if (is_redirected(pending, to))
+		return 0;
+	if (!may_redirect(ctx, sk, to, listener)) {
+		/* A second connect of a socket whose first one failed: the old record must not be taken for its own. */
+		if (pending)
+			bpf_sk_storage_delete(&steer_pending, sk);
+		return 0;
+	}
+	if (!pending)
+		pending = bpf_sk_storage_get(&steer_pending, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!pending) {
 		count(COUNT_UNRECORDED);
 		return 0;
 	}
-	*pending = *to;
+	pending->original = *to;
+	copy_endpoint(&pending->listener, listener);
 	count(COUNT_REDIRECTED);
 	return 1;
-}
-
-/* A socket may connect again after a failure; what its first attempt recorded must not be taken for the second's. */
-static __always_inline void forget_pending(struct bpf_sock_addr *ctx)
-{
-	struct bpf_sock *sk = ctx->sk;
-
-	if (sk)
-		bpf_sk_storage_delete(&steer_pending, sk);
 }
 
 /* The client's end of the connection, as the gateway will see its peer. */

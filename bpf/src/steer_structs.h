@@ -12,6 +12,12 @@ struct endpoint {
 	__u16 zero;
 };
 
+/* What connect leaves on the socket: where it wanted to go, and where it was sent instead. */
+struct pending {
+	struct endpoint original;
+	struct endpoint listener;
+};
+
 /* Set once, before the program is loaded: a change of configuration replaces the program. */
 struct steer_config {
 	/* Where IPv4 and IPv6 connections go; port 0: that family is left alone. */

@@ -4,6 +4,7 @@
  */
 import fs from "node:fs";
 import { check, libc } from "./libc.ts";
+import { AF_INET, close, socket, SOL_SOCKET } from "./socket.ts";
 import { assert } from "#core/assert.ts";
 
 const setns = libc.func("int setns(int fd, int type)");
@@ -31,5 +32,23 @@ export function inNetworkNamespace<T>(path: string, work: () => T): T {
     }
   } finally {
     fs.closeSync(home);
+  }
+}
+
+const getsockopt = libc.func("int getsockopt(int fd, int level, int option, void *value, void *length)");
+/** include/uapi/asm-generic/socket.h */
+const SO_NETNS_COOKIE = 71;
+
+/** The number that `bpf_get_netns_cookie` answers for the namespace this thread is in. Throws before Linux 5.14. */
+export function networkNamespaceCookie(): bigint {
+  const fd = socket(AF_INET);
+  try {
+    const value = Buffer.alloc(8);
+    const length = Buffer.alloc(4);
+    length.writeUInt32LE(value.length, 0);
+    check("getsockopt SO_NETNS_COOKIE", getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, value, length));
+    return value.readBigUInt64LE(0);
+  } finally {
+    close(fd);
   }
 }

@@ -1,0 +1,106 @@
+/** The operator's maps in the kernel: made by declaration, kept while their schema stays, read and written as text for the admin API. */
+import { bpfError } from "#core/errors/bpf.ts";
+import { E2BIG, ENOSPC } from "#core/errno.ts";
+import {
+  isExpired,
+  makeValue,
+  parseKey,
+  formatKey,
+  readValue,
+  type ReadValue,
+  type ValueText,
+} from "#core/map-codec.ts";
+import { boottimeNs } from "#sys/clock.ts";
+import { callError } from "./call.ts";
+import { BPF_F_NO_PREALLOC, MAP_TYPE } from "./constants.ts";
+import type { MapDeclaration } from "./declarations.ts";
+import { BpfMap } from "./map.ts";
+
+const TYPES = { hash: MAP_TYPE.HASH, "lru-hash": MAP_TYPE.LRU_HASH, "lpm-trie": MAP_TYPE.LPM_TRIE } as const;
+
+export interface MapEntry extends ReadValue {
+  readonly key: string;
+}
+
+export class SharedKernelMap {
+  readonly declaration: MapDeclaration;
+  readonly map: BpfMap;
+
+  constructor(declaration: MapDeclaration) {
+    this.declaration = declaration;
+    const { name, type, keyBytes, valueBytes, maxEntries } = declaration;
+    this.map = BpfMap.create({
+      name,
+      type: TYPES[type],
+      keyBytes,
+      valueBytes,
+      maxEntries,
+      // A trie must, and a hash that is mostly empty should, take memory as it grows; an LRU has its own free list.
+      flags: type === "lru-hash" ? 0 : BPF_F_NO_PREALLOC,
+      extra: 0n,
+      pinning: 0,
+      keyType: 0,
+      valueType: 0,
+      inner: null,
+      slots: [],
+      contents: null,
+      frozen: false,
+    });
+  }
+
+  /** Whether the map can stay as it is, entries and all, under this declaration. */
+  fits(other: MapDeclaration): boolean {
+    const mine = this.declaration;
+    return (
+      mine.name === other.name &&
+      mine.type === other.type &&
+      mine.key === other.key &&
+      mine.keyBytes === other.keyBytes &&
+      mine.value === other.value &&
+      mine.valueBytes === other.valueBytes &&
+      mine.maxEntries === other.maxEntries
+    );
+  }
+
+  entries(limit: number): MapEntry[] {
+    const now = boottimeNs();
+    return this.map.entries(limit).map(([key, value]) => ({
+      key: formatKey(this.declaration, key),
+      ...readValue(this.declaration, value, now),
+    }));
+  }
+
+  /** Throws PENSTOCK_BPF_MAP_TEXT, PENSTOCK_BPF_MAP_FULL. */
+  put(key: string, value: ValueText): void {
+    const bytes = makeValue(this.declaration, value, boottimeNs());
+    const result = this.map.tryUpdate(parseKey(this.declaration, key), bytes);
+    if (result === -E2BIG || result === -ENOSPC) {
+      const { name, maxEntries } = this.declaration;
+      throw bpfError("PENSTOCK_BPF_MAP_FULL", { detail: `${name} holds ${maxEntries} entries` });
+    }
+    if (result < 0) throw callError(`map_update_elem ${this.declaration.name}`, -result);
+  }
+
+  /** False when it was not there. */
+  delete(key: string): boolean {
+    return this.map.delete(parseKey(this.declaration, key));
+  }
+
+  /** Takes void entries out; answers how many. */
+  sweep(): number {
+    if (this.declaration.value !== "expiry") return 0;
+    const now = boottimeNs();
+    let swept = 0;
+    for (const [key, value] of this.map.entries()) {
+      if (!isExpired(value, now)) continue;
+      // Looked at again: a plugin may have renewed it since. What is left of that race is the time between two calls.
+      const current = this.map.lookup(key);
+      if (current !== null && isExpired(current, now) && this.map.delete(key)) swept++;
+    }
+    return swept;
+  }
+
+  close(): void {
+    this.map.close();
+  }
+}

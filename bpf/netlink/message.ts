@@ -1,0 +1,110 @@
+/**
+ * rtnetlink messages: a header, a fixed part by family, then attributes, each aligned to 4 bytes and possibly nested.
+ * Pure: builds and takes apart bytes.
+ *
+ *     nlmsghdr   [ length:32 | type:16 flags:16 | sequence:32 | port:32 ]
+ *     rtattr     [ length:16 type:16 | payload … | padding ]
+ *
+ * Source: linux/netlink.h, linux/rtnetlink.h.
+ */
+import { bpfError } from "#core/errors/bpf.ts";
+
+export const NLM_F_REQUEST = 1;
+export const NLM_F_ACK = 4;
+export const NLM_F_DUMP = 0x300;
+export const NLMSG_ERROR = 2;
+export const NLMSG_DONE = 3;
+const NLA_F_NESTED = 1 << 15;
+const NLA_TYPE_MASK = 0x3fff;
+const HEADER_BYTES = 16;
+const ATTRIBUTE_BYTES = 4;
+
+export interface Message {
+  readonly type: number;
+  readonly flags: number;
+  readonly body: Buffer;
+}
+
+export function message(type: number, flags: number, sequence: number, ...parts: readonly Buffer[]): Buffer {
+  const header = Buffer.alloc(HEADER_BYTES);
+  const body = Buffer.concat(parts);
+  header.writeUInt32LE(HEADER_BYTES + body.length, 0);
+  header.writeUInt16LE(type, 4);
+  header.writeUInt16LE(flags, 6);
+  header.writeUInt32LE(sequence, 8);
+  return Buffer.concat([header, body]);
+}
+
+export function attribute(type: number, ...payload: readonly Buffer[]): Buffer {
+  const body = Buffer.concat(payload);
+  const bytes = Buffer.alloc(align(ATTRIBUTE_BYTES + body.length));
+  bytes.writeUInt16LE(ATTRIBUTE_BYTES + body.length, 0);
+  bytes.writeUInt16LE(type, 2);
+  body.copy(bytes, ATTRIBUTE_BYTES);
+  return bytes;
+}
+
+export function nested(type: number, ...attributes: readonly Buffer[]): Buffer {
+  return attribute(type | NLA_F_NESTED, ...attributes);
+}
+
+export function int32(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeInt32LE(value, 0);
+  return bytes;
+}
+
+export function text(value: string): Buffer {
+  return Buffer.from(`${value}\0`, "latin1");
+}
+
+/** The messages in one datagram. */
+export function messages(datagram: Buffer): Message[] {
+  const found: Message[] = [];
+  for (let at = 0; at + HEADER_BYTES <= datagram.length;) {
+    const length = datagram.readUInt32LE(at);
+    if (length < HEADER_BYTES || at + length > datagram.length) throw malformed(`message of ${length} bytes at ${at}`);
+    found.push({
+      type: datagram.readUInt16LE(at + 4),
+      flags: datagram.readUInt16LE(at + 6),
+      body: datagram.subarray(at + HEADER_BYTES, at + length),
+    });
+    at += align(length);
+  }
+  return found;
+}
+
+/** Attributes by type; of equal ones the last. */
+export function attributes(bytes: Buffer): Map<number, Buffer> {
+  const found = new Map<number, Buffer>();
+  for (let at = 0; at + ATTRIBUTE_BYTES <= bytes.length;) {
+    const length = bytes.readUInt16LE(at);
+    if (length < ATTRIBUTE_BYTES || at + length > bytes.length)
+      throw malformed(`attribute of ${length} bytes at ${at}`);
+    found.set(bytes.readUInt16LE(at + 2) & NLA_TYPE_MASK, bytes.subarray(at + ATTRIBUTE_BYTES, at + length));
+    at += align(length);
+  }
+  return found;
+}
+
+/** errno of an NLMSG_ERROR (0: acknowledged) and the kernel's own words where it has any (extended acknowledgement). */
+export function outcome({ body, flags }: Message): { readonly errno: number; readonly detail: string } {
+  if (body.length < 4 + HEADER_BYTES) throw malformed(`acknowledgement of ${body.length} bytes`);
+  const errno = -body.readInt32LE(0);
+  const NLM_F_CAPPED = 0x100;
+  const NLM_F_ACK_TLVS = 0x200;
+  if ((flags & NLM_F_ACK_TLVS) === 0) return { errno, detail: "" };
+  // The request's header is echoed, its body too unless capped; the attributes come after it.
+  const echoed = (flags & NLM_F_CAPPED) === 0 ? body.readUInt32LE(4) : HEADER_BYTES;
+  const NLMSGERR_ATTR_MSG = 1;
+  const words = attributes(body.subarray(Math.min(4 + align(echoed), body.length))).get(NLMSGERR_ATTR_MSG);
+  return { errno, detail: words === undefined ? "" : words.toString("latin1").replace(/\0.*$/s, "") };
+}
+
+function align(length: number): number {
+  return (length + 3) & ~3;
+}
+
+function malformed(detail: string): Error {
+  return bpfError("PENSTOCK_BPF_NETLINK", { detail: `malformed reply: ${detail}` });
+}

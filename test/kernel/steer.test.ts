@@ -1,0 +1,244 @@
+import { execFile } from "node:child_process";
+import { createInterface } from "node:readline";
+import { promisify } from "node:util";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
+import { KernelManager } from "#bpf/kernel/manager.ts";
+import { OriginalDestinations } from "#worker/maps/original-destinations.ts";
+import { describeKernel } from "#test/support/kernel.ts";
+import { removeLeftoverCgroups, TestCgroup } from "#test/support/cgroup.ts";
+import { ask, serve, tellOriginal, type Server } from "#test/support/steering.ts";
+
+const STEERED_PORTS = [80, 8080];
+
+describeKernel("steer", () => {
+  let clients: TestCgroup;
+  let manager: KernelManager;
+  let listener: Server;
+  let direct: Server;
+
+  beforeAll(async () => {
+    removeLeftoverCgroups();
+    listener = await serve(tellOriginal(() => new OriginalDestinations(manager.originalsFd() ?? fail())));
+    direct = await serve(() => "direct");
+  });
+  afterAll(async () => {
+    await listener.close();
+    await direct.close();
+  });
+  beforeEach(() => {
+    clients = new TestCgroup("clients");
+    manager = KernelManager.open();
+  });
+  afterEach(async () => {
+    manager.close();
+    await clients.destroy();
+  });
+
+  function steer(ports: readonly number[] = STEERED_PORTS, leaseMs = 3000, cgroup = clients.directory): void {
+    const steering = [{ cgroup, ports, listener: 0, leaseMs }];
+    const listeners = [{ name: "steered", addresses: [`127.0.0.1:${listener.port}`, `[::1]:${listener.port}`] }];
+    manager.commit(manager.prepare({ maps: [], kernel: { interfaces: [], steering }, listeners }));
+  }
+
+  it("takes IPv4, IPv6 and mapped IPv4 to the listener, which learns the destination", async () => {
+    steer();
+    expect(
+      await ask(clients, [
+        ["198.51.100.7", 80],
+        ["2001:db8::77", 8080],
+        ["::ffff:198.51.100.9", 80],
+      ]),
+    ).toEqual(["original 198.51.100.7:80", "original [2001:db8::77]:8080", "original 198.51.100.9:80"]);
+  });
+
+  it("leaves other ports, other cgroups and connections to the listener itself alone", async () => {
+    steer([80, direct.port, listener.port]);
+    const others = new TestCgroup("others");
+    try {
+      expect(await ask(others, [["127.0.0.1", direct.port]])).toEqual(["direct"]);
+      expect(
+        await ask(clients, [
+          ["127.0.0.1", listener.port],
+          ["::1", listener.port],
+        ]),
+      ).toEqual(["not steered", "not steered"]);
+      steer([80]);
+      expect(await ask(clients, [["127.0.0.1", direct.port]])).toEqual(["direct"]);
+    } finally {
+      await others.destroy();
+    }
+  });
+
+  it("serves an unmodified curl", async () => {
+    steer();
+    const { stdout } = await clients.run("curl", "-s", "-m", "3", "--http0.9", "http://198.51.100.10/");
+    expect(stdout).toBe("original 198.51.100.10:80");
+    const v6 = await clients.run("curl", "-s", "-m", "3", "--http0.9", "-g", "http://[2001:db8::10]:8080/");
+    expect(v6.stdout).toBe("original [2001:db8::10]:8080");
+  });
+
+  it("knows each of 2000 sequential and 1000 parallel connections, and forgets them", async () => {
+    steer();
+    const destinations = Array.from({ length: 2000 }, (_, i): [string, number] =>
+      i % 2 === 0 ? [`198.51.${i >> 8}.${i & 255}`, 80] : [`2001:db8::${i.toString(16)}`, 8080],
+    );
+    const expected = destinations.map(([host, port]) => `original ${host.includes(":") ? `[${host}]` : host}:${port}`);
+    expect(await ask(clients, destinations)).toEqual(expected);
+    expect(await ask(clients, destinations.slice(0, 1000), 100)).toEqual(expected.slice(0, 1000));
+    // The gateway closed first, so its side is in TIME_WAIT and the client's is closed.
+    expect(manager.status()).toMatchObject({
+      originals: 0,
+      steering: [{ counters: { redirected: 3000, unrecorded: 0 } }],
+    });
+  });
+
+  it("forgets connections that never came about", async () => {
+    const closed = await serve(() => "");
+    await closed.close();
+    const steering = [{ cgroup: clients.directory, ports: [80], listener: 0, leaseMs: 3000 }];
+    const listeners = [{ name: "dead", addresses: [`127.0.0.1:${closed.port}`] }];
+    manager.commit(manager.prepare({ maps: [], kernel: { interfaces: [], steering }, listeners }));
+    expect(await ask(clients, [["198.51.100.7", 80]])).toEqual(["error ECONNREFUSED"]);
+    expect(manager.status()).toMatchObject({ originals: 0, steering: [{ counters: { redirected: 1 } }] });
+  });
+
+  it("leaves a family alone that the listener does not serve", async () => {
+    const steering = [{ cgroup: clients.directory, ports: [direct.port], listener: 0, leaseMs: 3000 }];
+    const listeners = [{ name: "four", addresses: [`127.0.0.1:${listener.port}`] }];
+    manager.commit(manager.prepare({ maps: [], kernel: { interfaces: [], steering }, listeners }));
+    expect(
+      await ask(clients, [
+        ["::1", direct.port],
+        ["127.0.0.1", direct.port],
+      ]),
+    ).toEqual(["direct", `original 127.0.0.1:${direct.port}`]);
+  });
+
+  it("lets connections go straight once the lease has lapsed, and steers again when it is renewed", async () => {
+    steer([direct.port], 300);
+    const to: readonly (readonly [string, number])[] = [["127.0.0.1", direct.port]];
+    manager.renewLeases();
+    await sleep(350);
+    expect(await ask(clients, to)).toEqual(["direct"]);
+    expect(manager.status().steering[0]).toMatchObject({ leaseRemainingMs: 0, counters: { leaseExpired: 1 } });
+    const renewing = setInterval(() => manager.renewLeases(), 100);
+    manager.renewLeases();
+    try {
+      expect(await ask(clients, to)).toEqual([`original 127.0.0.1:${direct.port}`]);
+    } finally {
+      clearInterval(renewing);
+    }
+  });
+
+  it("never steers the gateway's own cgroup, even below a steered one", async () => {
+    const gateway = new TestCgroup("gateway", clients.directory);
+    manager.close();
+    manager = KernelManager.open({ gatewayCgroup: gateway.directory });
+    try {
+      steer([direct.port]);
+      const to: readonly (readonly [string, number])[] = [["127.0.0.1", direct.port]];
+      expect(await ask(gateway, to)).toEqual(["direct"]);
+      const below = new TestCgroup("worker", gateway.directory);
+      expect(await ask(below, to)).toEqual(["direct"]);
+      await below.destroy();
+      expect(await ask(clients, to)).toEqual([`original 127.0.0.1:${direct.port}`]);
+      expect(() => steer([80], 3000, gateway.directory)).toThrow(/is the gateway's own/);
+    } finally {
+      await gateway.destroy();
+    }
+  });
+
+  it("lets the inner of two entries win, and changes ports and listener without a gap", async () => {
+    const inner = new TestCgroup("inner", clients.directory);
+    const second = await serve(tellOriginal(() => new OriginalDestinations(manager.originalsFd() ?? fail())));
+    try {
+      const listeners = [listener, second].map((each, i) => ({ name: `l${i}`, addresses: [`127.0.0.1:${each.port}`] }));
+      const entry = (cgroup: string, index: number) => ({
+        cgroup,
+        ports: [80, second.port, listener.port],
+        listener: index,
+        leaseMs: 3000,
+      });
+      const steering = [entry(clients.directory, 0), entry(inner.directory, 1)];
+      manager.commit(manager.prepare({ maps: [], kernel: { interfaces: [], steering }, listeners }));
+      const before = [listener.accepted(), second.accepted()];
+      expect(await ask(inner, [["198.51.100.7", 80]])).toEqual(["original 198.51.100.7:80"]);
+      expect([listener.accepted(), second.accepted()]).toEqual([before[0], (before[1] as number) + 1]);
+
+      const links = manager.status().steering[0]?.programs.map((each) => each.linkId);
+      const running = ask(
+        clients,
+        Array.from({ length: 500 }, () => ["198.51.100.7", 80] as const),
+      );
+      for (let i = 0; i < 20; i++) {
+        manager.commit(
+          manager.prepare({
+            maps: [],
+            kernel: { interfaces: [], steering: [{ ...entry(clients.directory, 0), ports: [80, 1000 + i] }] },
+            listeners,
+          }),
+        );
+        await sleep(10);
+      }
+      expect(new Set(await running)).toEqual(new Set(["original 198.51.100.7:80"]));
+      expect(manager.status().steering[0]?.programs.map((each) => each.linkId)).toEqual(links);
+    } finally {
+      await second.close();
+      await inner.destroy();
+    }
+  });
+
+  it("answers SO_ORIGINAL_DST to programs of a chosen cgroup", async () => {
+    const third = new TestCgroup("third");
+    manager.close();
+    manager = KernelManager.open({ originalDestinationCgroup: third.directory });
+    const script = [
+      "import socket,sys,struct",
+      "for family, host in ((socket.AF_INET, '127.0.0.1'), (socket.AF_INET6, '::1')):",
+      "  s = socket.socket(family); s.bind((host, 0)); s.listen(); print(s.getsockname()[1], flush=True)",
+      "  c, _ = s.accept()",
+      "  d = c.getsockopt(0 if family == socket.AF_INET else 41, 80, 16 if family == socket.AF_INET else 28)",
+      "  at = 4 if family == socket.AF_INET else 8",
+      "  print(socket.inet_ntop(family, d[at:at + (4 if at == 4 else 16)]), struct.unpack('>H', d[2:4])[0], sep=' port ', flush=True)",
+      "  c.close()",
+    ].join("\n");
+    const program = third.spawn("python3", ["-c", script], { stdio: ["ignore", "pipe", "inherit"] });
+    try {
+      const lines = createInterface({ input: program.stdout ?? fail() })[Symbol.asyncIterator]();
+      const line = async (): Promise<string> => String((await lines.next()).value);
+      for (const [bracketed, destination] of [
+        ["127.0.0.1", "198.51.100.7"],
+        ["[::1]", "2001:db8::7"],
+      ] as const) {
+        const port = await line();
+        const steering = [{ cgroup: clients.directory, ports: [80], listener: 0, leaseMs: 3000 }];
+        const listeners = [{ name: "third", addresses: [`${bracketed}:${port}`] }];
+        manager.commit(manager.prepare({ maps: [], kernel: { interfaces: [], steering }, listeners }));
+        const asked = ask(clients, [[destination, 80]]);
+        expect(await line()).toBe(`${destination} port 80`);
+        await asked;
+      }
+    } finally {
+      program.kill("SIGKILL");
+      await third.destroy();
+    }
+  });
+
+  it("lets go when its process is killed", async () => {
+    const script = `
+      import { KernelManager } from "#bpf/kernel/manager.ts";
+      const manager = KernelManager.open();
+      const steering = [{ cgroup: ${JSON.stringify(clients.directory)}, ports: [${direct.port}], listener: 0, leaseMs: 60000 }];
+      const listeners = [{ name: "l", addresses: ["127.0.0.1:${listener.port}"] }];
+      manager.commit(manager.prepare({ maps: [], kernel: { interfaces: [], steering }, listeners }));
+      process.kill(process.pid, "SIGKILL");`;
+    const run = promisify(execFile)(process.execPath, ["--input-type=module", "-e", script]);
+    await expect(run).rejects.toMatchObject({ signal: "SIGKILL" });
+    expect(await ask(clients, [["127.0.0.1", direct.port]])).toEqual(["direct"]);
+  });
+});
+
+function fail(): never {
+  throw new Error("not there");
+}

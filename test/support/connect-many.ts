@@ -1,0 +1,35 @@
+/**
+ * A client for steering tests, run in a cgroup of its own: connects to each destination it is told, `host port` a line
+ * of standard input, several at a time (argument 1), and prints what the other side sent before it closed.
+ */
+import net from "node:net";
+import readline from "node:readline";
+
+const parallel = Number(process.argv[2] ?? 1);
+const destinations: string[] = [];
+for await (const line of readline.createInterface({ input: process.stdin })) destinations.push(line);
+
+const replies: string[] = [];
+let next = 0;
+
+async function work(): Promise<void> {
+  while (next < destinations.length) {
+    const index = next++;
+    const [host = "", port = ""] = (destinations[index] ?? "").split(" ");
+    replies[index] = await ask(host, Number(port));
+  }
+}
+
+function ask(host: string, port: number): Promise<string> {
+  return new Promise((resolve) => {
+    let text = "";
+    const socket = net.connect({ host, port, timeout: 5000 });
+    socket.on("data", (bytes) => (text += bytes.toString()));
+    socket.on("timeout", () => socket.destroy(new Error("timeout")));
+    socket.on("error", (error: NodeJS.ErrnoException) => (text = `error ${error.code ?? error.message}`));
+    socket.on("close", () => resolve(text));
+  });
+}
+
+await Promise.all(Array.from({ length: parallel }, work));
+process.stdout.write(`${replies.join("\n")}\n`);
