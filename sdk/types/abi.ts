@@ -51,10 +51,12 @@ export const ABI_FUNCTIONS = {
   header_remove: { params: ["i32", "i32"], results: ["i32"] },
   /** (part, pointer, capacity) → length. The parts are `REQUEST_PARTS`. */
   request_part: { params: ["i32", "i32", "i32"], results: ["i32"] },
+  /** (pointer, length of `/path?query`) → 1 done, 0 refused: not valid, or too long. The route is not chosen again. */
+  set_target: { params: pointerAndLength, results: ["i32"] },
   /** → the response's status; 0 before there is one. */
   status: { params: [], results: ["i32"] },
-  /** (status): of the response, 200–599. */
-  set_status: { params: ["i32"], results: [] },
+  /** (status of the response, 200–599) → 1 done, 0 refused: 204 and 304 can't come or go, since content would. */
+  set_status: { params: ["i32"], results: ["i32"] },
 
   // The local reply, made when the hook then answers ACTION_REPLY.
   /** (name id, pointer, length) → 1 done, 0 refused. */
@@ -70,8 +72,8 @@ export const ABI_FUNCTIONS = {
   // Maps, shared with the kernel, the admin API and other workers.
   /** (name pointer, name length) → handle, or −1. */
   map_open: { params: pointerAndLength, results: ["i32"], capability: "maps" },
-  /** (handle) → key kind | value kind << 8, of `MAP_KEYS` and `MAP_VALUES`. */
-  map_kind: { params: ["i32"], results: ["i32"] },
+  /** (handle, pointer to 16 bytes): four u32: `MAP_KEYS`, `MAP_VALUES`, bytes of a key, bytes of a value. */
+  map_shape: { params: ["i32", "i32"], results: [] },
   /** (handle, key pointer, key length, pointer, capacity) → length, or −1. */
   map_get: { params: ["i32", "i32", "i32", "i32", "i32"], results: ["i32"] },
   /** (handle, key pointer, key length, value pointer, value length) → 1, or 0 when the map is full. */
@@ -146,7 +148,7 @@ export const REQUEST_PARTS = {
 export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** `map_kind`. `ip`: 16 bytes. `ip-prefix`: u32 length of 128, then 16 bytes. All integers are little-endian. */
+/** `map_shape`. `ip`: 16 bytes. `ip-prefix`: u32 length of 128, then 16 bytes. All integers are little-endian. */
 export const MAP_KEYS = { bytes: 0, ip: 1, "ip-prefix": 2 } as const;
 /** `counter`: u64. `expiry`: u64 nanoseconds of CLOCK_BOOTTIME, 0 never. */
 export const MAP_VALUES = { bytes: 0, counter: 1, expiry: 2 } as const;

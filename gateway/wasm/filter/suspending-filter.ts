@@ -1,0 +1,175 @@
+/**
+ * A plugin that can wait for a fetch. A suspended guest could be entered again, which no plugin is written for, so each
+ * exchange has a guest to itself while a hook runs; idle ones wait in a pool.
+ *
+ * The engine is answered SUSPEND at once and resumed when the hook has ended, by a microtask when it did not wait.
+ * `exchange.state[position]` holds the running call, so that the end of the exchange can end it.
+ */
+import { CONTINUE, type Exchange, HOOK_END, SUSPEND, type Verdict } from "#pipeline/filter.ts";
+import type { PluginSpec } from "#snapshot/snapshot.ts";
+import type { GuestEnvironment } from "#wasm/guest/environment.ts";
+import type { Guest } from "#wasm/guest/guest.ts";
+import { PHASE_DEAD, PHASE_END, PHASE_REQUEST, PHASE_RESPONSE } from "#wasm/guest/phases.ts";
+import type { Interpose } from "#wasm/host/table.ts";
+import { hooksOf, WasmFilter } from "./wasm-filter.ts";
+
+/** Guests of one filter that may wait at once. Each holds a page or more of memory, and a stack of its own. */
+export const SUSPENDED_MAX = 256;
+/** Idle guests kept for the next requests. */
+const IDLE_MAX = 32;
+
+interface Call {
+  readonly guest: Guest;
+  /** Null when the exchange has ended: nobody is to be answered. */
+  exchange: Exchange | null;
+}
+
+type Hook = () => Promise<unknown>;
+
+interface Pooled {
+  readonly guest: Guest;
+  readonly onRequest: Hook;
+  readonly onResponse: Hook;
+}
+
+export class SuspendingFilter extends WasmFilter {
+  readonly #hasEndHook: boolean;
+  readonly #idle: Pooled[] = [];
+  #running = 0;
+  #disposed = false;
+
+  constructor(
+    plugin: PluginSpec,
+    module: WebAssembly.Module,
+    environment: GuestEnvironment,
+    interpose: Interpose | null,
+  ) {
+    const hooks = hooksOf(module);
+    // The end of an exchange always matters here: a guest may still be waiting on its behalf.
+    super(plugin, module, environment, interpose, hooks | HOOK_END);
+    this.#hasEndHook = (hooks & HOOK_END) !== 0;
+  }
+
+  /** The first guest. Throws PenstockError when the plugin does not accept its configuration. */
+  prepare(): void {
+    this.#idle.push(pooled(this.makeGuest()));
+  }
+
+  override requestHead(exchange: Exchange, position: number): Verdict {
+    return this.#run(exchange, position, PHASE_REQUEST);
+  }
+
+  override responseHead(exchange: Exchange, position: number): Verdict {
+    return this.#run(exchange, position, PHASE_RESPONSE);
+  }
+
+  override end(exchange: Exchange, position: number): void {
+    const call = exchange.state[position] as Call | null | undefined;
+    if (call !== null && call !== undefined) {
+      exchange.state[position] = null;
+      call.exchange = null;
+      call.guest.fail("its exchange has ended");
+      this.stats.abandoned++;
+    }
+    if (this.#hasEndHook) this.#end(exchange);
+  }
+
+  override dispose(): void {
+    this.#disposed = true;
+    this.#idle.length = 0;
+  }
+
+  /** The plugin's own end hook, by any guest: it never waits. */
+  #end(exchange: Exchange): void {
+    const entry = this.#idle.pop();
+    if (entry === undefined) return;
+    const { guest } = entry;
+    try {
+      guest.begin(exchange, PHASE_END);
+      guest.exports.onEnd();
+    } catch (error) {
+      this.guestFaulted(guest, error);
+      return;
+    }
+    this.#giveBack(entry);
+  }
+
+  #take(): Pooled | null {
+    const entry = this.#idle.pop();
+    if (entry !== undefined) return entry;
+    if (this.#running >= SUSPENDED_MAX || this.#disposed) return null;
+    const guest = this.tryMakeGuest();
+    return guest === null ? null : pooled(guest);
+  }
+
+  /** Counts the fuel; keeps the guest if it is whole and there is room. False when it had been ended. */
+  #giveBack(entry: Pooled): boolean {
+    const { guest } = entry;
+    if (guest.phase === PHASE_DEAD) {
+      this.guestFaulted(guest, null);
+      return false;
+    }
+    this.stats.fuel += guest.fuelUsed();
+    guest.finish();
+    if (this.#idle.length < IDLE_MAX && !this.#disposed) this.#idle.push(entry);
+    return true;
+  }
+
+  #run(exchange: Exchange, position: number, phase: number): Verdict {
+    const entry = this.#take();
+    if (entry === null) {
+      this.stats.skipped++;
+      return this.answerFault(exchange);
+    }
+    const { guest } = entry;
+    const call: Call = { guest, exchange };
+    this.stats.calls++;
+    this.#running++;
+    guest.begin(exchange, phase);
+    guest.startedMs = this.environment.services.nowMs();
+    guest.onDeadline = () => this.#failed(call, position, null);
+    exchange.state[position] = call;
+    const hook = phase === PHASE_REQUEST ? entry.onRequest : entry.onResponse;
+    hook().then(
+      (action) => this.#ended(entry, call, position, Number(action)),
+      (error: unknown) => {
+        this.#running--;
+        this.#failed(call, position, error);
+      },
+    );
+    return SUSPEND;
+  }
+
+  #ended(entry: Pooled, call: Call, position: number, action: number): void {
+    this.#running--;
+    const { exchange, guest } = call;
+    if (exchange === null) return; // it was ended with its exchange, or answered at its deadline
+    const verdict = guest.phase === PHASE_DEAD ? CONTINUE : this.verdict(guest, exchange, action);
+    if (guest.phase === PHASE_DEAD) {
+      this.#failed(call, position, null);
+      return;
+    }
+    call.exchange = null;
+    exchange.state[position] = null;
+    this.#giveBack(entry);
+    exchange.resume(verdict);
+  }
+
+  #failed(call: Call, position: number, error: unknown): void {
+    const { exchange, guest } = call;
+    if (exchange === null) return;
+    call.exchange = null;
+    exchange.state[position] = null;
+    this.stats.fuel += guest.fuelLimit - Math.max(0, guest.fuelLeft());
+    this.guestFaulted(guest, error);
+    exchange.resume(this.answerFault(exchange));
+  }
+}
+
+function pooled(guest: Guest): Pooled {
+  return {
+    guest,
+    onRequest: WebAssembly.promising(guest.exports.onRequest),
+    onResponse: WebAssembly.promising(guest.exports.onResponse),
+  };
+}

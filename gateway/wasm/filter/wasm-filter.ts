@@ -1,0 +1,127 @@
+/**
+ * What both kinds of plugin filter share: making guests, counting, faults and what becomes of a request whose guest
+ * failed. A fault never reaches the engine as an exception.
+ */
+import { PenstockError } from "#core/errors.ts";
+import {
+  CONTINUE,
+  type Exchange,
+  type Filter,
+  HOOK_END,
+  HOOK_REQUEST_HEAD,
+  HOOK_RESPONSE_HEAD,
+  REPLY,
+  type Verdict,
+} from "#pipeline/filter.ts";
+import { ACTION_CONTINUE, ACTION_REPLY, type AbiFunctionName } from "#sdk/types/abi.ts";
+import type { PluginSpec } from "#snapshot/snapshot.ts";
+import type { GuestEnvironment } from "#wasm/guest/environment.ts";
+import { describeFault, type Fault } from "#wasm/guest/faults.ts";
+import type { Guest } from "#wasm/guest/guest.ts";
+import { importedCalls, instantiateGuest } from "#wasm/guest/instantiate.ts";
+import type { Interpose } from "#wasm/host/table.ts";
+import { Breaker } from "./breaker.ts";
+import { FilterStats } from "./stats.ts";
+
+const DENIED_BODY = new TextEncoder().encode("the route's plugin failed\n");
+const DENIED_HEADERS = [["content-type", "text/plain; charset=utf-8"]] as const;
+
+export abstract class WasmFilter implements Filter {
+  /** `token-check@1`. */
+  readonly name: string;
+  readonly plugin: PluginSpec;
+  readonly hooks: number;
+  readonly stats: FilterStats;
+  readonly environment: GuestEnvironment;
+  readonly #module: WebAssembly.Module;
+  readonly #imports: readonly AbiFunctionName[];
+  readonly #interpose: Interpose | null;
+  readonly #breaker: Breaker;
+
+  constructor(
+    plugin: PluginSpec,
+    module: WebAssembly.Module,
+    environment: GuestEnvironment,
+    interpose: Interpose | null,
+    hooks: number,
+  ) {
+    this.name = environment.name;
+    this.plugin = plugin;
+    this.hooks = hooks;
+    this.stats = new FilterStats();
+    this.environment = environment;
+    this.#module = module;
+    this.#imports = importedCalls(module);
+    this.#interpose = interpose;
+    this.#breaker = new Breaker();
+  }
+
+  abstract requestHead(exchange: Exchange, position: number): Verdict;
+  abstract responseHead(exchange: Exchange, position: number): Verdict;
+  abstract end(exchange: Exchange, position: number): void;
+  abstract dispose(): void;
+
+  /** A configured guest. Throws PenstockError when the plugin does not let one come up. */
+  protected makeGuest(): Guest {
+    return instantiateGuest(this.#module, this.#imports, this.environment, this.#interpose);
+  }
+
+  /** A configured guest, or null: the breaker is open, or none came up, which is counted. */
+  protected tryMakeGuest(): Guest | null {
+    if (this.#breaker.isOpen(this.environment.services.nowMs())) return null;
+    try {
+      return this.makeGuest();
+    } catch (error) {
+      if (!(error instanceof PenstockError)) throw error;
+      this.recordFault({ cause: "configure", detail: error.message, offset: -1 });
+      return null;
+    }
+  }
+
+  /** Counts what ended a guest. `error` is null when its hook came back, but the host had ended it. */
+  protected guestFaulted(guest: Guest, error: unknown): void {
+    const fault = describeFault(error, guest, this.#module);
+    guest.fail("it faulted");
+    this.recordFault(fault);
+  }
+
+  protected recordFault(fault: Fault): void {
+    this.stats.record(fault);
+    const { services, name } = this.environment;
+    const nowMs = services.nowMs();
+    const opened = this.#breaker.record(nowMs);
+    if (!this.environment.logs.take(nowMs)) return;
+    const at = fault.offset < 0 ? "" : ` at byte ${fault.offset} of the module`;
+    services.log("warn", name, `${fault.cause}: ${fault.detail}${at}${opened ? "; too many faults, it rests" : ""}`);
+  }
+
+  /** The route's answer for a hook that did not end well. */
+  protected answerFault(exchange: Exchange): Verdict {
+    if (this.environment.spec.onFault !== "deny") return CONTINUE;
+    exchange.respond(503, DENIED_HEADERS, DENIED_BODY);
+    return REPLY;
+  }
+
+  /** What a hook's answer means. Ends the guest when it means nothing. */
+  protected verdict(guest: Guest, exchange: Exchange, action: number): Verdict {
+    if (action === ACTION_CONTINUE) return CONTINUE;
+    const reply = guest.pendingReply;
+    if (action !== ACTION_REPLY || reply === null) {
+      guest.fail(action === ACTION_REPLY ? "a hook answered REPLY without a reply" : `a hook answered ${action}`);
+      return CONTINUE;
+    }
+    exchange.respond(reply.status, reply.headers, reply.body);
+    return REPLY;
+  }
+}
+
+/** Bits for the hooks that a module exports. */
+export function hooksOf(module: WebAssembly.Module): number {
+  let hooks = 0;
+  for (const { name } of WebAssembly.Module.exports(module)) {
+    if (name === "on_request") hooks |= HOOK_REQUEST_HEAD;
+    else if (name === "on_response") hooks |= HOOK_RESPONSE_HEAD;
+    else if (name === "on_end") hooks |= HOOK_END;
+  }
+  return hooks;
+}

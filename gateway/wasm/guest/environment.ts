@@ -1,0 +1,101 @@
+/**
+ * What all guests of one filter share: the route's configuration and permissions, resolved once, and the services that
+ * the engine lends. Nothing in it belongs to one exchange.
+ */
+import { internName } from "#http/names.ts";
+import { PenstockError } from "#core/errors.ts";
+import type { FilterServices, SharedMap } from "#pipeline/filter.ts";
+import type { FilterSpec, MapSpec, UpstreamSpec } from "#snapshot/snapshot.ts";
+import { LogBudget } from "./log-budget.ts";
+
+/** The part of a snapshot that a filter's `allow` list points into. */
+export interface FilterResources {
+  readonly maps: readonly MapSpec[];
+  readonly upstreams: readonly UpstreamSpec[];
+}
+
+export interface OpenMap {
+  readonly spec: MapSpec;
+  readonly map: SharedMap;
+  /** Bytes of a key and of a value. */
+  readonly keyBytes: number;
+  readonly valueBytes: number;
+}
+
+/** Header names that one filter may intern: the table of names is shared by all of them and never shrinks. */
+const NAMES_MAX = 128;
+
+export class GuestEnvironment {
+  /** `token-check@1`. */
+  readonly name: string;
+  readonly spec: FilterSpec;
+  readonly services: FilterServices;
+  readonly config: ReadonlyMap<string, Uint8Array>;
+  /** Opened maps; a handle is an index. */
+  readonly maps: OpenMap[];
+  /** Opened upstreams as indices into the snapshot; a handle is an index. */
+  readonly upstreams: number[];
+  readonly logs: LogBudget;
+  readonly #resources: FilterResources;
+  readonly #names: Map<string, number>;
+
+  constructor(name: string, spec: FilterSpec, services: FilterServices, resources: FilterResources) {
+    this.name = name;
+    this.spec = spec;
+    this.services = services;
+    const encoder = new TextEncoder();
+    this.config = new Map(Object.entries(spec.config).map(([key, value]) => [key, encoder.encode(value)]));
+    this.maps = [];
+    this.upstreams = [];
+    this.logs = new LogBudget();
+    this.#resources = resources;
+    this.#names = new Map();
+  }
+
+  /** Id of a lower-case name, or −1: no name, or one too many. The same text gives the same id in every guest. */
+  nameId(text: string): number {
+    const known = this.#names.get(text);
+    if (known !== undefined) return known;
+    if (this.#names.size >= NAMES_MAX) return -1;
+    try {
+      const id = internName(text);
+      this.#names.set(text, id);
+      return id;
+    } catch (error) {
+      if (error instanceof PenstockError) return -1;
+      throw error;
+    }
+  }
+
+  /** Handle of a map that the route allows, or −1. */
+  openMap(name: string): number {
+    const opened = this.maps.findIndex((entry) => entry.spec.name === name);
+    if (opened >= 0) return opened;
+    const { maps } = this.#resources;
+    const index = this.spec.allow.maps.find((allowed) => maps[allowed]?.name === name);
+    const spec = index === undefined ? undefined : maps[index];
+    if (index === undefined || spec === undefined) return -1;
+    this.maps.push({ spec, map: this.services.map(index), keyBytes: keyBytes(spec), valueBytes: valueBytes(spec) });
+    return this.maps.length - 1;
+  }
+
+  /** Handle of an upstream that the route allows, or −1. */
+  openUpstream(name: string): number {
+    const { upstreams } = this.#resources;
+    const index = this.spec.allow.upstreams.find((allowed) => upstreams[allowed]?.name === name);
+    if (index === undefined) return -1;
+    const opened = this.upstreams.indexOf(index);
+    if (opened >= 0) return opened;
+    this.upstreams.push(index);
+    return this.upstreams.length - 1;
+  }
+}
+
+function keyBytes(spec: MapSpec): number {
+  if (spec.key === "ip") return 16;
+  return spec.key === "ip-prefix" ? 20 : spec.keyBytes;
+}
+
+function valueBytes(spec: MapSpec): number {
+  return spec.value === "bytes" ? spec.valueBytes : 8;
+}

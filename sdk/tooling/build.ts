@@ -1,0 +1,143 @@
+/**
+ * Compiles a plugin's folder with the AssemblyScript compiler, in this process. Loaded only by who builds: the compiler
+ * weighs about 60 MB of memory.
+ *
+ * Options, and why: the `stub` runtime, since the heap is given back after each hook and nothing needs collecting; no
+ * bindings, since the host is not JavaScript to the plugin; `abort` is the SDK's, which logs and traps, so that the module
+ * imports nothing but host calls.
+ */
+import { readFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import asc from "assemblyscript/asc";
+import { entrySource, exportedHooks, PLUGIN_SOURCE } from "./entry.ts";
+
+export interface Diagnostic {
+  readonly severity: "error" | "warning" | "info";
+  readonly code: number;
+  readonly message: string;
+  /** Relative to the plugin's folder; empty when it concerns no place. */
+  readonly file: string;
+  /** From 1; 0 when it concerns no place. */
+  readonly line: number;
+  readonly column: number;
+}
+
+export interface BuildResult {
+  /** Empty when there are errors. */
+  readonly wasm: Uint8Array;
+  /** Version 3 source map of `wasm`, as JSON; empty when there are errors. */
+  readonly sourceMap: string;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+const ENTRY = "penstock-entry.ts";
+const OUTPUT = "plugin.wasm";
+const SDK_FOLDER = join(import.meta.dirname, "../assembly");
+
+/** `penstock/assembly/x`, as the compiler asks for it through node_modules. */
+const SDK_PATH = /^.*node_modules\/penstock\/assembly\/(.+)$/;
+
+const OPTIONS = [
+  ENTRY,
+  "--outFile",
+  OUTPUT,
+  "--sourceMap",
+  "--runtime",
+  "stub",
+  "--bindings",
+  "none",
+  "--optimizeLevel",
+  "3",
+  "--shrinkLevel",
+  "1",
+  "--converge",
+  "--initialMemory",
+  "1",
+  "--use",
+  "abort=~lib/penstock/assembly/log/onAbort",
+];
+
+/** Never throws for what is wrong with the plugin: that is in the diagnostics. Throws when its source can't be read. */
+export async function buildPlugin(directory: string): Promise<BuildResult> {
+  const folder = resolve(directory);
+  const source = await readFile(join(folder, PLUGIN_SOURCE), "utf8");
+  const hooks = exportedHooks(source);
+  const diagnostics: Diagnostic[] = [];
+  if (hooks.every((hook) => hook === "onConfigure")) {
+    diagnostics.push(failure(PLUGIN_SOURCE, "none of onRequest, onResponse and onEnd is exported"));
+    return { wasm: new Uint8Array(), sourceMap: "", diagnostics };
+  }
+  const written = new Map<string, string | Uint8Array>();
+  const result = await asc.main(OPTIONS, {
+    readFile: (name) => (name === ENTRY ? entrySource(hooks) : readSource(folder, name)),
+    writeFile: (name, contents) => {
+      written.set(name, contents);
+    },
+    listFiles: () => [],
+    reportDiagnostic: (message) => {
+      diagnostics.push(toDiagnostic(message));
+    },
+    stdout: asc.createMemoryStream(),
+    stderr: asc.createMemoryStream(),
+  });
+  const wasm = written.get(OUTPUT);
+  if (result.error !== null && !hasErrors(diagnostics)) diagnostics.push(failure("", result.error.message));
+  if (hasErrors(diagnostics) || !(wasm instanceof Uint8Array)) {
+    return { wasm: new Uint8Array(), sourceMap: "", diagnostics };
+  }
+  return { wasm, sourceMap: String(written.get(`${OUTPUT}.map`) ?? ""), diagnostics };
+}
+
+function hasErrors(diagnostics: readonly Diagnostic[]): boolean {
+  return diagnostics.some((diagnostic) => diagnostic.severity === "error");
+}
+
+/** `assembly/index.ts:3:7: error: …`, as compilers say it. */
+export function formatDiagnostic(diagnostic: Diagnostic): string {
+  const { file, line, column, severity, message } = diagnostic;
+  return file === "" ? `${severity}: ${message}` : `${file}:${line}:${column}: ${severity}: ${message}`;
+}
+
+/** Null where there is no such file: the compiler then tries the next place. */
+async function readSource(folder: string, name: string): Promise<string | null> {
+  const ofSdk = SDK_PATH.exec(name)?.[1];
+  const path = ofSdk === undefined ? resolve(folder, name) : resolve(SDK_FOLDER, ofSdk);
+  // A plugin is built from its own folder and the SDK: nothing else of this machine is compiled in.
+  const within = ofSdk === undefined ? folder : SDK_FOLDER;
+  if (!path.startsWith(`${within}/`)) return null;
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
+    throw error;
+  }
+}
+
+function failure(file: string, message: string): Diagnostic {
+  return { severity: "error", code: 0, message, file, line: file === "" ? 0 : 1, column: file === "" ? 0 : 1 };
+}
+
+type CompilerMessage = Parameters<NonNullable<asc.APIOptions["reportDiagnostic"]>>[0];
+
+function toDiagnostic(message: CompilerMessage): Diagnostic {
+  const { range, category, code } = message;
+  // The compiler's own object has the text too, which its published types leave out.
+  const source = range?.source as { normalizedPath: string; text: string } | undefined;
+  const place =
+    range !== null && source !== undefined
+      ? { file: source.normalizedPath, ...positionOf(source.text, range.start) }
+      : { file: "", line: 0, column: 0 };
+  return { severity: severityOf(category), code, message: message.message, ...place };
+}
+
+function positionOf(text: string, offset: number): { line: number; column: number } {
+  const before = text.slice(0, offset);
+  const line = before.split("\n").length;
+  return { line, column: offset - before.lastIndexOf("\n") };
+}
+
+/** The compiler's categories: 0 pedantic, 1 info, 2 warning, 3 error. */
+function severityOf(category: number): Diagnostic["severity"] {
+  if (category === 3) return "error";
+  return category === 2 ? "warning" : "info";
+}
