@@ -99,7 +99,7 @@ export class SupervisorLink {
 
   /** The channel is closed: nobody is going to answer. */
   abandon(): void {
-    for (const waiting of [...this.#waiting.values()]) waiting.fail(new Error("the supervisor is gone"));
+    for (const waiting of this.#waiting.values()) waiting.fail(new Error("the supervisor is gone"));
   }
 
   #ask<T extends Reply>(type: T["type"], timeoutMs: number, request: (id: number) => ControlToSupervisor): Promise<T> {

@@ -1,7 +1,4 @@
-/**
- * Bodies of requests, bounded while they arrive: a body that is too long is refused at the first byte beyond its bound,
- * or by its Content-Length before any.
- */
+/** Bodies of requests, bounded while they arrive: no more than the bound is ever kept. */
 import type { Finding } from "#core/errors.ts";
 import { configError } from "#core/errors/config.ts";
 import { controlError } from "#core/errors/control.ts";
@@ -12,18 +9,24 @@ import { readSources, type Sources } from "#control/config/sources.ts";
 export const DECLARATION_BYTES_MAX = 32 * 2 ** 20;
 export const RESOURCE_BYTES_MAX = 2 ** 20;
 
+/**
+ * What is beyond the bound is read and dropped, so that a client which writes before it reads gets its answer; beyond
+ * this it is cut off instead.
+ */
+const DISCARDED_BYTES_MAX = 64 * 2 ** 20;
+
 export async function readBytes(request: Request, bytesMax: number): Promise<Uint8Array> {
   const tooLarge = () => controlError("PENSTOCK_CONTROL_TOO_LARGE", { detail: `at most ${bytesMax} bytes` });
-  const announced = request.headers.get("content-length");
-  if (announced !== null && Number(announced) > bytesMax) throw tooLarge();
   if (request.body === null) return new Uint8Array(0);
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of request.body) {
     bytes += chunk.byteLength;
-    if (bytes > bytesMax) throw tooLarge();
-    chunks.push(chunk);
+    if (bytes <= bytesMax) chunks.push(chunk);
+    else if (bytes > bytesMax + DISCARDED_BYTES_MAX) throw tooLarge();
+    else chunks.length = 0;
   }
+  if (bytes > bytesMax) throw tooLarge();
   return Buffer.concat(chunks, bytes);
 }
 

@@ -4,6 +4,7 @@
  */
 import { getRouterParams, type H3, type H3Event } from "h3";
 import * as v from "valibot";
+import { PenstockError } from "#core/errors.ts";
 import { controlError } from "#core/errors/control.ts";
 import { unexpectedFields } from "#control/config/fields.ts";
 import { refusal, schemaFindings } from "#control/config/check.ts";
@@ -105,19 +106,16 @@ async function answer(event: H3Event, spec: RouteSpec, context: RouteContext): P
     const call: Call = { request, params, query: event.url.searchParams, identity: identity ?? NOBODY };
     return respond(request, await spec.handle(call));
   } catch (error) {
-    const headers: Record<string, string> = {};
-    if (error instanceof Error && "status" in error) {
-      if (error.status === 401) headers["www-authenticate"] = 'Bearer realm="penstock"';
-      // The rest of a body that is refused is not waited for.
-      if (error.status === 413 || error.status === 415) headers["connection"] = "close";
-    }
-    return problemResponse(error, context.log, headers);
+    const anonymous = error instanceof PenstockError && error.status === 401;
+    return problemResponse(error, context.log, anonymous ? { "www-authenticate": 'Bearer realm="penstock"' } : {});
   }
 }
 
+/** Decoded here, once: h3's own decoding leaves `%2F` as it is, and a key such as `10.0.0.0/8` has one. */
 function decoded(event: H3Event): Record<string, string> {
+  const raw = Object.entries(getRouterParams(event));
   try {
-    return getRouterParams(event, { decode: true });
+    return Object.fromEntries(raw.map(([name, value]) => [name, decodeURIComponent(value ?? "")]));
   } catch (error) {
     throw controlError("PENSTOCK_CONTROL_BAD_REQUEST", {
       detail: "the path is not percent-encoded UTF-8",

@@ -4,7 +4,7 @@
  */
 import { createServer, type Server } from "node:http";
 import type { Socket } from "node:net";
-import { H3, toNodeHandler, type H3Event } from "h3";
+import { H3, toNodeHandler, type H3Event, type HTTPError } from "h3";
 import { controlError } from "#core/errors/control.ts";
 import { configRoutes } from "./config-routes.ts";
 import type { Origin } from "./identity.ts";
@@ -44,8 +44,7 @@ export class AdminServer {
 
   constructor(services: Services) {
     const { log } = services;
-    // What h3 itself refuses (and what no handler caught) is answered in our form too.
-    const app = new H3({ silent: true, onError: (error) => problemResponse(error.cause ?? error, log) });
+    const app = new H3({ silent: true, onError: (error) => problemResponse(inOurTerms(error), log) });
     register(app, adminRoutes(services), { ...services, originOf: (event) => this.#originOf(event) });
     app.all("/**", (event) =>
       problemResponse(
@@ -87,4 +86,11 @@ export class AdminServer {
     // Whom we can't place gets no privileges: TCP asks for a token.
     return (socket === undefined ? undefined : this.#origins.get(socket as Socket)) ?? "tcp";
   }
+}
+
+/** What h3 itself refuses before a handler runs, such as a path that is not percent-encoded UTF-8. */
+function inOurTerms(error: HTTPError): unknown {
+  const refused = error.unhandled !== true && error.status >= 400 && error.status < 500;
+  if (refused) return controlError("PENSTOCK_CONTROL_BAD_REQUEST", { detail: error.message, cause: error });
+  return error.cause ?? error;
 }

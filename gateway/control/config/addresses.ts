@@ -1,39 +1,58 @@
 /** Addresses: which forms fit where, and none bound twice. */
 import { familyOf, formatAddress, portOf, readAddress, readIp, readPrefix } from "#core/address.ts";
-import type { Draft } from "./draft.ts";
 import { isRecord } from "./fields.ts";
 import type { Report } from "./references.ts";
 
 /** sa_family of a Unix socket. Source: include/linux/socket.h. */
 const AF_UNIX = 1;
 
-export function checkAddresses(draft: Draft, input: unknown, report: Report): void {
+/** Looks at the input itself, so that an entry with some other mistake has its address checked all the same. */
+export function checkAddresses(input: unknown, report: Report): void {
+  const root = isRecord(input) ? input : {};
   const bound = new Map<string, string>();
-  for (const { pointer, value } of draft.listeners) {
-    const place = `${pointer}/address`;
-    const address = readAddress(value.address);
-    if (typeof address === "string") {
-      report(place, "PENSTOCK_CONFIG_ADDRESS", explain(value.address, address));
-      continue;
-    }
+  for (const [index, { address: text }] of records(root["listeners"])) {
+    const pointer = `/listeners/${index}`;
+    const address = checkAddress(text, `${pointer}/address`, report);
     // Port 0 is a free one, a different one each time.
-    if (familyOf(address) !== AF_UNIX && portOf(address) === 0) continue;
+    if (address === undefined || isPortZero(address)) continue;
     const taken = bound.get(formatAddress(address));
     if (taken === undefined) bound.set(formatAddress(address), pointer);
-    else
-      report(place, "PENSTOCK_CONFIG_DUPLICATE", `${value.address} is the address of the listener at ${taken} already`);
+    else {
+      const detail = `${formatAddress(address)} is the address of the listener at ${taken} already`;
+      report(`${pointer}/address`, "PENSTOCK_CONFIG_DUPLICATE", detail);
+    }
   }
-  for (const { pointer, value } of draft.upstreams) {
-    for (const [index, endpoint] of value.endpoints.entries()) {
-      const address = readAddress(endpoint.address);
-      const place = `${pointer}/endpoints/${index}/address`;
-      if (typeof address === "string") report(place, "PENSTOCK_CONFIG_ADDRESS", explain(endpoint.address, address));
-      else if (familyOf(address) !== AF_UNIX && portOf(address) === 0) {
-        report(place, "PENSTOCK_CONFIG_ADDRESS", "nothing can be reached on port 0");
+  for (const [index, { endpoints }] of records(root["upstreams"])) {
+    for (const [at, { address: text }] of records(endpoints)) {
+      const pointer = `/upstreams/${index}/endpoints/${at}/address`;
+      const address = checkAddress(text, pointer, report);
+      if (address !== undefined && isPortZero(address)) {
+        report(pointer, "PENSTOCK_CONFIG_ADDRESS", "nothing can be reached on port 0");
       }
     }
   }
-  checkProxies(input, report);
+  checkProxies(root["settings"], report);
+}
+
+/** The entries of a list that have fields; what else is in it was reported by the schema. */
+function records(list: unknown): [number, Readonly<Record<string, unknown>>][] {
+  if (!Array.isArray(list)) return [];
+  return [...list.entries()].filter((entry): entry is [number, Readonly<Record<string, unknown>>] =>
+    isRecord(entry[1]),
+  );
+}
+
+function checkAddress(text: unknown, pointer: string, report: Report): Uint8Array | undefined {
+  // The schema has reported what is no text, and what is empty.
+  if (typeof text !== "string" || text === "") return undefined;
+  const address = readAddress(text);
+  if (typeof address !== "string") return address;
+  report(pointer, "PENSTOCK_CONFIG_ADDRESS", explain(text, address));
+  return undefined;
+}
+
+function isPortZero(address: Uint8Array): boolean {
+  return familyOf(address) !== AF_UNIX && portOf(address) === 0;
 }
 
 /** A name instead of an address is the likely mistake: say so, rather than what a number should have been. */
@@ -45,8 +64,7 @@ function explain(text: string, fault: string): string {
   return `names ("${host}") are not supported by this version; ${mend}`;
 }
 
-function checkProxies(input: unknown, report: Report): void {
-  const settings = isRecord(input) ? input["settings"] : undefined;
+function checkProxies(settings: unknown, report: Report): void {
   const proxies = isRecord(settings) ? settings["trustedProxies"] : undefined;
   if (!Array.isArray(proxies)) return;
   for (const [index, proxy] of proxies.entries()) {

@@ -34,7 +34,7 @@ export function checkDeclaration(input: unknown, context: CheckContext): Checked
   const report: Report = (pointer, code, detail) => findings.push({ pointer, code, detail });
   const draft = draftOf(input);
   checkDuplicates(draft, report);
-  checkAddresses(draft, input, report);
+  checkAddresses(input, report);
   checkReferences(draft, report);
   checkMaps(draft, report);
   checkHosts(draft, report);

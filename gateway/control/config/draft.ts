@@ -4,7 +4,7 @@
  * listener isn't reported again by each route that names it.
  */
 import * as v from "valibot";
-import { isRecord } from "./fields.ts";
+import { expectedFields, isRecord } from "./fields.ts";
 import type {
   ListenerResource,
   MapResource,
@@ -67,7 +67,7 @@ function entries<T extends v.GenericSchema>(schema: T, input: unknown, pointer: 
   if (!Array.isArray(input)) return [];
   const understood: Entry<v.InferOutput<T>>[] = [];
   for (const [index, element] of input.entries()) {
-    const result = v.safeParse(schema, element);
+    const result = v.safeParse(schema, expectedFields(schema, element));
     if (result.typed) understood.push({ pointer: `${pointer}/${index}`, value: result.output });
   }
   return understood;

@@ -89,3 +89,14 @@ function unknownField(key: string, known: readonly string[]): string {
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
+
+/** The value without its unexpected fields, so that the rest of it can be understood. */
+export function expectedFields(schema: unknown, input: unknown): unknown {
+  if (typeof schema !== "object" || schema === null) return input;
+  if ("wrapped" in schema) return expectedFields(schema.wrapped, input);
+  if ("item" in schema && Array.isArray(input)) return input.map((element) => expectedFields(schema.item, element));
+  if (!("entries" in schema) || !isRecord(schema.entries) || !isRecord(input)) return input;
+  const entries = schema.entries;
+  const known = Object.entries(input).filter(([key]) => Object.hasOwn(entries, key));
+  return Object.fromEntries(known.map(([key, value]) => [key, expectedFields(entries[key], value)]));
+}
