@@ -33,6 +33,8 @@ export interface KernelPart {
   renewLeases(): void;
   /** How often, in milliseconds; null when nothing is steered. */
   leaseIntervalMs(): number | null;
+  /** Takes expired entries out of the maps; about once a second. */
+  sweep(): void;
   status(): Omit<KernelStatus, "maps"> & { readonly entries: ReadonlyMap<string, number> };
   close(): void;
 }
@@ -82,6 +84,7 @@ export class NoKernel implements KernelPart {
   leaseIntervalMs(): null {
     return null;
   }
+  sweep(): void {}
   close(): void {}
 
   status(): ReturnType<KernelPart["status"]> {

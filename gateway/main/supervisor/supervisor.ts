@@ -22,7 +22,7 @@ import type { DataDirectory } from "./data-directory.ts";
 import { Deployment } from "./deployment.ts";
 import { explain } from "./explain.ts";
 import type { KernelPart } from "./kernel-part.ts";
-import { LeaseKeeper } from "./lease-keeper.ts";
+import { KernelUpkeep } from "./kernel-upkeep.ts";
 import { boundAddress, listenOn } from "./listening-socket.ts";
 import { Listeners } from "./listeners.ts";
 import type { LogSink } from "./log.ts";
@@ -59,7 +59,7 @@ export class Supervisor {
   readonly #workers: Workers;
   readonly #control: ControlProcess;
   readonly #builds: Builds;
-  readonly #leases: LeaseKeeper;
+  readonly #upkeep: KernelUpkeep;
   readonly #startedAtMs = Date.now();
   readonly deployment: Deployment;
   #adminSockets: readonly Fd[] = [];
@@ -91,7 +91,7 @@ export class Supervisor {
       log,
     );
     this.#builds = new Builds(() => this.#spawn({ kind: "builder", args: [], descriptors: [] }), log);
-    this.#leases = new LeaseKeeper(kernel, this.#workers);
+    this.#upkeep = new KernelUpkeep(kernel, this.#workers);
   }
 
   /** Everything is started; nothing needs to be ready. Throws PENSTOCK_MAIN_LISTEN for the admin socket. */
@@ -104,7 +104,7 @@ export class Supervisor {
     const lastGood = this.#lastGood();
     this.#workers.start();
     this.#control.child.start();
-    this.#leases.start();
+    this.#upkeep.start();
     if (lastGood !== undefined) void this.#bootFrom(lastGood);
     log("info", "started", { pid: process.pid, workers: this.#workers.all.length, data: data.path });
   }
@@ -227,7 +227,7 @@ export class Supervisor {
     const drainMs = this.deployment.snapshot?.settings.drainMs ?? DRAIN_MS_DEFAULT;
     this.#builds.stop();
     // Nothing new is steered to a gateway that is about to go.
-    this.#leases.stop();
+    this.#upkeep.stop();
     this.#options.kernel.close();
     await Promise.all([this.#control.stop(CONTROL_STOP_MS), this.#workers.drain(drainMs)]);
     this.#listeners.close();

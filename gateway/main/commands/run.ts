@@ -1,0 +1,173 @@
+/** `penstock run`: the gateway in the foreground, until a signal ends it. */
+import { isAbsolute, resolve } from "node:path";
+import { availableParallelism } from "node:os";
+import { readLastGood } from "#control/store/last-good.ts";
+import type { DeclaredReply } from "#control/protocol.ts";
+import type { ExitCode, Output, ParsedArgs, Verb, VerbContext } from "#main/cli/verb.ts";
+import { UsageError } from "#main/cli/verb.ts";
+import { thisInstallation } from "#main/confine/installation.ts";
+import type { Installation } from "#main/confine/installation.ts";
+import { exampleAddress, exampleDeclaration, exampleGuide, startEcho } from "#main/example/example.ts";
+import type { EchoServer } from "#main/example/example.ts";
+import { DataDirectory } from "#main/supervisor/data-directory.ts";
+import { logTo } from "#main/supervisor/log.ts";
+import { openKernel } from "#main/supervisor/managed-kernel.ts";
+import { Supervisor } from "#main/supervisor/supervisor.ts";
+import type { Snapshot } from "#snapshot/snapshot.ts";
+import { readDeclaration } from "./declaration.ts";
+import { isPrivileged, raiseOpenFiles, whatIsOff } from "./privileges.ts";
+import { StopSignals } from "./signals.ts";
+import { penstockVersion } from "./version.ts";
+
+interface RunOptions {
+  readonly data: string;
+  readonly file: string | null;
+  readonly example: boolean;
+  readonly listen: string | undefined;
+  readonly workers: number;
+  readonly admin: string | null;
+}
+
+export const run: Verb = {
+  summary: "start a gateway here, in the foreground",
+  usage: ["run [-f FILE] [--data DIR] [--workers N] [--admin HOST:PORT] [--example]"],
+  examples: ["run", "run -f penstock.yaml --workers 4", "run --admin 127.0.0.1:9900 --data /var/lib/penstock"],
+  options: {
+    file: { type: "string", short: "f" },
+    workers: { type: "string" },
+    admin: { type: "string" },
+    example: { type: "boolean" },
+    listen: { type: "string" },
+  },
+  run: (args, out, context) => runGateway(optionsOf(args, context), out, context),
+};
+
+function optionsOf({ values, positionals }: ParsedArgs, context: VerbContext): RunOptions {
+  if (positionals.length > 0) throw new UsageError(`run takes no ${String(positionals[0])}`);
+  const text = (name: string): string | null => {
+    const value = values[name];
+    return typeof value === "string" ? value : null;
+  };
+  const path = (value: string): string => (isAbsolute(value) ? value : resolve(context.cwd, value));
+  const workers = text("workers");
+  const count = workers === null ? availableParallelism() : Number(workers);
+  if (!Number.isInteger(count) || count < 1 || count > 1024)
+    throw new UsageError("--workers takes a number from 1 to 1024");
+  const file = text("file");
+  const data = text("data");
+  return {
+    data: data === null ? context.dataDir : path(data),
+    file: file === null ? null : path(file),
+    example: values["example"] === true,
+    listen: text("listen") ?? undefined,
+    workers: count,
+    admin: text("admin"),
+  };
+}
+
+async function runGateway(options: RunOptions, out: Output, { env }: VerbContext): Promise<ExitCode> {
+  const privileged = isPrivileged();
+  const log = logTo(
+    (line) => process.stderr.write(line),
+    env["PENSTOCK_LOG"] === "debug" ? "debug" : "info",
+    out.json ? "json" : "text",
+  );
+  raiseOpenFiles();
+  const installation = thisInstallation();
+  const data = new DataDirectory(options.data, privileged);
+  const kernel = openKernel(env["PENSTOCK_KERNEL"] !== "off");
+  for (const note of [...whatIsOff(privileged), ...kernel.status().notes]) log("warn", note);
+  const supervisor = new Supervisor({
+    installation,
+    data,
+    workers: options.workers,
+    admin: options.admin,
+    privileged,
+    ioUring: env["PENSTOCK_IO"] !== "epoll",
+    kernel,
+    version: penstockVersion(installation),
+    log,
+  });
+  const signals = new StopSignals(supervisor, log);
+  let echo: EchoServer | null = null;
+  try {
+    const last = exampleAddress(lastGood(data.path));
+    if (options.example || (options.file === null && (last !== null || lastGood(data.path) === undefined))) {
+      echo = startEcho(last, installation, privileged, log);
+    }
+    const ready = supervisor.controlReady();
+    supervisor.start();
+    const begun = await Promise.race([signals.stopped, begin(supervisor, options, installation, echo, ready, out)]);
+    if (begun === false) return 1;
+    await signals.stopped;
+    return 0;
+  } finally {
+    await supervisor.stop();
+    await echo?.stop();
+    signals.dispose();
+  }
+}
+
+/** Declares what there is to declare and, once traffic can come, says so. False when it was refused. */
+async function begin(
+  supervisor: Supervisor,
+  options: RunOptions,
+  installation: Installation,
+  echo: EchoServer | null,
+  ready: Promise<number>,
+  out: Output,
+): Promise<boolean> {
+  const revision = await ready;
+  const declaration =
+    options.file !== null
+      ? readDeclaration(options.file)
+      : revision === 0 && echo !== null
+        ? exampleDeclaration(installation, echo.address, options.listen)
+        : null;
+  if (declaration !== null) {
+    const reply = await supervisor.declare(declaration);
+    if (!reply.ok) {
+      for (const line of refusal(reply)) out.note(line);
+      return false;
+    }
+  }
+  await supervisor.workersReady();
+  announce(supervisor, echo !== null, out);
+  return true;
+}
+
+/** Every finding with its place, then the one line that sums up. */
+function refusal({ findings = [], error, code }: DeclaredReply): string[] {
+  const lines = findings.map(
+    (one) => `${one.at ?? one.pointer}: ${one.detail} (${one.code}${one.at === undefined ? "" : ` at ${one.pointer}`})`,
+  );
+  return [...lines, `refused: ${error ?? "no reason given"}${code === undefined ? "" : ` (${code})`}`];
+}
+
+function announce(supervisor: Supervisor, example: boolean, out: Output): void {
+  const listeners = supervisor.deployment.listenerStatus();
+  const admin = supervisor.adminAddresses();
+  const revision = supervisor.deployment.snapshot?.revision ?? 0;
+  if (out.json) {
+    out.print(JSON.stringify({ event: "ready", pid: process.pid, revision, listeners, admin }));
+    return;
+  }
+  for (const { name, address } of listeners) out.print(`listener ${name}: http://${address}`);
+  out.print(`admin: ${admin.join(", ")}`);
+  const [first] = listeners;
+  if (example && first !== undefined) out.print(exampleGuide(`http://${first.address}`, commandLine()));
+}
+
+function lastGood(dataDir: string): Snapshot | undefined {
+  try {
+    return readLastGood(dataDir);
+  } catch {
+    // The supervisor reads it too, and says what is wrong with it.
+    return undefined;
+  }
+}
+
+/** How the reader calls this program: `npm run` sets its own environment. */
+function commandLine(): string {
+  return process.env["npm_lifecycle_event"] === undefined ? "penstock" : "npm run -s penstock --";
+}

@@ -1,0 +1,120 @@
+/**
+ * The command line: finds the verb, reads its arguments, runs it, and turns what comes of it into an exit code: 0 done,
+ * 1 refused or failed, 2 wrong use.
+ */
+import { join } from "node:path";
+import { existsSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { PenstockError } from "#core/errors.ts";
+import { COMMON_OPTIONS, UsageError } from "#main/cli/verb.ts";
+import type { ExitCode, Output, ParsedArgs, Verb, VerbContext } from "#main/cli/verb.ts";
+import { VERBS } from "#main/cli/verbs.ts";
+import { doctor } from "#main/commands/doctor.ts";
+import { run } from "#main/commands/run.ts";
+import { penstockVersion } from "#main/commands/version.ts";
+import { thisInstallation } from "#main/confine/installation.ts";
+
+const ALL: Readonly<Record<string, Verb>> = { run, doctor, ...VERBS };
+/** Columns of a table where there is no terminal to fit into. */
+const WIDTH = 120;
+
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(argv: readonly string[]): Promise<ExitCode> {
+  const [name, ...rest] = argv;
+  if (name === undefined || name === "help" || name === "--help" || name === "-h") return help(rest[0]);
+  if (name === "--version" || name === "version") {
+    process.stdout.write(`${penstockVersion(thisInstallation())}\n`);
+    return 0;
+  }
+  const verb = ALL[name];
+  if (verb === undefined) {
+    const near = Object.keys(ALL).filter((each) => each.startsWith(name.slice(0, 2)));
+    return wrongUse(
+      `there is no verb ${name}${near.length > 0 ? `; ${near.join(", ")}?` : ""}`,
+      "penstock help lists them",
+    );
+  }
+  return runVerb(name, verb, rest);
+}
+
+async function runVerb(name: string, verb: Verb, rest: readonly string[]): Promise<ExitCode> {
+  let args: ParsedArgs;
+  try {
+    args = parseArgs({ args: [...rest], options: { ...COMMON_OPTIONS, ...verb.options }, allowPositionals: true });
+  } catch (error) {
+    return wrongUse((error as Error).message, usage(verb));
+  }
+  if (args.values["help"] === true) return help(name);
+  const out = output(args.values["json"] === true);
+  try {
+    return await verb.run(args, out, context(args));
+  } catch (error) {
+    if (error instanceof UsageError) return wrongUse(error.message, usage(verb));
+    return failed(error, out);
+  }
+}
+
+function context({ values }: ParsedArgs): VerbContext {
+  const { root } = thisInstallation();
+  const checkout = existsSync(join(root, ".git"));
+  const standard = checkout ? join(root, ".penstock") : "/var/lib/penstock";
+  const data = values["data"];
+  return { env: process.env, cwd: process.cwd(), dataDir: typeof data === "string" ? data : standard };
+}
+
+function output(json: boolean): Output {
+  const interactive = process.stdout.isTTY;
+  return {
+    print: (text) => process.stdout.write(`${text}\n`),
+    note: (text) => process.stderr.write(`${text}\n`),
+    json,
+    interactive,
+    width: interactive ? process.stdout.columns : WIDTH,
+  };
+}
+
+/** A registered error is the user's to mend; anything else is ours, and says where. */
+function failed(error: unknown, out: Output): ExitCode {
+  if (error instanceof PenstockError) {
+    const { code, message, hint, pointer, errors } = error;
+    if (out.json) out.print(JSON.stringify({ error: { code, message, hint, pointer, errors } }));
+    out.note(`penstock: ${message} (${code})`);
+    for (const finding of errors) out.note(`  ${finding.at ?? finding.pointer}: ${finding.detail}`);
+    out.note(`  ${hint}`);
+  } else if (error instanceof Error && "code" in error && typeof error.code === "string") {
+    out.note(`penstock: ${error.message}`);
+  } else {
+    out.note(`penstock: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+  }
+  return 1;
+}
+
+function wrongUse(problem: string, more: string): ExitCode {
+  process.stderr.write(`penstock: ${problem}\n${more}\n`);
+  return 2;
+}
+
+function usage(verb: Verb): string {
+  return verb.usage.map((form) => `  penstock ${form}`).join("\n");
+}
+
+function help(name: string | undefined): ExitCode {
+  const verb = name === undefined ? undefined : ALL[name];
+  if (name !== undefined && verb === undefined) return wrongUse(`there is no verb ${name}`, "penstock help lists them");
+  process.stdout.write(verb === undefined ? overview() : `${detail(verb)}\n`);
+  return 0;
+}
+
+function overview(): string {
+  const width = Math.max(...Object.keys(ALL).map((name) => name.length));
+  const verbs = Object.entries(ALL).map(([name, verb]) => `  ${name.padEnd(width)}  ${verb.summary}`);
+  return `penstock VERB ...\n\n${verbs.join("\n")}\n\nEvery verb takes --json, --data DIR and --help. Exit codes: 0 done, 1 refused or failed, 2 wrong use.\n`;
+}
+
+function detail(verb: Verb): string {
+  const examples = verb.examples.map((one) => `  penstock ${one}`);
+  return [verb.summary, "", usage(verb), ...(examples.length > 0 ? ["", "for example", "", ...examples] : [])].join(
+    "\n",
+  );
+}

@@ -1,0 +1,38 @@
+/**
+ * What the kernel part needs in regular intervals. Steering holds only while a lease does (see kernel.md): renewed here as
+ * long as a worker serves, so that a gateway that hangs or dies leaves connections to find their own way. Expired entries
+ * are void to everyone who reads them; sweeping only gives their room back.
+ */
+import type { KernelPart } from "./kernel-part.ts";
+import type { Workers } from "./workers.ts";
+
+/** How often to look for steering when there is none. */
+const LOOK_MS = 1_000;
+const SWEEP_MS = 1_000;
+
+export class KernelUpkeep {
+  readonly #kernel: KernelPart;
+  readonly #workers: Workers;
+  #renewal: NodeJS.Timeout | null = null;
+  #sweeping: NodeJS.Timeout | null = null;
+
+  constructor(kernel: KernelPart, workers: Workers) {
+    this.#kernel = kernel;
+    this.#workers = workers;
+  }
+
+  start(): void {
+    this.#renew();
+    this.#sweeping = setInterval(() => this.#kernel.sweep(), SWEEP_MS);
+  }
+
+  #renew(): void {
+    if (this.#workers.all.some((worker) => worker.state === "ready")) this.#kernel.renewLeases();
+    this.#renewal = setTimeout(() => this.#renew(), this.#kernel.leaseIntervalMs() ?? LOOK_MS);
+  }
+
+  stop(): void {
+    if (this.#renewal !== null) clearTimeout(this.#renewal);
+    if (this.#sweeping !== null) clearInterval(this.#sweeping);
+  }
+}
