@@ -35,13 +35,20 @@ export interface Condition {
   readonly order: number;
 }
 
+function isAscii(text: string): boolean {
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 0x7f) return false;
+  return true;
+}
+
 /** One character for each byte of the UTF-8 form, which is what clients send. */
 function octets(text: string): string {
+  if (isAscii(text)) return text;
   return Buffer.from(text, "utf8").toString("latin1");
 }
 
 /** Sorted and each name once; null when one name must have two values, which no request can meet. */
 function headersOf(route: RouteSpec): readonly HeaderCondition[] | null {
+  if (route.match.headers.length === 0) return [];
   const values = new Map<string, string>();
   for (const { name, value } of route.match.headers) {
     const known = values.get(name);
@@ -56,6 +63,10 @@ function prefixKey(value: string): string {
   return value.endsWith("/") ? value.slice(0, -1) : value;
 }
 
+function distinct(texts: readonly string[]): readonly string[] {
+  return texts.length < 2 ? texts : [...new Set(texts)];
+}
+
 /** The conditions of one route, one a host; none when no request can meet them. */
 export function conditionsOf(route: RouteSpec, index: number): Condition[] {
   const { match } = route;
@@ -63,8 +74,8 @@ export function conditionsOf(route: RouteSpec, index: number): Condition[] {
   if (headers === null) return [];
   const pathExact = match.path.kind === "exact";
   const path = octets(pathExact ? match.path.value : prefixKey(match.path.value));
-  const methods = [...new Set(match.methods.map(octets))].sort();
-  const hosts = match.hosts.length === 0 ? [""] : [...new Set(match.hosts)];
+  const methods = distinct(match.methods).map(octets).sort();
+  const hosts = match.hosts.length === 0 ? [""] : distinct(match.hosts);
   return hosts.map((host) => {
     const hostKind = host === "" ? HOST_ANY : host.startsWith("*.") ? HOST_WILDCARD : HOST_EXACT;
     const key = octets(hostKind === HOST_WILDCARD ? host.slice(1) : host);

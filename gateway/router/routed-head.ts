@@ -5,6 +5,8 @@
 export interface RoutedHead {
   /** All offsets are into this. */
   readonly memory: Uint8Array;
+  /** METHOD_GET and so on; METHOD_OTHER for one without a code. */
+  readonly method: number;
   readonly methodStart: number;
   readonly methodEnd: number;
   /** The normalised path, without the query. */

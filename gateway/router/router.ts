@@ -8,12 +8,16 @@
 import { randomBytes } from "node:crypto";
 import type { RouteSpec } from "#snapshot/snapshot.ts";
 import { type Explanation, explain } from "./explain.ts";
+import { fileRoutes } from "./filing.ts";
 import type { RoutedHead } from "./routed-head.ts";
-import { hashByte } from "./table.ts";
+import { cellsOf, equals, hashByte } from "./table.ts";
 import {
-  CLASS_METHOD,
-  compileTables,
+  asksForMethod,
   depthBit,
+  FEW_CELLS,
+  FEW_EXACT,
+  FEW_LENGTH,
+  FIRST_BUCKET,
   GROUP_CELLS,
   GROUP_CLASS,
   GROUP_NAME_COUNT,
@@ -22,12 +26,15 @@ import {
   HOST_CELLS,
   HOST_DEPTH,
   HOST_DEPTHS,
-  HOST_EXACT_PATHS,
+  HOST_EXACTS,
+  HOST_FEW,
   HOST_ROOT,
+  layOut,
   SCOPE_EXACT,
   SCOPE_SUFFIX,
   type Tables,
-  TARGET_BUCKET,
+  TARGET_METHODS,
+  TARGET_ROUTE,
 } from "./tables.ts";
 
 const NUL = 0;
@@ -53,7 +60,7 @@ export class Router {
   constructor(routes: readonly RouteSpec[], listener: number, seed: number) {
     this.#routes = routes;
     this.#listener = listener;
-    this.#tables = compileTables(routes, listener, seed);
+    this.#tables = layOut(fileRoutes(routes, listener), seed);
     this.#suffixHashes = new Int32Array(this.#tables.suffixDepth + 1);
     this.#suffixStarts = new Int32Array(this.#tables.suffixDepth + 1);
     this.#prefixHashes = new Int32Array(this.#tables.pathDepth + 1);
@@ -134,38 +141,69 @@ export class Router {
     this.#pathHash = hash;
   }
 
-  #matchHost(host: number, head: RoutedHead): number {
-    const { hostRecords, paths } = this.#tables;
-    const { memory, pathStart, pathEnd } = head;
-    const record = host * HOST_CELLS;
-    const depths = hostRecords[record + HOST_DEPTHS] as number;
-    const exact = hostRecords[record + HOST_EXACT_PATHS] !== 0;
-    if (exact || depths !== 0) this.#hashPath(head);
-    if (exact) {
-      const target = paths.find(2 * host, this.#pathHash, memory, pathStart, pathEnd);
-      const route = target < 0 ? -1 : this.#matchTarget(target, head);
-      if (route >= 0) return route;
+  /** `record` in the cells of `hosts`. */
+  #matchHost(record: number, head: RoutedHead): number {
+    const { cells } = this.#tables.hosts;
+    const few = cells[record + HOST_FEW] as number;
+    let route = -1;
+    if (few > 0) {
+      route = this.#matchFew(record + HOST_CELLS, few, head);
+    } else if (cells[record + HOST_EXACTS] !== 0 || cells[record + HOST_DEPTHS] !== 0) {
+      route = this.#matchMany(record, head);
     }
-    if (depths !== 0) {
-      for (let n = Math.min(this.#prefixCount, hostRecords[record + HOST_DEPTH] as number); n > 0; n--) {
-        if ((depths & depthBit(n)) === 0) continue;
-        const hash = this.#prefixHashes[n] as number;
-        const target = paths.find(2 * host + 1, hash, memory, pathStart, this.#prefixEnds[n] as number);
-        const route = target < 0 ? -1 : this.#matchTarget(target, head);
-        if (route >= 0) return route;
-      }
-    }
-    const root = hostRecords[record + HOST_ROOT] as number;
-    return root < 0 ? -1 : this.#matchTarget(root, head);
+    return route >= 0 ? route : this.#matchTarget(cells, record + HOST_ROOT, head);
   }
 
-  #matchTarget(target: number, head: RoutedHead): number {
-    if ((target & TARGET_BUCKET) === 0) return target >> 1;
+  #matchFew(first: number, few: number, head: RoutedHead): number {
+    const { cells, bytes } = this.#tables.hosts;
+    const { memory, pathStart, pathEnd } = head;
+    let at = first;
+    for (let i = 0; i < few; i++) {
+      const length = cells[at + FEW_LENGTH] as number;
+      const end = pathStart + length;
+      const ends = pathEnd === end || (pathEnd > end && cells[at + FEW_EXACT] === 0 && memory[end] === SLASH);
+      if (ends && equals(bytes, (at + FEW_CELLS) << 2, memory, pathStart, end)) {
+        const route = this.#matchTarget(cells, at, head);
+        if (route >= 0) return route;
+      }
+      at += FEW_CELLS + cellsOf(length);
+    }
+    return -1;
+  }
+
+  #matchMany(record: number, head: RoutedHead): number {
+    const { hosts, paths } = this.#tables;
+    const { memory, pathStart, pathEnd } = head;
+    this.#hashPath(head);
+    if (hosts.cells[record + HOST_EXACTS] !== 0) {
+      const target = paths.find(2 * record, this.#pathHash, memory, pathStart, pathEnd);
+      const route = target < 0 ? -1 : this.#matchTarget(paths.cells, target, head);
+      if (route >= 0) return route;
+    }
+    const depths = hosts.cells[record + HOST_DEPTHS] as number;
+    for (let n = Math.min(this.#prefixCount, hosts.cells[record + HOST_DEPTH] as number); n > 0; n--) {
+      if ((depths & depthBit(n)) === 0) continue;
+      const hash = this.#prefixHashes[n] as number;
+      const target = paths.find(2 * record + 1, hash, memory, pathStart, this.#prefixEnds[n] as number);
+      const route = target < 0 ? -1 : this.#matchTarget(paths.cells, target, head);
+      if (route >= 0) return route;
+    }
+    return -1;
+  }
+
+  #matchTarget(cells: Int32Array, target: number, head: RoutedHead): number {
+    const route = cells[target + TARGET_ROUTE] as number;
+    if (route <= FIRST_BUCKET) return this.#matchBucket(FIRST_BUCKET - route, head);
+    const methods = cells[target + TARGET_METHODS] as number;
+    return methods === -1 || (methods & (1 << head.method)) !== 0 ? route : -1;
+  }
+
+  #matchBucket(bucket: number, head: RoutedHead): number {
     const { buckets, groups, ages } = this.#tables;
-    const last = buckets[(target >> 1) + 1] as number;
+    const last = buckets[bucket + 1] as number;
     let best = -1;
     let bestClass = 0;
-    for (let group = buckets[target >> 1] as number; group < last; group++) {
+    for (let group = buckets[bucket] as number; group < last; group++) {
       const groupClass = groups[group * GROUP_CELLS + GROUP_CLASS] as number;
       if (best >= 0 && groupClass !== bestClass) return best;
       const route = groupClass === 0 ? (groups[group * GROUP_CELLS + GROUP_ROUTE] as number) : this.#find(group, head);
@@ -184,7 +222,7 @@ export class Router {
     const cells = group * GROUP_CELLS;
     const first = groups[cells + GROUP_NAMES] as number;
     const last = first + (groups[cells + GROUP_NAME_COUNT] as number);
-    const asksMethod = (groups[cells + GROUP_CLASS] as number) >= CLASS_METHOD;
+    const asksMethod = asksForMethod(groups[cells + GROUP_CLASS] as number);
     let hash = seed;
     if (asksMethod) for (let i = methodStart; i < methodEnd; i++) hash = hashByte(hash, memory[i] as number);
     for (let k = first; k < last; k++) {
@@ -193,11 +231,12 @@ export class Router {
       hash = hashField(hashByte(hash, NUL), head, names[k] as number, index);
     }
     for (let slot = values.first(group, hash); slot >= 0; slot = values.next(slot, group, hash)) {
-      let at = values.keyStart(slot);
-      const end = values.keyEnd(slot);
-      if (asksMethod) at = skipBytes(values.keys, at, end, memory, methodStart, methodEnd);
-      for (let k = first; k < last && at >= 0; k++) at = skipField(values.keys, at, end, head, names[k] as number);
-      if (at === end) return values.value(slot);
+      const entry = values.entry(slot);
+      let at = values.keyStart(entry);
+      const end = at + values.keyLength(entry);
+      if (asksMethod) at = skipBytes(values.bytes, at, end, memory, methodStart, methodEnd);
+      for (let k = first; k < last && at >= 0; k++) at = skipField(values.bytes, at, end, head, names[k] as number);
+      if (at === end) return values.cells[values.record(entry)] as number;
     }
     return -1;
   }
@@ -225,8 +264,7 @@ function skipBytes(
   end: number,
 ): number {
   if (at < 0 || end - start > limit - at) return -1;
-  for (let i = start; i < end; i++) if (memory[i] !== keys[at + i - start]) return -1;
-  return at + end - start;
+  return equals(keys, at, memory, start, end) ? at + end - start : -1;
 }
 
 function skipByte(keys: Uint8Array, at: number, limit: number, byte: number): number {

@@ -1,22 +1,25 @@
 /**
- * An immutable hash table from byte strings to small integers, looked up with bytes that stand in somebody else's
+ * An immutable hash table from byte strings to records of integers, looked up with bytes that stand in somebody else's
  * memory: no string is made and nothing is allocated by a look-up.
  *
- * Open addressing with linear probing, four 32-bit cells a slot, so that a cache line holds a whole probe run of four:
+ * Open addressing with linear probing over slots of two cells. A record stands right behind its key, so that a look-up
+ * that the caches know nothing of costs two misses, one for the slot and one for the entry: with 100 000 routes misses
+ * are what a match costs (170 ns each where this was measured, against 110 ns for all the rest).
  *
- *     slots   [ hash | scope | key offset | value + 1 ] …        value + 1 = 0: an empty slot
- *     keys    [ length u32 LE | bytes ] …                        at the key offset
+ *     slots     [ hash | entry + 1 ] …                          entry + 1 = 0: an empty slot
+ *     cells     [ scope | length | key bytes … | record … ] …   at the entry; the key is padded to whole cells
  *
  * The scope says which table within the table a key belongs to: one table serves the paths of all hosts. A table is at
- * most half full, so that a key that is not there is nearly always refused by one line and without reading a key.
+ * most half full, so that a key that is not there is nearly always refused without reading an entry.
  *
  * Keys come from tenants and look-ups from clients, so the hash starts from a seed that neither knows.
  */
 import { assert } from "#core/assert.ts";
 
-const SLOT_SHIFT = 2;
+const SLOT_SHIFT = 1;
 const SLOTS_MIN = 8;
-const LENGTH_BYTES = 4;
+/** Cells of an entry in front of its key: scope and length. */
+const KEY = 2;
 
 /** One byte into a running hash. The shift feeds the high bits back, which a bare multiplication never does. */
 export function hashByte(hash: number, byte: number): number {
@@ -30,24 +33,40 @@ function scopedHash(hash: number, scope: number): number {
   return mixed ^ (mixed >>> 16);
 }
 
+/** Cells that `length` bytes fill. */
+export function cellsOf(length: number): number {
+  return (length + 3) >> 2;
+}
+
 export class ByteTable {
+  /** Keys and records, as drawn above. */
+  readonly cells: Int32Array;
+  /** The same memory by bytes. */
+  readonly bytes: Uint8Array;
   readonly #slots: Int32Array;
-  readonly #keys: Uint8Array;
   readonly #mask: number;
 
-  /** `slots` and `keys` as drawn above. Made by TableBuilder. */
-  constructor(slots: Int32Array, keys: Uint8Array) {
+  /** Made by TableBuilder. */
+  constructor(slots: Int32Array, cells: Int32Array) {
     this.#slots = slots;
-    this.#keys = keys;
     this.#mask = (slots.length >>> SLOT_SHIFT) - 1;
+    this.cells = cells;
+    this.bytes = new Uint8Array(cells.buffer);
   }
 
-  /** The value of `memory[start, end)` in `scope`, or −1. `hash` is the running hash over exactly those bytes. */
+  /**
+   * The index in `cells` of the record of `memory[start, end)` in `scope`, or −1. `hash` is the running hash over
+   * exactly those bytes.
+   */
   find(scope: number, hash: number, memory: Uint8Array, start: number, end: number): number {
+    const { cells, bytes } = this;
+    const length = end - start;
     let slot = this.first(scope, hash);
     while (slot >= 0) {
-      const key = this.keyStart(slot);
-      if (this.keyEnd(slot) - key === end - start && this.#equals(key, memory, start, end)) return this.value(slot);
+      const entry = this.entry(slot);
+      if (cells[entry + 1] === length && equals(bytes, (entry + KEY) << 2, memory, start, end)) {
+        return entry + KEY + cellsOf(length);
+      }
       slot = this.next(slot, scope, hash);
     }
     return -1;
@@ -64,28 +83,22 @@ export class ByteTable {
     return this.#probe((slot + 1) & this.#mask, scope, scopedHash(hash, scope));
   }
 
-  value(slot: number): number {
-    return (this.#slots[(slot << SLOT_SHIFT) + 3] as number) - 1;
+  entry(slot: number): number {
+    return (this.#slots[(slot << SLOT_SHIFT) + 1] as number) - 1;
   }
 
-  /** Where the key's bytes begin in `keys`. */
-  keyStart(slot: number): number {
-    return (this.#slots[(slot << SLOT_SHIFT) + 2] as number) + LENGTH_BYTES;
+  /** Where an entry's key begins in `bytes`. */
+  keyStart(entry: number): number {
+    return (entry + KEY) << 2;
   }
 
-  keyEnd(slot: number): number {
-    const keys = this.#keys;
-    const at = this.#slots[(slot << SLOT_SHIFT) + 2] as number;
-    const length =
-      (keys[at] as number) |
-      ((keys[at + 1] as number) << 8) |
-      ((keys[at + 2] as number) << 16) |
-      ((keys[at + 3] as number) << 24);
-    return at + LENGTH_BYTES + length;
+  keyLength(entry: number): number {
+    return this.cells[entry + 1] as number;
   }
 
-  get keys(): Uint8Array {
-    return this.#keys;
+  /** Where an entry's record begins in `cells`. */
+  record(entry: number): number {
+    return entry + KEY + cellsOf(this.keyLength(entry));
   }
 
   #probe(from: number, scope: number, mixed: number): number {
@@ -93,64 +106,82 @@ export class ByteTable {
     let slot = from;
     for (;;) {
       const at = slot << SLOT_SHIFT;
-      if (slots[at + 3] === 0) return -1;
-      if (slots[at] === mixed && slots[at + 1] === scope) return slot;
+      const entry = (slots[at + 1] as number) - 1;
+      if (entry < 0) return -1;
+      if (slots[at] === mixed && this.cells[entry] === scope) return slot;
       slot = (slot + 1) & this.#mask;
     }
   }
-
-  #equals(key: number, memory: Uint8Array, start: number, end: number): boolean {
-    const keys = this.#keys;
-    const shift = key - start;
-    for (let i = start; i < end; i++) if (memory[i] !== keys[i + shift]) return false;
-    return true;
-  }
 }
 
-/** Collects keys, then lays the table out. Values are integers from 0. */
+/** True when `memory[start, end)` stands in `bytes` at `at`. */
+export function equals(bytes: Uint8Array, at: number, memory: Uint8Array, start: number, end: number): boolean {
+  const shift = at - start;
+  for (let i = start; i < end; i++) if (memory[i] !== bytes[i + shift]) return false;
+  return true;
+}
+
+/** Collects entries, then lays the table out. */
 export class TableBuilder {
   readonly #hashes: number[] = [];
-  readonly #scopes: number[] = [];
-  readonly #values: number[] = [];
-  readonly #keyStarts: number[] = [];
-  #keys = new Uint8Array(1024);
-  #keysUsed = 0;
+  readonly #entries: number[] = [];
+  #cells = new Int32Array(1024);
+  #bytes = new Uint8Array(this.#cells.buffer);
+  #used = 0;
 
-  /** `key` is Latin-1 text; `hash` is the running hash over its bytes, in whatever direction the reader goes. */
-  add(scope: number, hash: number, key: string, value: number): void {
-    assert(value >= 0, "a value below 0 would read as absent");
-    this.#reserve(LENGTH_BYTES + key.length);
-    const at = this.#keysUsed;
-    const keys = this.#keys;
-    for (let byte = 0; byte < LENGTH_BYTES; byte++) keys[at + byte] = key.length >>> (byte << 3);
-    for (let i = 0; i < key.length; i++) keys[at + LENGTH_BYTES + i] = key.charCodeAt(i);
-    this.#keysUsed = at + LENGTH_BYTES + key.length;
+  /**
+   * `key` is Latin-1 text; `hash` is the running hash over its bytes, in whatever direction the reader goes. Answers
+   * the index of the record in `cells`, which will not change.
+   */
+  add(scope: number, hash: number, key: string, record: readonly number[]): number {
     this.#hashes.push(scopedHash(hash, scope));
-    this.#scopes.push(scope);
-    this.#values.push(value);
-    this.#keyStarts.push(at);
+    this.#entries.push(this.#used);
+    this.#reserve(KEY);
+    this.#cells[this.#used++] = scope;
+    this.#cells[this.#used++] = key.length;
+    this.addText(key);
+    return this.addRecord(record);
+  }
+
+  /** A record that no key leads to, or more of the last one. */
+  addRecord(record: readonly number[]): number {
+    const at = this.#used;
+    this.#reserve(record.length);
+    for (let i = 0; i < record.length; i++) this.#cells[at + i] = record[i] as number;
+    this.#used = at + record.length;
+    return at;
+  }
+
+  /** Latin-1 text, padded to whole cells; behind a record of the same entry. */
+  addText(text: string): void {
+    this.#reserve(cellsOf(text.length));
+    const start = this.#used << 2;
+    for (let i = 0; i < text.length; i++) {
+      assert(text.charCodeAt(i) <= 0xff, "a key is bytes");
+      this.#bytes[start + i] = text.charCodeAt(i);
+    }
+    this.#used += cellsOf(text.length);
   }
 
   build(): ByteTable {
     let count = SLOTS_MIN;
-    while (count < 2 * this.#values.length) count *= 2;
+    while (count < 2 * this.#entries.length) count *= 2;
     const slots = new Int32Array(count << SLOT_SHIFT);
-    for (let i = 0; i < this.#values.length; i++) {
-      let slot = (this.#hashes[i] as number) & (count - 1);
-      while (slots[(slot << SLOT_SHIFT) + 3] !== 0) slot = (slot + 1) & (count - 1);
-      const at = slot << SLOT_SHIFT;
-      slots[at] = this.#hashes[i] as number;
-      slots[at + 1] = this.#scopes[i] as number;
-      slots[at + 2] = this.#keyStarts[i] as number;
-      slots[at + 3] = (this.#values[i] as number) + 1;
+    for (let i = 0; i < this.#entries.length; i++) {
+      const hash = this.#hashes[i] as number;
+      let slot = hash & (count - 1);
+      while (slots[(slot << SLOT_SHIFT) + 1] !== 0) slot = (slot + 1) & (count - 1);
+      slots[slot << SLOT_SHIFT] = hash;
+      slots[(slot << SLOT_SHIFT) + 1] = (this.#entries[i] as number) + 1;
     }
-    return new ByteTable(slots, this.#keys.slice(0, this.#keysUsed));
+    return new ByteTable(slots, this.#cells.slice(0, this.#used));
   }
 
-  #reserve(bytes: number): void {
-    if (this.#keysUsed + bytes <= this.#keys.length) return;
-    const grown = new Uint8Array(Math.max(2 * this.#keys.length, this.#keysUsed + bytes));
-    grown.set(this.#keys);
-    this.#keys = grown;
+  #reserve(cells: number): void {
+    if (this.#used + cells <= this.#cells.length) return;
+    const grown = new Int32Array(Math.max(2 * this.#cells.length, this.#used + cells));
+    grown.set(this.#cells);
+    this.#cells = grown;
+    this.#bytes = new Uint8Array(grown.buffer);
   }
 }

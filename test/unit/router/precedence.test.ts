@@ -285,8 +285,22 @@ const CASES: readonly Case[] = [
   },
 ];
 
-describe.each(CASES)("$what", ({ routes, expect: requests }) => {
-  const router = compileRouter(routes.map(route), 0);
+/** Paths that no request asks for: with them, a host's paths are hashed instead of compared one by one. */
+const padding = (hosts: readonly string[]) =>
+  [1, 2, 3, 4, 5].map((n) => route({ hosts, exact: `/padding-${n}`, order: 100 }));
+
+const LAYOUTS = CASES.flatMap(({ what, routes, expect: requests }) => {
+  const specs = routes.map(route);
+  const hosts = new Set(specs.flatMap(({ match }) => (match.hosts.length === 0 ? [""] : match.hosts)));
+  const padded = [...specs, ...[...hosts].flatMap((host) => padding(host === "" ? [] : [host]))];
+  return [
+    { what, specs, requests },
+    { what: `${what} (many paths)`, specs: padded, requests },
+  ];
+});
+
+describe.each(LAYOUTS)("$what", ({ specs, requests }) => {
+  const router = compileRouter(specs, 0);
   it.each(requests.map(([request, index]) => ({ request, index })))("$request → $index", ({ request, index }) => {
     expect(router.match(new TestHead(request))).toBe(index);
   });

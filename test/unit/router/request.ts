@@ -1,4 +1,5 @@
 /** A request head for router tests: text laid out in one memory, with nothing parsed. */
+import { METHOD_GET, METHOD_OTHER, METHOD_POST, METHOD_PUT } from "#http/head.ts";
 import { internName } from "#http/names.ts";
 import type { RoutedHead } from "#router/routed-head.ts";
 import type { RouteMatch, RouteSpec } from "#snapshot/snapshot.ts";
@@ -10,8 +11,11 @@ export interface RequestText {
   readonly headers?: readonly (readonly [string, string])[];
 }
 
+const METHODS: Readonly<Record<string, number>> = { GET: METHOD_GET, PUT: METHOD_PUT, POST: METHOD_POST };
+
 export class TestHead implements RoutedHead {
   readonly memory: Uint8Array;
+  readonly method: number;
   readonly methodStart: number;
   readonly methodEnd: number;
   readonly pathStart: number;
@@ -23,6 +27,7 @@ export class TestHead implements RoutedHead {
   readonly #ends: number[] = [];
 
   constructor({ method = "GET", host = "", path = "/", headers = [] }: RequestText) {
+    this.method = METHODS[method] ?? METHOD_OTHER;
     // Bytes that belong to nobody in front and between, so that a wrong offset does not go unseen.
     let bytes = Buffer.from("~");
     const place = (text: string): [number, number] => {

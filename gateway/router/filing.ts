@@ -1,0 +1,94 @@
+/**
+ * Routes filed by what they ask for, as maps: the form between routes and flat tables, off the hot path.
+ *
+ * A bucket holds the routes of one host and path. Its routes that ask for the same header names form a group, in which
+ * the asked-for values are one key. Of routes that ask for exactly the same, only the oldest can ever match, and the
+ * others take no place.
+ */
+import type { RouteSpec } from "#snapshot/snapshot.ts";
+import { type Condition, conditionsOf, type HostKind } from "./condition.ts";
+import { OneOrMore } from "./one-or-more.ts";
+
+/** Added to the class of a group whose routes ask for a method. */
+export const CLASS_METHOD = 1 << 16;
+
+const NO_NAMES: readonly string[] = [];
+
+export interface Group {
+  /** Method and header count as one number: the higher goes first, groups of one class compete by age. */
+  readonly class: number;
+  /** Sorted. */
+  readonly names: readonly string[];
+  /** The method or nothing, then NUL and the value for each name; to the oldest route that asks for it. */
+  readonly routes: OneOrMore<number>;
+}
+
+export interface Bucket {
+  readonly exact: boolean;
+  /** A prefix is without its trailing slash; the empty one is the root. */
+  readonly path: string;
+  /** By class and names. */
+  readonly groups: OneOrMore<Group>;
+}
+
+export interface Host {
+  readonly kind: HostKind;
+  readonly name: string;
+  /** By kind of path and path. */
+  readonly buckets: OneOrMore<Bucket>;
+}
+
+export interface Filing {
+  readonly hosts: Iterable<Host>;
+  /** Age by route: the lower is older. */
+  readonly ages: Int32Array;
+}
+
+/** Files one condition. Called from the oldest route to the youngest: who comes first stays. */
+function file(hosts: Map<string, Host>, condition: Condition): void {
+  // A path has a slash in front or is `*`; any other prefix is met by nothing.
+  if (!condition.pathExact && condition.path !== "" && !condition.path.startsWith("/")) return;
+  const values = condition.headers.map((header) => `\0${header.value}`).join("");
+  if (condition.methods.length === 0) fileKey(hosts, condition, values);
+  for (const method of condition.methods) fileKey(hosts, condition, method + values);
+}
+
+function fileKey(hosts: Map<string, Host>, condition: Condition, key: string): void {
+  const { hostKind: kind, host: name, pathExact: exact, path, methods, headers, route } = condition;
+  const hostKey = `${kind}${name}`;
+  const bucketKey = exact ? `=${path}` : path;
+  const names = headers.length === 0 ? NO_NAMES : headers.map((header) => header.name);
+  const groupClass = (methods.length > 0 ? CLASS_METHOD : 0) + headers.length;
+  const groupKey = `${groupClass}${names.join()}`;
+
+  const host = hosts.get(hostKey);
+  const bucket = host?.buckets.get(bucketKey);
+  const group = bucket?.groups.get(groupKey);
+  if (group !== undefined) {
+    if (group.routes.get(key) === undefined) group.routes.add(key, route);
+    return;
+  }
+  const madeGroup: Group = { class: groupClass, names, routes: new OneOrMore(key, route) };
+  if (bucket !== undefined) {
+    bucket.groups.add(groupKey, madeGroup);
+    return;
+  }
+  const madeBucket: Bucket = { exact, path, groups: new OneOrMore(groupKey, madeGroup) };
+  if (host !== undefined) host.buckets.add(bucketKey, madeBucket);
+  else hosts.set(hostKey, { kind, name, buckets: new OneOrMore(bucketKey, madeBucket) });
+}
+
+/** The routes of one listener. */
+export function fileRoutes(routes: readonly RouteSpec[], listener: number): Filing {
+  const byAge: number[] = [];
+  for (let i = 0; i < routes.length; i++) if (routes[i]?.listeners.includes(listener)) byAge.push(i);
+  byAge.sort((a, b) => (routes[a]?.order ?? 0) - (routes[b]?.order ?? 0) || a - b);
+  const ages = new Int32Array(routes.length);
+  const hosts = new Map<string, Host>();
+  for (let age = 0; age < byAge.length; age++) {
+    const index = byAge[age] as number;
+    ages[index] = age;
+    for (const condition of conditionsOf(routes[index] as RouteSpec, index)) file(hosts, condition);
+  }
+  return { hosts: hosts.values(), ages };
+}
