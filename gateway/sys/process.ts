@@ -60,7 +60,8 @@ export function processStatus(pid: number | "self" = "self"): Map<string, string
 
 /**
  * When a process started, in clock ticks since boot: with the pid it names one process for ever, where a pid alone may have been
- * given away again. Null when it is gone. Source: proc_pid_stat(5), field 22, counted after the last `)`.
+ * given away again. Null when it is gone, or dead and only waiting for its parent to look. Source: proc_pid_stat(5),
+ * fields 3 and 22, counted after the last `)`.
  */
 export function processStartTime(pid: number): string | null {
   let stat: string;
@@ -69,10 +70,6 @@ export function processStartTime(pid: number): string | null {
   } catch {
     return null;
   }
-  return (
-    stat
-      .slice(stat.lastIndexOf(")") + 2)
-      .split(" ")
-      .at(19) ?? null
-  );
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return fields[0] === "Z" || fields[0] === "X" ? null : (fields[19] ?? null);
 }
