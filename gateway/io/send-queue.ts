@@ -8,6 +8,11 @@ import type { Socket } from "./socket.ts";
 /** Regions a fresh queue has room for: head and body of one message. Most sockets never need more. */
 const FIRST_CAPACITY = 4;
 
+/** As many as sockets send at one time in a busy worker. */
+const SPARES_MAX = 4096;
+const spares: Int32Array[] = [];
+const NO_QUEUE = new Int32Array(0);
+
 export function pushRegion(socket: Socket, buffers: Buffers, buffer: number, start: number, end: number): void {
   if (socket.queueLength * 3 === socket.queue.length) grow(socket);
   const queue = socket.queue;
@@ -55,11 +60,23 @@ function dropFirst(socket: Socket, buffers: Buffers): void {
   socket.queueHead++;
   if (socket.queueHead * 3 === socket.queue.length) socket.queueHead = 0;
   socket.queueLength--;
+  if (socket.queueLength === 0) putAway(socket);
+}
+
+/** An idle socket holds no queue: the small ones serve whoever sends next, the grown ones are dropped. */
+function putAway(socket: Socket): void {
+  if (socket.queue.length === FIRST_CAPACITY * 3 && spares.length < SPARES_MAX) spares.push(socket.queue);
+  socket.queue = NO_QUEUE;
+  socket.queueHead = 0;
 }
 
 function grow(socket: Socket): void {
   const old = socket.queue;
-  const capacity = old.length === 0 ? FIRST_CAPACITY : (old.length / 3) * 2;
+  if (old.length === 0) {
+    socket.queue = spares.pop() ?? new Int32Array(FIRST_CAPACITY * 3);
+    return;
+  }
+  const capacity = (old.length / 3) * 2;
   const queue = new Int32Array(capacity * 3);
   const first = socket.queueHead * 3;
   queue.set(old.subarray(first), 0);

@@ -5,16 +5,14 @@
 import type { Head } from "#http/head.ts";
 import type { Connection } from "#net/connection.ts";
 import type { HeldRegions } from "#net/held.ts";
-import type { Peer } from "#net/listener.ts";
 import type { ListenerContext } from "./context.ts";
 
 export interface DownstreamStream {
-  readonly peer: Peer;
+  /** The client's IP as text; empty for a Unix socket. */
+  readonly client: string;
   readonly listener: ListenerContext;
   /** 0 for an HTTP/1.0 client, else 1. */
   readonly requestMinor: number;
-  /** Ready-made field lines that say who asks: see forwarded.ts. */
-  readonly forwarded: Uint8Array;
   /** True when the client's own forwarding fields are to be believed. */
   readonly trusted: boolean;
   /** Where a steered client wanted to go: `198.51.100.7:80`, or null. */

@@ -9,6 +9,7 @@
  * Bytes of the request head stay in the buffer they were received in, which the exchange retains until nothing can ask
  * for them any more.
  */
+import { parseIp } from "#core/address.ts";
 import { assert } from "#core/assert.ts";
 import { ETIMEDOUT } from "#core/errno.ts";
 import type { RequestEncodeOptions } from "#http/h1/encode.ts";
@@ -73,6 +74,7 @@ export class ProxyExchange implements Exchange, ResponseSink {
     upgrade: false,
   };
 
+  #clientBytes: Uint8Array | null = null;
   #downstream: DownstreamStream | null = null;
   #engine: Engine | null = null;
   #route: Route | null = null;
@@ -108,11 +110,12 @@ export class ProxyExchange implements Exchange, ResponseSink {
   }
 
   get clientAddress(): string {
-    return this.#stream.peer.ip;
+    return this.#stream.client;
   }
 
   get clientAddressBytes(): Uint8Array {
-    return this.#stream.peer.ipBytes;
+    this.#clientBytes ??= ipBytes(this.#stream.client);
+    return this.#clientBytes;
   }
 
   get routeName(): string {
@@ -559,6 +562,7 @@ export class ProxyExchange implements Exchange, ResponseSink {
     this.#engine?.release();
     for (let i = 0; i < this.state.length; i++) this.state[i] = null;
     this.#target.reset();
+    this.#clientBytes = null;
     this.#downstream = null;
     this.#engine = null;
     this.#route = null;
@@ -577,6 +581,11 @@ export class ProxyExchange implements Exchange, ResponseSink {
     this.requestBytes = 0;
     this.responseBytes = 0;
   }
+}
+
+/** 16 bytes, IPv4 mapped; zeros for a Unix socket. */
+function ipBytes(client: string): Uint8Array {
+  return client === "" ? new Uint8Array(16) : parseIp(client);
 }
 
 function outcomeOf(reason: Broken): outcomes.Outcome {

@@ -18,7 +18,6 @@ import { BUFFER_BYTES } from "#io/buffers.ts";
 import { Carry } from "#net/carry.ts";
 import type { Connection, Protocol } from "#net/connection.ts";
 import { HeldRegions } from "#net/held.ts";
-import type { Peer } from "#net/listener.ts";
 import { CONNECTIONS_OPEN } from "#observe/counters.ts";
 import { writeChunk, writeLastChunk } from "#upstream/http1-upstream.ts";
 import type { Drainable, ListenerContext } from "./context.ts";
@@ -37,9 +36,8 @@ const CLOSED = 4;
 const DISCARD_BYTES_MAX = 256 * 1024;
 
 export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
-  readonly peer: Peer;
+  readonly client: string;
   readonly listener: ListenerContext;
-  readonly forwarded: Uint8Array;
   readonly trusted: boolean;
   readonly originalAddress: string | null;
   requestMinor = 1;
@@ -68,16 +66,14 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
     connection: Connection,
     listener: ListenerContext,
     exchanges: ExchangePool,
-    peer: Peer,
-    forwarded: Uint8Array,
+    client: string,
     trusted: boolean,
     originalAddress: string | null,
   ) {
     this.#connection = connection;
     this.listener = listener;
     this.#exchanges = exchanges;
-    this.peer = peer;
-    this.forwarded = forwarded;
+    this.client = client;
     this.trusted = trusted;
     this.originalAddress = originalAddress;
     this.#carry = new Carry(connection.buffers);

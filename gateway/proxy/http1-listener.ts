@@ -7,7 +7,6 @@ import { CONNECTIONS_ACCEPTED, CONNECTIONS_REFUSED } from "#observe/counters.ts"
 import type { ListenerContext } from "./context.ts";
 import type { Engine } from "./engine.ts";
 import type { ExchangePool } from "./exchange-pool.ts";
-import { forwardedFor } from "./forwarded.ts";
 import { Http1Downstream } from "./http1-downstream.ts";
 
 export class Http1Listener implements ConnectionHandler {
@@ -36,8 +35,7 @@ export class Http1Listener implements ConnectionHandler {
       connection,
       listener,
       this.#exchanges,
-      peer,
-      forwardedFor(peer),
+      peer.ip,
       this.#isTrusted(peer),
       original,
     );
