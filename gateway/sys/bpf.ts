@@ -71,6 +71,8 @@ export class MapIo {
   /** Lookups land here; write the value here before `update`. Per-CPU maps: all CPUs' slots. */
   readonly value: Buffer;
   readonly #element = Buffer.alloc(32);
+  /** Without the value: MAP_DELETE_ELEM wants what it doesn't use to be 0. */
+  readonly #deletion = Buffer.alloc(32);
   readonly #next = Buffer.alloc(32);
   readonly #nextKey: Buffer;
 
@@ -82,6 +84,8 @@ export class MapIo {
     this.#element.writeUInt32LE(fd, 0);
     putPointer(this.#element, 8, this.key);
     putPointer(this.#element, 16, this.value);
+    this.#deletion.writeUInt32LE(fd, 0);
+    putPointer(this.#deletion, 8, this.key);
     this.#next.writeUInt32LE(fd, 0);
     putPointer(this.#next, 8, this.key);
     putPointer(this.#next, 16, this.#nextKey);
@@ -105,8 +109,7 @@ export class MapIo {
   }
 
   delete(): number {
-    this.#element.writeUInt32LE(0, 24);
-    return bpfCall(BPF.MAP_DELETE_ELEM, this.#element);
+    return bpfCall(BPF.MAP_DELETE_ELEM, this.#deletion);
   }
 
   /** Moves `key` to the map's first key. −ENOENT when the map is empty. */

@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import path from "node:path";
 import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -9,6 +10,7 @@ import { describeKernel } from "#test/support/kernel.ts";
 import { removeLeftoverCgroups, TestCgroup } from "#test/support/cgroup.ts";
 import { ask, serve, tellOriginal, type Server } from "#test/support/steering.ts";
 
+const ASK_ORIGINAL = path.join(import.meta.dirname, "../support/ask-original.ts");
 const STEERED_PORTS = [80, 8080];
 
 describeKernel("steer", () => {
@@ -193,34 +195,23 @@ describeKernel("steer", () => {
     const third = new TestCgroup("third");
     manager.close();
     manager = KernelManager.open({ originalDestinationCgroup: third.directory });
-    const script = [
-      "import socket,sys,struct",
-      "for family, host in ((socket.AF_INET, '127.0.0.1'), (socket.AF_INET6, '::1')):",
-      "  s = socket.socket(family); s.bind((host, 0)); s.listen(); print(s.getsockname()[1], flush=True)",
-      "  c, _ = s.accept()",
-      "  d = c.getsockopt(0 if family == socket.AF_INET else 41, 80, 16 if family == socket.AF_INET else 28)",
-      "  at = 4 if family == socket.AF_INET else 8",
-      "  print(socket.inet_ntop(family, d[at:at + (4 if at == 4 else 16)]), struct.unpack('>H', d[2:4])[0], sep=' port ', flush=True)",
-      "  c.close()",
-    ].join("\n");
-    const program = third.spawn("python3", ["-c", script], { stdio: ["ignore", "pipe", "inherit"] });
+    const families = [
+      ["127.0.0.1:0", "127.0.0.1", "198.51.100.7", "198.51.100.7:80"],
+      ["[::1]:0", "[::1]", "2001:db8::7", "[2001:db8::7]:80"],
+    ] as const;
     try {
-      const lines = createInterface({ input: program.stdout ?? fail() })[Symbol.asyncIterator]();
-      const line = async (): Promise<string> => String((await lines.next()).value);
-      for (const [bracketed, destination] of [
-        ["127.0.0.1", "198.51.100.7"],
-        ["[::1]", "2001:db8::7"],
-      ] as const) {
-        const port = await line();
+      for (const [bound, host, destination, original] of families) {
+        const program = third.spawn(process.execPath, [ASK_ORIGINAL, bound], { stdio: ["ignore", "pipe", "inherit"] });
+        const lines = createInterface({ input: program.stdout ?? fail() })[Symbol.asyncIterator]();
+        const line = async (): Promise<string> => String((await lines.next()).value);
         const steering = [{ cgroup: clients.directory, ports: [80], listener: 0, leaseMs: 3000 }];
-        const listeners = [{ name: "third", addresses: [`${bracketed}:${port}`] }];
+        const listeners = [{ name: "third", addresses: [`${host}:${await line()}`] }];
         manager.commit(manager.prepare({ maps: [], kernel: { interfaces: [], steering }, listeners }));
-        const asked = ask(clients, [[destination, 80]]);
-        expect(await line()).toBe(`${destination} port 80`);
-        await asked;
+        await ask(clients, [[destination, 80]]);
+        expect(await line()).toBe(original);
+        program.kill("SIGKILL");
       }
     } finally {
-      program.kill("SIGKILL");
       await third.destroy();
     }
   });

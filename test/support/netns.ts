@@ -50,7 +50,8 @@ export interface Ends {
 
 /**
  * A veth pair between two namespaces. Transmit checksum offload is off: with it, packets carry no checksum over a veth
- * pair, and a test would not see a wrong one.
+ * pair, and a test would not see a wrong one. The ends know each other's hardware addresses: discovery would be subject
+ * to the very firewall that is tested, and takes a second when its first packet is lost.
  */
 export function connect(a: Namespace, left: Ends, b: Namespace, right: Ends): void {
   a.ip("link", "add", left.device, "type", "veth", "peer", "name", right.device, "netns", b.name);
@@ -63,6 +64,20 @@ export function connect(a: Namespace, left: Ends, b: Namespace, right: Ends): vo
     }
     namespace.ip("link", "set", end.device, "up");
     namespace.run("ethtool", "-K", end.device, "tx", "off");
+  }
+  introduce(a, left, hardwareAddress(b, right.device), right.addresses);
+  introduce(b, right, hardwareAddress(a, left.device), left.addresses);
+}
+
+function hardwareAddress(namespace: Namespace, device: string): string {
+  const [link] = JSON.parse(namespace.ip("-json", "link", "show", device)) as [{ readonly address: string }];
+  return link.address;
+}
+
+function introduce(namespace: Namespace, end: Ends, hardware: string, neighbours: readonly string[]): void {
+  for (const neighbour of neighbours) {
+    const [address = ""] = neighbour.split("/");
+    namespace.ip("neighbour", "replace", address, "lladdr", hardware, "dev", end.device, "nud", "permanent");
   }
 }
 

@@ -1,0 +1,60 @@
+/** UDP between namespaces, one way and synchronous, so that a test can say of every packet whether it arrived. */
+import type { Fd } from "#core/brands.ts";
+import { familyOf, parseAddress } from "#core/address.ts";
+import { addressOf } from "#sys/memory.ts";
+import { inNetworkNamespace } from "#sys/netns.ts";
+import {
+  bind,
+  close,
+  connect,
+  recv,
+  send,
+  setsockoptInt,
+  SO_RCVBUF,
+  SOCK_DGRAM,
+  socket,
+  SOL_SOCKET,
+} from "#sys/socket.ts";
+import type { Namespace } from "./netns.ts";
+
+const PACKET = Buffer.from("packet");
+const PACKET_ADDRESS = Number(addressOf(PACKET));
+const RECEIVED = Buffer.alloc(64);
+const RECEIVED_ADDRESS = Number(addressOf(RECEIVED));
+/** A veth pair delivers within microseconds; this is how long we believe that a packet may still come. */
+const WAIT_MS = 150;
+
+/** A socket in a namespace, bound to `address`; sends to `peer` when one is given. */
+export class Datagrams {
+  readonly #fd: Fd;
+
+  constructor(namespace: Namespace, address: string, peer?: string) {
+    const local = parseAddress(address);
+    this.#fd = inNetworkNamespace(namespace.path, () => socket(familyOf(local), SOCK_DGRAM));
+    setsockoptInt(this.#fd, SOL_SOCKET, SO_RCVBUF, 1 << 20);
+    bind(this.#fd, local);
+    if (peer !== undefined) connect(this.#fd, parseAddress(peer));
+  }
+
+  send(): void {
+    send(this.#fd, PACKET_ADDRESS, PACKET.length);
+  }
+
+  /** How many have come and not been counted yet. */
+  drain(): number {
+    let count = 0;
+    while (recv(this.#fd, RECEIVED_ADDRESS, RECEIVED.length) >= 0) count++;
+    return count;
+  }
+
+  /** Waits until `count` have come, or for as long as any could be under way; answers how many came. */
+  drainUpTo(count: number): number {
+    let found = 0;
+    for (let until = performance.now() + WAIT_MS; found < count && performance.now() < until;) found += this.drain();
+    return found + this.drain();
+  }
+
+  close(): void {
+    close(this.#fd);
+  }
+}
