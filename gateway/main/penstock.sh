@@ -1,0 +1,11 @@
+#!/bin/sh
+# The command line: in a checkout under the Node that `npm start` installs, elsewhere under the one on the path.
+set -eu
+root=$(dirname "$(readlink -f "$0")")/../..
+for node in "$root"/.node/node_modules/node-linux-*/bin/node node; do
+  if major=$("$node" -p 'process.versions.node.split(".")[0]' 2>/dev/null) && [ "$major" -ge 26 ]; then
+    exec "$node" --no-warnings "$root/gateway/main/penstock.ts" "$@"
+  fi
+done
+echo "penstock: Node 26 is needed; in a checkout, \`npm start\` or \`npm test\` installs it" >&2
+exit 1
