@@ -67,15 +67,16 @@ export async function buildPlugin(directory: string): Promise<BuildResult> {
     diagnostics.push(failure(PLUGIN_SOURCE, "none of onRequest, onResponse and onEnd is exported"));
     return { wasm: new Uint8Array(), sourceMap: "", diagnostics };
   }
+  const texts = new Map<string, string>();
   const written = new Map<string, string | Uint8Array>();
   const result = await asc.main(OPTIONS, {
-    readFile: (name) => (name === ENTRY ? entrySource(hooks) : readSource(folder, name)),
+    readFile: (name) => (name === ENTRY ? entrySource(hooks) : readSource(folder, name, texts)),
     writeFile: (name, contents) => {
       written.set(name, contents);
     },
     listFiles: () => [],
     reportDiagnostic: (message) => {
-      diagnostics.push(toDiagnostic(message));
+      diagnostics.push(toDiagnostic(message, texts));
     },
     stdout: asc.createMemoryStream(),
     stderr: asc.createMemoryStream(),
@@ -99,14 +100,16 @@ export function formatDiagnostic(diagnostic: Diagnostic): string {
 }
 
 /** Null where there is no such file: the compiler then tries the next place. */
-async function readSource(folder: string, name: string): Promise<string | null> {
+async function readSource(folder: string, name: string, texts: Map<string, string>): Promise<string | null> {
   const ofSdk = SDK_PATH.exec(name)?.[1];
   const path = ofSdk === undefined ? resolve(folder, name) : resolve(SDK_FOLDER, ofSdk);
   // A plugin is built from its own folder and the SDK: nothing else of this machine is compiled in.
   const within = ofSdk === undefined ? folder : SDK_FOLDER;
   if (!path.startsWith(`${within}/`)) return null;
   try {
-    return await readFile(path, "utf8");
+    const text = await readFile(path, "utf8");
+    texts.set(ofSdk === undefined ? name : `~lib/penstock/assembly/${ofSdk}`, text);
+    return text;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
     throw error;
@@ -119,15 +122,13 @@ function failure(file: string, message: string): Diagnostic {
 
 type CompilerMessage = Parameters<NonNullable<asc.APIOptions["reportDiagnostic"]>>[0];
 
-function toDiagnostic(message: CompilerMessage): Diagnostic {
+/** `texts`: what was read, by the compiler's names. Its own library is not among them. */
+function toDiagnostic(message: CompilerMessage, texts: ReadonlyMap<string, string>): Diagnostic {
   const { range, category, code } = message;
-  // The compiler's own object has the text too, which its published types leave out.
-  const source = range?.source as { normalizedPath: string; text: string } | undefined;
-  const place =
-    range !== null && source !== undefined
-      ? { file: source.normalizedPath, ...positionOf(source.text, range.start) }
-      : { file: "", line: 0, column: 0 };
-  return { severity: severityOf(category), code, message: message.message, ...place };
+  const file = range?.source?.normalizedPath ?? "";
+  const text = texts.get(file);
+  const place = range === null || text === undefined ? { line: 0, column: 0 } : positionOf(text, range.start);
+  return { severity: severityOf(category), code, message: message.message, file, ...place };
 }
 
 function positionOf(text: string, offset: number): { line: number; column: number } {

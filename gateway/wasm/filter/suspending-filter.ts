@@ -5,7 +5,16 @@
  * The engine is answered SUSPEND at once and resumed when the hook has ended, by a microtask when it did not wait.
  * `exchange.state[position]` holds the running call, so that the end of the exchange can end it.
  */
-import { CONTINUE, type Exchange, HOOK_END, SUSPEND, type Verdict } from "#pipeline/filter.ts";
+import {
+  CONTINUE,
+  type Exchange,
+  HOOK_END,
+  HOOK_REQUEST_HEAD,
+  HOOK_RESPONSE_HEAD,
+  SUSPEND,
+  type Verdict,
+} from "#pipeline/filter.ts";
+import { ACTION_CONTINUE } from "#sdk/types/abi.ts";
 import type { PluginSpec } from "#snapshot/snapshot.ts";
 import type { GuestEnvironment } from "#wasm/guest/environment.ts";
 import type { Guest } from "#wasm/guest/guest.ts";
@@ -52,7 +61,7 @@ export class SuspendingFilter extends WasmFilter {
 
   /** The first guest. Throws PenstockError when the plugin does not accept its configuration. */
   prepare(): void {
-    this.#idle.push(pooled(this.makeGuest()));
+    this.#idle.push(pooled(this.makeGuest(), this.hooks));
   }
 
   override requestHead(exchange: Exchange, position: number): Verdict {
@@ -99,7 +108,7 @@ export class SuspendingFilter extends WasmFilter {
     if (entry !== undefined) return entry;
     if (this.#running >= SUSPENDED_MAX || this.#disposed) return null;
     const guest = this.tryMakeGuest();
-    return guest === null ? null : pooled(guest);
+    return guest === null ? null : pooled(guest, this.hooks);
   }
 
   /** Counts the fuel; keeps the guest if it is whole and there is room. False when it had been ended. */
@@ -166,10 +175,16 @@ export class SuspendingFilter extends WasmFilter {
   }
 }
 
-function pooled(guest: Guest): Pooled {
+/** Only what the module itself exports can be suspended. */
+function pooled(guest: Guest, hooks: number): Pooled {
+  const { onRequest, onResponse } = guest.exports;
   return {
     guest,
-    onRequest: WebAssembly.promising(guest.exports.onRequest),
-    onResponse: WebAssembly.promising(guest.exports.onResponse),
+    onRequest: (hooks & HOOK_REQUEST_HEAD) === 0 ? absentHook : WebAssembly.promising(onRequest),
+    onResponse: (hooks & HOOK_RESPONSE_HEAD) === 0 ? absentHook : WebAssembly.promising(onResponse),
   };
+}
+
+function absentHook(): Promise<number> {
+  return Promise.resolve(ACTION_CONTINUE);
 }
