@@ -21,7 +21,7 @@ import { penstockVersion } from "./version.ts";
 
 interface RunOptions {
   readonly data: string;
-  readonly file: string | null;
+  readonly file: { readonly path: string; readonly cwd: string } | null;
   readonly example: boolean;
   readonly listen: string | undefined;
   readonly workers: number;
@@ -57,7 +57,7 @@ function optionsOf({ values, positionals }: ParsedArgs, context: VerbContext): R
   const data = text("data");
   return {
     data: data === null ? context.dataDir : path(data),
-    file: file === null ? null : path(file),
+    file: file === null ? null : { path: file, cwd: context.cwd },
     example: values["example"] === true,
     listen: text("listen") ?? undefined,
     workers: count,
@@ -120,7 +120,7 @@ async function begin(
   const revision = await ready;
   const declaration =
     options.file !== null
-      ? readDeclaration(options.file)
+      ? await readDeclaration(options.file.path, options.file.cwd)
       : revision === 0 && echo !== null
         ? exampleDeclaration(installation, echo.address, options.listen)
         : null;
