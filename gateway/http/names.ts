@@ -165,8 +165,11 @@ export const TRANSFER_ENCODING = known("transfer-encoding", CONNECTION_BOUND | N
 export const CONNECTION = known("connection", CONNECTION_BOUND);
 export const UPGRADE = known("upgrade", CONNECTION_BOUND);
 export const EXPECT = known("expect", NAME_FIXED | NAME_END_TO_END | NAME_NO_TRAILER);
+/** What servers that hand fields on as CGI variables (RFC 3875 section 4.1.18) can't tell from the framing fields. */
+export const CONTENT_LENGTH_ALIAS = known("content_length", NAME_FIXED | NAME_END_TO_END | NAME_NO_TRAILER);
+export const TRANSFER_ENCODING_ALIAS = known("transfer_encoding", NAME_FIXED | NAME_END_TO_END | NAME_NO_TRAILER);
 /** The last id that the parsers keep a bit for. */
-export const LAST_FRAMING_NAME = EXPECT;
+export const LAST_FRAMING_NAME = TRANSFER_ENCODING_ALIAS;
 
 export const KEEP_ALIVE = known("keep-alive", CONNECTION_BOUND);
 export const PROXY_CONNECTION = known("proxy-connection", CONNECTION_BOUND);

@@ -109,9 +109,3 @@ export function equalsIgnoreCase(memory: Uint8Array, start: number, end: number,
   }
   return true;
 }
-
-/** Writes Latin-1 text and answers the offset after it. The caller has seen to the room. */
-export function writeLatin1(memory: Uint8Array, at: number, text: string): number {
-  for (let i = 0; i < text.length; i++) memory[at + i] = text.charCodeAt(i);
-  return at + text.length;
-}

@@ -78,6 +78,11 @@ export const REFUSED_CODING = refusal(
 );
 export const REFUSED_CODING_UNKNOWN = refusal(501, "transfer-coding", "a transfer coding other than chunked");
 export const REFUSED_CODING_VERSION = refusal(400, "transfer-encoding-version", "HTTP/1.0 has no transfer codings");
+export const REFUSED_FRAMING_ALIAS = refusal(
+  400,
+  "framing-alias",
+  "Content_Length or Transfer_Encoding, which some servers take for the field with the hyphen",
+);
 export const REFUSED_CONTENT = refusal(400, "content", "content in a request whose method has none");
 export const REFUSED_CHUNK_SIZE = refusal(400, "chunk-size", "a chunk size that is not hexadecimal, or above 2^53");
 export const REFUSED_CHUNK_EXTENSION = refusal(

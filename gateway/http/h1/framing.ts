@@ -4,22 +4,26 @@
  * either one twice, and a length that isn't plain digits are refused, although RFC 9112 would allow some to be mended.
  */
 import { FRAMING_CHUNKED, FRAMING_LENGTH, FRAMING_NONE, type Head } from "#http/head.ts";
-import { CONTENT_LENGTH, TRANSFER_ENCODING } from "#http/names.ts";
+import { CONTENT_LENGTH, CONTENT_LENGTH_ALIAS, TRANSFER_ENCODING, TRANSFER_ENCODING_ALIAS } from "#http/names.ts";
 import { COMMA, DIGIT_0, equalsIgnoreCase, HTAB, SP, TOKEN } from "#http/octets.ts";
 import {
   REFUSED_CODING,
   REFUSED_CODING_UNKNOWN,
   REFUSED_CODING_VERSION,
+  REFUSED_FRAMING_ALIAS,
   REFUSED_LENGTH,
   REFUSED_LENGTH_AND_CODING,
   REFUSED_LENGTH_REPEATED,
 } from "#http/refusals.ts";
+
+const ALIASES = (1 << CONTENT_LENGTH_ALIAS) | (1 << TRANSFER_ENCODING_ALIAS);
 
 /** 2^53 − 1 has 16 digits. */
 const LENGTH_DIGITS_MAX = 16;
 
 /** Sets `framing` and `contentLength` from the two fields: FRAMING_NONE when neither is there. 0, or a refusal. */
 export function interpretFraming(head: Head): number {
+  if ((head.seen & ALIASES) !== 0) return REFUSED_FRAMING_ALIAS;
   const hasLength = (head.seen & (1 << CONTENT_LENGTH)) !== 0;
   const hasCoding = (head.seen & (1 << TRANSFER_ENCODING)) !== 0;
   if (!hasLength && !hasCoding) {

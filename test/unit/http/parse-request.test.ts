@@ -375,6 +375,8 @@ describe("framing", () => {
     [['Transfer-Encoding: "chunked"'], "transfer-encoding"],
     [["Transfer-Encoding: chunked;x=y"], "transfer-encoding"],
     [["Transfer-Encoding: \x0bchunked"], "control-byte"],
+    [["Content_Length: 5"], "framing-alias"],
+    [["transfer_Encoding: chunked", "Content-Length: 5"], "framing-alias"],
     [["Transfer-Encoding: xchunked"], "transfer-coding"],
     [["Transfer-Encoding: identity"], "transfer-coding"],
     [["Transfer-Encoding: gzip , chunked"], "transfer-coding"],
