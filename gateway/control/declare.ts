@@ -4,8 +4,7 @@
  */
 import { PenstockError, type Finding } from "#core/errors.ts";
 import { refusal } from "./config/check.ts";
-import type { Declaration } from "./config/declaration.ts";
-import { isRecord } from "./config/fields.ts";
+import { refuseWithRest, withDigests } from "./config/module-files.ts";
 import { readSources, type Sources } from "./config/sources.ts";
 import type { Changes } from "./changes.ts";
 import type { DeclaredReply, DeclareRequest } from "./protocol.ts";
@@ -17,20 +16,21 @@ export async function declare(request: DeclareRequest, changes: Changes, uploads
   try {
     if (sources.findings.length > 0) throw refusal(sources.findings);
     const files = new Map(request.modules.map(({ file, bytes }) => [file, bytes]));
-    const declaration = await withDigests(sources.data, async (file, pointer) => {
+    const { declaration, findings } = await withDigests(sources.data, async (file, pointer) => {
       const bytes = files.get(file);
       if (bytes === undefined) {
         throw refusal([{ pointer, code: "PENSTOCK_CONFIG_READ", detail: `"${file}" did not come along` }]);
       }
       return uploadedDigest(uploads, bytes, file, pointer);
     });
-    const names = request.sources.map(({ file }) => file).join(", ");
-    const result = await changes.change({
+    const change = {
       author: request.author,
-      message: names,
+      message: request.sources.map(({ file }) => file).join(", "),
       actor: undefined,
       edit: () => ({ declaration }),
-    });
+    };
+    if (findings.length > 0) await refuseWithRest(findings, () => changes.change({ ...change, dryRun: true }));
+    const result = await changes.change(change);
     return { type: "declared", id, ok: true, revision: result.revision, changed: result.state === "applied" };
   } catch (error) {
     return refusedReply(id, changes.current().revision, error, sources);
@@ -45,35 +45,6 @@ async function uploadedDigest(uploads: Uploads, bytes: Uint8Array, file: string,
     if (!(error instanceof PenstockError) || error.errors.length === 0) throw error;
     throw refusal(error.errors.map((one) => ({ pointer, code: one.code, detail: `${file}: ${one.detail}` })));
   }
-}
-
-/**
- * The declaration with `digest` in place of each plugin's `file`. What isn't a plugin with a file stays as it is, however
- * wrong: the check will say so. What `digestOf` has against the files is thrown for all of them at once.
- */
-export async function withDigests(
-  data: unknown,
-  digestOf: (file: string, pointer: string) => Promise<string>,
-): Promise<Declaration> {
-  const declaration = data as Declaration;
-  if (!isRecord(data) || !Array.isArray(data["plugins"])) return declaration;
-  const plugins: unknown[] = [];
-  const findings: Finding[] = [];
-  for (const [index, plugin] of data["plugins"].entries()) {
-    if (!isRecord(plugin) || typeof plugin["file"] !== "string" || plugin["digest"] !== undefined) {
-      plugins.push(plugin);
-      continue;
-    }
-    const { file, ...rest } = plugin;
-    try {
-      plugins.push({ ...rest, digest: await digestOf(String(file), `/plugins/${index}/file`) });
-    } catch (error) {
-      if (!(error instanceof PenstockError) || error.errors.length === 0) throw error;
-      findings.push(...error.errors);
-    }
-  }
-  if (findings.length > 0) throw refusal(findings);
-  return { ...declaration, plugins: plugins as NonNullable<Declaration["plugins"]> };
 }
 
 function refusedReply(id: number, revision: number, error: unknown, sources: Sources): DeclaredReply {

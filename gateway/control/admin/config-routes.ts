@@ -2,6 +2,7 @@
 import * as v from "valibot";
 import { configError } from "#core/errors/config.ts";
 import { PenstockError, type Finding } from "#core/errors.ts";
+import { controlError } from "#core/errors/control.ts";
 import { refusal } from "#control/config/check.ts";
 import { isRecord } from "#control/config/fields.ts";
 import { DeclarationSchema, type Declaration } from "#control/config/declaration.ts";
@@ -133,7 +134,16 @@ async function putSettings(call: Call, services: Services): Promise<Answer> {
   }
 }
 
-/** Shown in the list of revisions. */
+/** Shown in the list of revisions; percent-encoded, since a header field is ASCII. */
 function messageOf({ request }: Call, otherwise: string): string {
-  return (request.headers.get("penstock-message") ?? otherwise).slice(0, 200);
+  const given = request.headers.get("penstock-message");
+  if (given === null) return otherwise;
+  try {
+    return decodeURIComponent(given).slice(0, 200);
+  } catch (error) {
+    throw controlError("PENSTOCK_CONTROL_BAD_REQUEST", {
+      detail: "penstock-message is not percent-encoded UTF-8",
+      cause: error,
+    });
+  }
 }

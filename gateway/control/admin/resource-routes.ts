@@ -188,8 +188,12 @@ function visible({ kind, fixed }: Collection, call: Call, declaration: Declarati
 }
 
 function list(collection: Collection, call: Call, services: Services): Answer {
-  const items = visible(collection, call, services.changes.current().content.declaration);
-  return pageOf(items, (item) => keyOf(collection.kind, item), call);
+  const { declaration } = services.changes.current().content;
+  const { tenant } = call.params;
+  if (tenant !== undefined && indexOf(declaration, "tenants", tenant) < 0) {
+    throw controlError("PENSTOCK_CONTROL_NOT_FOUND", { detail: `there is no tenant "${tenant}"` });
+  }
+  return pageOf(visible(collection, call, declaration), (item) => keyOf(collection.kind, item), call);
 }
 
 function find(collection: Collection, call: Call, declaration: Declaration): Item | undefined {

@@ -70,6 +70,9 @@ export function refusal(findings: readonly Finding[]): Error {
   const only = statuses.size === 1 ? [...statuses][0] : undefined;
   const detail = findings.length === 1 ? (findings[0]?.detail ?? "") : `${findings.length} findings`;
   if (only === 409) return configError("PENSTOCK_CONFIG_CONFLICT", { detail, errors: findings });
-  if (only === 400) return configError("PENSTOCK_CONFIG_SYNTAX", { detail, errors: findings });
+  if (only === 400) {
+    const read = findings.every(({ code }) => code === "PENSTOCK_CONFIG_READ");
+    return configError(read ? "PENSTOCK_CONFIG_READ" : "PENSTOCK_CONFIG_SYNTAX", { detail, errors: findings });
+  }
   return configError("PENSTOCK_CONFIG_INVALID", { detail, errors: findings });
 }

@@ -81,7 +81,7 @@ const MENDS: Readonly<Record<string, string>> = {
   BAD_ALIAS: "define the anchor (&name) before it, or put the * in quotes",
   BAD_DIRECTIVE: "lines that start with % are directives; put the text in quotes",
   BAD_DQ_ESCAPE: "write a backslash twice in double quotes, or use single quotes",
-  BAD_INDENT: "indent entries of the same level alike",
+  BAD_INDENT: "indent entries of the same level alike, and close every bracket",
   BAD_SCALAR_START: "put the text in quotes",
   BLOCK_AS_IMPLICIT_KEY: "start the nested entries on their own line, indented",
   BLOCK_IN_FLOW: "inside { } and [ ], use only { } and [ ]",

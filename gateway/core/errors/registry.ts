@@ -2,6 +2,7 @@ import type { ErrorTable } from "#core/errors.ts";
 import { BPF_ERRORS } from "./bpf.ts";
 import { ADDRESS_ERRORS } from "./address.ts";
 import { HTTP_ERRORS } from "./http.ts";
+import { CLI_ERRORS } from "./cli.ts";
 import { CONFIG_ERRORS } from "./config.ts";
 import { CONTROL_ERRORS } from "./control.ts";
 import { MAIN_ERRORS } from "./main.ts";
@@ -13,6 +14,7 @@ export const ERRORS: ErrorTable = {
   ...BPF_ERRORS,
   ...ADDRESS_ERRORS,
   ...HTTP_ERRORS,
+  ...CLI_ERRORS,
   ...CONFIG_ERRORS,
   ...CONTROL_ERRORS,
   ...MAIN_ERRORS,

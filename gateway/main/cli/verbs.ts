@@ -1,4 +1,23 @@
 /** Every verb that talks to a running gateway or helps a plugin's author, by name. */
+import { apply, diff } from "./apply.ts";
+import { explain } from "./explain.ts";
+import { exportAll, get, remove } from "./get.ts";
+import { kernel } from "./kernel.ts";
+import { plugin } from "./plugin.ts";
+import { revisions, rollback } from "./revisions.ts";
+import { token } from "./token.ts";
 import type { Verb } from "./verb.ts";
 
-export const VERBS: Readonly<Record<string, Verb>> = {};
+export const VERBS: Readonly<Record<string, Verb>> = {
+  apply,
+  diff,
+  get,
+  delete: remove,
+  export: exportAll,
+  revisions,
+  rollback,
+  explain,
+  plugin,
+  token,
+  kernel,
+};

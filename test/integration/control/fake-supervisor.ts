@@ -66,6 +66,11 @@ export class FakeSupervisor {
     return join(this.dataDir, "admin.sock");
   }
 
+  /** For PENSTOCK_SERVER. */
+  get tcpServer(): string {
+    return `http://127.0.0.1:${this.#tcpPort}`;
+  }
+
   /** Resolves with the store's revision once the process is ready. */
   async start(): Promise<number> {
     rmSync(this.socketPath, { force: true });

@@ -1,0 +1,39 @@
+/** `penstock explain`: what a worker would do with a request, and why. */
+import { positionals, textOption, textOptions } from "./arguments.ts";
+import { Client } from "./client.ts";
+import { printFailure } from "./failure.ts";
+import type { Explanation } from "#control/protocol.ts";
+import { UsageError, type Verb } from "./verb.ts";
+
+export const explain: Verb = {
+  summary: "what the gateway would do with a request, without sending it",
+  usage: ["explain METHOD URL [-H 'NAME: VALUE']... [--listener NAME]"],
+  examples: ["explain GET http://shop.acme.example/orders -H 'x-beta: 1'"],
+  options: { header: { type: "string", short: "H", multiple: true }, listener: { type: "string" } },
+  run: async (args, out, context) => {
+    const [method = "", url = ""] = positionals(args, "METHOD", "URL");
+    if (!URL.canParse(url)) throw new UsageError(`"${url}" is no absolute URL such as http://shop.example/orders`);
+    const header = textOptions(args, "header");
+    const wrong = header.find((field) => !/^[^:\s]+:/.test(field));
+    if (wrong !== undefined) throw new UsageError(`-H '${wrong}' is no header such as 'x-beta: 1'`);
+    try {
+      const query = { method, url, header, listener: textOption(args, "listener") };
+      const { body } = await Client.of(args, context).get("/v1/explain", query);
+      out.print(out.json ? JSON.stringify(body) : lines(body as Explanation).join("\n"));
+      return 0;
+    } catch (error) {
+      return printFailure(error, out);
+    }
+  },
+};
+
+function lines({ revision, listener, route, filters, action, reasons }: Explanation): string[] {
+  return [
+    `listener  ${listener}`,
+    `route     ${route === null ? "none" : `${route.tenant}/${route.name}`}`,
+    `filters   ${filters.length === 0 ? "none" : filters.join(", ")}`,
+    `action    ${action}`,
+    ...reasons.map((reason, index) => `${index === 0 ? "because   " : "          "}${reason}`),
+    `revision  ${revision}`,
+  ];
+}

@@ -1,0 +1,74 @@
+/** Kinds of resources as people name them, and where REST has them. */
+import { suggestion } from "#control/config/suggest.ts";
+import { UsageError } from "./verb.ts";
+
+export interface ResourceKind {
+  readonly names: readonly string[];
+  /** Of a tenant: named `TENANT/NAME`. */
+  readonly ofTenant: boolean;
+  /** Without the last segment; `{tenant}` is filled in. */
+  readonly path: string;
+  readonly columns: readonly string[];
+}
+
+const KINDS: readonly ResourceKind[] = [
+  {
+    names: ["listeners", "listener"],
+    ofTenant: false,
+    path: "/v1/listeners",
+    columns: ["name", "address", "protocol", "transparent"],
+  },
+  { names: ["upstreams", "upstream"], ofTenant: false, path: "/v1/upstreams", columns: ["name", "endpoints"] },
+  { names: ["tenants", "tenant"], ofTenant: false, path: "/v1/tenants", columns: ["name", "hosts", "quotas"] },
+  {
+    names: ["routes", "route"],
+    ofTenant: true,
+    path: "/v1/tenants/{tenant}/routes",
+    columns: ["tenant", "name", "match", "upstream"],
+  },
+  {
+    names: ["plugins", "plugin"],
+    ofTenant: true,
+    path: "/v1/tenants/{tenant}/plugins",
+    columns: ["tenant", "name", "version", "bytes", "digest"],
+  },
+  {
+    names: ["maps", "map", "kernel/maps"],
+    ofTenant: false,
+    path: "/v1/kernel/maps",
+    columns: ["name", "type", "key", "value", "maxEntries"],
+  },
+  {
+    names: ["interfaces", "interface", "kernel/interfaces"],
+    ofTenant: false,
+    path: "/v1/kernel/interfaces",
+    columns: ["device", "mode", "programs", "blocklist"],
+  },
+  {
+    names: ["steering", "kernel/steering"],
+    ofTenant: false,
+    path: "/v1/kernel/steering",
+    columns: ["name", "cgroup", "ports", "listener"],
+  },
+];
+
+export function kindOf(name: string): ResourceKind {
+  const kind = KINDS.find(({ names }) => names.includes(name));
+  if (kind !== undefined) return kind;
+  const known = KINDS.flatMap(({ names }) => names.slice(0, 1));
+  const meant = suggestion(name, known);
+  throw new UsageError(
+    `there is no kind "${name}"${meant === undefined ? "" : `; did you mean "${meant}"?`}: ${known.join(", ")}`,
+  );
+}
+
+/** `web`, `acme/orders`, `acme/token-check@1`. */
+export function pathOf(kind: ResourceKind, name: string): string {
+  if (!kind.ofTenant) return `${kind.path}/${encodeURIComponent(name)}`;
+  const slash = name.indexOf("/");
+  if (slash <= 0 || slash === name.length - 1) throw new UsageError(`"${name}" lacks its tenant: TENANT/NAME`);
+  const list = kind.path.replace("{tenant}", encodeURIComponent(name.slice(0, slash)));
+  const [own = "", version] = name.slice(slash + 1).split("@");
+  const path = `${list}/${encodeURIComponent(own)}`;
+  return version === undefined ? path : `${path}/versions/${encodeURIComponent(version)}`;
+}

@@ -1,0 +1,267 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { defined } from "#core/assert.ts";
+import { COMMON_OPTIONS, UsageError, type VerbContext } from "#main/cli/verb.ts";
+import { VERBS } from "#main/cli/verbs.ts";
+import { FakeSupervisor, wasmModule } from "./fake-supervisor.ts";
+
+let gateway: FakeSupervisor;
+let cwd: string;
+
+beforeAll(async () => {
+  gateway = new FakeSupervisor();
+  cwd = mkdtempSync(join(tmpdir(), "penstock-cli-"));
+  await gateway.start();
+});
+afterAll(async () => {
+  rmSync(cwd, { recursive: true, force: true });
+  await gateway.dispose();
+});
+
+interface Ran {
+  readonly code: number;
+  readonly out: string;
+  readonly notes: string;
+}
+
+async function penstock(line: string | readonly string[], env: VerbContext["env"] = {}, width = 80): Promise<Ran> {
+  const [name = "", ...rest] = typeof line === "string" ? line.split(" ") : line;
+  const verb = defined(VERBS[name], name);
+  const args = parseArgs({ args: rest, options: { ...COMMON_OPTIONS, ...verb.options }, allowPositionals: true });
+  const printed: string[] = [];
+  const noted: string[] = [];
+  const out = {
+    print: (text: string) => void printed.push(text),
+    note: (text: string) => void noted.push(text),
+    json: args.values["json"] === true,
+    interactive: true,
+    width,
+  };
+  const code = await verb.run(args, out, { env, cwd, dataDir: gateway.dataDir });
+  return { code, out: printed.join("\n"), notes: noted.join("\n") };
+}
+
+function write(name: string, text: string | Uint8Array): void {
+  mkdirSync(join(cwd, name, ".."), { recursive: true });
+  writeFileSync(join(cwd, name), text);
+}
+
+const GOOD = `
+listeners:
+  - { name: web, address: "127.0.0.1:8080", protocol: http }
+upstreams:
+  - { name: api, endpoints: [{ address: "127.0.0.1:9001" }] }
+tenants:
+  - { name: acme, hosts: ["*.acme.example"] }
+plugins:
+  - { name: check, tenant: acme, version: "1", file: build/check.wasm }
+routes:
+  - { name: orders, tenant: acme, listeners: [web], filters: [{ plugin: "check@1" }], upstream: api }
+kernel:
+  maps:
+    - { name: blocklist, type: lpm-trie, key: ip-prefix, value: expiry, maxEntries: 100 }
+`;
+
+describe("apply", () => {
+  it("says what it would do, does it, and then finds nothing to do", async () => {
+    write("good/penstock.yaml", GOOD);
+    write("good/build/check.wasm", wasmModule(1));
+    const dry = await penstock("apply -f good/penstock.yaml --dry-run");
+    expect(dry).toMatchObject({ code: 0, notes: "" });
+    expect(dry.out).toContain("+ routes acme/orders\n+ kernel/maps blocklist\nnothing was changed (dry run)");
+    expect(gateway.applied).toHaveLength(0);
+    const real = await penstock("apply -f good/penstock.yaml");
+    expect(real.out).toMatch(/revision 1 is in force$/);
+    expect(real.notes).toBe("note: maps are in user space");
+    expect((await penstock("apply -f good/penstock.yaml")).out).toBe("nothing to change; revision 1 is in force");
+    expect(gateway.applied).toHaveLength(1);
+    expect(gateway.built).toHaveLength(2);
+  });
+
+  it("shows the difference, field by field", async () => {
+    write("good/changed.yaml", GOOD.replace("9001", "9002").replace(/ {2}maps:[^]*/, "  maps: []\n"));
+    const { out } = await penstock("diff -f good/changed.yaml");
+    expect(out.split("\n")).toEqual([
+      "~ upstreams api",
+      '    /endpoints: [{"address":"127.0.0.1:9001"}] → [{"address":"127.0.0.1:9002"}]',
+      "- kernel/maps blocklist",
+      "nothing was changed (dry run)",
+    ]);
+  });
+
+  it("takes a folder, whose files are one declaration", async () => {
+    const [listeners = "", rest = ""] = GOOD.split("upstreams:");
+    write("folder/a.yaml", listeners);
+    write("folder/b.yml", `upstreams:${rest.replace("build/", "../good/build/")}`);
+    expect((await penstock("apply -f folder")).out).toBe("nothing to change; revision 1 is in force");
+    write("folder/c.yaml", "listeners:\n  - name: web\n    address: 127.0.0.1:8081\n    protocol: http\n");
+    const refused = await penstock("apply -f folder");
+    expect(refused.code).toBe(1);
+    expect(refused.notes).toContain(
+      'folder/c.yaml:2:5 /listeners/1/name: listener "web" is declared at /listeners/0 already',
+    );
+  });
+
+  it("names file, line, pointer and mend, and shows the line", async () => {
+    write("bad.yaml", GOOD.replace("address:", "adress:").replace("upstream: api", "upstream: apy"));
+    const { code, out, notes } = await penstock("apply -f bad.yaml");
+    expect([code, out]).toEqual([1, ""]);
+    expect(notes).toContain('bad.yaml:9:48 /plugins/0/file: "build/check.wasm" can\'t be read');
+    expect(notes).toContain("/listeners/0/adress: unknown field");
+    write("build/check.wasm", wasmModule(1));
+    const again = await penstock("apply -f bad.yaml");
+    expect(again.notes.split("\n").slice(0, 9)).toEqual([
+      'bad.yaml:3:5 /listeners/0/address: a listener needs "address" (PENSTOCK_CONFIG_REQUIRED)',
+      '     3 |   - { name: web, adress: "127.0.0.1:8080", protocol: http }',
+      "       |     ^",
+      'bad.yaml:3:18 /listeners/0/adress: unknown field "adress"; did you mean "address"? (PENSTOCK_CONFIG_UNKNOWN_FIELD)',
+      '     3 |   - { name: web, adress: "127.0.0.1:8080", protocol: http }',
+      "       |                  ^",
+      'bad.yaml:11:87 /routes/0/upstream: there is no upstream "apy"; did you mean "api"? (PENSTOCK_CONFIG_REFERENCE)',
+      '    11 |   - { name: orders, tenant: acme, listeners: [web], filters: [{ plugin: "check@1" }], upstream: apy }',
+      `       | ${" ".repeat(86)}^`,
+    ]);
+    expect(again.notes).toContain("penstock: the declaration was refused: 3 findings (PENSTOCK_CONFIG_INVALID)");
+    const json = await penstock("apply -f bad.yaml --json");
+    expect(JSON.parse(json.out)).toMatchObject({ error: { code: "PENSTOCK_CONFIG_INVALID", errors: [{}, {}, {}] } });
+  });
+
+  it.each<[string, string, string]>([
+    [
+      "a tab",
+      "listeners:\n\t- name: web\n",
+      "bad.yaml:2:1: Tabs are not allowed as indentation; to mend it: indent with spaces",
+    ],
+    ["an open bracket", "listeners: [\n", "and close every bracket"],
+    [
+      "a key twice",
+      "routes: []\nroutes: []\n",
+      "bad.yaml:2:1: Map keys must be unique; to mend it: keep one of the two keys",
+    ],
+    ["two documents", "routes: []\n---\nroutes: []\n", "one document a file"],
+    ["a list", "- routes\n", "expected a declaration with fields, not a list"],
+  ])("names line and mend of YAML with %s", async (_what, text, expected) => {
+    write("bad.yaml", text);
+    const { code, notes } = await penstock("apply -f bad.yaml");
+    expect(code).toBe(1);
+    expect(notes).toContain(expected);
+  });
+
+  it("says which file is missing, and what a refused module has wrong", async () => {
+    expect((await penstock("apply -f nowhere.yaml")).notes).toContain("there is no nowhere.yaml");
+    write("wrong/penstock.yaml", GOOD);
+    write("wrong/build/check.wasm", "text");
+    const { code, notes } = await penstock("apply -f wrong/penstock.yaml");
+    expect(code).toBe(1);
+    expect(notes).toContain(
+      "wrong/penstock.yaml:9:48 /plugins/0/file: build/check.wasm: no magic number (at byte 0) (PENSTOCK_WASM_INVALID)",
+    );
+  });
+});
+
+describe("verbs", () => {
+  it("show resources as tables that fit, as YAML, and as JSON", async () => {
+    expect((await penstock("get listeners")).out).toBe(
+      "NAME  ADDRESS         PROTOCOL  TRANSPARENT\nweb   127.0.0.1:8080  http",
+    );
+    for (const line of (await penstock("get plugins", {}, 40)).out.split("\n"))
+      expect(line.length).toBeLessThanOrEqual(40);
+    expect((await penstock("get route acme/orders")).out).toContain("listeners:\n  - web");
+    expect(JSON.parse((await penstock("get routes --json")).out)).toHaveLength(1);
+    expect((await penstock("get steering")).out).toBe("no steering");
+    expect(await penstock("get listener nope")).toMatchObject({
+      code: 1,
+      notes: expect.stringContaining('there is no listener "nope"'),
+    });
+    await expect(penstock("get listner")).rejects.toThrow('did you mean "listeners"?');
+    await expect(penstock("get route orders")).resolves.toMatchObject({ code: 1 });
+  });
+
+  it("export what apply takes back", async () => {
+    const { out } = await penstock("export");
+    write("exported.yaml", out);
+    expect((await penstock("apply -f exported.yaml")).out).toBe("nothing to change; revision 1 is in force");
+  });
+
+  it("push plugins, list, inspect and remove them", async () => {
+    write("mine/build/mine.wasm", wasmModule(7));
+    expect((await penstock("plugin push acme/mine@1 mine")).out).toMatch(/^acme\/mine@1 is uploaded: 13 bytes/);
+    expect((await penstock("plugin push acme/mine@1 mine/build/mine.wasm")).out).toContain("was uploaded before");
+    expect((await penstock("plugin ls acme")).out).toMatch(/acme\/check@1 .*\nacme\/mine@1 /);
+    expect((await penstock("plugin inspect acme/mine@1")).out).toContain("abi      penstock");
+    expect((await penstock("plugin rm acme/mine@1")).out).toContain("- plugins acme/mine@1");
+    expect(await penstock("plugin rm acme/check@1")).toMatchObject({
+      code: 1,
+      notes: expect.stringContaining("PENSTOCK_CONTROL_IN_USE"),
+    });
+    expect(await penstock("plugin push acme/mine@2 nowhere")).toMatchObject({
+      code: 1,
+      notes: expect.stringContaining("nowhere"),
+    });
+    await expect(penstock("plugin push mine mine")).rejects.toThrow("TENANT/NAME@VERSION");
+  });
+
+  it("delete, list revisions and roll back", async () => {
+    expect(await penstock("delete upstream api")).toMatchObject({
+      code: 1,
+      notes: expect.stringContaining("still refers to it"),
+    });
+    expect((await penstock("delete map blocklist")).out).toContain("- kernel/maps blocklist");
+    expect((await penstock("rollback 1 --dry-run")).out).toContain("+ kernel/maps blocklist");
+    expect((await penstock("rollback 1")).out).toMatch(/revision \d+ is in force$/);
+    const { out } = await penstock("revisions", {}, 120);
+    expect(out.split("\n")[1]).toMatch(/^\* \d+ +applied .* socket +roll back to 1$/);
+    await expect(penstock("rollback x")).rejects.toBeInstanceOf(UsageError);
+  });
+
+  it("make tokens that work over TCP, and revoke them", async () => {
+    const { out, notes } = await penstock("token create --name ci --scope read --ttl 1h");
+    expect(out).toMatch(/^pst_/);
+    const id = /token (\w+);/.exec(notes)?.[1] ?? "";
+    const remote = { PENSTOCK_SERVER: gateway.tcpServer, PENSTOCK_TOKEN: out };
+    expect((await penstock("get listeners", remote)).code).toBe(0);
+    expect(await penstock("delete listener web", remote)).toMatchObject({
+      code: 1,
+      notes: expect.stringContaining("PENSTOCK_CONTROL_FORBIDDEN"),
+    });
+    expect((await penstock("token ls")).out).toContain(id);
+    expect((await penstock(`token revoke ${id}`)).code).toBe(0);
+    expect(await penstock("get listeners", remote)).toMatchObject({
+      code: 1,
+      notes: expect.stringContaining("PENSTOCK_CONTROL_UNAUTHENTICATED"),
+    });
+    await expect(penstock("token create --name ci --scope read --ttl soon")).rejects.toBeInstanceOf(UsageError);
+  });
+
+  it("work on kernel maps", async () => {
+    expect((await penstock("kernel status")).out).toContain("maps live in user space");
+    expect((await penstock("kernel maps blocklist put 203.0.113.0/24 --ttl 60")).out).toMatch(
+      /^203\.0\.113\.0\/24 {2}for \d+(\.\d+)? s$/,
+    );
+    expect((await penstock("kernel maps blocklist put 198.51.100.7")).out).toBe("198.51.100.7/32  for good");
+    expect((await penstock("kernel maps blocklist")).out.split("\n")).toHaveLength(3);
+    expect((await penstock("kernel maps blocklist rm 203.0.113.0/24")).code).toBe(0);
+    expect((await penstock("kernel maps blocklist get 203.0.113.0/24")).code).toBe(1);
+  });
+
+  it("explain a request", async () => {
+    const { out } = await penstock(["explain", "GET", "http://shop.acme.example/", "-H", "x-beta: 1"]);
+    expect(out).toContain("route     acme/orders");
+    expect(out).toContain("because   x-beta=1");
+    await expect(penstock("explain GET nowhere")).rejects.toBeInstanceOf(UsageError);
+  });
+
+  it("say where no gateway is", async () => {
+    expect(await penstock("get listeners --server /nowhere.sock")).toMatchObject({
+      code: 1,
+      notes: expect.stringContaining("PENSTOCK_CLI_UNREACHABLE"),
+    });
+    expect(await penstock("get listeners --server http://127.0.0.1:1")).toMatchObject({
+      code: 1,
+      notes: expect.stringContaining("nothing listens there"),
+    });
+  });
+});
