@@ -21,7 +21,7 @@ include=/usr/include/$(uname -m)-linux-gnu
 cd "$sources"
 for source in *.bpf.c; do
   object=$objects/${source%.bpf.c}.o
-  "$clang" -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Werror -I"$include" -I"$root/src" \
+  "$clang" -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Wno-unused-parameter -Werror -I"$include" -I"$root/src" \
     "-ffile-prefix-map=$sources=." "-ffile-prefix-map=$root/src=." -fdebug-compilation-dir=. -c "$source" -o "$object"
   # Drops DWARF, keeps .BTF and .BTF.ext.
   "$strip" -g "$object"
