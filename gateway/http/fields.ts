@@ -32,6 +32,9 @@ export const ROW_REMOVED = 2;
 /** The line stands in scratch. */
 export const ROW_EDITED = 4;
 
+/** A copy, since compiled code folds constants of its own module only (see h1/parse-fields.ts). */
+const fieldValue = FIELD_VALUE;
+
 const ROWS_MAX = FIELDS_MAX + ADDED_FIELDS_MAX;
 
 export class Fields {
@@ -259,7 +262,7 @@ function isEditable(name: number): boolean {
 }
 
 function isValue(source: Uint8Array, start: number, end: number): boolean {
-  for (let i = start; i < end; i++) if (FIELD_VALUE[source[i] as number] === 0) return false;
+  for (let i = start; i < end; i++) if (fieldValue[source[i] as number] === 0) return false;
   return true;
 }
 

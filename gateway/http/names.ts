@@ -169,7 +169,7 @@ export const EXPECT = known("expect", NAME_FIXED | NAME_END_TO_END | NAME_NO_TRA
 export const CONTENT_LENGTH_ALIAS = known("content_length", NAME_FIXED | NAME_END_TO_END | NAME_NO_TRAILER);
 export const TRANSFER_ENCODING_ALIAS = known("transfer_encoding", NAME_FIXED | NAME_END_TO_END | NAME_NO_TRAILER);
 /** The last id that the parsers keep a bit for. */
-export const LAST_FRAMING_NAME = TRANSFER_ENCODING_ALIAS;
+export const LAST_FRAMING_NAME = newestName();
 
 export const KEEP_ALIVE = known("keep-alive", CONNECTION_BOUND);
 export const PROXY_CONNECTION = known("proxy-connection", CONNECTION_BOUND);

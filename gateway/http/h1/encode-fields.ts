@@ -48,7 +48,7 @@ const FORWARDED_PREFIX = "x-forwarded-";
  */
 function isForwarded(memory: Uint8Array, id: number, start: number, end: number): boolean {
   if (id !== 0 && (nameFlags(id) & NAME_FORWARDED) !== 0) return true;
-  if (lowerCase[memory[start] as number] !== 0x78 || end - start <= FORWARDED_PREFIX.length) return false;
+  if (lowerCase[memory[start] as number] !== 0x78 || end - start < FORWARDED_PREFIX.length) return false;
   for (let i = 0; i < FORWARDED_PREFIX.length; i++) {
     const octet = lowerCase[memory[start + i] as number];
     if (octet !== FORWARDED_PREFIX.charCodeAt(i) && !(octet === 0x5f && FORWARDED_PREFIX[i] === "-")) return false;

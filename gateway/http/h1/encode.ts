@@ -2,9 +2,10 @@
  * Heads for the next hop, written straight into the region that is sent. What was received unchanged is copied in runs;
  * nothing is taken apart and put together again.
  */
+import { assert } from "#core/assert.ts";
 import { ABSOLUTE, AUTHORITY, FRAMING_CHUNKED, FRAMING_LENGTH, type Head } from "#http/head.ts";
 import { CONTENT_LENGTH, EXPECT, HOST, TRAILER, UPGRADE } from "#http/names.ts";
-import { QUESTION, SP } from "#http/octets.ts";
+import { isFieldValue, isToken, QUESTION, SP } from "#http/octets.ts";
 import { reasonPhrase } from "#http/reason-phrases.ts";
 import { encodeFields } from "./encode-fields.ts";
 import { piece, writeCopy, writeCrlf, writeDecimal, writeHexadecimal, writePiece, writeText } from "./write.ts";
@@ -174,8 +175,9 @@ export function encodeTrailers(head: Head, at: number, limit: number): number {
 }
 
 /**
- * Head of a reply that the gateway makes itself. Names and values must be valid already (`isToken`, `isFieldValue`);
- * Content-Length and Connection are added here. −1 when it does not fit.
+ * Head of a reply that the gateway makes itself; Content-Length and Connection are added here. −1 when it does not fit.
+ * Names and values must be valid (`isToken`, `isFieldValue`): whoever takes them from a filter or guest sees to that, and
+ * one that gets here is asserted against, since it could end this reply and begin another.
  */
 export function encodeLocalReply(
   memory: Uint8Array,
@@ -192,6 +194,7 @@ export function encodeLocalReply(
   at = writeText(memory, at, limit, ` ${reasonPhrase(status)}\r\n`);
   for (let i = 0; i < headers.length; i++) {
     const [name, value] = headers[i] as readonly [string, string];
+    assert(isToken(name) && isFieldValue(value), "a local reply with an invalid field");
     at = writeText(memory, at, limit, `${name}: ${value}\r\n`);
   }
   if (status >= 200 && status !== 204 && status !== 304) {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { AssertionError } from "#core/assert.ts";
 import { encodeLocalReply, encodeRequestHead, encodeResponseHead, type RequestEncodeOptions } from "#http/h1/encode.ts";
 import { parseRequestHead } from "#http/h1/parse-request.ts";
 import { parseResponseHead } from "#http/h1/parse-response.ts";
@@ -113,6 +114,7 @@ describe("request", () => {
       "X-Forwarded-Never-Seen: 1",
       "X_Forwarded_For: 1",
       "X-Forwarded_Host: 1",
+      "X-Forwarded-: 1",
       "X-Forwarde: kept",
       "Via: kept",
     );
@@ -253,6 +255,17 @@ describe("local reply", () => {
       encodeLocalReply(store.memory, OUT, limit, status, headers, bytes, keepAlive, minor),
     );
     expect(text).toBe(lines(`HTTP/1.1 ${String(status)} ${reasonPhrase(status)}`, "content-type: text/plain", ...sent));
+  });
+
+  it.each([
+    ["x", "a\r\nb"],
+    ["x y", "a"],
+    ["", "a"],
+    ["x", "\u0100"],
+  ])("asserts that %j: %j never gets here", (name, value) => {
+    expect(() => encodeLocalReply(store.memory, OUT, OUT + 4096, 200, [[name, value]], 0, true)).toThrow(
+      AssertionError,
+    );
   });
 
   it("knows phrases of registered codes only", () => {
