@@ -56,12 +56,14 @@ stamp() {
   printf '%s\n' "$2" >".node/$1.stamp"
 }
 
-# Everything else of npm's, as the lock file has it; no package runs a script of its own.
+# Everything else of npm's, in the versions of the lock file; no package runs a script of its own. Not `npm ci`: it refuses
+# a lock file without the binaries of other platforms, and a registry that has them late makes such lock files.
 install_packages() {
   lock=$(sha256sum <package-lock.json)
   if [ ! -d node_modules ] || ! stamped packages "$lock"; then
     say "installing packages"
-    npm_under_node ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2 || fail "the packages could not be installed"
+    npm_under_node install --no-save --ignore-scripts --no-audit --no-fund --loglevel=error >&2 ||
+      fail "the packages could not be installed"
     stamp packages "$lock"
   fi
 }
