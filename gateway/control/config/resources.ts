@@ -258,5 +258,5 @@ export const Settings = fields("settings", {
   /** A head is parsed in place, in one receive buffer of 32 KiB. */
   headBytesMax: v.optional(integer(512, 32_768), 16_384),
   targetBytesMax: v.optional(integer(64, 32_768), 8192),
-  fieldsMax: v.optional(integer(8, 1000), 100),
+  fieldsMax: v.optional(integer(8, 256), 128),
 });
