@@ -169,7 +169,7 @@ export interface BuiltReply {
         /** Stable code, from the registry. */
         readonly code: string;
         readonly detail: string;
-        /** Byte offset in the module as uploaded, where there is one. */
+        /** Byte offset in the module as uploaded, where there is one; `detail` says it too. */
         readonly offset?: number;
       };
 }
@@ -180,7 +180,7 @@ export interface ModuleFacts {
   readonly hooks: readonly string[];
   readonly imports: readonly string[];
   readonly memoryBytesMin: number;
-  /** Which rewriter made it: a module metered by another one is built again at start. */
+  /** Which rewriter made it, so that a later one can tell which modules to build again. */
   readonly builder: string;
 }
 

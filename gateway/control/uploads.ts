@@ -34,9 +34,8 @@ export class Uploads {
     };
     const built = await this.#link.build(bytes, limits);
     if (!built.ok) {
-      const at = built.offset === undefined ? "" : ` (at byte ${built.offset})`;
-      const errors = [{ pointer: "", code: built.code, detail: `${built.detail}${at}` }];
-      throw controlError("PENSTOCK_CONTROL_MODULE", { detail: `${built.detail}${at}`, errors });
+      const { code, detail } = built;
+      throw controlError("PENSTOCK_CONTROL_MODULE", { detail, errors: [{ pointer: "", code, detail }] });
     }
     if (keep) return this.#store.addModule(bytes, built.metered, built.facts);
     return { digest, meteredDigest: sha256Hex(built.metered), bytes: bytes.length, facts: built.facts, createdMs: 0 };

@@ -16,6 +16,7 @@ import { checkHosts, checkTenants, type OwnershipContext } from "./ownership.ts"
 import { pointerTo } from "./pointer.ts";
 import { untag } from "./primitives.ts";
 import { checkDuplicates, checkReferences, type Report } from "./references.ts";
+import { checkSettings } from "./settings.ts";
 
 export interface CheckContext extends OwnershipContext {
   /** False: nobody asks where the modules are (dry runs before an upload). */
@@ -37,6 +38,7 @@ export function checkDeclaration(input: unknown, context: CheckContext): Checked
   checkAddresses(input, report);
   checkReferences(draft, report);
   checkMaps(draft, report);
+  checkSettings(input, report);
   checkHosts(draft, report);
   checkTenants(draft, context, report);
   checkModules(draft, (digest) => !context.modulesRequired || context.moduleBytes(digest) !== undefined, report);

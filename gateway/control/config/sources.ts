@@ -59,6 +59,7 @@ function parseOne({ file, text }: SourceFile): Parsed {
     version: "1.2",
     schema: "core",
     uniqueKeys: true,
+    stringKeys: true,
     prettyErrors: false,
   });
   const findings = [...document.errors, ...document.warnings].map((error) => syntaxFinding(error, file, lines));
@@ -89,6 +90,7 @@ const MENDS: Readonly<Record<string, string>> = {
   MISSING_CHAR: "close the bracket or the quote, or add the missing comma or colon",
   MULTILINE_IMPLICIT_KEY: "write the key on one line, followed by a colon",
   MULTIPLE_DOCS: "one document a file: remove the `---`",
+  NON_STRING_KEY: "a key is a word, or text in quotes",
   TAB_AS_INDENT: "indent with spaces",
   UNEXPECTED_TOKEN: "remove it, or put the text in quotes",
 };
@@ -109,7 +111,7 @@ function join(
   const only = parsed.length === 1 ? parsed[0] : undefined;
   // An empty file declares nothing, which is a declaration.
   if (only !== undefined) return only.data ?? {};
-  const joined: Record<string, unknown> = {};
+  const joined = nameless();
   for (const one of parsed) {
     const data = one.data ?? {};
     if (isRecord(data)) joinRecord(joined, data, "", [], one, origins, findings);
@@ -122,6 +124,11 @@ function join(
       });
   }
   return joined;
+}
+
+/** Without a prototype, so that `__proto__` is a name like others: one that no schema knows. */
+function nameless(): Record<string, unknown> {
+  return Object.create(null) as Record<string, unknown>;
 }
 
 function joinRecord(
@@ -145,7 +152,7 @@ function joinRecord(
       }
       into[key] = list;
     } else if (isRecord(value) && (present === undefined || isRecord(present))) {
-      const nested: Record<string, unknown> = { ...present };
+      const nested = Object.assign(nameless(), present);
       into[key] = nested;
       joinRecord(nested, value, place, local, parsed, origins, findings);
     } else if (present === undefined) {

@@ -266,7 +266,12 @@ export function accept({ id }: ApplyRequest): SupervisorToControl {
 
 function build({ id, bytes }: BuildRequest): SupervisorToControl {
   if (Buffer.from(bytes.subarray(0, 4)).toString("latin1") !== "\0asm") {
-    const result = { ok: false, code: "PENSTOCK_WASM_INVALID", detail: "no magic number", offset: 0 } as const;
+    const result = {
+      ok: false,
+      code: "PENSTOCK_WASM_INVALID",
+      detail: "no magic number (at byte 0)",
+      offset: 0,
+    } as const;
     return { type: "built", id, result };
   }
   const facts = { abi: "penstock", hooks: ["request-head"], imports: [], memoryBytesMin: 65_536, builder: "test" };

@@ -203,6 +203,11 @@ describe("a declaration", () => {
     ],
     ["a module that nobody uploaded", (d) => (at(d.plugins, 0).digest = "0".repeat(64)), ["/plugins/0/digest MODULE"]],
     [
+      "a target that no head could hold",
+      (d) => Object.assign(d, { settings: { headBytesMax: 4096 } }),
+      ["/settings/targetBytesMax VALUE"],
+    ],
+    [
       "a proxy that is no prefix",
       (d) => Object.assign(d, { settings: { trustedProxies: ["10.0.0.0/33"] } }),
       ["/settings/trustedProxies/0 ADDRESS"],
