@@ -9,7 +9,7 @@
  */
 import type { Fd } from "#core/brands.ts";
 import { blockingStream, setBlocking } from "#sys/blocking.ts";
-import { close as closeDescriptor } from "#sys/socket.ts";
+import { close as closeDescriptor, SHUT_WR, shutdown } from "#sys/socket.ts";
 import type { Arena } from "#io/arena.ts";
 import { BUFFER_BYTES, type Buffers } from "#io/buffers.ts";
 import type { AcceptHandler, Driver, Listening } from "#io/driver.ts";
@@ -160,7 +160,7 @@ class UringDriver implements Driver {
   shutdown(socket: Socket): void {
     if (socket.fd < 0 || socket.shutdownWanted) return;
     socket.shutdownWanted = true;
-    if (socket.queueLength === 0) this.#sender.shutdown(socket, KIND_SETTLE);
+    if (socket.queueLength === 0) sendFin(socket);
   }
 
   close(socket: Socket): void {
@@ -300,7 +300,7 @@ class UringDriver implements Driver {
       this.#sender.arm(socket);
       return;
     }
-    if (socket.shutdownWanted) this.#sender.shutdown(socket, KIND_SETTLE);
+    if (socket.shutdownWanted) sendFin(socket);
     handler.onSent(socket);
   }
 
@@ -335,7 +335,7 @@ class UringDriver implements Driver {
   #armConnected(socket: Socket): void {
     if (socket.receiving) this.#armReceive(socket);
     if (socket.queueLength > 0) this.#sender.arm(socket);
-    else if (socket.shutdownWanted) this.#sender.shutdown(socket, KIND_SETTLE);
+    else if (socket.shutdownWanted) sendFin(socket);
   }
 
   #watched(index: number): void {
@@ -387,4 +387,12 @@ class UringDriver implements Driver {
       if (socket.handler !== null && socket.receiving && !socket.receiveArmed) this.#armReceive(socket);
     }
   }
+}
+
+/**
+ * By a call of its own: the ring hands SHUTDOWN to a worker thread, which looks the descriptor up when it gets to it, and
+ * by then the number may belong to another connection.
+ */
+function sendFin(socket: Socket): void {
+  shutdown(socket.fd, SHUT_WR);
 }

@@ -30,7 +30,6 @@ export const OP_CONNECT = 16;
 export const OP_CLOSE = 19;
 export const OP_SEND = 26;
 export const OP_RECV = 27;
-export const OP_SHUTDOWN = 34;
 
 const ALLOWED_OPERATIONS = [
   OP_POLL_ADD,
@@ -41,7 +40,6 @@ const ALLOWED_OPERATIONS = [
   OP_CLOSE,
   OP_SEND,
   OP_RECV,
-  OP_SHUTDOWN,
 ];
 
 const SETUP_CQSIZE = 1 << 3;

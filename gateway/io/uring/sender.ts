@@ -13,7 +13,7 @@ import type { Buffers } from "#io/buffers.ts";
 import { consumeRegions, regionAt } from "#io/send-queue.ts";
 import type { Socket } from "#io/socket.ts";
 import { mapMemory, type Mapping } from "#sys/memory.ts";
-import { OP_SEND, OP_SENDMSG, OP_SHUTDOWN, type Ring } from "./ring.ts";
+import { OP_SEND, OP_SENDMSG, type Ring } from "./ring.ts";
 
 const SLOT_BYTES = 256;
 const IOVECS_AT = 64;
@@ -21,7 +21,6 @@ const IOVECS_MAX = 8;
 const MSG_WAITALL = 0x100;
 const MSG_NOSIGNAL = 0x4000;
 const SEND_FLAGS = MSG_WAITALL | MSG_NOSIGNAL;
-const SHUT_WR = 1;
 
 export class Sender {
   readonly #ring: Ring;
@@ -56,12 +55,6 @@ export class Sender {
   /** `bytes` of the queue are in the kernel. */
   consume(socket: Socket, bytes: number): void {
     consumeRegions(socket, this.#buffers, bytes);
-  }
-
-  shutdown(socket: Socket, kind: number): void {
-    const at = this.#ring.prepare(OP_SHUTDOWN, socket.fd, socket.index, kind);
-    this.#ring.sqe[at + 6] = SHUT_WR;
-    socket.pending++;
   }
 
   /** Points the submission entry at a copy of a struct sockaddr; its length goes where CONNECT wants it. */
