@@ -11,6 +11,8 @@ import { removeLeftoverCgroups, TestCgroup } from "#test/support/cgroup.ts";
 import { ask, serve, tellOriginal, type Server } from "#test/support/steering.ts";
 
 const ASK_ORIGINAL = path.join(import.meta.dirname, "../support/ask-original.ts");
+/** Longer than any test runs on a busy machine: nobody renews it. */
+const LONG_LEASE_MS = 60_000;
 const STEERED_PORTS = [80, 8080];
 
 describeKernel("steer", () => {
@@ -37,7 +39,7 @@ describeKernel("steer", () => {
     await clients.destroy();
   });
 
-  function steer(ports: readonly number[] = STEERED_PORTS, leaseMs = 3000, cgroup = clients.directory): void {
+  function steer(ports: readonly number[] = STEERED_PORTS, leaseMs = LONG_LEASE_MS, cgroup = clients.directory): void {
     const steering = [{ cgroup, ports, listener: 0, leaseMs }];
     const listeners = [{ name: "steered", addresses: [`127.0.0.1:${listener.port}`, `[::1]:${listener.port}`] }];
     manager.commit(manager.prepare({ maps: [], kernel: { interfaces: [], steering }, listeners }));
@@ -98,7 +100,7 @@ describeKernel("steer", () => {
   it("forgets connections that never came about", async () => {
     const closed = await serve(() => "");
     await closed.close();
-    const steering = [{ cgroup: clients.directory, ports: [80], listener: 0, leaseMs: 3000 }];
+    const steering = [{ cgroup: clients.directory, ports: [80], listener: 0, leaseMs: LONG_LEASE_MS }];
     const listeners = [{ name: "dead", addresses: [`127.0.0.1:${closed.port}`] }];
     manager.commit(manager.prepare({ maps: [], kernel: { interfaces: [], steering }, listeners }));
     expect(await ask(clients, [["198.51.100.7", 80]])).toEqual(["error ECONNREFUSED"]);
@@ -106,7 +108,7 @@ describeKernel("steer", () => {
   });
 
   it("leaves a family alone that the listener does not serve", async () => {
-    const steering = [{ cgroup: clients.directory, ports: [direct.port], listener: 0, leaseMs: 3000 }];
+    const steering = [{ cgroup: clients.directory, ports: [direct.port], listener: 0, leaseMs: LONG_LEASE_MS }];
     const listeners = [{ name: "four", addresses: [`127.0.0.1:${listener.port}`] }];
     manager.commit(manager.prepare({ maps: [], kernel: { interfaces: [], steering }, listeners }));
     expect(
@@ -145,7 +147,7 @@ describeKernel("steer", () => {
       expect(await ask(below, to)).toEqual(["direct"]);
       await below.destroy();
       expect(await ask(clients, to)).toEqual([`original 127.0.0.1:${direct.port}`]);
-      expect(() => steer([80], 3000, gateway.directory)).toThrow(/is the gateway's own/);
+      expect(() => steer([80], LONG_LEASE_MS, gateway.directory)).toThrow(/is the gateway's own/);
     } finally {
       await gateway.destroy();
     }
@@ -160,7 +162,7 @@ describeKernel("steer", () => {
         cgroup,
         ports: [80, second.port, listener.port],
         listener: index,
-        leaseMs: 3000,
+        leaseMs: LONG_LEASE_MS,
       });
       const steering = [entry(clients.directory, 0), entry(inner.directory, 1)];
       manager.commit(manager.prepare({ maps: [], kernel: { interfaces: [], steering }, listeners }));
@@ -204,7 +206,7 @@ describeKernel("steer", () => {
         const program = third.spawn(process.execPath, [ASK_ORIGINAL, bound], { stdio: ["ignore", "pipe", "inherit"] });
         const lines = createInterface({ input: program.stdout ?? fail() })[Symbol.asyncIterator]();
         const line = async (): Promise<string> => String((await lines.next()).value);
-        const steering = [{ cgroup: clients.directory, ports: [80], listener: 0, leaseMs: 3000 }];
+        const steering = [{ cgroup: clients.directory, ports: [80], listener: 0, leaseMs: LONG_LEASE_MS }];
         const listeners = [{ name: "third", addresses: [`${host}:${await line()}`] }];
         manager.commit(manager.prepare({ maps: [], kernel: { interfaces: [], steering }, listeners }));
         await ask(clients, [[destination, 80]]);

@@ -1,9 +1,6 @@
 /** Suites that need the kernel part: run where it is, skipped with the reason where it is not. */
-import { setTimeout as sleep } from "node:timers/promises";
+import fs from "node:fs";
 import { afterAll, beforeAll, describe, expect } from "vitest";
-import { objectIds, openById } from "#bpf/kernel/ids.ts";
-import { closeFd } from "#bpf/kernel/call.ts";
-import { programInfo } from "#bpf/kernel/program.ts";
 import { requireKernel } from "#bpf/kernel/probe.ts";
 
 const missing: string | null = (() => {
@@ -15,12 +12,9 @@ const missing: string | null = (() => {
   }
 })();
 
-/** Programs of this product, by the names their objects give them (cut to 15 characters by the kernel). */
-const OURS = /^(steer_|firewall)/;
-
 /**
- * A suite that must leave no program of ours behind. Releasing is deferred in the kernel (RCU), so the check waits a
- * moment.
+ * A suite at whose end this process must hold no program, link or map any more. Nothing is pinned, so what has no
+ * descriptor is gone; other processes' programs (another gateway on this machine) are none of the suite's business.
  */
 export function describeKernel(name: string, suite: () => void): void {
   if (missing !== null) {
@@ -29,28 +23,29 @@ export function describeKernel(name: string, suite: () => void): void {
     return;
   }
   describe(name, () => {
-    let before: number[] = [];
+    let before: string[] = [];
     beforeAll(() => {
-      before = ourPrograms();
+      before = bpfDescriptors();
     });
     suite();
-    afterAll(async () => {
-      const left = (): number[] => ourPrograms().filter((id) => !before.includes(id));
-      for (let i = 0; left().length > 0 && i < 100; i++) await sleep(20);
-      expect(left()).toEqual([]);
+    afterAll(() => {
+      expect(bpfDescriptors()).toEqual(before);
     });
   });
 }
 
-/** Ids of programs of this product that the kernel holds. */
-export function ourPrograms(): number[] {
-  return objectIds("program").filter((id) => {
-    const fd = openById("program", id);
-    if (fd === null) return false;
-    try {
-      return OURS.test(programInfo(fd).name);
-    } finally {
-      closeFd(fd);
-    }
-  });
+/** What of the kernel's BPF objects this process holds: `bpf-prog`, `bpf-map`, `bpf_link`, `btf`. */
+function bpfDescriptors(): string[] {
+  return fs
+    .readdirSync("/proc/self/fd")
+    .map((fd) => {
+      try {
+        return fs.readlinkSync(`/proc/self/fd/${fd}`);
+      } catch {
+        // The descriptor that the folder was read through is gone by now.
+        return "";
+      }
+    })
+    .filter((target) => /^anon_inode:.*(bpf|btf)/.test(target))
+    .toSorted();
 }
