@@ -5,7 +5,7 @@
 import { assert } from "#core/assert.ts";
 import { encodeLocalReply } from "#http/h1/encode.ts";
 import { parseResponseHead } from "#http/h1/parse-response.ts";
-import type { Head } from "#http/head.ts";
+import { FRAMING_NONE, type Head } from "#http/head.ts";
 import type { HeadLimits } from "#http/limits.ts";
 import { BUFFER_BYTES, type Buffers } from "#io/buffers.ts";
 import { reasonPhrase } from "#http/reason-phrases.ts";
@@ -53,6 +53,8 @@ export function writeReply(
   response.reset();
   const parsed = parseResponseHead(response, at, end, LIMITS, requestMethod);
   assert(parsed === end, `a local reply that can be parsed (${parsed})`);
+  // HEAD, 204 and 304: a body would be read as the next response.
+  if (response.framing === FRAMING_NONE) return { start: end, end };
   memory.set(content, end);
   return { start: end, end: end + content.length };
 }
