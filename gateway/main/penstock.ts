@@ -29,11 +29,9 @@ async function main(argv: readonly string[]): Promise<ExitCode> {
   }
   const verb = ALL[name];
   if (verb === undefined) {
-    const near = Object.keys(ALL).filter((each) => each.startsWith(name.slice(0, 2)));
-    return wrongUse(
-      `there is no verb ${name}${near.length > 0 ? `; ${near.join(", ")}?` : ""}`,
-      "penstock help lists them",
-    );
+    const near = Object.keys(ALL).filter((each) => each[0] === name[0]);
+    const guess = near.length > 0 ? `; ${near.join(" or ")}?` : "";
+    return wrongUse(`there is no verb ${name}${guess}`, "penstock help lists them");
   }
   return runVerb(name, verb, rest);
 }

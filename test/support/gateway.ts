@@ -5,7 +5,7 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chownSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { Agent, request as httpRequest } from "node:http";
 import type { IncomingHttpHeaders } from "node:http";
 import { tmpdir } from "node:os";
@@ -21,6 +21,8 @@ export interface GatewayOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** A data directory of an earlier gateway: kept when this one stops. Absent: a new one, removed. */
   readonly data?: string;
+  /** Who runs the supervisor, where the test may choose. */
+  readonly uid?: number;
   /** More arguments of `penstock run`. */
   readonly args?: readonly string[];
   /** Of the whole start. */
@@ -77,6 +79,7 @@ const STOP_MS = 15_000;
 /** Resolves once traffic can come. Throws with all it has said when the gateway ends before. */
 export async function startGateway(options: GatewayOptions = {}): Promise<Gateway> {
   const folder = mkdtempSync(join(tmpdir(), "penstock-gateway-"));
+  if (options.uid !== undefined) chownSync(folder, options.uid, options.uid);
   const data = options.data ?? join(folder, "data");
   const args = [
     "--no-warnings",
@@ -89,13 +92,17 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
   args.push("--workers", String(options.workers ?? 1), ...(options.args ?? []));
   if (options.config !== undefined) {
     const file = join(folder, "penstock.yaml");
-    writeFileSync(file, typeof options.config === "string" ? options.config : stringify(options.config));
+    writeFileSync(file, typeof options.config === "string" ? options.config : stringify(options.config), {
+      mode: 0o644,
+    });
     args.push("-f", file);
   }
   const child = spawn(process.execPath, args, {
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...process.env, ...options.env },
+    cwd: folder,
     detached: true,
+    ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),
   });
   const gateway = new RunningGateway(child, folder, data);
   try {

@@ -32,6 +32,11 @@ export const MAIN_ERRORS = {
     status: 507,
     hint: "delete entries, or raise maxEntries",
   },
+  PENSTOCK_MAIN_UNREADABLE: {
+    message: "the gateway's unprivileged processes can't read its files",
+    status: 500,
+    hint: "`chmod -R go+rX` the checkout, or run the gateway as the user it belongs to",
+  },
   PENSTOCK_MAIN_DATA: {
     message: "the data directory can't be used",
     status: 500,

@@ -5,7 +5,8 @@ import { readLastGood } from "#control/store/last-good.ts";
 import type { DeclaredReply } from "#control/protocol.ts";
 import type { ExitCode, Output, ParsedArgs, Verb, VerbContext } from "#main/cli/verb.ts";
 import { UsageError } from "#main/cli/verb.ts";
-import { thisInstallation } from "#main/confine/installation.ts";
+import { thisInstallation, unreadableFiles } from "#main/confine/installation.ts";
+import { mainError } from "#core/errors/main.ts";
 import type { Installation } from "#main/confine/installation.ts";
 import { exampleAddress, exampleDeclaration, exampleGuide, startEcho } from "#main/example/example.ts";
 import type { EchoServer } from "#main/example/example.ts";
@@ -74,6 +75,8 @@ async function runGateway(options: RunOptions, out: Output, { env }: VerbContext
   );
   raiseOpenFiles();
   const installation = thisInstallation();
+  const unreadable = privileged ? unreadableFiles(installation) : [];
+  if (unreadable.length > 0) throw mainError("PENSTOCK_MAIN_UNREADABLE", { detail: unreadable.join(", ") });
   const data = new DataDirectory(options.data, privileged);
   const kernel = openKernel(env["PENSTOCK_KERNEL"] !== "off");
   for (const note of [...whatIsOff(privileged), ...kernel.status().notes]) log("warn", note);

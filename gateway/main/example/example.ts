@@ -122,13 +122,15 @@ Look:
   ${penstock} kernel status
   ${penstock} doctor
 
-Write a plugin of your own, test it without a gateway, and put it in:
+Write a plugin of your own, test it without a gateway, and upload it:
 
   ${penstock} plugin new greet && ${penstock} plugin test greet
-  ${penstock} plugin build greet && ${penstock} plugin push greet --tenant example
+  ${penstock} plugin build greet && ${penstock} plugin push example/greet@1 greet
 
-Steer a program's connections through the gateway, or block addresses in the kernel: add a \`steering:\` or an
-\`interfaces:\` entry (README.md has both) to what \`${penstock} export\` prints, and \`${penstock} apply -f\` it.
+Change what runs (routes, filters, steering of a cgroup, blocklists in the kernel) as one revision:
+
+  ${penstock} export > penstock.yaml
+  ${penstock} apply -f penstock.yaml
 
 Ctrl-C stops it; a second one does not wait for open connections.
 `;

@@ -7,6 +7,8 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
+import { processStatus } from "#sys/process.ts";
+import { seccompAvailable } from "#sys/seccomp.ts";
 import { childrenOf, startGateway } from "#test/support/gateway.ts";
 import type { Gateway, GatewayOptions } from "#test/support/gateway.ts";
 import { freePort } from "#test/support/ports.ts";
@@ -192,6 +194,41 @@ test("after kill -9 of everything the next start takes over", async () => {
   } finally {
     rmSync(data, { recursive: true, force: true });
   }
+});
+
+test.runIf(process.getuid?.() === 0)("without root it runs all the same, and says what is off", async () => {
+  const uid = 54321;
+  const gateway = await start({ uid });
+  expect(await gateway.request("web", "/")).toMatchObject({ status: 200 });
+  const said = gateway.logs.join("\n");
+  expect(said).toMatch(/not root/);
+  expect(said).toMatch(/kernel part/);
+  for (const pid of childrenOf(gateway.pid)) {
+    const status = processStatus(pid);
+    expect(status.get("Uid")?.split("\t")).toEqual(Array(4).fill(String(uid)));
+    expect(status.get("NoNewPrivs")).toBe("1");
+    expect(status.get("Seccomp")).toBe(seccompAvailable() ? "2" : "0");
+  }
+  expect(await gateway.stop()).toBe(0);
+});
+
+test.each(["epoll", "io_uring"])("PENSTOCK_IO=%s is what workers run on", async (io) => {
+  const gateway = await start({ env: { PENSTOCK_IO: io } });
+  expect(await gateway.request("web", "/")).toMatchObject({ status: 200 });
+  expect((await gateway.admin("GET", "/v1/status")).body).toContain(`"driver":"${io}"`);
+});
+
+test("a plugin is built in a process of its own, and one that is refused is refused with its reason", async () => {
+  const gateway = await start();
+  const tries: readonly (readonly [Uint8Array, RegExp])[] = [
+    [Buffer.from("not wasm"), /PENSTOCK_WASM_INVALID/],
+    [Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0), /PENSTOCK_WASM_INTERFACE/],
+  ];
+  for (const [bytes, reason] of tries) {
+    const answer = await gateway.admin("PUT", "/v1/tenants/t/plugins/p/versions/1", bytes, { "if-none-match": "*" });
+    expect([answer.status, answer.body]).toEqual([422, expect.stringMatching(reason)]);
+  }
+  expect(await gateway.request("web", "/")).toMatchObject({ status: 200 });
 });
 
 test("a broken declaration is refused with its places, and exit code 1", async () => {

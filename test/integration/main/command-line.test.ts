@@ -1,0 +1,87 @@
+/** The dispatcher as a program: verbs, help, exit codes. */
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import { thisInstallation } from "#main/confine/installation.ts";
+
+const { root } = thisInstallation();
+const folder = mkdtempSync(join(tmpdir(), "penstock-cli-"));
+writeFileSync(join(folder, "file"), "");
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function penstock(...args: string[]): { code: number | null; out: string; err: string } {
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    ["--no-warnings", join(root, "gateway/main/penstock.ts"), ...args],
+    {
+      encoding: "utf8",
+      timeout: 20_000,
+    },
+  );
+  return { code: status, out: stdout, err: stderr };
+}
+
+test.each([
+  [["help"], 0, /run +start a gateway/],
+  [[], 0, /penstock VERB/],
+  [["run", "--help"], 0, /--workers N/],
+  [["help", "doctor"], 0, /penstock doctor/],
+  [["--version"], 0, /^\d+\.\d+\.\d+\n$/],
+])("%j answers %i", (args, code, out) => {
+  const answer = penstock(...args);
+  expect(answer).toMatchObject({ code, err: "" });
+  expect(answer.out).toMatch(out);
+});
+
+test.each([
+  [["dcotor"], /there is no verb dcotor; .*doctor/],
+  [["run", "--wrokers", "2"], /--wrokers[^]*penstock run/],
+  [["run", "--workers", "none"], /--workers takes a number/],
+  [["run", "now"], /run takes no now/],
+  [["doctor", "me"], /doctor takes no me/],
+  [["help", "nothing"], /there is no verb nothing/],
+])("%j is wrong use", (args, err) => {
+  const answer = penstock(...args);
+  expect(answer).toMatchObject({ code: 2, out: "" });
+  expect(answer.err).toMatch(err);
+});
+
+describe("what fails says why, and with what code", () => {
+  test("a file that is not there", () => {
+    const answer = penstock("run", "-f", join(folder, "nothing.yaml"), "--data", join(folder, "data"));
+    expect(answer.code).toBe(1);
+    expect(answer.err).toMatch(/PENSTOCK_CLI_FILE/);
+    // It had started, and ended in order.
+    expect(existsSync(join(folder, "data/run.json"))).toBe(false);
+  });
+
+  test("a data directory that is a file", () => {
+    const answer = penstock("run", "--json", "--data", join(folder, "file"));
+    expect(answer.code).toBe(1);
+    expect(JSON.parse(answer.out)).toMatchObject({ error: { code: "PENSTOCK_MAIN_DATA" } });
+  });
+
+  test.runIf(process.getuid?.() === 0)("a directory that is someone's and no gateway's is not taken", () => {
+    const answer = penstock("run", "--data", folder);
+    expect(answer.code).toBe(1);
+    expect(answer.err).toMatch(/neither empty nor a gateway's/);
+  });
+
+  test("an admin address that is taken or wrong", () => {
+    const answer = penstock("run", "--data", join(folder, "data2"), "--admin", "nowhere");
+    expect(answer.code).toBe(1);
+    expect(answer.err).toMatch(/PENSTOCK_MAIN_LISTEN/);
+  });
+});
+
+test("doctor --json has every area, and says what is done instead", () => {
+  const { code, out } = penstock("doctor", "--json");
+  expect(code).toBe(0);
+  const { findings } = JSON.parse(out) as {
+    findings: { area: string; available: boolean; instead: string; detail: string }[];
+  };
+  expect(new Set(findings.map(({ area }) => area))).toEqual(new Set(["system", "io", "confinement", "kernel"]));
+  for (const each of findings.filter(({ available }) => !available)) expect(each.detail + each.instead).not.toBe("");
+});
