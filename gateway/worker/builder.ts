@@ -4,6 +4,7 @@
  * be hard to read.
  */
 import { PenstockError } from "#core/errors.ts";
+import { compileModule } from "#wasm/engine.ts";
 import { DEFAULT_MODULE_LIMITS, prepareModule } from "#wasm/prepare.ts";
 import type { BuildOrder, FromBuilder } from "./protocol.ts";
 
@@ -11,7 +12,7 @@ import type { BuildOrder, FromBuilder } from "./protocol.ts";
 const REWRITER = "meter-1";
 const PAGE_BYTES = 65_536;
 
-function build({ bytes, moduleBytesMax, memoryBytesMax }: BuildOrder): FromBuilder {
+async function build({ bytes, moduleBytesMax, memoryBytesMax }: BuildOrder): Promise<FromBuilder> {
   try {
     const limits = {
       ...DEFAULT_MODULE_LIMITS,
@@ -19,8 +20,8 @@ function build({ bytes, moduleBytesMax, memoryBytesMax }: BuildOrder): FromBuild
       memoryPagesMax: Math.floor(memoryBytesMax / PAGE_BYTES),
     };
     const prepared = prepareModule(bytes, limits);
-    // Compiled once here, so that a module the engine takes too long over fails here and not in a worker.
-    void new WebAssembly.Module(prepared.bytes as Uint8Array<ArrayBuffer>);
+    // Compiled once here, all of it, so that a module the engine takes too long over fails here and not in a worker.
+    await compileModule(prepared.bytes);
     return {
       type: "built",
       ok: true,
@@ -46,6 +47,6 @@ const send = (message: FromBuilder): void => {
   process.send?.(message);
 };
 
-process.on("message", (order: BuildOrder) => send(build(order)));
+process.on("message", async (order: BuildOrder) => send(await build(order)));
 process.on("disconnect", () => process.exit(0));
 send({ type: "hello" });

@@ -342,7 +342,7 @@ describe("fetch", () => {
 
   it("says nothing to an exchange that has ended meanwhile", async () => {
     const services = new TestServices();
-    let answer = (_: FetchResponse) => {};
+    let answer: (response: FetchResponse) => void = () => undefined;
     services.answer = () => new Promise((resolve) => (answer = resolve));
     const { filter } = await make(services);
     const exchange = at("/a");
