@@ -4,6 +4,7 @@
  */
 import { createServer, type Server } from "node:http";
 import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { H3, toNodeHandler, type H3Event, type HTTPError } from "h3";
 import { controlError } from "#core/errors/control.ts";
 import { configRoutes } from "./config-routes.ts";
@@ -11,7 +12,7 @@ import type { Origin } from "./identity.ts";
 import { kernelRoutes } from "./kernel-routes.ts";
 import { openApiRoute } from "./openapi.ts";
 import { pluginRoutes } from "./plugin-routes.ts";
-import { problemResponse } from "./problem.ts";
+import { problemOf, problemResponse } from "./problem.ts";
 import { resourceRoutes } from "./resource-routes.ts";
 import { revisionRoutes } from "./revision-routes.ts";
 import { register, type RouteSpec } from "./route.ts";
@@ -62,6 +63,7 @@ export class AdminServer {
       (request, response) => void this.#handler(request, response),
     );
     server.on("connection", (socket) => this.#origins.set(socket, origin));
+    server.on("clientError", refuseBytes);
     this.#servers.push(server);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     server.once("error", reject);
@@ -93,4 +95,20 @@ function inOurTerms(error: HTTPError): unknown {
   const refused = error.unhandled !== true && error.status >= 400 && error.status < 500;
   if (refused) return controlError("PENSTOCK_CONTROL_BAD_REQUEST", { detail: error.message, cause: error });
   return error.cause ?? error;
+}
+
+/** Bytes that are no HTTP, or too slow: node:http would answer without a body. */
+function refuseBytes(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (!socket.writable || error.code === "ECONNRESET") {
+    socket.destroy();
+    return;
+  }
+  const problem = JSON.stringify(problemOf(controlError("PENSTOCK_CONTROL_BAD_REQUEST", { detail: error.message })));
+  const head = [
+    "HTTP/1.1 400 Bad Request",
+    "content-type: application/problem+json",
+    `content-length: ${Buffer.byteLength(problem)}`,
+    "connection: close",
+  ];
+  socket.end(`${head.join("\r\n")}\r\n\r\n${problem}`);
 }

@@ -175,6 +175,8 @@ export class FakeSupervisor {
     const bytes = raw ?? (body === undefined ? undefined : JSON.stringify(body));
     const all: Record<string, string> = { ...headers };
     if (body !== undefined) all["content-type"] ??= "application/json";
+    // Without it node:http sends the body of a DELETE unframed.
+    if (bytes !== undefined) all["content-length"] = String(Buffer.byteLength(bytes));
     if (token !== undefined && token !== "") all["authorization"] = `Bearer ${token}`;
     const where = token === undefined ? { socketPath: this.socketPath } : { host: "127.0.0.1", port: this.#tcpPort };
     return new Promise((resolve, reject) => {

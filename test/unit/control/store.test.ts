@@ -1,0 +1,124 @@
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { moduleFile } from "#control/protocol.ts";
+import { writeFileDurably } from "#control/store/files.ts";
+import { readLastGood, writeLastGood } from "#control/store/last-good.ts";
+import { SqliteStore } from "#control/store/sqlite-store.ts";
+import { digestOf } from "#control/canonical.ts";
+import type { Snapshot } from "#snapshot/snapshot.ts";
+
+let folder: string;
+let now = 1000;
+beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), "penstock-store-"))));
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const open = () => new SqliteStore(folder, () => now);
+const facts = { abi: "penstock", hooks: [], imports: [], memoryBytesMin: 0, builder: "1" };
+const content = (drainMs: number, digest?: string) => ({
+  declaration: {
+    settings: { drainMs },
+    ...(digest === undefined ? {} : { plugins: [{ name: "p", tenant: "t", version: "1", digest }] }),
+  },
+  ages: [],
+});
+const by = { author: "me", message: "" };
+
+describe("revisions", () => {
+  it("become current when applied, and keep their numbers when refused", () => {
+    const store = open();
+    expect(store.current()).toBeUndefined();
+    const first = store.begin({ content: content(1), ...by });
+    expect([first.number, first.state, store.current()]).toEqual([1, "pending", undefined]);
+    store.applied(1);
+    store.refused(store.begin({ content: content(2), ...by }).number, "worker 0: no");
+    store.applied(store.begin({ content: content(3), ...by }).number);
+    expect(store.current()).toMatchObject({ number: 3, content: content(3) });
+    expect(store.revisions(undefined, 10).map(({ number, state }) => [number, state])).toEqual([
+      [3, "applied"],
+      [2, "refused"],
+      [1, "applied"],
+    ]);
+    expect(store.revisions(3, 1).map(({ number }) => number)).toEqual([2]);
+    store.close();
+  });
+
+  it("that nobody answered are refused at the next start", () => {
+    const store = open();
+    store.begin({ content: content(1), ...by });
+    store.close();
+    const again = open();
+    expect(again.revision(1)).toMatchObject({
+      state: "refused",
+      reason: expect.stringContaining("before the gateway answered"),
+    });
+    expect(again.begin({ content: content(1), ...by }).number).toBe(2);
+    again.close();
+  });
+});
+
+describe("modules", () => {
+  it("are swept at a start when no row names them, and rows a day after their upload when no revision does", () => {
+    const store = open();
+    const kept = store.addModule(Buffer.from("kept"), Buffer.from("kept, metered"), facts);
+    const unused = store.addModule(Buffer.from("unused"), Buffer.from("unused, metered"), facts);
+    store.applied(store.begin({ content: content(1, kept.digest), ...by }).number);
+    store.close();
+    writeFileSync(join(folder, "blobs", "orphan"), "");
+    now += 80_000_000;
+    const second = open();
+    expect(readdirSync(join(folder, "blobs"))).toHaveLength(4);
+    expect(second.module(unused.digest)).toEqual(unused);
+    second.close();
+    now += 10_000_000;
+    const third = open();
+    expect(readdirSync(join(folder, "blobs")).toSorted()).toEqual([kept.digest, kept.meteredDigest].toSorted());
+    expect(third.module(unused.digest)).toBeUndefined();
+    expect(Buffer.from(third.moduleBytes(kept.digest)).toString()).toBe("kept");
+    writeFileSync(moduleFile(folder, kept.digest), "tampered");
+    expect(() => third.moduleBytes(kept.digest)).toThrow("does not contain what its name says");
+    third.close();
+  });
+});
+
+it("a database of a later version is refused", () => {
+  open().close();
+  const db = new DatabaseSync(join(folder, "store.db"));
+  db.exec("PRAGMA user_version=99");
+  db.close();
+  expect(open).toThrow("use a newer one");
+});
+
+describe("files", () => {
+  it("are written whole, with their mode, over a leftover of another", () => {
+    const path = join(folder, "file");
+    writeFileSync(join(folder, ".partial-file"), "left over from a power cut, and longer", { mode: 0o666 });
+    writeFileDurably(path, "content", 0o600);
+    expect([statSync(path).size, statSync(path).mode & 0o777]).toEqual([7, 0o600]);
+    expect(existsSync(join(folder, ".partial-file"))).toBe(false);
+  });
+
+  it("of the last good snapshot are refused when damaged", () => {
+    expect(readLastGood(folder)).toBeUndefined();
+    const parts = {
+      listeners: [],
+      upstreams: [],
+      plugins: [],
+      routes: [],
+      maps: [],
+      kernel: { interfaces: [], steering: [] },
+    };
+    const settings = { accessLog: "off" } as Snapshot["settings"];
+    const snapshot: Snapshot = { revision: 4, digest: digestOf({ ...parts, settings }), ...parts, settings };
+    writeLastGood(folder, snapshot);
+    expect(readLastGood(folder)).toEqual(snapshot);
+    writeLastGood(folder, { ...snapshot, digest: "0" });
+    expect(() => readLastGood(folder)).toThrow("does not match its digest");
+    writeFileSync(join(folder, "snapshot.json"), '{"format":2}');
+    expect(() => readLastGood(folder)).toThrow("format 2");
+    writeFileSync(join(folder, "snapshot.json"), '{"format":1,');
+    expect(() => readLastGood(folder)).toThrow(SyntaxError);
+  });
+});
