@@ -1,6 +1,6 @@
 /** The firewall on one interface: its program over the operator's own maps, and the link that holds it there. */
 import { XDP_FLAGS_DRV_MODE, XDP_FLAGS_SKB_MODE } from "./constants.ts";
-import { EOPNOTSUPP, EINVAL } from "#core/errno.ts";
+import { EBUSY, EEXIST, EPERM } from "#core/errno.ts";
 import { networkInterface } from "#bpf/netlink/interfaces.ts";
 import { errnoOf } from "./call.ts";
 import { Collection } from "./collection.ts";
@@ -42,8 +42,8 @@ export class Firewall {
     try {
       return { link: this.#link("native"), mode: "native" };
     } catch (error) {
-      // What drivers answer that know no XDP, or not with their present settings.
-      if (![EOPNOTSUPP, EINVAL].includes(errnoOf(error))) throw error;
+      // Drivers have many ways to say that they can't, or not with their present settings; these mean something else.
+      if ([EBUSY, EEXIST, EPERM].includes(errnoOf(error))) throw error;
       return { link: this.#link("generic"), mode: "generic" };
     }
   }

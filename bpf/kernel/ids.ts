@@ -1,8 +1,8 @@
 /** Everything of a kind that the kernel holds, by id: for reports, foreign programs, and leak tests. Needs CAP_SYS_ADMIN. */
 import { asFd, type Fd } from "#core/brands.ts";
-import { ENOENT } from "#core/errno.ts";
+import { ENOENT, EPERM } from "#core/errno.ts";
 import { BPF, bpfCall } from "#sys/bpf.ts";
-import { callError } from "./call.ts";
+import { callError, errnoOf } from "./call.ts";
 
 type Kind = "program" | "map" | "link";
 
@@ -32,4 +32,14 @@ export function openById(kind: Kind, id: number, flags = 0): Fd | null {
   if (result === -ENOENT) return null;
   if (result < 0) throw callError(`${kind}_get_fd_by_id ${id}`, -result);
   return asFd(result);
+}
+
+/** As `openById`, and null too when this process may not (EPERM). */
+export function openIfAllowed(kind: Kind, id: number, flags = 0): Fd | null {
+  try {
+    return openById(kind, id, flags);
+  } catch (error) {
+    if (errnoOf(error) !== EPERM) throw error;
+    return null;
+  }
 }

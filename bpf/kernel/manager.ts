@@ -11,7 +11,7 @@ import { assert } from "#core/assert.ts";
 import type { Fd } from "#core/brands.ts";
 import { bpfError } from "#core/errors/bpf.ts";
 import type { ValueText } from "#core/map-codec.ts";
-import { cgroup2Root, cgroupId, cgroupOf } from "#sys/cgroup.ts";
+import { cgroupId, cgroupOf, isBelow } from "#sys/cgroup.ts";
 import { networkNamespaceCookie } from "#sys/netns.ts";
 import { closeFd } from "./call.ts";
 import { Attachments } from "./attachments.ts";
@@ -29,7 +29,7 @@ import { checkSteering, Steering, SteeringMaps, type SteeringSurroundings } from
 export interface KernelManagerOptions {
   /**
    * Directory of a cgroup that this gateway's processes run in and its clients don't: never steered. Default: the one
-   * this process is in, unless that is the root.
+   * this process is in.
    */
   readonly gatewayCgroup?: string;
   /** Answer SO_ORIGINAL_DST to programs of this cgroup. Our own workers read the map instead. Default: to none. */
@@ -40,6 +40,7 @@ export interface KernelManagerOptions {
 
 export class KernelManager {
   readonly #options: KernelManagerOptions;
+  /** Null when it lies outside of what we see. */
   readonly #gatewayCgroup: string | null;
   readonly #attachments = new Attachments();
   #maps = new Map<string, SharedKernelMap>();
@@ -50,7 +51,7 @@ export class KernelManager {
 
   private constructor(options: KernelManagerOptions) {
     this.#options = options;
-    this.#gatewayCgroup = options.gatewayCgroup ?? ownCgroup();
+    this.#gatewayCgroup = options.gatewayCgroup ?? cgroupOf();
   }
 
   /** Throws PENSTOCK_BPF_UNAVAILABLE when this kernel or user can't: then maps live in user space and the rest is off. */
@@ -105,11 +106,15 @@ export class KernelManager {
     return this.#maps.get(name)?.map.fd;
   }
 
-  /** The original destinations of steered connections, read-only, for workers. Undefined until something is steered. */
+  /**
+   * The original destinations of steered connections, for workers: read-only where this process may open maps so
+   * (CAP_SYS_ADMIN). Undefined until something is steered.
+   */
   originalsFd(): Fd | undefined {
     if (this.#steeringMaps === null) return undefined;
-    this.#originalsFd ??= this.#steeringMaps.originals.openReadOnly();
-    return this.#originalsFd;
+    const { originals } = this.#steeringMaps;
+    this.#originalsFd ??= originals.openReadOnly();
+    return this.#originalsFd ?? originals.fd;
   }
 
   /** To be called every third of the shortest lease, while workers serve. A store into memory for each entry. */
@@ -206,12 +211,15 @@ export class KernelManager {
       return;
     }
     this.#steeringMaps ??= new SteeringMaps();
-    planned.set(key, { kept: false, item: new Steering(each, listener, this.#steeringMaps, this.#surroundings()) });
+    planned.set(key, { kept: false, item: new Steering(each, listener, this.#steeringMaps, this.#surroundings(each)) });
   }
 
-  #surroundings(): SteeringSurroundings {
+  #surroundings({ cgroup }: SteeringDeclaration): SteeringSurroundings {
+    // Only a gateway below the steered cgroup meets its own programs. One above must not be exempt: its clients are
+    // below it, and would be too.
+    const below = this.#gatewayCgroup !== null && isBelow(this.#gatewayCgroup, cgroup);
     return {
-      gatewayCgroup: this.#gatewayCgroup === null ? 0n : (cgroupId(this.#gatewayCgroup) ?? 0n),
+      gatewayCgroup: below ? (cgroupId(this.#gatewayCgroup) ?? 0n) : 0n,
       netnsCookie: networkNamespaceCookie(),
       exemptMark: this.#options.exemptMark ?? 0,
     };
@@ -235,10 +243,4 @@ export class KernelManager {
     this.#getsockopt?.collection.close();
     this.#getsockopt = null;
   }
-}
-
-/** Null in the root, which everybody shares. */
-function ownCgroup(): string | null {
-  const directory = cgroupOf();
-  return directory === null || directory === cgroup2Root() ? null : directory;
 }

@@ -4,7 +4,7 @@
  */
 import fs from "node:fs";
 import type { Fd } from "#core/brands.ts";
-import { ENOENT, ENOSPC } from "#core/errno.ts";
+import { EINVAL, ENOENT, ENOSPC } from "#core/errno.ts";
 import { assert } from "#core/assert.ts";
 import { BPF, BPF_ANY, bpfCall, MapIo, putPointer } from "#sys/bpf.ts";
 import { MAP_SHARED, mapMemory, PROT_READ, PROT_WRITE, type Mapping } from "#sys/memory.ts";
@@ -13,7 +13,7 @@ import { decodeValue, encodeValue, type BtfValue } from "#bpf/btf/codec.ts";
 import type { MapDefinition } from "#bpf/spec/spec.ts";
 import { callError, closeFd, mustCall, mustOpen, objectInfo, putName, readName } from "./call.ts";
 import { BPF_F_RDONLY, ENOTSUPP, MAP_TYPE } from "./constants.ts";
-import { openById } from "./ids.ts";
+import { openIfAllowed } from "./ids.ts";
 
 const PER_CPU: readonly number[] = [
   MAP_TYPE.PERCPU_HASH,
@@ -43,6 +43,8 @@ const WITHOUT_BTF: readonly number[] = [
 ];
 
 const PAGE_BYTES = 4096;
+/** Entries asked for in one call: 4096 of an address list are 112 KiB. */
+const BATCH_ENTRIES = 4096;
 
 /** CPUs the kernel could ever bring up: per-CPU values have a slot for each. */
 export const possibleCpus: number = (() => {
@@ -154,16 +156,25 @@ export class BpfMap {
   }
 
   /**
-   * Entries, at most `limit`; a snapshot only where nobody writes meanwhile. Uses batches where the kind has them
-   * (0.13 µs an entry against 2.2), single steps where not.
+   * Calls `visit` for each entry, at most `limit` times; what it is given is only lent. A true picture only where nobody
+   * writes meanwhile. Uses batches where the kind has them (0.13 µs an entry against 2.2), single steps where not.
    */
-  entries(limit = Number.POSITIVE_INFINITY): [key: Buffer, value: Buffer][] {
-    return this.#batches(limit) ?? this.#steps(limit);
+  each(visit: (key: Buffer, value: Buffer) => void, limit = Number.POSITIVE_INFINITY): void {
+    if (!this.#eachInBatches(visit, limit)) this.#eachByStep(visit, limit);
+  }
+
+  /** Copies of the entries, at most `limit`. */
+  entries(limit?: number): [key: Buffer, value: Buffer][] {
+    const found: [Buffer, Buffer][] = [];
+    this.each((key, value) => found.push([Buffer.from(key), Buffer.from(value)]), limit);
+    return found;
   }
 
   /** Number of entries, by walking them: maps don't count. */
   count(): number {
-    return this.entries().length;
+    let count = 0;
+    this.each(() => count++);
+    return count;
   }
 
   /** The value as memory, for BPF_F_MMAPABLE arrays: reads and writes without a call. Unmapped by `close`. */
@@ -181,11 +192,12 @@ export class BpfMap {
     mustCall(BPF.MAP_FREEZE, attr, `map_freeze ${this.name}`);
   }
 
-  /** A second descriptor that can look up and iterate only. The caller's to close. */
-  openReadOnly(): Fd {
-    const fd = openById("map", this.info.id, BPF_F_RDONLY);
-    assert(fd !== null, "a map that is held does not go away");
-    return fd;
+  /**
+   * A second descriptor that can look up and iterate only, the caller's to close; null without CAP_SYS_ADMIN, which the
+   * kernel asks for to open a map by its id.
+   */
+  openReadOnly(): Fd | null {
+    return openIfAllowed("map", this.info.id, BPF_F_RDONLY);
   }
 
   typed(btf: Btf, definition: Pick<MapDefinition, "keyType" | "valueType">): TypedMap {
@@ -213,51 +225,69 @@ export class BpfMap {
     throw callError(`map_${call}_elem ${this.name}`, -result);
   }
 
-  #steps(limit: number): [Buffer, Buffer][] {
-    const found: [Buffer, Buffer][] = [];
+  #eachByStep(visit: (key: Buffer, value: Buffer) => void, limit: number): void {
     // A key deleted while we stand on it starts the walk over: bounded, so that a busy map can't hold us for ever.
     const stepsMax = 2 * this.info.maxEntries;
+    let visited = 0;
     let result = this.#io.firstKey();
-    for (let step = 0; result === 0 && found.length < limit && step < stepsMax; step++) {
-      if (this.#io.lookup() === 0) found.push([Buffer.from(this.#io.key), Buffer.from(this.#io.value)]);
+    for (let step = 0; result === 0 && visited < limit && step < stepsMax; step++) {
+      if (this.#io.lookup() === 0) {
+        // The visitor may use this map: it must not get the buffers that the walk itself stands on.
+        visit(Buffer.from(this.#io.key), Buffer.from(this.#io.value));
+        visited++;
+      }
       result = this.#io.nextKey();
     }
     if (result < 0 && result !== -ENOENT) throw callError(`map_get_next_key ${this.name}`, -result);
-    return found;
   }
 
-  /** Null when this kind has no batches. */
-  #batches(limit: number): [Buffer, Buffer][] | null {
-    const { keyBytes, maxEntries } = this.info;
+  /** False when this kind has no batches; then nothing has been visited. */
+  #eachInBatches(visit: (key: Buffer, value: Buffer) => void, limit: number): boolean {
+    const { keyBytes } = this.info;
     const valueBytes = this.valueSlotBytes;
-    const chunk = Math.min(Math.max(64, Math.min(limit, 4096)), Math.max(maxEntries, 64));
-    const keys = Buffer.alloc(chunk * keyBytes);
-    const values = Buffer.alloc(chunk * valueBytes);
-    // The cursor is a bucket number for hashes and a key for the others.
-    const cursor = Buffer.alloc(Math.max(keyBytes, 8));
+    // Where the next batch begins: a bucket number for hashes, a key for the others.
+    const [from, to] = [Buffer.alloc(Math.max(keyBytes, 8)), Buffer.alloc(Math.max(keyBytes, 8))];
+    let room = Math.min(BATCH_ENTRIES, Math.max(this.info.maxEntries, 1));
+    let visited = 0;
+    for (let first = true, ended = false; !ended && visited < limit;) {
+      const [keys, values] = [Buffer.alloc(room * keyBytes), Buffer.alloc(room * valueBytes)];
+      const { result, count } = this.#batch(first ? null : from, to, keys, values, room);
+      if (result === -ENOSPC) {
+        // A bucket of a hash is given whole or not at all.
+        room *= 2;
+        continue;
+      }
+      if (result < 0 && result !== -ENOENT) {
+        if (first && (result === -ENOTSUPP || result === -EINVAL)) return false;
+        throw callError(`map_lookup_batch ${this.name}`, -result);
+      }
+      for (let i = 0; i < count && visited < limit; i++, visited++) {
+        visit(keys.subarray(i * keyBytes, (i + 1) * keyBytes), values.subarray(i * valueBytes, (i + 1) * valueBytes));
+      }
+      ended = result === -ENOENT;
+      first = false;
+      to.copy(from);
+    }
+    return true;
+  }
+
+  /** MAP_LOOKUP_BATCH: fills keys and values with up to `room` entries; −ENOENT: these were the last. */
+  #batch(
+    from: Buffer | null,
+    to: Buffer,
+    keys: Buffer,
+    values: Buffer,
+    room: number,
+  ): { result: number; count: number } {
     const attr = Buffer.alloc(56);
-    putPointer(attr, 8, cursor);
+    putPointer(attr, 0, from);
+    putPointer(attr, 8, to);
     putPointer(attr, 16, keys);
     putPointer(attr, 24, values);
+    attr.writeUInt32LE(room, 32);
     attr.writeUInt32LE(this.fd, 36);
-    const found: [Buffer, Buffer][] = [];
-    for (let ended = false, first = true; !ended && found.length < limit; first = false) {
-      if (!first) putPointer(attr, 0, cursor);
-      attr.writeUInt32LE(chunk, 32);
-      const result = bpfCall(BPF.MAP_LOOKUP_BATCH, attr);
-      // ENOSPC: a bucket longer than the chunk.
-      if (result === -ENOTSUPP || result === -ENOSPC || (result < 0 && result !== -ENOENT && first)) return null;
-      if (result < 0 && result !== -ENOENT) throw callError(`map_lookup_batch ${this.name}`, -result);
-      ended = result === -ENOENT;
-      const count = attr.readUInt32LE(32);
-      for (let i = 0; i < count && found.length < limit; i++) {
-        found.push([
-          Buffer.from(keys.subarray(i * keyBytes, (i + 1) * keyBytes)),
-          Buffer.from(values.subarray(i * valueBytes, (i + 1) * valueBytes)),
-        ]);
-      }
-    }
-    return found;
+    const result = bpfCall(BPF.MAP_LOOKUP_BATCH, attr);
+    return { result, count: attr.readUInt32LE(32) };
   }
 }
 

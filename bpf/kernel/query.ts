@@ -5,7 +5,7 @@ import { BPF, bpfCall, putPointer } from "#sys/bpf.ts";
 import { findInterface } from "#bpf/netlink/interfaces.ts";
 import { callError, closeFd } from "./call.ts";
 import { ATTACH_TYPE, PROGRAM_TYPE_NAMES } from "./constants.ts";
-import { openById } from "./ids.ts";
+import { openIfAllowed } from "./ids.ts";
 import { programInfo } from "./program.ts";
 
 export interface AttachedProgram {
@@ -59,9 +59,9 @@ function query(target: number, type: number): number[] {
   return Array.from({ length: attr.readUInt32LE(24) }, (_, i) => ids.readUInt32LE(i * 4));
 }
 
+/** Opening by id takes CAP_SYS_ADMIN; without it, others' programs are shown by number only. */
 function describe(id: number): { name: string; type: string } {
-  const fd = openById("program", id);
-  // Gone between the two calls.
+  const fd = openIfAllowed("program", id);
   if (fd === null) return { name: "", type: "" };
   try {
     const { name, type } = programInfo(fd);

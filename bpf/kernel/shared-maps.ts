@@ -90,9 +90,12 @@ export class SharedKernelMap {
   sweep(): number {
     if (this.declaration.value !== "expiry") return 0;
     const now = boottimeNs();
+    const dead: Buffer[] = [];
+    this.map.each((key, value) => {
+      if (isExpired(value, now)) dead.push(Buffer.from(key));
+    });
     let swept = 0;
-    for (const [key, value] of this.map.entries()) {
-      if (!isExpired(value, now)) continue;
+    for (const key of dead) {
       // Looked at again: a plugin may have renewed it since. What is left of that race is the time between two calls.
       const current = this.map.lookup(key);
       if (current !== null && isExpired(current, now) && this.map.delete(key)) swept++;

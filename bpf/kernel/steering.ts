@@ -5,7 +5,7 @@
  *     attached   links held; a changed entry replaces its programs through them, so that no connect sees none
  */
 import { bpfError } from "#core/errors/bpf.ts";
-import { familyOf, ipOf, parseAddress, portOf } from "#core/address.ts";
+import { familyOf, formatIp, ipOf, parseAddress, parseIp, portOf } from "#core/address.ts";
 import { cgroupId } from "#sys/cgroup.ts";
 import type { BtfValue } from "#bpf/btf/codec.ts";
 import { Collection } from "./collection.ts";
@@ -189,13 +189,20 @@ function configuration(listener: ListenerDeclaration, surroundings: SteeringSurr
 function endpointOf(listener: ListenerDeclaration, family: number): BtfValue {
   const address = listener.addresses.map((text) => parseAddress(text)).find((each) => familyOf(each) === family);
   if (address === undefined) return {};
-  const ip = Buffer.from(ipOf(address));
+  const ip = Buffer.from(reachable(ipOf(address)));
   const port = portOf(address);
   return {
     ip: { word: [0, 4, 8, 12].map((at) => ip.readUInt32LE(at)) },
     // __be16, written as this machine's number with the same bytes.
     port: ((port & 0xff) << 8) | (port >> 8),
   };
+}
+
+/** Where a listener on every address is connected to: loopback. */
+function reachable(ip: Uint8Array): Uint8Array {
+  const wildcards = { "0.0.0.0": "127.0.0.1", "::": "::1" };
+  const text = formatIp(ip);
+  return text === "0.0.0.0" || text === "::" ? parseIp(wildcards[text]) : ip;
 }
 
 /** The bit set of steer_ports. */

@@ -38,6 +38,12 @@ export function cgroupId(directory: string): bigint | null {
   return fs.statSync(directory, { bigint: true }).ino;
 }
 
+/** Whether one directory lies anywhere below another. */
+export function isBelow(directory: string, above: string): boolean {
+  const way = path.relative(path.resolve(above), path.resolve(directory));
+  return way !== "" && way !== ".." && !way.startsWith("../");
+}
+
 /** CGROUP2_SUPER_MAGIC, linux/magic.h. */
 const CGROUP2_MAGIC = 0x6367_7270;
 

@@ -180,7 +180,7 @@ describeKernel("maps", () => {
   it("gives read-only descriptors that only read", () => {
     map = BpfMap.create(definition);
     map.update(u32(1), Buffer.alloc(8, 5));
-    const reader = BpfMap.adopt(map.openReadOnly());
+    const reader = BpfMap.adopt(map.openReadOnly() ?? fail("descriptor"));
     expect(reader.lookup(u32(1))).toEqual(Buffer.alloc(8, 5));
     expect(() => reader.update(u32(1), Buffer.alloc(8))).toThrow(/EPERM/);
     expect(() => reader.delete(u32(1))).toThrow(/EPERM/);

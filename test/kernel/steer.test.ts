@@ -4,6 +4,7 @@ import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
+import { cgroupOf } from "#sys/cgroup.ts";
 import { KernelManager } from "#bpf/kernel/manager.ts";
 import { OriginalDestinations } from "#worker/maps/original-destinations.ts";
 import { describeKernel } from "#test/support/kernel.ts";
@@ -153,6 +154,34 @@ describeKernel("steer", () => {
     }
   });
 
+  it("steers clients below the gateway's cgroup, and refuses the very cgroup it is in", async () => {
+    manager.close();
+    manager = KernelManager.open({ gatewayCgroup: clients.directory });
+    const below = new TestCgroup("below", clients.directory);
+    try {
+      steer([80], LONG_LEASE_MS, below.directory);
+      expect(await ask(below, [["198.51.100.7", 80]])).toEqual(["original 198.51.100.7:80"]);
+    } finally {
+      await below.destroy();
+    }
+    manager.close();
+    manager = KernelManager.open();
+    expect(() => steer([80], LONG_LEASE_MS, cgroupOf() ?? fail())).toThrow(/is the gateway's own/);
+  });
+
+  it("reaches a listener on every address by loopback, and leaves connections to it alone", async () => {
+    const steering = [{ cgroup: clients.directory, ports: [80, listener.port], listener: 0, leaseMs: LONG_LEASE_MS }];
+    const listeners = [{ name: "any", addresses: [`0.0.0.0:${listener.port}`, `[::]:${listener.port}`] }];
+    manager.commit(manager.prepare({ maps: [], kernel: { interfaces: [], steering }, listeners }));
+    expect(
+      await ask(clients, [
+        ["198.51.100.7", 80],
+        ["2001:db8::7", 80],
+        ["127.0.0.1", listener.port],
+      ]),
+    ).toEqual(["original 198.51.100.7:80", "original [2001:db8::7]:80", "not steered"]);
+  });
+
   it("lets the inner of two entries win, and changes ports and listener without a gap", async () => {
     const inner = new TestCgroup("inner", clients.directory);
     const second = await serve(tellOriginal(() => new OriginalDestinations(manager.originalsFd() ?? fail())));
@@ -220,7 +249,8 @@ describeKernel("steer", () => {
 
   it("lets go when its process is killed", async () => {
     const script = `
-      import { KernelManager } from "#bpf/kernel/manager.ts";
+      import { cgroupOf } from "#sys/cgroup.ts";
+import { KernelManager } from "#bpf/kernel/manager.ts";
       const manager = KernelManager.open();
       const steering = [{ cgroup: ${JSON.stringify(clients.directory)}, ports: [${direct.port}], listener: 0, leaseMs: 60000 }];
       const listeners = [{ name: "l", addresses: ["127.0.0.1:${listener.port}"] }];

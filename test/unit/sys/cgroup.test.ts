@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { cgroup2Root, cgroupId } from "#sys/cgroup.ts";
+import { cgroup2Root, cgroupId, isBelow } from "#sys/cgroup.ts";
 
 it.each([
   ["cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n", "/sys/fs/cgroup"],
@@ -17,4 +17,15 @@ it.each([
 it("knows what is no cgroup", () => {
   expect(cgroupId("/tmp")).toBeNull();
   expect(cgroupId("/nowhere")).toBeNull();
+});
+
+it.each([
+  ["/a/b", "/a", true],
+  ["/a/b/c", "/a/", true],
+  ["/a", "/a", false],
+  ["/ab", "/a", false],
+  ["/", "/a", false],
+  ["/a/..b", "/a", true],
+])("%s below %s: %s", (directory, above, expected) => {
+  expect(isBelow(directory, above)).toBe(expected);
 });
