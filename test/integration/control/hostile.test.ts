@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { FakeSupervisor } from "./fake-supervisor.ts";
 
 let gateway: FakeSupervisor;
-let operations: { method: string; path: string; statuses: string[] }[];
+let operations: { method: string; path: string; statuses: string[]; types: string[] }[];
 
 beforeAll(async () => {
   gateway = new FakeSupervisor();
@@ -18,10 +18,11 @@ beforeAll(async () => {
     maxEntries: 9,
   });
   const { paths } = (await gateway.call("GET", "/openapi.json")).json as {
-    paths: Record<string, Record<string, { responses: object }>>;
+    paths: Record<string, Record<string, { responses: object; requestBody?: { content: object } }>>;
   };
   operations = Object.entries(paths).flatMap(([path, methods]) =>
-    Object.entries(methods).map(([method, { responses }]) => ({
+    Object.entries(methods).map(([method, { responses, requestBody }]) => ({
+      types: Object.keys(requestBody?.content ?? {}),
       method: method.toUpperCase(),
       path,
       statuses: Object.keys(responses),
@@ -99,11 +100,14 @@ it("answers nothing but what its document says, and no 5xx", async () => {
       async (pick, names, raw, contentType, search, conditions) => {
         const operation = operations[pick % operations.length];
         if (operation === undefined) return;
-        const { method, path, statuses } = operation;
+        const { method, path, statuses, types } = operation;
         const filled = [...names];
         const target = path.replaceAll(/\{\w+\}/g, () => encodeURIComponent(filled.shift() ?? "x")) + search;
         const reading = method === "GET";
-        const headers = { ...conditions, ...(reading ? {} : { "content-type": contentType }) };
+        const headers = {
+          ...conditions,
+          ...(reading ? {} : { "content-type": pick % 4 === 0 ? contentType : (types[0] ?? contentType) }),
+        };
         const reply = await gateway.call(method, target, reading ? { headers } : { headers, raw });
         seen.add(reply.status);
         const said = `${method} ${target} ${raw} → ${reply.status} ${reply.text}`;
