@@ -155,9 +155,11 @@ function announce(supervisor: Supervisor, example: boolean, out: Output): void {
     out.print(JSON.stringify({ event: "ready", pid: process.pid, revision, listeners, admin }));
     return;
   }
-  for (const { name, address } of listeners) out.print(`listener ${name}: http://${address}`);
+  for (const { name, address, error } of listeners) {
+    out.print(`listener ${name}: ${error === undefined ? `http://${address}` : `not open: ${error}`}`);
+  }
   out.print(`admin: ${admin.join(", ")}`);
-  const [first] = listeners;
+  const first = listeners.find(({ error }) => error === undefined);
   if (example && first !== undefined) out.print(exampleGuide(`http://${first.address}`, commandLine()));
 }
 

@@ -42,11 +42,17 @@ export class Deployment {
   /** Set once, right after construction: workers ask back what is in force. */
   #workers: Workers | null = null;
   #current: InForce | null = null;
+  #missing: string | null = null;
   /** Tags of kernel maps, by identity: a worker is sent a map once. */
   readonly #mapTags = new Map<string, Tagged>();
 
   constructor(parts: DeploymentParts) {
     this.#parts = parts;
+  }
+
+  /** What this start does without; null when nothing is missing. */
+  get missing(): string | null {
+    return this.#missing;
   }
 
   attach(workers: Workers): void {
@@ -66,7 +72,8 @@ export class Deployment {
 
   /**
    * Never rejects for what a snapshot asks. A snapshot that is in force already is not prepared again. Workers that are just
-   * starting are waited for, so that they have a say; a `boot` does not wait, and they take it up one by one.
+   * starting are waited for, so that they have a say; a `boot` does not wait, and they take it up one by one. Nor does a boot
+   * stop at what the machine lacks since (an address, a device, a cgroup that a restart took away): it goes on without.
    */
   async apply(snapshot: Snapshot, boot = false): Promise<Applied> {
     const workers = this.#workers;
@@ -77,21 +84,21 @@ export class Deployment {
       if (running?.digest === snapshot.digest && running.revision === snapshot.revision) {
         return { ok: true, results: this.#everyone(workers), kernel: this.#kernelResult() };
       }
-      return this.#change(workers, snapshot);
+      return this.#change(workers, snapshot, boot);
     });
   }
 
-  async #change(workers: Workers, snapshot: Snapshot): Promise<Applied> {
+  async #change(workers: Workers, snapshot: Snapshot, boot: boolean): Promise<Applied> {
     const { listeners, kernel, log } = this.#parts;
     let modules: ModuleBytes[];
     try {
       modules = readModules(this.#parts.dataDir, snapshot, this.#current?.modules ?? []);
-      listeners.prepare(snapshot.listeners);
+      listeners.prepare(snapshot.listeners, boot);
     } catch (error) {
       return refused(words(error));
     }
     try {
-      kernel.prepare(this.#kernelDeclaration(snapshot));
+      this.#prepareKernel(snapshot, boot);
     } catch (error) {
       listeners.abort();
       return { ok: false, results: [], kernel: { ok: false, error: words(error) } };
@@ -115,6 +122,19 @@ export class Deployment {
     this.#forgetMaps();
     log("info", `revision ${snapshot.revision} in force`, { workers: results.filter((one) => one.ok).length });
     return { ok: true, results, kernel: this.#kernelResult() };
+  }
+
+  #prepareKernel(snapshot: Snapshot, boot: boolean): void {
+    const declaration = this.#kernelDeclaration(snapshot);
+    this.#missing = null;
+    try {
+      this.#parts.kernel.prepare(declaration);
+    } catch (error) {
+      if (!boot) throw error;
+      this.#missing = `nothing is attached in the kernel: ${words(error)}`;
+      this.#parts.log("error", this.#missing);
+      this.#parts.kernel.prepare({ ...declaration, kernel: { interfaces: [], steering: [] } });
+    }
   }
 
   #provision(snapshot: Snapshot, modules: readonly ModuleBytes[], slot: number): Provision {
@@ -172,7 +192,10 @@ export class Deployment {
   }
 
   #kernelResult(): KernelResult {
-    return { ok: true, notes: this.#parts.kernel.status().notes };
+    return {
+      ok: true,
+      notes: [...(this.#missing === null ? [] : [this.#missing]), ...this.#parts.kernel.status().notes],
+    };
   }
 
   #everyone(workers: Workers): Verdict[] {

@@ -6,6 +6,7 @@
  * longer named, or `abort` closes what was opened.
  */
 import { portOf } from "#core/address.ts";
+import type { ListenerStatus } from "#control/protocol.ts";
 import type { ListenerSpec } from "#snapshot/snapshot.ts";
 import type { ListenerGrant } from "#worker/protocol.ts";
 import { close, getsockname } from "#sys/socket.ts";
@@ -27,21 +28,32 @@ export class Listeners {
   #prepared: Map<string, Bound> | null = null;
   /** Workers of a gateway that died here may still hold its addresses while they drain: shared with them, not refused. */
   readonly #takeOver: boolean;
+  /** Listeners that are gone on without, by name. */
+  readonly #problems = new Map<string, string>();
 
   constructor(workers: number, takeOver = false) {
     this.#workers = workers;
     this.#takeOver = takeOver;
   }
 
-  /** Opens what `specs` name and is not open yet. Throws PENSTOCK_MAIN_LISTEN and is as before. */
-  prepare(specs: readonly ListenerSpec[]): void {
+  /**
+   * Opens what `specs` name and is not open yet. Throws PENSTOCK_MAIN_LISTEN and is as before; unless it is told to go on
+   * without those that can't be opened, which `addresses` then tells.
+   */
+  prepare(specs: readonly ListenerSpec[], goOn = false): void {
     const next = new Map<string, Bound>();
     this.#prepared = next;
-    try {
-      for (const spec of specs) this.#prepareOne(spec, next);
-    } catch (error) {
-      this.abort();
-      throw error;
+    this.#problems.clear();
+    for (const spec of specs) {
+      try {
+        this.#prepareOne(spec, next);
+      } catch (error) {
+        if (!goOn) {
+          this.abort();
+          throw error;
+        }
+        this.#problems.set(spec.name, error instanceof Error ? error.message : String(error));
+      }
     }
   }
 
@@ -106,14 +118,16 @@ export class Listeners {
     this.#prepared = null;
   }
 
-  /** Name and address as bound, of the listeners in force. */
-  addresses(specs: readonly ListenerSpec[]): { name: string; address: string }[] {
-    return specs.flatMap((spec) =>
-      addressesOf(spec).flatMap((address) => {
+  /** Name and address as bound, of the listeners in force; of those that could not be opened, why. */
+  addresses(specs: readonly ListenerSpec[]): ListenerStatus[] {
+    return specs.flatMap((spec) => {
+      const error = this.#problems.get(spec.name);
+      if (error !== undefined) return [{ name: spec.name, address: spec.address, error }];
+      return addressesOf(spec).flatMap((address) => {
         const bound = this.#bound.get(keyOf(spec, address));
         return bound === undefined ? [] : [{ name: spec.name, address: bound.address }];
-      }),
-    );
+      });
+    });
   }
 
   /** Closes everything: what is still queued is reset. */

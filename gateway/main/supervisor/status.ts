@@ -29,6 +29,7 @@ export async function gatewayStatus(parts: StatusParts): Promise<GatewayStatus> 
     listeners: deployment.listenerStatus(),
     kernel: {
       ...kernelStatus,
+      notes: [...(deployment.missing === null ? [] : [deployment.missing]), ...kernelStatus.notes],
       maps: (snapshot?.maps ?? []).map((map) => {
         const inKernel = kernel.mapFd(map.name) !== null;
         const count = inKernel ? entries.get(map.name) : userMaps.get(map.name)?.size;

@@ -101,6 +101,26 @@ test("a kernel that refuses is a refusal of all", async () => {
   expect(made.supervisor.deployment.listenerStatus()).toEqual([]);
 });
 
+test("a start from the last good snapshot goes on without what the machine has not any more", async () => {
+  class Refusing extends NoKernel {
+    override prepare(declaration: Parameters<NoKernel["prepare"]>[0]): void {
+      if (declaration.kernel.steering.length > 0) throw new Error("there is no such cgroup");
+      super.prepare(declaration);
+    }
+  }
+  const made = start(1, new Refusing("a test"));
+  const steering = [{ cgroup: "/sys/fs/cgroup/gone", ports: [80], listener: 0, leaseMs: 1000 }];
+  // 192.0.2.0/24 is for documentation (RFC 5737): nobody's address.
+  const listeners = [{ name: "gone", address: "192.0.2.1:80" }, { name: "here" }];
+  const snapshot = snapshotOf(listeners, { kernel: { interfaces: [], steering } });
+  expect(await made.supervisor.deployment.apply(snapshot, true)).toMatchObject({ ok: true });
+  await made.supervisor.workersReady();
+  const { listeners: bound, kernel } = await status(made);
+  expect(bound[0]).toMatchObject({ name: "gone", error: expect.stringContaining("EADDRNOTAVAIL") });
+  (await visit(bound[1]?.address ?? "")).socket.destroy();
+  expect(kernel.notes[0]).toMatch(/there is no such cgroup/);
+});
+
 test("listeners come and go; those that stay keep their connections and their port", async () => {
   const made = await serving(snapshotOf([{ name: "a" }]));
   const { socket } = await visit(made.address);
