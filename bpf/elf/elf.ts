@@ -43,7 +43,6 @@ export interface ElfRelocation {
   readonly symbol: ElfSymbol;
 }
 
-export const SHT_PROGBITS = 1;
 const SHT_SYMTAB = 2;
 export const SHT_NOBITS = 8;
 const SHT_REL = 9;
@@ -51,7 +50,6 @@ export const SHF_ALLOC = 2;
 export const SHF_EXECINSTR = 4;
 export const STT_OBJECT = 1;
 export const STT_FUNC = 2;
-export const STT_SECTION = 3;
 export const STB_WEAK = 2;
 export const SHN_UNDEF = 0;
 

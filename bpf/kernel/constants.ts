@@ -73,7 +73,6 @@ export const ATTACH_TYPE = {
 export const BPF_F_NO_PREALLOC = 1 << 0;
 /** The descriptor, not the map, is read-only. */
 export const BPF_F_RDONLY = 1 << 3;
-export const BPF_F_MMAPABLE = 1 << 10;
 /** LINK_UPDATE only if the program in place is the one we think. */
 export const BPF_F_REPLACE = 1 << 2;
 

@@ -11,9 +11,7 @@ import { bpfError } from "#core/errors/bpf.ts";
 
 export const NLM_F_REQUEST = 1;
 export const NLM_F_ACK = 4;
-export const NLM_F_DUMP = 0x300;
 export const NLMSG_ERROR = 2;
-export const NLMSG_DONE = 3;
 const NLA_F_NESTED = 1 << 15;
 const NLA_TYPE_MASK = 0x3fff;
 const HEADER_BYTES = 16;

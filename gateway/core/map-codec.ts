@@ -23,23 +23,12 @@ export interface MapSchema {
   readonly valueBytes: number;
 }
 
-export const IP_KEY_BYTES = 16;
-export const PREFIX_KEY_BYTES = 20;
+const PREFIX_KEY_BYTES = 20;
 const NUMBER_BYTES = 8;
 /** Where IPv4 begins within the 128 bits. */
 const MAPPED_BITS = 96;
 /** u64 nanoseconds end in the year 2554; a longer lifetime is a mistake in the unit. */
 const TTL_SECONDS_MAX = 100 * 366 * 86_400;
-
-/** What `keyBytes` and `valueBytes` must be; 0: the declaration says. */
-export function keyBytes(kind: KeyKind): number {
-  if (kind === "ip") return IP_KEY_BYTES;
-  return kind === "ip-prefix" ? PREFIX_KEY_BYTES : 0;
-}
-
-export function valueBytes(kind: ValueKind): number {
-  return kind === "bytes" ? 0 : NUMBER_BYTES;
-}
 
 /** Throws PENSTOCK_BPF_MAP_TEXT. */
 export function parseKey(schema: MapSchema, text: string): Uint8Array {

@@ -45,7 +45,6 @@ export const BPF = {
 /** Flags of MAP_UPDATE_ELEM. */
 export const BPF_ANY = 0;
 export const BPF_NOEXIST = 1;
-export const BPF_EXIST = 2;
 
 /** One bpf(2) call: the result, or −errno. The kernel may write into `attr`. */
 export function bpfCall(command: number, attr: Buffer): number {
