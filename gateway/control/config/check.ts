@@ -9,7 +9,7 @@ import { CONFIG_ERRORS, configError } from "#core/errors/config.ts";
 import { checkAddresses } from "./addresses.ts";
 import { DeclarationSchema, type Resolved } from "./declaration.ts";
 import { draftOf } from "./draft.ts";
-import { unexpectedFields } from "./fields.ts";
+import { unexpectedFields, withoutMisspelt } from "./fields.ts";
 import { checkMaps } from "./kernel-maps.ts";
 import { checkModules } from "./modules.ts";
 import { checkHosts, checkTenants, type OwnershipContext } from "./ownership.ts";
@@ -44,7 +44,7 @@ export function checkDeclaration(input: unknown, context: CheckContext): Checked
   checkModules(draft, (digest) => !context.modulesRequired || context.moduleBytes(digest) !== undefined, report);
   const result = v.safeParse(DeclarationSchema, input);
   if (findings.length === 0 && result.success) return { ok: true, resolved: result.output };
-  return { ok: false, findings };
+  return { ok: false, findings: withoutMisspelt(findings) };
 }
 
 /** What a schema has against a value, in the registry's codes. Unknown fields are `unexpectedFields`' business. */

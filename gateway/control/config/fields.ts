@@ -80,6 +80,21 @@ function walkObject(
   }
 }
 
+/**
+ * Without "is required" for a field that is there under a misspelt name: one mistake, one finding, and the one that says
+ * how to mend it.
+ */
+export function withoutMisspelt(findings: readonly Finding[]): Finding[] {
+  const meant = new Set<string>();
+  for (const { pointer, code, detail } of findings) {
+    const name = code === "PENSTOCK_CONFIG_UNKNOWN_FIELD" ? DID_YOU_MEAN.exec(detail)?.[1] : undefined;
+    if (name !== undefined) meant.add(`${pointer.slice(0, pointer.lastIndexOf("/"))}/${name}`);
+  }
+  return findings.filter(({ pointer, code }) => code !== "PENSTOCK_CONFIG_REQUIRED" || !meant.has(pointer));
+}
+
+const DID_YOU_MEAN = /; did you mean "(\w+)"\?$/;
+
 function unknownField(key: string, known: readonly string[]): string {
   const meant = suggestion(key, known);
   if (meant !== undefined) return `unknown field "${key}"; did you mean "${meant}"?`;

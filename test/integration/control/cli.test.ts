@@ -113,10 +113,7 @@ describe("apply", () => {
     expect(notes).toContain("/listeners/0/adress: unknown field");
     write("build/check.wasm", wasmModule(1));
     const again = await penstock("apply -f bad.yaml");
-    expect(again.notes.split("\n").slice(0, 9)).toEqual([
-      'bad.yaml:3:5 /listeners/0/address: a listener needs "address" (PENSTOCK_CONFIG_REQUIRED)',
-      '     3 |   - { name: web, adress: "127.0.0.1:8080", protocol: http }',
-      "       |     ^",
+    expect(again.notes.split("\n").slice(0, 6)).toEqual([
       'bad.yaml:3:18 /listeners/0/adress: unknown field "adress"; did you mean "address"? (PENSTOCK_CONFIG_UNKNOWN_FIELD)',
       '     3 |   - { name: web, adress: "127.0.0.1:8080", protocol: http }',
       "       |                  ^",
@@ -124,9 +121,9 @@ describe("apply", () => {
       '    11 |   - { name: orders, tenant: acme, listeners: [web], filters: [{ plugin: "check@1" }], upstream: apy }',
       `       | ${" ".repeat(86)}^`,
     ]);
-    expect(again.notes).toContain("penstock: the declaration was refused: 3 findings (PENSTOCK_CONFIG_INVALID)");
+    expect(again.notes).toContain("penstock: the declaration was refused: 2 findings (PENSTOCK_CONFIG_INVALID)");
     const json = await penstock("apply -f bad.yaml --json");
-    expect(JSON.parse(json.out)).toMatchObject({ error: { code: "PENSTOCK_CONFIG_INVALID", errors: [{}, {}, {}] } });
+    expect(JSON.parse(json.out)).toMatchObject({ error: { code: "PENSTOCK_CONFIG_INVALID", errors: [{}, {}] } });
   });
 
   it.each<[string, string, string]>([

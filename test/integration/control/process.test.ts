@@ -52,7 +52,6 @@ describe("a start", () => {
     expect(reply).toMatchObject({ ok: false, revision: 0, changed: false, code: "PENSTOCK_CONFIG_INVALID" });
     const found = (reply.findings ?? []).map(({ at, pointer }) => `${at} ${pointer}`).toSorted();
     expect(found).toEqual([
-      "penstock.yaml:2:5 /listeners/0/protocol",
       "penstock.yaml:3:5 /listeners/0/address",
       "penstock.yaml:4:5 /listeners/0/protocl",
       "penstock.yaml:6:16 /routes/0/tenant",

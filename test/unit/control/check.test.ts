@@ -40,6 +40,14 @@ describe("a declaration", () => {
     ],
     ["an unknown kind", (d) => Object.assign(d, { listener: [] }), ["/listener UNKNOWN_FIELD"]],
     [
+      "a misspelt required field",
+      (d) => {
+        Reflect.deleteProperty(at(d.listeners, 0), "protocol");
+        Object.assign(at(d.listeners, 0), { protocl: "http" });
+      },
+      ["/listeners/0/protocl UNKNOWN_FIELD"],
+    ],
+    [
       "TLS",
       (d) => Object.assign(at(d.listeners, 0), { tls: { certificates: ["site"] } }),
       ["/listeners/0/tls UNSUPPORTED"],
