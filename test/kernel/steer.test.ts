@@ -9,8 +9,11 @@ import { KernelManager } from "#bpf/kernel/manager.ts";
 import { OriginalDestinations } from "#worker/maps/original-destinations.ts";
 import { describeKernel } from "#test/support/kernel.ts";
 import { removeLeftoverCgroups, TestCgroup } from "#test/support/cgroup.ts";
+import { Namespace, removeLeftovers } from "#test/support/netns.ts";
 import { ask, serve, tellOriginal, type Server } from "#test/support/steering.ts";
 
+const CONNECT_MARKED = path.join(import.meta.dirname, "../support/connect-marked.ts");
+const CONNECT_TWICE = path.join(import.meta.dirname, "../support/connect-twice.ts");
 const ASK_ORIGINAL = path.join(import.meta.dirname, "../support/ask-original.ts");
 /** Longer than any test runs on a busy machine: nobody renews it. */
 const LONG_LEASE_MS = 60_000;
@@ -180,6 +183,50 @@ describeKernel("steer", () => {
         ["127.0.0.1", listener.port],
       ]),
     ).toEqual(["original 198.51.100.7:80", "original [2001:db8::7]:80", "not steered"]);
+  });
+
+  it("leaves other network namespaces alone: their loopback is another one", async () => {
+    removeLeftovers();
+    steer([80]);
+    const namespace = new Namespace("elsewhere");
+    try {
+      const url = "http://127.0.0.1/";
+      const there = await clients.run("nsenter", `--net=${namespace.path}`, "curl", "-s", "-m", "3", "--http0.9", url);
+      // 7: nobody listens there.
+      expect(there).toEqual({ code: 7, stdout: "" });
+      expect(manager.status().steering[0]?.counters.redirected).toBe(0);
+      expect((await clients.run("curl", "-s", "-m", "3", "--http0.9", url)).stdout).toBe("original 127.0.0.1:80");
+    } finally {
+      namespace.destroy();
+    }
+  });
+
+  it("leaves sockets alone that are bound to a device, or marked as exempt", async () => {
+    manager.close();
+    manager = KernelManager.open({ exemptMark: 77 });
+    steer([direct.port]);
+    const url = `http://127.0.0.1:${direct.port}/`;
+    expect((await clients.run("curl", "-s", "-m", "3", "--http0.9", "--interface", "lo", url)).stdout).toBe("direct");
+    const marked = (mark: string) => clients.run(process.execPath, CONNECT_MARKED, mark, `127.0.0.1:${direct.port}`);
+    expect((await marked("77")).stdout).toBe("direct");
+    expect((await marked("78")).stdout).toBe(`original 127.0.0.1:${direct.port}`);
+    expect(manager.status().steering[0]?.counters).toMatchObject({ exempt: 1, redirected: 1 });
+  });
+
+  it("does not take what a failed connect noted for the next one's", async () => {
+    const closed = await serve(() => "");
+    await closed.close();
+    const steering = [{ cgroup: clients.directory, ports: [80], listener: 0, leaseMs: LONG_LEASE_MS }];
+    const listeners = [{ name: "dead", addresses: [`127.0.0.1:${closed.port}`] }];
+    manager.commit(manager.prepare({ maps: [], kernel: { interfaces: [], steering }, listeners }));
+    // Refused by the dead listener first; then the same socket goes to the live one, by itself.
+    const { stdout } = await clients.run(
+      process.execPath,
+      CONNECT_TWICE,
+      "198.51.100.7:80",
+      `127.0.0.1:${listener.port}`,
+    );
+    expect(stdout).toBe("not steered");
   });
 
   it("lets the inner of two entries win, and changes ports and listener without a gap", async () => {
