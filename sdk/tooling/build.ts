@@ -67,10 +67,11 @@ export async function buildPlugin(directory: string): Promise<BuildResult> {
     diagnostics.push(failure(PLUGIN_SOURCE, "none of onRequest, onResponse and onEnd is exported"));
     return { wasm: new Uint8Array(), sourceMap: "", diagnostics };
   }
-  const texts = new Map<string, string>();
+  const entry = entrySource(hooks);
+  const texts = new Map<string, string>([[ENTRY, entry]]);
   const written = new Map<string, string | Uint8Array>();
   const result = await asc.main(OPTIONS, {
-    readFile: (name) => (name === ENTRY ? entrySource(hooks) : readSource(folder, name, texts)),
+    readFile: (name) => (name === ENTRY ? entry : readSource(folder, name, texts)),
     writeFile: (name, contents) => {
       written.set(name, contents);
     },
@@ -128,7 +129,15 @@ function toDiagnostic(message: CompilerMessage, texts: ReadonlyMap<string, strin
   const file = range?.source?.normalizedPath ?? "";
   const text = texts.get(file);
   const place = range === null || text === undefined ? { line: 0, column: 0 } : positionOf(text, range.start);
-  return { severity: severityOf(category), code, message: message.message, file, ...place };
+  const found = { severity: severityOf(category), code, message: message.message, file, ...place };
+  return file === ENTRY ? signatureMismatch(found, text ?? "") : found;
+}
+
+/** The generated file calls the plugin's hooks: what the compiler says against it is about their signatures. */
+function signatureMismatch(found: Diagnostic, entry: string): Diagnostic {
+  const call = /plugin\.(\w+\(.*?\))/.exec(entry.split("\n")[found.line - 1] ?? "")?.[1];
+  const message = `a hook must be made to be called as \`${call ?? "the SDK says"}\`: ${found.message}`;
+  return { ...found, message, file: PLUGIN_SOURCE, line: 1, column: 1 };
 }
 
 function positionOf(text: string, offset: number): { line: number; column: number } {

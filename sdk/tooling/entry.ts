@@ -49,6 +49,7 @@ export function entrySource(hooks: readonly string[]): string {
 import { Request } from "penstock/assembly/request";
 import { Response } from "penstock/assembly/response";
 import { resetHeap, setMark } from "penstock/assembly/heap";
+import "penstock/assembly/log"; // the builder's \`abort\`
 
 const request = new Request();
 const response = new Response();
