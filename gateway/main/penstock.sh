@@ -2,6 +2,10 @@
 # The command line: in a checkout under the Node that `npm start` installs, elsewhere under the one on the path.
 set -eu
 root=$(dirname "$(readlink -f "$0")")/../..
+if [ -d "$root/.node/compile-cache" ]; then
+  NODE_COMPILE_CACHE="$root/.node/compile-cache"
+  export NODE_COMPILE_CACHE
+fi
 for node in "$root"/.node/node_modules/node-linux-*/bin/node node; do
   if major=$("$node" -p 'process.versions.node.split(".")[0]' 2>/dev/null) && [ "$major" -ge 26 ]; then
     exec "$node" --no-warnings "$root/gateway/main/penstock.ts" "$@"

@@ -32,8 +32,10 @@ export interface PolicyInput {
 /** nobody and nogroup on Debian; on any Linux the overflow ids, which own nothing. */
 export const UNPRIVILEGED = { uid: 65534, gid: 65534 } as const;
 
+/** Compiled code, made by the set-up (see gateway/main/setup/warm.ts). */
+export const COMPILE_CACHE = ".node/compile-cache";
 /** Folders of the installation that hold code. Not the whole of it: a checkout also holds the data directory and git's. */
-const CODE = ["gateway", "bpf", "plugins", "sdk", "node_modules", "package.json"];
+const CODE = [COMPILE_CACHE, "gateway", "bpf", "plugins", "sdk", "node_modules", "package.json"];
 /** Shared libraries, where merged and where split, and the table the dynamic linker finds them by. */
 const LIBRARIES = ["/usr/lib", "/usr/lib64", "/lib", "/lib64", "/etc/ld.so.cache"];
 /** What V8 and libuv size themselves by; time zones; what OpenSSL refuses to start without, when it is there. */

@@ -6,5 +6,6 @@ cd "$(dirname "$(readlink -f "$0")")/../../.."
 install_node
 install_packages
 build_plugins
+warm_cache
 debian gcc libc6-dev curl nginx-light libnginx-mod-http-js wrk || true
 exec "$NODE" --no-warnings test/bench/main.ts "$@"

@@ -78,6 +78,16 @@ build_plugins() {
   fi
 }
 
+# Compiled code, so that processes start fast.
+warm_cache() {
+  code=$(find gateway bpf plugins sdk package-lock.json -name '*.ts' -type f -print | sort | xargs sha256sum | sha256sum)
+  if ! stamped cache "$code"; then
+    say "compiling"
+    "$NODE" --no-warnings gateway/main/setup/warm.ts >&2 || fail "the sources could not be compiled"
+    stamp cache "$code"
+  fi
+}
+
 # debian PACKAGE...: installs those that are missing. Their services are not started. Answers false when it can't.
 debian() {
   missing=

@@ -6,4 +6,5 @@ cd "$(dirname "$(readlink -f "$0")")/../../.."
 install_node
 install_packages
 build_plugins
-exec "$NODE" --no-warnings gateway/main/penstock.ts run --example "$@"
+warm_cache
+NODE_COMPILE_CACHE="$PWD/.node/compile-cache" exec "$NODE" --no-warnings gateway/main/penstock.ts run --example "$@"

@@ -4,10 +4,11 @@
  */
 import { fork } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Fd } from "#core/brands.ts";
 import type { Launch } from "#main/confine/launch.ts";
-import { policyFor } from "#main/confine/policies.ts";
+import { COMPILE_CACHE, policyFor } from "#main/confine/policies.ts";
 import type { PolicyInput } from "#main/confine/policies.ts";
 
 export interface SpawnInput extends PolicyInput {
@@ -45,21 +46,23 @@ export function spawnChild(input: SpawnInput): ChildProcess {
     file: node,
     args: ["--no-warnings", ...FLAGS[input.kind], `--import=${seal}`, input.entry, ...input.args],
     descriptors: FIRST_EXTRA + input.descriptors.length,
-    environment: environment(),
+    environment: environment(root),
   };
   return fork(join(root, "gateway/main/confine/launch.ts"), [JSON.stringify(launch)], {
     execPath: node,
     execArgv: ["--no-warnings"],
     stdio: ["ignore", input.output, input.output === "pipe" ? "pipe" : "inherit", "ipc", ...input.descriptors],
     serialization: "advanced",
-    env: environment(),
+    env: environment(root),
     // A group of its own: Ctrl-C reaches the supervisor alone, which then ends its children in order.
     detached: true,
   });
 }
 
-function environment(): Record<string, string> {
+function environment(root: string): Record<string, string> {
   const env: Record<string, string> = { PATH: "/usr/bin:/bin" };
+  const cache = join(root, COMPILE_CACHE);
+  if (existsSync(cache)) env["NODE_COMPILE_CACHE"] = cache;
   for (const [name, value] of Object.entries(process.env)) {
     if (value !== undefined && PASSED_ON.test(name) && !KEPT_BACK.has(name)) env[name] = value;
   }
