@@ -29,9 +29,7 @@ import { type ByteTable, hashByte, TableBuilder } from "./table.ts";
 export const SCOPE_EXACT = 0;
 export const SCOPE_SUFFIX = 1;
 
-/** Cells of a target. */
-export const TARGET_CELLS = 2;
-/** A route; below −1: bucket −2 − n; −1: nothing. */
+/** Cells of a target. A route; below −1: bucket −2 − n; −1: nothing. */
 export const TARGET_ROUTE = 0;
 /** Bit n: the route takes METHOD n. All bits: every method there is. */
 export const TARGET_METHODS = 1;

@@ -54,6 +54,7 @@ export function comparison(
 }
 
 /** Our figure alone, with a bound on itself. */
-export function absolute(bench: string, figure: string, ours: number, bound: number): Figure {
-  return { bench, figure, ours: round(ours), peer: null, theirs: null, ratio: null, bound, ok: ours <= bound };
+export function absolute(bench: string, figure: string, ours: number, bound: number | null): Figure {
+  const ok = bound === null || ours <= bound;
+  return { bench, figure, ours: round(ours), peer: null, theirs: null, ratio: null, bound, ok };
 }

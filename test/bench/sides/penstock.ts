@@ -8,7 +8,7 @@ import { Unavailable } from "#test/bench/unavailable.ts";
 import { ready, type Side } from "./side.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..", "..");
-const COMMAND = join(ROOT, "gateway/main/penstock.ts");
+const COMMAND = join(ROOT, "gateway/main/penstock.sh");
 const MODULE = join(ROOT, "wasm-plugins/token-check/build/token-check.wasm");
 
 export interface PenstockOptions {
@@ -49,7 +49,7 @@ export async function startPenstock(scope: Scope, { upstream, cpu, token }: Pens
   const file = join(directory, "penstock.yaml");
   writeFileSync(file, declaration(port, upstream, token));
   const run = ["run", "-f", file, "--data", join(directory, "data"), "--workers", "1"];
-  const child = scope.spawn(process.execPath, [COMMAND, ...run], { cpu });
+  const child = scope.spawn("sh", [COMMAND, ...run], { cpu });
   const side = { name: "penstock", origin: `http://127.0.0.1:${port}`, child };
   return ready(side, token === null ? {} : { "x-token": token });
 }
