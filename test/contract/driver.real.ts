@@ -4,9 +4,10 @@ import net from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setImmediate as nextTick } from "node:timers/promises";
+import { check, libc } from "#sys/libc.ts";
 import { formatAddress, parseAddress, portOf } from "#core/address.ts";
 import type { Driver } from "#io/driver.ts";
-import { AF_INET, AF_UNIX, bind, close, getsockname, listen, socket, socketpair } from "#sys/socket.ts";
+import { AF_INET, AF_UNIX, bind, close, connect, getsockname, listen, socket, socketpair } from "#sys/socket.ts";
 import { createArena } from "#io/arena.ts";
 import {
   type Kind,
@@ -100,6 +101,30 @@ export class RealNetwork implements Network {
     return getsockname(fd);
   }
 
+  /** A listener that accepts nothing: once its queue of one is full, Linux drops the SYNs that come. */
+  silent(): Uint8Array {
+    const fd = socket(AF_INET);
+    bind(fd, parseAddress("127.0.0.1:0"));
+    listen(fd, 0);
+    const address = getsockname(fd);
+    const filler = socket(AF_INET);
+    connect(filler, address);
+    this.#closing.push(
+      () => close(filler),
+      () => close(fd),
+    );
+    return address;
+  }
+
+  exhaust(): () => void {
+    const before = openFilesMax();
+    // Descriptors are numbered from the lowest free one: with the limit there, none can be had.
+    const next = socket(AF_INET);
+    close(next);
+    setOpenFilesMax(next);
+    return () => setOpenFilesMax(before);
+  }
+
   signal(): Signal {
     const [fd, other] = socketpair();
     this.#closing.push(
@@ -137,6 +162,23 @@ export class RealNetwork implements Network {
   #newPath(): string {
     return `unix:${this.#folder}/${this.#paths++}`;
   }
+}
+
+// The soft limit of RLIMIT_NOFILE (include/uapi/asm-generic/resource.h), of this process.
+const RLIMIT_NOFILE = 7;
+const prlimit = libc.func("int prlimit64(int pid, int resource, void *next, void *previous)");
+
+function openFilesMax(): number {
+  const limits = new BigUint64Array(2);
+  check("prlimit64", prlimit(0, RLIMIT_NOFILE, null, limits));
+  return Number(limits[0]);
+}
+
+function setOpenFilesMax(soft: number): void {
+  const limits = new BigUint64Array(2);
+  check("prlimit64", prlimit(0, RLIMIT_NOFILE, null, limits));
+  limits[0] = BigInt(soft);
+  check("prlimit64", prlimit(0, RLIMIT_NOFILE, limits, null));
 }
 
 function target(address: Uint8Array): net.NetConnectOpts {

@@ -80,6 +80,20 @@ export class SimulatedNetwork implements Network {
     return parseAddress(this.#newText(kind));
   }
 
+  silent(): Uint8Array {
+    const text = this.#newText("tcp");
+    this.driver.silence(text);
+    return parseAddress(text);
+  }
+
+  exhaust(): () => void {
+    const before = this.driver.faults;
+    this.driver.faults = { acceptError: 1 };
+    return () => {
+      this.driver.faults = before;
+    };
+  }
+
   signal(): Signal {
     const fd = this.driver.listen();
     return {

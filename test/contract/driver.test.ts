@@ -4,7 +4,8 @@ import { BUFFER_BYTES } from "#io/buffers.ts";
 import { createEpollDriver } from "#io/epoll/driver.ts";
 import { CALM, ROUGH } from "#io/fake/faults.ts";
 import { createUringDriver } from "#io/uring/driver.ts";
-import { ARENA_BUFFERS, driverContract } from "./driver.cases.ts";
+import { ARENA_BUFFERS } from "./driver.bench.ts";
+import { driverContract } from "./driver.cases.ts";
 import { RealNetwork } from "./driver.real.ts";
 import { SimulatedNetwork } from "./driver.simulated.ts";
 

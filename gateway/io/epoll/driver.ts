@@ -12,7 +12,7 @@
  *     turn:  failed connects → sends asked for since → receives left over → epoll_pwait → events → sends they asked for
  */
 import type { Fd } from "#core/brands.ts";
-import { EAGAIN, EINPROGRESS, EINTR } from "#core/errno.ts";
+import { EAGAIN, ECONNABORTED, EINPROGRESS, EINTR } from "#core/errno.ts";
 import type { Arena } from "#io/arena.ts";
 import { BUFFER_BYTES, BUFFER_SHIFT, type Buffers } from "#io/buffers.ts";
 import type { AcceptHandler, Driver, Listening } from "#io/driver.ts";
@@ -271,8 +271,11 @@ class EpollDriver implements Driver {
     for (let i = 0; i < ACCEPTS_MAX && listening.active; i++) {
       const fd = accept4(listening.fd);
       if (fd === -EAGAIN) return;
+      if (fd === -EINTR || fd === -ECONNABORTED) continue;
       this.#dispatched++;
       if (fd < 0) {
+        // Level-triggered, it would fail again in every turn: the owner knows when to try again.
+        this.stopAccept(listening);
         listening.handler.onAcceptError(-fd);
         return;
       }

@@ -51,6 +51,7 @@ export class FakeDriver implements Driver {
   readonly #addresses: string[] = [];
   readonly #listeners = new Map<number, FakeListener>();
   readonly #services = new Map<string, (peer: FakePeer) => PeerHandler>();
+  readonly #silent = new Set<string>();
   readonly #watches = new Map<number, () => void>();
   readonly #readable = new Set<number>();
   #starved: { readonly socket: Socket; readonly generation: number }[] = [];
@@ -66,6 +67,14 @@ export class FakeDriver implements Driver {
   /** The virtual clock. */
   get nowMs(): number {
     return this.#world.nowMs;
+  }
+
+  /** May be changed at any time: a storm that ends shows whether everything recovers. */
+  get faults(): Faults {
+    return this.#world.faults;
+  }
+  set faults(faults: Partial<Faults>) {
+    this.#world.faults = { ...this.#world.faults, ...faults };
   }
 
   /** Nothing will happen any more unless somebody does something. */
@@ -98,6 +107,11 @@ export class FakeDriver implements Driver {
     else this.#services.set(text, onPeer);
   }
 
+  /** An upstream that never answers: connects to this address fail with ETIMEDOUT after `connectTimeoutMs`. */
+  silence(address: string): void {
+    this.#silent.add(formatAddress(parseAddress(address)));
+  }
+
   /** Makes a watched descriptor readable, or no longer. */
   setReadable(fd: Fd, readable: boolean): void {
     if (readable) this.#readable.add(fd);
@@ -117,7 +131,7 @@ export class FakeDriver implements Driver {
       if (listener.listening !== listening) return;
       this.#dispatched++;
       if (this.#world.random.chance(this.#world.faults.acceptError)) {
-        listener.again();
+        listener.shut();
         handler.onAcceptError(EMFILE);
         return;
       }
@@ -141,9 +155,10 @@ export class FakeDriver implements Driver {
     socket.handler = handler;
     socket.connecting = true;
     this.#ends[socket.index] = null;
-    this.#addresses[socket.index] = formatAddress(address);
+    const text = formatAddress(address);
+    this.#addresses[socket.index] = text;
     const { generation } = socket;
-    const silent = random.chance(faults.connectTimeout);
+    const silent = this.#silent.has(text) || random.chance(faults.connectTimeout);
     const at = silent ? this.nowMs + faults.connectTimeoutMs : this.#world.arrivalMs();
     schedule.add(at, () => {
       if (socket.generation === generation) this.#connected(socket, silent);
@@ -325,8 +340,9 @@ export class FakeDriver implements Driver {
   }
 
   #callWatches(): void {
-    for (const [fd, ready] of this.#watches) {
-      if (!this.#readable.has(fd)) continue;
+    // A copy: a callback may unwatch, and watch again.
+    for (const [fd, ready] of Array.from(this.#watches)) {
+      if (!this.#readable.has(fd) || this.#watches.get(fd) !== ready) continue;
       this.#dispatched++;
       ready();
     }

@@ -19,7 +19,7 @@ export interface Faults {
   /** A connect is never answered, and fails after `connectTimeoutMs`. */
   readonly connectTimeout: number;
   readonly connectTimeoutMs: number;
-  /** An accept fails for want of descriptors; the connection waits for the next. */
+  /** An accept fails for want of descriptors and ends; the connection waits for the next. */
   readonly acceptError: number;
   /** Bytes that one direction of a connection holds: the two socket buffers. */
   readonly capacityBytes: number;

@@ -4,7 +4,7 @@ import { Random } from "./random.ts";
 import { Schedule } from "./schedule.ts";
 
 export class World {
-  readonly faults: Faults;
+  faults: Faults;
   readonly random: Random;
   readonly schedule: Schedule;
   /** The virtual clock. Only the driver's `turn` moves it. */
