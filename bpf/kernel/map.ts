@@ -69,6 +69,9 @@ export interface MapCreation {
   readonly inner?: Fd;
 }
 
+/** Is lent both: they are overwritten, or shared, after the call. */
+export type Visitor = (key: Buffer, value: Buffer) => void;
+
 export class BpfMap {
   readonly name: string;
   readonly info: MapInfo;
@@ -159,8 +162,43 @@ export class BpfMap {
    * Calls `visit` for each entry, at most `limit` times; what it is given is only lent. A true picture only where nobody
    * writes meanwhile. Uses batches where the kind has them (0.13 µs an entry against 2.2), single steps where not.
    */
-  each(visit: (key: Buffer, value: Buffer) => void, limit = Number.POSITIVE_INFINITY): void {
-    if (!this.#eachInBatches(visit, limit)) this.#eachByStep(visit, limit);
+  each(visit: Visitor, limit = Number.POSITIVE_INFINITY): void {
+    let visited = 0;
+    const counting: Visitor = (key, value) => {
+      if (visited++ < limit) visit(key, value);
+    };
+    const step = this.eachFrom(null, BATCH_ENTRIES, counting);
+    if (step === "unsupported") {
+      this.#eachByStep(visit, limit);
+      return;
+    }
+    for (let from = step; from !== null && visited < limit;) {
+      const next = this.eachFrom(from, BATCH_ENTRIES, counting);
+      from = next === "unsupported" ? null : next;
+    }
+  }
+
+  /**
+   * Visits about `room` entries from a place in the walk on (null: its beginning) and answers the place to go on from;
+   * null at the end. For walks that are spread over time. `unsupported`: this kind has no batches, nothing was visited.
+   */
+  eachFrom(from: Buffer | null, room: number, visit: Visitor): Buffer | null | "unsupported" {
+    const { keyBytes } = this.info;
+    const valueBytes = this.valueSlotBytes;
+    // A place is a bucket number for hashes, a key for the others.
+    const to = Buffer.alloc(Math.max(keyBytes, 8));
+    for (let wanted = Math.min(room, Math.max(this.info.maxEntries, 1)); ; wanted *= 2) {
+      const [keys, values] = [Buffer.alloc(wanted * keyBytes), Buffer.alloc(wanted * valueBytes)];
+      const { result, count } = this.#batch(from, to, keys, values, wanted);
+      // A bucket of a hash is given whole or not at all.
+      if (result === -ENOSPC) continue;
+      if (from === null && (result === -ENOTSUPP || result === -EINVAL)) return "unsupported";
+      if (result < 0 && result !== -ENOENT) throw callError(`map_lookup_batch ${this.name}`, -result);
+      for (let i = 0; i < count; i++) {
+        visit(keys.subarray(i * keyBytes, (i + 1) * keyBytes), values.subarray(i * valueBytes, (i + 1) * valueBytes));
+      }
+      return result === -ENOENT ? null : to;
+    }
   }
 
   /** Copies of the entries, at most `limit`. */
@@ -225,7 +263,7 @@ export class BpfMap {
     throw callError(`map_${call}_elem ${this.name}`, -result);
   }
 
-  #eachByStep(visit: (key: Buffer, value: Buffer) => void, limit: number): void {
+  #eachByStep(visit: Visitor, limit: number): void {
     // A key deleted while we stand on it starts the walk over: bounded, so that a busy map can't hold us for ever.
     const stepsMax = 2 * this.info.maxEntries;
     let visited = 0;
@@ -239,36 +277,6 @@ export class BpfMap {
       result = this.#io.nextKey();
     }
     if (result < 0 && result !== -ENOENT) throw callError(`map_get_next_key ${this.name}`, -result);
-  }
-
-  /** False when this kind has no batches; then nothing has been visited. */
-  #eachInBatches(visit: (key: Buffer, value: Buffer) => void, limit: number): boolean {
-    const { keyBytes } = this.info;
-    const valueBytes = this.valueSlotBytes;
-    // Where the next batch begins: a bucket number for hashes, a key for the others.
-    const [from, to] = [Buffer.alloc(Math.max(keyBytes, 8)), Buffer.alloc(Math.max(keyBytes, 8))];
-    let room = Math.min(BATCH_ENTRIES, Math.max(this.info.maxEntries, 1));
-    let visited = 0;
-    for (let first = true, ended = false; !ended && visited < limit;) {
-      const [keys, values] = [Buffer.alloc(room * keyBytes), Buffer.alloc(room * valueBytes)];
-      const { result, count } = this.#batch(first ? null : from, to, keys, values, room);
-      if (result === -ENOSPC) {
-        // A bucket of a hash is given whole or not at all.
-        room *= 2;
-        continue;
-      }
-      if (result < 0 && result !== -ENOENT) {
-        if (first && (result === -ENOTSUPP || result === -EINVAL)) return false;
-        throw callError(`map_lookup_batch ${this.name}`, -result);
-      }
-      for (let i = 0; i < count && visited < limit; i++, visited++) {
-        visit(keys.subarray(i * keyBytes, (i + 1) * keyBytes), values.subarray(i * valueBytes, (i + 1) * valueBytes));
-      }
-      ended = result === -ENOENT;
-      first = false;
-      to.copy(from);
-    }
-    return true;
   }
 
   /** MAP_LOOKUP_BATCH: fills keys and values with up to `room` entries; −ENOENT: these were the last. */

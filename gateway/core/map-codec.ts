@@ -111,9 +111,13 @@ export function readValue(schema: MapSchema, value: Uint8Array, nowNs: bigint): 
   }
 }
 
-/** Whether an `expiry` value is void. */
+/** Whether an `expiry` value is void. Compares words first: sweeping thousands must not make thousands of bigints. */
 export function isExpired(value: Uint8Array, nowNs: bigint): boolean {
-  const expiry = view(value).getBigUint64(0, true);
+  const words = view(value);
+  const high = words.getUint32(4, true);
+  const nowHigh = Number(nowNs >> 32n);
+  if (high !== nowHigh) return high < nowHigh && (high !== 0 || words.getUint32(0, true) !== 0);
+  const expiry = words.getBigUint64(0, true);
   return expiry !== 0n && expiry <= nowNs;
 }
 

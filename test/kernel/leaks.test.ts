@@ -87,6 +87,31 @@ describeKernel("what a manager leaves behind", () => {
     }
   });
 
+  it("sweeps long lists a part at a time, and misses nothing", async () => {
+    const prefixes = {
+      name: "p",
+      type: "lpm-trie",
+      key: "ip-prefix",
+      keyBytes: 20,
+      value: "expiry",
+      valueBytes: 8,
+    } as const;
+    const manager = KernelManager.open();
+    try {
+      const nothing = { kernel: { interfaces: [], steering: [] }, listeners: [] };
+      manager.commit(manager.prepare({ maps: [{ ...prefixes, maxEntries: 20_000 }], ...nothing }));
+      for (let i = 0; i < 10_000; i++)
+        manager.put("p", `10.${i >> 8}.${i & 255}.1`, i % 2 === 0 ? { ttlSeconds: 0.001 } : {});
+      await sleep(5);
+      const sweeps = [1, 2, 3, 4, 5, 6].map(() => manager.sweep());
+      expect(Math.max(...sweeps)).toBeLessThanOrEqual(4096);
+      expect(sweeps.reduce((sum, each) => sum + each)).toBe(5000);
+      expect(manager.status().maps).toMatchObject([{ entries: 5000 }]);
+    } finally {
+      manager.close();
+    }
+  });
+
   it("says when a map is full, and answers nonsense with what is right", () => {
     const manager = KernelManager.open();
     try {

@@ -161,10 +161,18 @@ describeKernel("maps", () => {
     expect(map.entries(10)).toHaveLength(10);
   });
 
-  it("walks kinds without batches step by step", () => {
-    map = BpfMap.create({ ...definition, type: MAP_TYPE.PERCPU_HASH });
-    for (let i = 0; i < 50; i++) map.update(u32(i), Buffer.alloc(map.valueSlotBytes, i));
+  it.each([
+    ["per-CPU hash", MAP_TYPE.PERCPU_HASH, 8, 5],
+    // Has no batches: walked step by step. Its values are interfaces; 1 is the loopback.
+    ["device hash", MAP_TYPE.DEVMAP_HASH, 4, 1],
+  ])("walks all entries of a %s", (_kind, type, valueBytes, value) => {
+    map = BpfMap.create({ ...definition, type, valueBytes });
+    const bytes = Buffer.alloc(map.valueSlotBytes);
+    bytes.writeUInt32LE(value, 0);
+    for (let i = 0; i < 50; i++) map.update(u32(i), bytes);
     expect(map.count()).toBe(50);
+    expect(new Set(map.entries().map(([key]) => key.readUInt32LE(0))).size).toBe(50);
+    expect(map.entries(7)).toHaveLength(7);
   });
 
   it("answers fullness and existence, and takes out in one step", () => {

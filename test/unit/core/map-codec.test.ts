@@ -47,6 +47,16 @@ it("gives lifetimes in seconds, whatever the clock says", () => {
   expect([readValue(PREFIX, forever, now), isExpired(forever, 2n ** 63n)]).toEqual([{ ttlSeconds: null }, false]);
 });
 
+it("compares all 64 bits of an expiry", () => {
+  const numbers = [0n, 1n, 0xffff_ffffn, 0x1_0000_0000n, 0x1_0000_0001n, 0x2_0000_0000n, 2n ** 63n];
+  for (const expiry of numbers) {
+    const value = Buffer.alloc(8);
+    value.writeBigUInt64LE(expiry, 0);
+    for (const now of numbers)
+      expect(isExpired(value, now), `${expiry} at ${now}`).toBe(expiry !== 0n && expiry <= now);
+  }
+});
+
 it("gives counters in decimal, and bytes in hexadecimal", () => {
   const most = String(2n ** 64n - 1n);
   expect(readValue(IP, makeValue(IP, { value: most }, 0n), 0n)).toEqual({ value: most });
