@@ -58,7 +58,9 @@ export function compareReport(bench: string, ours: SideRounds, peers: readonly S
     .filter(({ figure, bound }) => figure === "cpu_us_per_request" && bound !== null)
     .map(({ ratio, peer, bound, ok }) => `${ok ? "ok  " : "MISS"}  ${ratio} × ${peer}, bound ${bound}`);
   const idle = [ours, ...peers].filter(({ rounds }) => medians(rounds).busy < BUSY_MIN);
-  const notes = idle.map(({ name }) => `note  ${name} did not fill its core: load, upstream or other work held it back`);
+  const notes = idle.map(
+    ({ name }) => `note  ${name} did not fill its core: load, upstream or other work held it back`,
+  );
   const shared = [ours, ...peers].map(({ rounds }) => medians(rounds).others);
   if (Math.max(...shared) > OTHERS_MAX) {
     const most = (Math.max(...shared) * 100).toFixed(0);
