@@ -33,6 +33,7 @@ export function startSupervisor(workers = 2, kernel: KernelPart = new NoKernel("
     ioUring: false,
     kernel,
     version: "test",
+    prepareMs: 3_000,
     log: (level, message) => logs.push(`${level} ${message}`),
     entries: {
       worker: join(installation.root, "test/support/fake-worker.ts"),

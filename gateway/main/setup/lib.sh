@@ -70,7 +70,7 @@ install_packages() {
 
 # The sample plugins, from AssemblyScript.
 build_plugins() {
-  sources=$(find sdk/assembly sdk/tooling sdk/types wasm-plugins -name build -prune -o -type f -print | sort | xargs sha256sum | sha256sum)
+  sources=$(find sdk/assembly sdk/tooling sdk/types wasm-plugins -name build -prune -o -type f -print 2>/dev/null | sort | xargs sha256sum | sha256sum)
   if ! stamped plugins "$sources" || [ ! -f wasm-plugins/token-check/build/token-check.wasm ]; then
     say "building the sample plugins"
     "$NODE" sdk/tooling/build-all.ts >&2 || fail "the sample plugins could not be built"
@@ -80,7 +80,7 @@ build_plugins() {
 
 # Compiled code, so that processes start fast.
 warm_cache() {
-  code=$(find gateway bpf plugins sdk package-lock.json -name '*.ts' -type f -print | sort | xargs sha256sum | sha256sum)
+  code=$(find gateway bpf plugins sdk package-lock.json -name '*.ts' -type f -print 2>/dev/null | sort | xargs sha256sum | sha256sum)
   if ! stamped cache "$code"; then
     say "compiling"
     "$NODE" --no-warnings gateway/main/setup/warm.ts >&2 || fail "the sources could not be compiled"

@@ -31,6 +31,7 @@ import { spawnChild } from "./spawn.ts";
 import type { SpawnInput } from "./spawn.ts";
 import { gatewayStatus } from "./status.ts";
 import { UserMaps } from "./user-maps.ts";
+import { PREPARE_MS } from "./worker-process.ts";
 import type { WorkerProcess } from "./worker-process.ts";
 import { Workers } from "./workers.ts";
 
@@ -45,6 +46,8 @@ export interface SupervisorOptions {
   readonly kernel: KernelPart;
   readonly version: string;
   readonly log: LogSink;
+  /** How long a worker may take to prepare a snapshot. */
+  readonly prepareMs?: number;
   /** Modules that the children run; a test names its own. */
   readonly entries?: Partial<Readonly<Record<"worker" | "control" | "builder", string>>>;
 }
@@ -74,6 +77,7 @@ export class Supervisor {
     this.deployment = new Deployment({ dataDir, listeners: this.#listeners, kernel, userMaps: this.#userMaps, log });
     this.#workers = new Workers({
       count: options.workers,
+      prepareMs: options.prepareMs ?? PREPARE_MS,
       spawn: (_slot, channel) => this.#spawnWorker(channel),
       onMapChange: (from, change) => this.#mapChanged(from, change),
       current: (slot) => this.deployment.current(slot),

@@ -22,7 +22,7 @@ import { Replies, requestId } from "./replies.ts";
 import type { Tagged } from "./tags.ts";
 
 /** Compiling a hundred modules takes seconds; a worker that takes longer than this hangs. */
-const PREPARE_MS = 30_000;
+export const PREPARE_MS = 30_000;
 /** Swapping is a matter of one tick. */
 const COMMIT_MS = 5_000;
 const ASK_MS = 2_000;
@@ -51,6 +51,7 @@ export class WorkerProcess {
   readonly child: Child;
   readonly #handler: WorkerHandler;
   readonly #log: LogSink;
+  readonly #prepareMs: number;
   readonly #replies = new Replies<ToSupervisor>();
   #channel: Fd | null = null;
   /** Tags and digests that this life has, by the rules of the protocol. */
@@ -63,8 +64,9 @@ export class WorkerProcess {
   driver = "";
   revision = 0;
 
-  constructor(slot: number, handler: WorkerHandler, log: LogSink) {
+  constructor(slot: number, handler: WorkerHandler, prepareMs: number, log: LogSink) {
     this.slot = slot;
+    this.#prepareMs = prepareMs;
     this.#handler = handler;
     this.#log = log;
     this.child = new Child(
@@ -149,7 +151,7 @@ export class WorkerProcess {
     sendDescriptors(this.#channel, [...missing.values()]);
     const reply = await this.#ask(
       { type: "prepare", id, ...message, modules: modules.filter(({ digest }) => !this.#modules.has(digest)) },
-      PREPARE_MS,
+      this.#prepareMs,
     );
     if (reply.type === "prepared" && !reply.ok) throw new Error(reply.error);
   }

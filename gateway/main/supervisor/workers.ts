@@ -21,6 +21,8 @@ export interface Verdict {
 
 export interface WorkersOptions {
   readonly count: number;
+  /** How long a worker may take to prepare. */
+  readonly prepareMs: number;
   readonly spawn: (slot: number, channel: Fd) => ChildProcess;
   readonly onMapChange: (from: WorkerProcess, change: MapChangeMessage) => void;
   /** What a worker needs for the snapshot in force; null before the first. */
@@ -44,7 +46,10 @@ export class Workers {
       onMapChange: options.onMapChange,
       onDeath: () => {},
     };
-    this.all = Array.from({ length: options.count }, (_, slot) => new WorkerProcess(slot, handler, options.log));
+    this.all = Array.from(
+      { length: options.count },
+      (_, slot) => new WorkerProcess(slot, handler, options.prepareMs, options.log),
+    );
   }
 
   start(): void {

@@ -72,6 +72,7 @@ test.each([
   ["refuses", "refuse", "I'd rather not"],
   ["dies over it", "die", /killed by SIGABRT/],
   ["exits over it", "exit", /exited with 3/],
+  ["says nothing", "hang", /no answer in 3000 ms/],
 ])("a worker that %s leaves the old revision serving", async (_how, wish, error) => {
   const first = snapshotOf([{}]);
   const made = await serving(first);
