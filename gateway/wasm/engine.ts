@@ -40,20 +40,22 @@ declare global {
   }
 }
 
-/**
- * All of a module's code is made when it is compiled, in the engine's own threads. The default would make a function's
- * code at its first call, in ours: 160 ms for one function of 250 KB that is built to be hard, in the middle of some
- * request. It costs 12 KB of memory a small plugin.
- */
-setFlagsFromString("--no-wasm-lazy-compilation");
+/** Compilations under way: the flag below is the whole process's, and set only as long as there are any. */
+let compilations = 0;
 
-/** Compiles a metered module. */
+/**
+ * Compiles a metered module, all of it, in the engine's own threads. The engine's default would make a function's code
+ * at its first call, in our thread: 160 ms for one function of 250 KB that is built to be hard, in the middle of some
+ * request. The price is 12 KB of memory for a small plugin.
+ */
 export async function compileModule(bytes: Uint8Array): Promise<WebAssembly.Module> {
+  if (compilations++ === 0) setFlagsFromString("--no-wasm-lazy-compilation");
   // A compilation in the engine's threads does not keep a process alive that waits for nothing else.
   const hold = setInterval(() => undefined, 60_000);
   try {
     return await WebAssembly.compile(bytes);
   } finally {
     clearInterval(hold);
+    if (--compilations === 0) setFlagsFromString("--wasm-lazy-compilation");
   }
 }

@@ -2,7 +2,8 @@
  * A host for plugins in Node alone: it runs a module's hooks over plain requests and responses, and remembers what the
  * module did. It follows the same table of host calls as the gateway; a test of the gateway runs the same cases on both.
  *
- * What it does not do: fuel, unless the module is a metered one; suspending (a fetch is answered at once); budgets.
+ * What it does not do: fuel, unless the module is a metered one, and then without what the gateway charges for its own
+ * work in a host call; suspending (a fetch is answered at once); budgets.
  */
 import { ABI_FUNCTIONS, ACTION_REPLY, EXPORT_MEMORY, HEAD_REQUEST, IMPORT_MODULE } from "#sdk/types/abi.ts";
 import { addressBytes } from "./addresses.ts";

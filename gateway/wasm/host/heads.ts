@@ -4,7 +4,8 @@ import { HEADER_VALUE_BYTES_MAX, REQUEST_PARTS } from "#sdk/types/abi.ts";
 import type { Guest } from "#wasm/guest/guest.ts";
 import { PHASE_REQUEST, PHASE_RESPONSE, PHASES_ALL, PHASES_EXCHANGE, PHASES_HEADS } from "#wasm/guest/phases.ts";
 import type { Makers } from "./signature.ts";
-import { copyToGuest, inMemory, latin1Of } from "./transfer.ts";
+import { isLowerCaseToken } from "./text.ts";
+import { copyToGuest, inMemory, latin1Of, textToGuest } from "./transfer.ts";
 
 const NAME_BYTES_MAX = 256;
 /** Copying so much is covered by the price of the host call. */
@@ -64,8 +65,7 @@ function partToGuest(guest: Guest, part: number, pointer: number, capacity: numb
       return copyToGuest(guest, scheme, 0, scheme.length, pointer, capacity);
     }
     case REQUEST_PARTS.clientAddress: {
-      const address = Buffer.from(exchange.clientAddress, "latin1");
-      return copyToGuest(guest, address, 0, address.length, pointer, capacity);
+      return textToGuest(guest, exchange.clientAddress, pointer, capacity);
     }
     case REQUEST_PARTS.clientBytes:
       return copyToGuest(guest, exchange.clientAddressBytes, 0, 16, pointer, capacity);
@@ -97,7 +97,7 @@ export const headCalls: Makers<
   name_id: (guest) => (pointer, length) => {
     if (!guest.may(PHASES_ALL, "name_id")) return -1;
     const text = latin1Of(guest, pointer, length, NAME_BYTES_MAX, "a header name");
-    return text === null ? -1 : guest.environment.nameId(text);
+    return text !== null && isLowerCaseToken(text) ? guest.environment.nameId(text) : -1;
   },
 
   header_get: (guest) => (which, name, pointer, capacity) => {

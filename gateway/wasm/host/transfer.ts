@@ -7,6 +7,9 @@ import type { Guest } from "#wasm/guest/guest.ts";
 /** Up to here a loop is faster than `set` with its two views: about 1 ns a byte against 60 ns. */
 const LOOP_BYTES_MAX = 48;
 
+/** A copy of its own and, for most, a string: about 0.5 µs, whatever the length. */
+const COPY_COST = 300;
+
 const utf8 = new TextDecoder();
 
 /** True when the range lies in the guest's memory. Otherwise the guest has been ended. */
@@ -41,6 +44,7 @@ export function copyToGuest(
 
 export function textToGuest(guest: Guest, text: string, pointer: number, capacity: number): number {
   const bytes = Buffer.from(text, "utf8");
+  guest.charge(COPY_COST);
   return copyToGuest(guest, bytes, 0, bytes.length, pointer, capacity);
 }
 
@@ -51,7 +55,7 @@ export function bytesOf(guest: Guest, pointer: number, length: number, max: numb
     return null;
   }
   if (!inMemory(guest, pointer, length)) return null;
-  guest.charge(length >>> 4);
+  guest.charge(COPY_COST + (length >>> 4));
   return guest.bytes.slice(pointer >>> 0, (pointer >>> 0) + (length >>> 0));
 }
 

@@ -21,6 +21,10 @@ export const GROW_COST = 1_000;
 export const GROW_PAGE_SHIFT = 12;
 /** Bulk memory: 16 bytes a unit. */
 export const BULK_MEMORY_SHIFT = 4;
+/** Bulk operations over tables: the engine is called, and each element passes its write barrier: 8 units. */
+export const TABLE_COST = 20;
+export const TABLE_GROW_COST = 500;
+export const TABLE_ELEMENT_SHIFT = 3;
 
 const costOf = new Uint8Array(256).fill(1);
 costOf[OP_BR_TABLE] = 3;
@@ -35,5 +39,8 @@ export function instructionCost(opcode: number): number {
   return costOf[opcode] ?? 1;
 }
 
-/** Calling the host: passing the boundary twice. What a host call does beyond is charged by its handler. */
-export const HOST_CALL_COST = 20;
+/**
+ * Calling the host: passing the boundary twice, and up to 1.3 µs of looking through the fields of a large head. What a
+ * host call does beyond is charged by its handler.
+ */
+export const HOST_CALL_COST = 100;

@@ -1,7 +1,7 @@
 /** Writes a planned body: the source's bytes with the insertions between them. */
 import type { BodyShape } from "#wasm/validate/module.ts";
 import { I32 } from "#wasm/validate/types.ts";
-import { BULK_MEMORY_SHIFT } from "./costs.ts";
+import { BULK_MEMORY_SHIFT, TABLE_ELEMENT_SHIFT } from "./costs.ts";
 import {
   type BodyPlan,
   INSERT_BULK_MEMORY,
@@ -27,6 +27,7 @@ const I32_CONST = 0x41;
 const I32_LT_S = 0x48;
 const I32_LT_U = 0x49;
 const I32_SUB = 0x6b;
+const I32_SHL = 0x74;
 const I32_SHR_U = 0x76;
 const EMPTY = 0x40;
 
@@ -136,7 +137,7 @@ export class BodyEmitter {
       out.u32(this.#lengthLocal);
       out.u8(I32_CONST);
       out.s32(this.#indices.tableElementsMax);
-      out.code(I32_LT_U, SELECT, I32_SUB);
+      out.code(I32_LT_U, SELECT, I32_CONST, TABLE_ELEMENT_SHIFT, I32_SHL, I32_SUB);
     } else {
       out.code(I32_CONST, BULK_MEMORY_SHIFT, I32_SHR_U, I32_SUB);
     }

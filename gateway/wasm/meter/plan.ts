@@ -41,7 +41,15 @@ import {
   OP_RETURN_CALL,
   OP_RETURN_CALL_INDIRECT,
 } from "#wasm/validate/instructions.ts";
-import { FUNCTION_COST, HOST_CALL_COST, LOCALS_PER_UNIT, LOOP_COST, instructionCost } from "./costs.ts";
+import {
+  FUNCTION_COST,
+  HOST_CALL_COST,
+  LOCALS_PER_UNIT,
+  LOOP_COST,
+  TABLE_COST,
+  TABLE_GROW_COST,
+  instructionCost,
+} from "./costs.ts";
 
 /** Charge the region `argument`. */
 export const INSERT_CHARGE = 0;
@@ -238,15 +246,22 @@ class Planner {
         this.bulk = true;
         this.insert(instruction.start, INSERT_BULK_MEMORY, 0);
         break;
+      case BULK_TABLE_GROW:
+        this.#table(instruction, TABLE_GROW_COST);
+        break;
       case BULK_TABLE_INIT:
       case BULK_TABLE_COPY:
-      case BULK_TABLE_GROW:
       case BULK_TABLE_FILL:
-        this.bulk = true;
-        this.insert(instruction.start, INSERT_BULK_TABLE, 0);
+        this.#table(instruction, TABLE_COST);
         break;
       default:
         break;
     }
+  }
+
+  #table(instruction: Instructions, cost: number): void {
+    this.bulk = true;
+    this.#region.cost += cost;
+    this.insert(instruction.start, INSERT_BULK_TABLE, 0);
   }
 }

@@ -62,6 +62,39 @@ const FAULTS: readonly (readonly [string, Uint8Array, string, RegExp])[] = [
     "fuel",
     /used up/,
   ],
+  [
+    "the costliest bulk operation again and again",
+    hook(
+      `(loop (table.fill (i32.const 0) (ref.null func) (i32.const 5000)) (br 0)) (unreachable)`,
+      `(table 5000 funcref)`,
+    ),
+    "fuel",
+    /used up/,
+  ],
+  [
+    "bad names again and again",
+    hook(`(loop (drop ${call(0, 200)}) (br 0)) (unreachable)`, imports.name_id),
+    "fuel",
+    /used up/,
+  ],
+  [
+    "unknown keys again and again",
+    hook(`(loop (drop ${call(0, 200, 0, 0)}) (br 0)) (unreachable)`, imports.config_get),
+    "fuel",
+    /used up/,
+  ],
+  [
+    "text again and again",
+    hook(`(loop (drop ${call(5, 0, 100)}) (br 0)) (unreachable)`, imports.request_part),
+    "fuel",
+    /used up/,
+  ],
+  [
+    "large replies again and again",
+    hook(`(loop ${call(200, 0, 65_536)} (br 0)) (unreachable)`, imports.reply),
+    "fuel",
+    /used up/,
+  ],
   ["growing without end", hook(`(loop (drop (memory.grow (i32.const 1))) (br 0)) (unreachable)`), "fuel", /used up/],
   [
     "growing until it is refused",

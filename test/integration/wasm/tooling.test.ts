@@ -134,7 +134,10 @@ describe("the fake host does what the real one does", () => {
       };
       if (fake.has("on_request")) {
         const outcome = fake.request(exchange);
-        expect(spent(() => filter.requestHead(real, 0))).toEqual({ verdict: outcome.verdict, fuel: outcome.fuel });
+        const { verdict, fuel } = spent(() => filter.requestHead(real, 0));
+        expect(verdict).toBe(outcome.verdict);
+        // The fake host charges nothing for its own work: copies of text, maps, log lines.
+        expect(fuel).toBeGreaterThanOrEqual(outcome.fuel ?? Infinity);
         expect(real.request.entries()).toEqual(outcome.request);
         expect(real.reply).toEqual(outcome.reply);
         compared++;

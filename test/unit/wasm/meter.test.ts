@@ -78,7 +78,7 @@ describe("what costs fuel", () => {
       exports[name]?.();
       return 1000 - Number(exports.__penstock_fuel?.());
     };
-    expect(spend("a") - spend("b")).toBe(20 - 3);
+    expect(spend("a") - spend("b")).toBe(100 - 3);
   });
 });
 
