@@ -19,10 +19,6 @@ export type Kind = (typeof KINDS)[number];
 /** A resource as declared; which fields it has is its schema's business. */
 export type Item = Readonly<Record<string, unknown>>;
 
-export function isKind(text: string): text is Kind {
-  return (KINDS as readonly string[]).includes(text);
-}
-
 type KernelList = "maps" | "interfaces" | "steering";
 
 export function listOf(declaration: Declaration, kind: Kind): readonly Item[] {

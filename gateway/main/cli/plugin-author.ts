@@ -1,6 +1,6 @@
 /**
  * The author's half of `penstock plugin`: nothing here talks to a gateway. The compiler weighs 60 MB and is loaded only by
- * the verb that needs it.
+ * the verbs that need it.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { basename, join, relative, resolve } from "node:path";
@@ -8,19 +8,26 @@ import { cliError } from "#core/errors/cli.ts";
 import { positionals } from "./arguments.ts";
 import type { ExitCode, Output, ParsedArgs, VerbContext } from "./verb.ts";
 
+/** A folder with a plugin that works and a table of cases that passes. */
+export async function create(args: ParsedArgs, out: Output, { cwd }: VerbContext): Promise<ExitCode> {
+  const [, name = "", parent = "."] = positionals(args, "new", "NAME", "DIR?");
+  const { newPlugin } = await import("#sdk/tooling/new-plugin.ts");
+  const made = await fromFolder(parent, () => newPlugin(resolve(cwd, parent), name));
+  const folder = relative(cwd, join(resolve(cwd, parent), name));
+  if (out.json) out.print(JSON.stringify({ folder, files: made }));
+  else {
+    out.print(`${folder} is made`);
+    out.print(`next: penstock plugin test ${folder}`);
+  }
+  return 0;
+}
+
 /** `DIR/build/NAME.wasm`, and its source map beside it. */
 export async function build(args: ParsedArgs, out: Output, { cwd }: VerbContext): Promise<ExitCode> {
   const [, folder = "."] = positionals(args, "build", "DIR?");
   const path = resolve(cwd, folder);
-  // oxlint-disable-next-line no-restricted-imports -- an author's tool inside the gateway's command line, loaded on demand
   const { buildPlugin, formatDiagnostic } = await import("#sdk/tooling/build.ts");
-  let result: Awaited<ReturnType<typeof buildPlugin>>;
-  try {
-    result = await buildPlugin(path);
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw cliError("PENSTOCK_CLI_FILE", { detail: `${folder} is no plugin's folder: ${why}`, cause: error });
-  }
+  const result = await fromFolder(folder, () => buildPlugin(path));
   const failed = result.wasm.length === 0;
   const file = join(path, "build", `${basename(path)}.wasm`);
   if (!failed) {
@@ -36,4 +43,37 @@ export async function build(args: ParsedArgs, out: Output, { cwd }: VerbContext)
     if (!failed) out.print(`${relative(cwd, file)}: ${result.wasm.length} bytes`);
   }
   return failed ? 1 : 0;
+}
+
+/** Builds the plugin and runs the cases of its `test/*.json` over a fake host. */
+export async function test(args: ParsedArgs, out: Output, { cwd }: VerbContext): Promise<ExitCode> {
+  const [, folder = "."] = positionals(args, "test", "DIR?");
+  const [{ testPlugin }, { formatDiagnostic }] = await Promise.all([
+    import("#sdk/tooling/test-plugin.ts"),
+    import("#sdk/tooling/build.ts"),
+  ]);
+  const result = await fromFolder(folder, () => testPlugin(resolve(cwd, folder)));
+  const { diagnostics, tables, passed, failed } = result;
+  if (out.json) out.print(JSON.stringify(result));
+  else {
+    for (const diagnostic of diagnostics) out.note(formatDiagnostic(diagnostic));
+    for (const { table, results } of tables) {
+      for (const { name, problems } of results) {
+        out.print(`${problems.length === 0 ? "ok  " : "FAIL"}  ${table}: ${name}`);
+        for (const problem of problems) out.print(`        ${problem}`);
+      }
+    }
+    out.print(`${passed} passed, ${failed} failed`);
+  }
+  return failed === 0 && passed > 0 ? 0 : 1;
+}
+
+/** What the tools throw is about the folder: it isn't there, isn't a plugin's, or is there already. */
+async function fromFolder<T>(folder: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw cliError("PENSTOCK_CLI_FILE", { detail: `${folder}: ${why}`, cause: error });
+  }
 }

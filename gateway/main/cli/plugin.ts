@@ -7,7 +7,7 @@ import { positionals } from "./arguments.ts";
 import { Client } from "./client.ts";
 import { printFailure } from "./failure.ts";
 import { pathOf, kindOf } from "./resource-kinds.ts";
-import { build } from "./plugin-author.ts";
+import { build, create, test } from "./plugin-author.ts";
 import { diffLines, type Submitted } from "./submit.ts";
 import { table } from "./table.ts";
 import { UsageError, type ExitCode, type Output, type ParsedArgs, type Verb, type VerbContext } from "./verb.ts";
@@ -23,20 +23,24 @@ interface Version {
 
 type Action = (args: ParsedArgs, out: Output, context: VerbContext) => Promise<ExitCode>;
 
-const ACTIONS: Readonly<Record<string, Action>> = { build, push, ls: list, inspect, rm: remove };
+const ACTIONS: Readonly<Record<string, Action>> = { new: create, build, test, push, ls: list, inspect, rm: remove };
 
 export const plugin: Verb = {
-  summary: "build, upload and inspect plugins",
+  summary: "make, build, test, upload and inspect plugins",
   usage: [
+    "plugin new NAME [DIR]",
     "plugin build [DIR]",
+    "plugin test [DIR]",
     "plugin push TENANT/NAME@VERSION FILE|DIR",
     "plugin ls [TENANT]",
     "plugin inspect TENANT/NAME@VERSION",
     "plugin rm TENANT/NAME@VERSION",
   ],
   examples: [
-    "plugin build wasm-plugins/token-check",
-    "plugin push acme/token-check@2 wasm-plugins/token-check",
+    "plugin new greeter",
+    "plugin test greeter",
+    "plugin build greeter",
+    "plugin push acme/greeter@1 greeter",
     "plugin ls acme",
   ],
   options: {},

@@ -201,6 +201,34 @@ describe("verbs", () => {
     await expect(penstock("plugin push mine mine")).rejects.toThrow("TENANT/NAME@VERSION");
   });
 
+  it("take a plugin from an empty folder to the gateway", async () => {
+    expect((await penstock("plugin new greeter")).out).toBe("greeter is made\nnext: penstock plugin test greeter");
+    expect(await penstock("plugin new greeter")).toMatchObject({ code: 1, notes: expect.stringContaining("exists") });
+    expect(await penstock("plugin new Greeter")).toMatchObject({
+      code: 1,
+      notes: expect.stringContaining("is no name"),
+    });
+    const tested = await penstock("plugin test greeter");
+    expect([tested.code, tested.notes]).toEqual([0, ""]);
+    expect(tested.out).toMatch(/^ok {4}cases\.json 1: the upstream is greeted\n[^]*\n3 passed, 0 failed$/);
+    expect((await penstock("plugin build greeter")).out).toMatch(/^greeter\/build\/greeter\.wasm: \d+ bytes$/);
+    expect((await penstock("plugin push acme/greeter@1 greeter")).code).toBe(0);
+    await penstock("plugin rm acme/greeter@1");
+
+    write("greeter/test/cases.json", '{"cases":[{"name":"wrong","expect":{"verdict":"continue"}}]}');
+    const failing = await penstock("plugin test greeter");
+    expect(failing.code).toBe(1);
+    expect(failing.out).toMatch(/^FAIL {2}cases\.json 1: wrong\n {8}\S[^]*\n0 passed, 1 failed$/);
+    write("greeter/assembly/index.ts", "export function onRequest(req: Nothing): void {}\n");
+    const broken = await penstock("plugin build greeter");
+    expect([broken.code, broken.out]).toEqual([1, ""]);
+    expect(broken.notes).toMatch(/^assembly\/index\.ts:1:\d+: error: /m);
+    expect(await penstock("plugin build nowhere")).toMatchObject({
+      code: 1,
+      notes: expect.stringContaining("PENSTOCK_CLI_FILE"),
+    });
+  }, 60_000);
+
   it("delete, list revisions and roll back", async () => {
     expect(await penstock("delete upstream api")).toMatchObject({
       code: 1,
