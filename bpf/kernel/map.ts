@@ -1,6 +1,6 @@
 /**
- * A map in the kernel. Owns its descriptor and, once asked for, its mapping. Keys and values are raw bytes here;
- * `typed` gives them as plain objects by the map's BTF types.
+ * A map in the kernel. Owns its descriptor and, once asked for, its mapping. Keys and values are raw bytes here; see
+ * typed-map.ts for plain objects.
  */
 import fs from "node:fs";
 import type { Fd } from "#core/brands.ts";
@@ -8,8 +8,6 @@ import { EINVAL, ENOENT, ENOSPC } from "#core/errno.ts";
 import { assert } from "#core/assert.ts";
 import { BPF, BPF_ANY, bpfCall, MapIo, putPointer } from "#sys/bpf.ts";
 import { MAP_SHARED, mapMemory, PROT_READ, PROT_WRITE, type Mapping } from "#sys/memory.ts";
-import type { Btf } from "#bpf/btf/types.ts";
-import { decodeValue, encodeValue, type BtfValue } from "#bpf/btf/codec.ts";
 import type { MapDefinition } from "#bpf/spec/spec.ts";
 import { callError, closeFd, mustCall, mustOpen, objectInfo, putName, readName } from "./call.ts";
 import { BPF_F_RDONLY, ENOTSUPP, MAP_TYPE } from "./constants.ts";
@@ -117,10 +115,15 @@ export class BpfMap {
     }
   }
 
+  /** Bytes from one CPU's value to the next; 0 for kinds with one value a key. */
+  get perCpuBytes(): number {
+    const { type, valueBytes } = this.info;
+    return PER_CPU.includes(type) ? Math.ceil(valueBytes / 8) * 8 : 0;
+  }
+
   /** Bytes of a value as calls carry it: per-CPU kinds have one slot of a multiple of 8 for each possible CPU. */
   get valueSlotBytes(): number {
-    const { type, valueBytes } = this.info;
-    return PER_CPU.includes(type) ? Math.ceil(valueBytes / 8) * 8 * possibleCpus : valueBytes;
+    return this.perCpuBytes === 0 ? this.info.valueBytes : this.perCpuBytes * possibleCpus;
   }
 
   /** A copy of the value, or null. */
@@ -238,10 +241,6 @@ export class BpfMap {
     return openIfAllowed("map", this.info.id, BPF_F_RDONLY);
   }
 
-  typed(btf: Btf, definition: Pick<MapDefinition, "keyType" | "valueType">): TypedMap {
-    return new TypedMap(this, btf, definition.keyType, definition.valueType);
-  }
-
   close(): void {
     this.#mapping?.unmap();
     this.#mapping = null;
@@ -316,61 +315,4 @@ function mapInfo(fd: Fd): MapInfo {
     flags: info.readUInt32LE(20),
     name: readName(info, 24),
   };
-}
-
-/** Keys and values as plain objects. Per-CPU values come as an array with one element for each possible CPU. */
-export class TypedMap {
-  readonly #map: BpfMap;
-  readonly #btf: Btf;
-  readonly #key: number;
-  readonly #value: number;
-
-  constructor(map: BpfMap, btf: Btf, key: number, value: number) {
-    this.#map = map;
-    this.#btf = btf;
-    this.#key = key;
-    this.#value = value;
-  }
-
-  get(key: BtfValue): BtfValue | undefined {
-    const bytes = this.#map.lookup(encodeValue(this.#btf, this.#key, key));
-    return bytes === null ? undefined : this.#decode(bytes);
-  }
-
-  set(key: BtfValue, value: BtfValue): void {
-    this.#map.update(encodeValue(this.#btf, this.#key, key), this.#encode(value));
-  }
-
-  delete(key: BtfValue): boolean {
-    return this.#map.delete(encodeValue(this.#btf, this.#key, key));
-  }
-
-  entries(limit?: number): [key: BtfValue, value: BtfValue][] {
-    return this.#map
-      .entries(limit)
-      .map(([key, value]) => [decodeValue(this.#btf, this.#key, key), this.#decode(value)]);
-  }
-
-  #decode(bytes: Buffer): BtfValue {
-    const slot = this.#slotBytes();
-    if (slot === 0) return decodeValue(this.#btf, this.#value, bytes);
-    return Array.from({ length: bytes.length / slot }, (_, i) =>
-      decodeValue(this.#btf, this.#value, bytes.subarray(i * slot)),
-    );
-  }
-
-  #encode(value: BtfValue): Buffer {
-    const slot = this.#slotBytes();
-    if (slot === 0) return encodeValue(this.#btf, this.#value, value);
-    const bytes = Buffer.alloc(this.#map.valueSlotBytes);
-    assert(Array.isArray(value), "a per-CPU value is an array");
-    value.forEach((each: BtfValue, i) => bytes.set(encodeValue(this.#btf, this.#value, each), i * slot));
-    return bytes;
-  }
-
-  /** 0 for kinds with one value a key. */
-  #slotBytes(): number {
-    const { type, valueBytes } = this.#map.info;
-    return PER_CPU.includes(type) ? Math.ceil(valueBytes / 8) * 8 : 0;
-  }
 }

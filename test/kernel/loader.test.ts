@@ -7,6 +7,7 @@ import { readSpec } from "#bpf/spec/read.ts";
 import { Collection, type CollectionOptions } from "#bpf/kernel/collection.ts";
 import { MAP_TYPE } from "#bpf/kernel/constants.ts";
 import { BpfMap, possibleCpus } from "#bpf/kernel/map.ts";
+import { TypedMap } from "#bpf/kernel/typed-map.ts";
 import { VerifierError } from "#bpf/kernel/verifier.ts";
 import { describeKernel } from "#test/support/kernel.ts";
 
@@ -74,7 +75,7 @@ describeKernel("loader", () => {
   it("reads and writes typed values, per-CPU ones too", () => {
     const { spec } = collection;
     const definition = (name: string) => spec.maps.get(name) ?? fail(name);
-    const things = collection.map("things").typed(spec.btf ?? fail("types"), definition("things"));
+    const things = new TypedMap(collection.map("things"), spec.btf ?? fail("types"), definition("things"));
     const key = { a: 7, b: [1, 2, 3] };
     const value = {
       number: 4_000_000_000,
@@ -95,7 +96,7 @@ describeKernel("loader", () => {
     expect(things.get({ a: 8 })).toBeUndefined();
     expect([things.delete(key), things.delete(key)]).toEqual([true, false]);
 
-    const perCpu = collection.map("per_cpu").typed(spec.btf ?? fail("types"), definition("per_cpu"));
+    const perCpu = new TypedMap(collection.map("per_cpu"), spec.btf ?? fail("types"), definition("per_cpu"));
     const slots = Array.from({ length: possibleCpus }, (_each, i) => i + 1);
     perCpu.set(9, slots);
     expect(perCpu.get(9)).toEqual(slots);
