@@ -15,8 +15,8 @@ import type { SharedMapSpec } from "./spec.ts";
  * run of meetings was beyond 64 without the pause below, and is about 20 with it.
  */
 const INCREMENT_ATTEMPTS_MAX = 1000;
-/** Turns of an empty loop: some microseconds, as long as taking out and putting back. */
-const PAUSE_TURNS_MAX = 4096;
+/** Of the processor's pause (20 to 100 ns): at most a few times as long as taking out and putting back. */
+const PAUSE_TURNS_MAX = 256;
 
 export class KernelMap implements SharedMap {
   readonly name: string;
@@ -28,8 +28,6 @@ export class KernelMap implements SharedMap {
   readonly #trie: boolean;
   /** State of a xorshift generator; differs between processes. */
   #random = process.pid | 1;
-  /** Keeps the compiler from removing the pause. */
-  #paused = 0;
 
   constructor(spec: SharedMapSpec, fd: Fd) {
     this.name = spec.name;
@@ -92,6 +90,7 @@ export class KernelMap implements SharedMap {
       io.value.writeBigUInt64LE(sum, 0);
       const put = io.update(this.#trie ? BPF_ANY : BPF_NOEXIST);
       if (put === 0) return sum;
+      if (put === -E2BIG && !held) return sum;
       if (put !== -EEXIST) break;
       this.#pause(attempt);
     }
@@ -109,8 +108,8 @@ export class KernelMap implements SharedMap {
     this.#random ^= this.#random << 13;
     this.#random ^= this.#random >>> 17;
     this.#random ^= this.#random << 5;
-    const turns = (this.#random >>> 0) % Math.min(PAUSE_TURNS_MAX, 32 << Math.min(attempt, 7));
-    for (let i = 0; i < turns; i++) this.#paused = i;
+    const turns = (this.#random >>> 0) % Math.min(PAUSE_TURNS_MAX, 8 << Math.min(attempt, 5));
+    for (let i = 0; i < turns; i++) Atomics.pause();
   }
 
   #isVoid(): boolean {
