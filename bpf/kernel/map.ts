@@ -44,11 +44,16 @@ const PAGE_BYTES = 4096;
 /** Entries asked for in one call: 4096 of an address list are 112 KiB. */
 const BATCH_ENTRIES = 4096;
 
-/** CPUs the kernel could ever bring up: per-CPU values have a slot for each. */
-export const possibleCpus: number = (() => {
-  const last = fs.readFileSync("/sys/devices/system/cpu/possible", "utf8").trim().split(/[-,]/).at(-1);
-  return Number(last) + 1;
-})();
+let cpus = 0;
+
+/** CPUs the kernel could ever bring up: per-CPU values have a slot for each. Read when first asked for, not on import. */
+export function possibleCpus(): number {
+  if (cpus === 0) {
+    const last = fs.readFileSync("/sys/devices/system/cpu/possible", "utf8").trim().split(/[-,]/).at(-1);
+    cpus = Number(last) + 1;
+  }
+  return cpus;
+}
 
 export interface MapInfo {
   readonly type: number;
@@ -90,7 +95,7 @@ export class BpfMap {
     attr.writeUInt32LE(definition.keyBytes, 4);
     attr.writeUInt32LE(definition.valueBytes, 8);
     attr.writeUInt32LE(
-      definition.maxEntries === 0 && perCpuSlots(definition.type) ? possibleCpus : definition.maxEntries,
+      definition.maxEntries === 0 && perCpuSlots(definition.type) ? possibleCpus() : definition.maxEntries,
       12,
     );
     attr.writeUInt32LE(definition.flags, 16);
@@ -123,7 +128,7 @@ export class BpfMap {
 
   /** Bytes of a value as calls carry it: per-CPU kinds have one slot of a multiple of 8 for each possible CPU. */
   get valueSlotBytes(): number {
-    return this.perCpuBytes === 0 ? this.info.valueBytes : this.perCpuBytes * possibleCpus;
+    return this.perCpuBytes === 0 ? this.info.valueBytes : this.perCpuBytes * possibleCpus();
   }
 
   /** A copy of the value, or null. */

@@ -97,7 +97,7 @@ describeKernel("loader", () => {
     expect([things.delete(key), things.delete(key)]).toEqual([true, false]);
 
     const perCpu = new TypedMap(collection.map("per_cpu"), spec.btf ?? fail("types"), definition("per_cpu"));
-    const slots = Array.from({ length: possibleCpus }, (_each, i) => i + 1);
+    const slots = Array.from({ length: possibleCpus() }, (_each, i) => i + 1);
     perCpu.set(9, slots);
     expect(perCpu.get(9)).toEqual(slots);
   });
