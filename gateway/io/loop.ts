@@ -22,10 +22,8 @@ export class Loop {
   /** Milliseconds of the monotonic clock, as of this turn. */
   nowMs: number;
   #running = false;
-  /** When libuv's timers were last asked for. */
-  #askedMs = 0;
   /** libuv has work, or a callback of this turn has made some: leave the run of turns. */
-  #yieldWanted = true;
+  #yieldWanted = false;
   /** Called before the loop hands its work to the kernel: gathered writes leave here. */
   beforeTurn: () => void = () => {};
   readonly #turn = (): void => this.#run();
@@ -57,12 +55,11 @@ export class Loop {
   }
 
   #run(): void {
-    // The first turn after libuv's may wait: whatever promises were pending have run.
     this.#yieldWanted = false;
-    this.#once(this.#waitMs());
-    for (let i = 1; i < TURNS_IN_A_ROW && !this.#yieldWanted && this.#running; i++) {
-      if (this.#once(0) === 0) break;
-    }
+    let count = 1;
+    for (let i = 0; i < TURNS_IN_A_ROW && count > 0 && !this.#yieldWanted; i++) count = this.#once(0);
+    // Sleeping is for when there is nothing to do: the last turn found nothing, and nobody has made work for libuv.
+    if (count === 0 && !this.#yieldWanted && this.#running) this.#once(this.#waitMs());
     if (this.#running) setImmediate(this.#turn);
   }
 
@@ -74,13 +71,13 @@ export class Loop {
     return count;
   }
 
+  /** Asked only before a sleep: the question costs a microsecond and an array. */
   #waitMs(): number {
-    const nowMs = performance.now();
-    const wait = this.timers.nextWaitMs(nowMs);
+    const active = process.getActiveResourcesInfo();
+    // An immediate that was queued behind this one would sleep as long as we do.
+    if (active.includes("Immediate")) return 0;
+    const wait = this.timers.nextWaitMs(performance.now());
     if (wait >= 0 && wait <= NODE_TIMER_WAIT_MS) return wait;
-    // The question costs a microsecond and an array: under load ask seldom, and sleep briefly in between.
-    if (nowMs - this.#askedMs < NODE_TIMER_WAIT_MS) return NODE_TIMER_WAIT_MS;
-    this.#askedMs = nowMs;
-    return process.getActiveResourcesInfo().includes("Timeout") ? NODE_TIMER_WAIT_MS : wait;
+    return active.includes("Timeout") ? NODE_TIMER_WAIT_MS : wait;
   }
 }

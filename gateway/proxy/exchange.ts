@@ -253,6 +253,12 @@ export class ProxyExchange implements Exchange, ResponseSink {
     else this.#filterRequest();
   }
 
+  /** What will take it on may be a promise that is settled already: its reactions run when the turn is over. */
+  #suspend(): void {
+    this.#suspended = true;
+    this.#worker.loop.yieldSoon();
+  }
+
   #filterRequest(): void {
     const chain = (this.#route as Route).chain;
     while (this.#position < chain.length) {
@@ -260,7 +266,7 @@ export class ProxyExchange implements Exchange, ResponseSink {
       if ((filter.hooks & HOOK_REQUEST_HEAD) !== 0) {
         const verdict = filter.requestHead(this, this.#position);
         if (verdict === SUSPEND) {
-          this.#suspended = true;
+          this.#suspend();
           return;
         }
         if (verdict === REPLY) {
@@ -376,7 +382,7 @@ export class ProxyExchange implements Exchange, ResponseSink {
       if ((filter.hooks & HOOK_RESPONSE_HEAD) === 0) continue;
       const verdict = filter.responseHead(this, this.#position);
       if (verdict === SUSPEND) {
-        this.#suspended = true;
+        this.#suspend();
         return;
       }
       if (verdict === REPLY) this.#replaceResponse();
