@@ -7,7 +7,7 @@ import type { FilterServices } from "#pipeline/filter.ts";
 import { ABI_FUNCTIONS } from "#sdk/types/abi.ts";
 import type { FilterSpec, PluginSpec } from "#snapshot/snapshot.ts";
 import { type FilterResources, GuestEnvironment } from "./guest/environment.ts";
-import { PHASE_DEAD } from "./guest/phases.ts";
+import { PHASE_DEAD, PHASE_REQUEST } from "./guest/phases.ts";
 import { importedCalls, instantiateGuest } from "./guest/instantiate.ts";
 import { type Interpose, suppress } from "./host/table.ts";
 import { PlainFilter } from "./filter/plain-filter.ts";
@@ -16,7 +16,6 @@ import type { WasmFilter } from "./filter/wasm-filter.ts";
 
 export { compileModule } from "./engine.ts";
 export type { FilterResources } from "./guest/environment.ts";
-export type { FilterStats } from "./filter/stats.ts";
 export type { WasmFilter } from "./filter/wasm-filter.ts";
 
 /** Hooks are run so often before the first request, with all host calls suppressed. */
@@ -48,9 +47,8 @@ export async function createWasmFilter(
 }
 
 /**
- * Compiles the code that requests will run, outside the path of a request: the engine makes a function's code at its
- * first call, for all instances of the module. The guest is thrown away; what it does has no effect, and what it
- * thinks of an empty configuration does not count.
+ * Runs the hooks once for nothing, outside the path of a request: what the engine learns at first calls it keeps for all
+ * instances of the module. The guest is thrown away, and what it does has no effect.
  */
 async function warmUp(module: WebAssembly.Module, environment: GuestEnvironment): Promise<void> {
   // Between two turns: a snapshot with many plugins must not hold up the worker.
@@ -60,8 +58,9 @@ async function warmUp(module: WebAssembly.Module, environment: GuestEnvironment)
     const { onRequest, onResponse, onEnd } = guest.exports;
     for (let run = 0; run < WARM_UP_RUNS; run++) {
       for (const hook of [onRequest, onResponse, onEnd]) {
-        guest.exports.refuel(environment.spec.limits.fuel);
-        if (guest.phase !== PHASE_DEAD) hook();
+        if (guest.phase === PHASE_DEAD) return;
+        guest.begin(null, PHASE_REQUEST);
+        hook();
       }
     }
   } catch (error) {

@@ -146,7 +146,6 @@ export const REQUEST_PARTS = {
 } as const;
 
 export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
-export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** `map_shape`. `ip`: 16 bytes. `ip-prefix`: u32 length of 128, then 16 bytes. All integers are little-endian. */
 export const MAP_KEYS = { bytes: 0, ip: 1, "ip-prefix": 2 } as const;

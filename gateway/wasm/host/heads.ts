@@ -103,7 +103,8 @@ export const headCalls: Makers<
   header_get: (guest) => (which, name, pointer, capacity) => {
     const head = guest.head(which);
     if (head === null) return -1;
-    const index = head.find(name, 0);
+    // 0 stands for names that nobody has interned, so it would find some field.
+    const index = name > 0 ? head.find(name, 0) : -1;
     if (index < 0) return -1;
     return copyToGuest(guest, head.memory, head.valueStart(index), head.valueEnd(index), pointer, capacity);
   },

@@ -12,7 +12,6 @@ import { readReferenceType, readValueType, skipBlockType } from "./types.ts";
 export const OP_BLOCK = 0x02;
 export const OP_LOOP = 0x03;
 export const OP_IF = 0x04;
-export const OP_ELSE = 0x05;
 export const OP_END = 0x0b;
 export const OP_BR = 0x0c;
 export const OP_BR_IF = 0x0d;
@@ -24,7 +23,6 @@ export const OP_RETURN_CALL = 0x12;
 export const OP_RETURN_CALL_INDIRECT = 0x13;
 export const OP_MEMORY_GROW = 0x40;
 export const OP_BULK = 0xfc;
-export const OP_SIMD = 0xfd;
 
 export const BULK_MEMORY_INIT = 8;
 export const BULK_MEMORY_COPY = 10;

@@ -13,10 +13,8 @@ export const FUNCREF = 0x70;
 export const EXTERNREF = 0x6f;
 
 export const KIND_FUNCTION = 0;
-export const KIND_TABLE = 1;
 export const KIND_MEMORY = 2;
 export const KIND_GLOBAL = 3;
-export const KIND_TAG = 4;
 
 export interface FunctionType {
   readonly params: readonly number[];
