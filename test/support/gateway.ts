@@ -25,6 +25,8 @@ export interface GatewayOptions {
   readonly uid?: number;
   /** More arguments of `penstock run`. */
   readonly args?: readonly string[];
+  /** A network namespace to run in, as a path. */
+  readonly netns?: string;
   /** Of the whole start. */
   readonly timeoutMs?: number;
 }
@@ -97,7 +99,10 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     });
     args.push("-f", file);
   }
-  const child = spawn(process.execPath, args, {
+  // nsenter keeps our view of /sys, which `ip netns exec` replaces; it becomes the program, so the pid is the gateway's.
+  const enter = options.netns === undefined ? [] : ["nsenter", `--net=${options.netns}`];
+  const [command = "", ...rest] = [...enter, process.execPath, ...args];
+  const child = spawn(command, rest, {
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...process.env, ...options.env },
     cwd: folder,
