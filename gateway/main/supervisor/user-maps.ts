@@ -3,11 +3,9 @@
  * every worker keeps its own; changes are passed on to all. Bytes only: what a key means is its schema's business, but for
  * the longest prefix, which a lookup has to know.
  */
-import { uptime } from "node:os";
 import type { MapSpec } from "#snapshot/snapshot.ts";
+import { boottimeNs } from "#sys/clock.ts";
 import type { MapChangeMessage, MapEntry } from "#worker/protocol.ts";
-
-const NANOSECONDS = 1e9;
 
 export class UserMap {
   readonly spec: MapSpec;
@@ -72,10 +70,10 @@ export class UserMap {
     return oldest.done !== true && this.#entries.delete(oldest.value);
   }
 
-  /** An expiry is nanoseconds of CLOCK_BOOTTIME, the clock of `uptime`; 0 is for ever. */
+  /** An expiry is nanoseconds of CLOCK_BOOTTIME; 0 is for ever. */
   #dropExpired(): void {
     if (this.spec.value !== "expiry") return;
-    const now = BigInt(Math.floor(uptime() * NANOSECONDS));
+    const now = boottimeNs();
     for (const [name, { value }] of this.#entries) {
       const expiry = counterOf(value);
       if (expiry !== 0n && expiry <= now) this.#entries.delete(name);
