@@ -89,10 +89,10 @@ describeKernel("firewall, test-run", () => {
 
   it("lets void entries pass, and finds what they hide", async () => {
     deny("203.0.113.0/24");
-    deny("203.0.113.7", 0.05);
-    deny("192.0.2.1", 0.05);
+    deny("203.0.113.7", 0.3);
+    deny("192.0.2.1", 0.3);
     expect([verdict(frame("203.0.113.7")), verdict(frame("192.0.2.1"))]).toEqual([XDP_DROP, XDP_DROP]);
-    await sleep(60);
+    await sleep(320);
     expect([verdict(frame("203.0.113.7")), verdict(frame("192.0.2.1"))]).toEqual([XDP_DROP, XDP_PASS]);
   });
 
@@ -241,7 +241,11 @@ describeKernel("firewall, on a device", () => {
         await sleep(1);
       }
       arrived += good.drainUpTo(15_000 - arrived);
-      expect([arrived, bad.drainUpTo(1)]).toEqual([15_000, 0]);
+      // On a busy machine the device's ring can run full; what it refused never came to a program.
+      const refused = client.dropped("cl0");
+      expect(arrived).toBeGreaterThanOrEqual(15_000 - refused);
+      expect(refused).toBeLessThan(1000);
+      expect(bad.drainUpTo(1)).toBe(0);
       expect(ids.size).toBeGreaterThan(10);
     } finally {
       flood.kill("SIGKILL");

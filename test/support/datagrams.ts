@@ -21,6 +21,10 @@ const PACKET = Buffer.from("packet");
 const PACKET_ADDRESS = Number(addressOf(PACKET));
 const RECEIVED = Buffer.alloc(64);
 const RECEIVED_ADDRESS = Number(addressOf(RECEIVED));
+/** include/uapi/asm-generic/socket.h: beyond net.core.rmem_max, for root. */
+const SO_RCVBUFFORCE = 33;
+/** Every packet of the longest flood at once (a small one takes 768 bytes): none may be lost for want of room here. */
+const RECEIVE_BYTES = 16 << 20;
 /** A veth pair delivers within microseconds; this is how long we believe that a packet may still come. */
 const WAIT_MS = 150;
 
@@ -31,7 +35,7 @@ export class Datagrams {
   constructor(namespace: Namespace, address: string, peer?: string) {
     const local = parseAddress(address);
     this.#fd = inNetworkNamespace(namespace.path, () => socket(familyOf(local), SOCK_DGRAM));
-    setsockoptInt(this.#fd, SOL_SOCKET, SO_RCVBUF, 1 << 20);
+    setsockoptInt(this.#fd, SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BYTES);
     bind(this.#fd, local);
     if (peer !== undefined) connect(this.#fd, parseAddress(peer));
   }

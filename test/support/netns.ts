@@ -38,9 +38,19 @@ export class Namespace {
     return spawn("nsenter", [`--net=${this.path}`, command, ...args], { stdio: ["ignore", "pipe", "pipe"] });
   }
 
+  /** Packets that a device had no room for, and that went no further. */
+  dropped(device: string): number {
+    const [link] = JSON.parse(this.ip("-json", "-s", "link", "show", device)) as [LinkStatistics];
+    return link.stats64.tx.dropped;
+  }
+
   destroy(): void {
     run("ip", "netns", "delete", this.name);
   }
+}
+
+interface LinkStatistics {
+  readonly stats64: { readonly tx: { readonly dropped: number } };
 }
 
 export interface Ends {
