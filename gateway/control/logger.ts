@@ -12,15 +12,3 @@ export type LogLevel = (typeof LEVELS)[number];
 export function isLogLevel(text: string): text is LogLevel {
   return LEVELS.includes(text as LogLevel);
 }
-
-/** JSON lines, from `level` up. */
-export function lineLogger(level: LogLevel, write: (line: string) => void): Logger {
-  const from = LEVELS.indexOf(level);
-  const method = (own: LogLevel) => {
-    if (LEVELS.indexOf(own) < from) return () => undefined;
-    return (fields: object, message: string) => {
-      write(`${JSON.stringify({ level: own, time: new Date().toISOString(), room: "control", message, ...fields })}\n`);
-    };
-  };
-  return { debug: method("debug"), info: method("info"), warn: method("warn"), error: method("error") };
-}

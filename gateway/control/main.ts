@@ -4,7 +4,8 @@
  */
 import { parseArgs } from "node:util";
 import { Control } from "./control.ts";
-import { isLogLevel, lineLogger } from "./logger.ts";
+import { createLog } from "#observe/log.ts";
+import { isLogLevel } from "./logger.ts";
 import type { ControlToSupervisor, SupervisorToControl } from "./protocol.ts";
 
 const { values } = parseArgs({
@@ -27,7 +28,7 @@ function descriptor(text: string | undefined): number | undefined {
 }
 
 const level = values["log-level"];
-const log = lineLogger(isLogLevel(level) ? level : fail(`"${level}" is no log level`), (line) =>
+const log = createLog("control", isLogLevel(level) ? level : fail(`"${level}" is no log level`), (line) =>
   process.stderr.write(line),
 );
 const dataDir = values.data ?? fail("--data is missing");

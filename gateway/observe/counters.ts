@@ -18,8 +18,6 @@ export const COUNTER_NAMES = [
   "access_log_dropped",
 ] as const;
 
-export type CounterName = (typeof COUNTER_NAMES)[number];
-
 export const CONNECTIONS_ACCEPTED = 0;
 export const CONNECTIONS_OPEN = 1;
 export const CONNECTIONS_REFUSED = 2;

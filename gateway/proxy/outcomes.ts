@@ -28,7 +28,6 @@ export const HEAD_TOO_LONG = 15;
 export const RESPONSE_CUT = 16;
 export const METHOD_UNSUPPORTED = 17;
 export const TUNNEL = 18;
-export const BANNED = 19;
 
 export type Outcome = number;
 
@@ -52,5 +51,4 @@ export const OUTCOMES: readonly OutcomeSpec[] = [
   { code: "response-cut", status: 0, detail: "the upstream broke off in the middle of its response" },
   { code: "method-unsupported", status: 501, detail: "CONNECT is not offered here" },
   { code: "tunnel", status: 0, detail: "the connection was upgraded" },
-  { code: "banned", status: 0, detail: "the client is on the blocklist" },
 ];

@@ -21,46 +21,30 @@ export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
 const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
-export const SHUT_RD = 0;
 export const SHUT_WR = 1;
-export const SHUT_RDWR = 2;
-export const MSG_PEEK = 0x2;
-export const MSG_DONTWAIT = 0x40;
 export const MSG_NOSIGNAL = 0x4000;
 
 // include/uapi/asm-generic/socket.h
 export const SOL_SOCKET = 1;
 export const SO_REUSEADDR = 2;
 export const SO_ERROR = 4;
-export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
-export const SO_KEEPALIVE = 9;
 export const SO_LINGER = 13;
 export const SO_REUSEPORT = 15;
 export const SO_MARK = 36;
 export const SO_DOMAIN = 39;
-export const SO_INCOMING_CPU = 49;
-export const SO_COOKIE = 57;
 
 // include/uapi/linux/in.h, in6.h
 export const IPPROTO_IP = 0;
 export const IPPROTO_IPV6 = 41;
-export const IP_TRANSPARENT = 19;
-export const IP_BIND_ADDRESS_NO_PORT = 24;
 export const IPV6_V6ONLY = 26;
-export const IPV6_TRANSPARENT = 75;
 /** include/uapi/linux/netfilter_ipv4.h and netfilter_ipv6/ip6_tables.h: the same number at both levels. */
 const SO_ORIGINAL_DST = 80;
 
 // include/uapi/linux/tcp.h
 export const IPPROTO_TCP = 6;
 export const TCP_NODELAY = 1;
-export const TCP_KEEPIDLE = 4;
-export const TCP_KEEPINTVL = 5;
-export const TCP_KEEPCNT = 6;
-export const TCP_DEFER_ACCEPT = 9;
 export const TCP_USER_TIMEOUT = 18;
-export const TCP_FASTOPEN = 23;
 
 const socketCall = libc.func("int socket(int domain, int type, int protocol)");
 const socketpairCall = libc.func("int socketpair(int domain, int type, int protocol, _Out_ int *pair)");

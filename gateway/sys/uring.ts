@@ -13,11 +13,9 @@ const registerCall = libc.func("syscall", "long", ["long", "int", "uint32", "voi
 
 export const ENTER_GETEVENTS = 1;
 export const ENTER_EXT_ARG = 8;
-export const ENTER_REGISTERED_RING = 16;
 
 export const REGISTER_RESTRICTIONS = 11;
 export const REGISTER_ENABLE_RINGS = 12;
-export const REGISTER_RING_FDS = 20;
 export const REGISTER_PBUF_RING = 22;
 
 /** Answers the ring's descriptor; the kernel fills `params` (struct io_uring_params, 120 bytes). Throws SystemCallError. */

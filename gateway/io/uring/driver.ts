@@ -8,6 +8,7 @@
  * Sockets are in blocking mode: with O_NONBLOCK the kernel answers EAGAIN instead of waiting for readiness itself.
  */
 import type { Fd } from "#core/brands.ts";
+import { ECANCELED, ENOBUFS } from "#core/errno.ts";
 import { blockingStream, setBlocking } from "#sys/blocking.ts";
 import { close as closeDescriptor, SHUT_WR, shutdown } from "#sys/socket.ts";
 import type { Arena } from "#io/arena.ts";
@@ -46,9 +47,6 @@ const CANCEL_ALL = 1 << 0;
 const CANCEL_FD = 1 << 1;
 const POLLIN = 1;
 const SOCK_CLOEXEC = 0o2000000;
-
-const ENOBUFS = 105;
-const ECANCELED = 125;
 
 /** Twice what a worker submits in a turn at full load (a receive, a send and a close for each of some hundred sockets). */
 const SUBMISSION_ENTRIES = 4096;

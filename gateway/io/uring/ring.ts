@@ -12,6 +12,7 @@
  * a ring does, this list does.
  */
 import { mapMemory, MAP_POPULATE, MAP_SHARED, type Mapping } from "#sys/memory.ts";
+import { EAGAIN, EBUSY, EINTR } from "#core/errno.ts";
 import {
   ENTER_EXT_ARG,
   ENTER_GETEVENTS,
@@ -67,10 +68,7 @@ const SQE_BYTES = 64;
 const SQE_WORDS = 16;
 const CQE_BYTES = 16;
 
-/** Errnos of io_uring_enter that only mean «nothing more just now». */
-const EINTR = 4;
-const EAGAIN = 11;
-const EBUSY = 16;
+/** ETIME: include/uapi/asm-generic/errno.h. */
 const ETIME = 62;
 
 export class Ring {
