@@ -1,45 +1,20 @@
 /**
- * Entries of shared maps between text and the bytes that kernel and guests see. The layouts are those of `MapSpec`:
+ * Values of shared maps between JSON and the bytes that kernel and guests see; keys are text everywhere and read by
+ * #core/map-codec.ts. The layouts are those of `MapSpec`:
  *
- *     ip          16 bytes, IPv4 mapped                "203.0.113.7"
- *     ip-prefix   u32 LE prefix length of 128, then 16 "203.0.113.0/24"
  *     expiry      u64 LE, ns of CLOCK_BOOTTIME, 0: never   { "ttlSeconds": 60 }, { "ttlSeconds": null }
  *     counter     u64 LE                               { "value": 12 }
  *     bytes       as declared                          { "hex": "00ff" }
  */
 import { uptime } from "node:os";
-import { formatIp, formatPrefix, readIp, readPrefix } from "#core/address.ts";
 import { controlError } from "#core/errors/control.ts";
 import { isRecord } from "#control/config/fields.ts";
 import type { MapSpec } from "#snapshot/snapshot.ts";
 
-const IP_BYTES = 16;
 const NS_PER_SECOND = 1_000_000_000n;
 const TTL_SECONDS_MAX = 10 * 365 * 86_400;
 
 type Shape = Pick<MapSpec, "key" | "keyBytes" | "value" | "valueBytes">;
-
-export function encodeKey(map: Shape, text: string): Uint8Array {
-  if (map.key === "bytes") return hexBytes(text, map.keyBytes, "a key of this map");
-  if (map.key === "ip") {
-    const ip = readIp(text);
-    if (typeof ip === "string") throw bad(`"${text}" is no IP address: ${ip}`);
-    return ip;
-  }
-  const prefix = readPrefix(text);
-  if (typeof prefix === "string") throw bad(`"${text}" is no address prefix: ${prefix}`);
-  const key = new Uint8Array(4 + IP_BYTES);
-  new DataView(key.buffer).setUint32(0, prefix.bits, true);
-  key.set(prefix.ip, 4);
-  return key;
-}
-
-export function decodeKey(map: Shape, key: Uint8Array): string {
-  if (map.key === "bytes") return Buffer.from(key).toString("hex");
-  if (map.key === "ip") return formatIp(key);
-  const bits = new DataView(key.buffer, key.byteOffset, key.byteLength).getUint32(0, true);
-  return formatPrefix({ bits, ip: key.subarray(4) });
-}
 
 /** `body` is what the client sent. */
 export function encodeValue(map: Shape, body: unknown): Uint8Array {

@@ -6,26 +6,40 @@ import type { PrepareMessage } from "./protocol.ts";
 
 export class Descriptors {
   readonly byTag = new Map<number, Fd>();
-  /** Tags of listening sockets: their listener closes them when it stops. */
+  /** What the snapshot in force names. */
+  #named = new Set<number>();
+  /** Of those, the listening sockets. */
   readonly #listening = new Set<number>();
 
   keep(items: readonly TaggedDescriptor[]): void {
     for (const { tag, fd } of items) this.byTag.set(tag, fd);
   }
 
-  /** After a commit: forgets what it does not name, and closes it unless a listener does. */
+  /** After a commit: closes what it does not name, but for listening sockets, which their listener closes when it stops. */
   retain(message: PrepareMessage): void {
-    const named = new Set<number>();
-    for (const listener of message.listeners) {
-      named.add(listener.fdTag);
-      this.#listening.add(listener.fdTag);
-    }
-    for (const map of message.maps) if (map.fdTag !== null) named.add(map.fdTag);
-    if (message.originalsFdTag !== null) named.add(message.originalsFdTag);
+    this.#named = tagsOf(message);
+    for (const listener of message.listeners) this.#listening.add(listener.fdTag);
     for (const [tag, fd] of this.byTag) {
-      if (named.has(tag)) continue;
+      if (this.#named.has(tag)) continue;
       this.byTag.delete(tag);
       if (!this.#listening.delete(tag)) close(fd);
     }
   }
+
+  /** After an abort: closes what only the aborted message named. */
+  drop(message: PrepareMessage): void {
+    for (const tag of tagsOf(message)) {
+      const fd = this.byTag.get(tag);
+      if (fd === undefined || this.#named.has(tag)) continue;
+      this.byTag.delete(tag);
+      close(fd);
+    }
+  }
+}
+
+function tagsOf(message: PrepareMessage): Set<number> {
+  const tags = new Set<number>(message.listeners.map((listener) => listener.fdTag));
+  for (const map of message.maps) if (map.fdTag !== null) tags.add(map.fdTag);
+  if (message.originalsFdTag !== null) tags.add(message.originalsFdTag);
+  return tags;
 }

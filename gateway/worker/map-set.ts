@@ -71,12 +71,15 @@ export class MapSet {
     const tag = message.originalsFdTag;
     const originals = tag === null ? null : new OriginalDestinations(defined(descriptors.byTag.get(tag), "originals"));
     const lists = this.#userSpaceBlocklists(message.snapshot);
+    const own = new Set(message.listeners.map((listener) => listener.address));
     const key = new Uint8Array(20);
     key[0] = WHOLE_ADDRESS_BITS;
     return {
       originalOf: (peer: Peer) => {
-        const address = originals?.find(peer.address) ?? null;
-        return address === null ? null : formatAddress(address);
+        const found = originals?.find(peer.address) ?? null;
+        const address = found === null ? null : formatAddress(found);
+        // A client that asked for the gateway itself would be sent round in circles.
+        return address !== null && own.has(address) ? null : address;
       },
       banned: (peer: Peer) => {
         if (lists.length === 0) return false;

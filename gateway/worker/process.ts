@@ -36,8 +36,8 @@ export class WorkerProcess {
   readonly #maps: MapSet;
   readonly #filters: FilterSet;
   #prepared: Prepared | null = null;
-  /** A prepare that was overtaken by its abort. */
-  #aborted = -1;
+  /** Since its `prepare`, until `commit` or `abort`. */
+  #preparing: PrepareMessage | null = null;
 
   constructor(options: WorkerOptions) {
     this.#options = options;
@@ -92,20 +92,22 @@ export class WorkerProcess {
 
   async #prepare(message: PrepareMessage): Promise<void> {
     const { id, snapshot } = message;
+    this.#preparing = message;
     try {
       this.#descriptors.keep(receiveDescriptors(this.#options.descriptors));
       this.#maps.prepare(message, this.#descriptors);
       const chains = await this.#filters.prepare(message);
       const engine = new Engine(snapshot, chains.filters, this.#plane.context.endpoints, chains.release);
-      if (this.#aborted === id) {
-        this.#maps.abort();
+      if (this.#preparing !== message) {
         engine.release();
+        this.#forget(message);
         return;
       }
       this.#prepared = { message, engine };
       this.#options.send({ type: "prepared", id, ok: true });
     } catch (error) {
-      this.#maps.abort();
+      this.#preparing = null;
+      this.#forget(message);
       this.#options.send({ type: "prepared", id, ok: false, error: wordsOf(error) });
     }
   }
@@ -114,6 +116,7 @@ export class WorkerProcess {
     const prepared = this.#prepared;
     if (prepared === null || prepared.message.id !== id) return;
     this.#prepared = null;
+    this.#preparing = null;
     const { message, engine } = prepared;
     this.#maps.commit();
     this.#filters.commit(engine);
@@ -124,12 +127,21 @@ export class WorkerProcess {
   }
 
   #abort(id: number): void {
-    this.#aborted = id;
+    const preparing = this.#preparing;
+    if (preparing?.id !== id) return;
+    this.#preparing = null;
     const prepared = this.#prepared;
-    if (prepared === null || prepared.message.id !== id) return;
     this.#prepared = null;
+    // Without an engine it is still being prepared: whoever does that finds that it is no longer wanted.
+    if (prepared === null) return;
     prepared.engine.release();
+    this.#forget(preparing);
+  }
+
+  /** Nothing of a snapshot that will not come into force stays. */
+  #forget(message: PrepareMessage): void {
     this.#maps.abort();
+    this.#descriptors.drop(message);
   }
 
   #drain(deadlineMs: number): void {

@@ -3,7 +3,8 @@ import * as v from "valibot";
 import { controlError } from "#core/errors/control.ts";
 import { compileMap } from "#control/config/kernel-maps.ts";
 import { draftOf } from "#control/config/draft.ts";
-import { decodeKey, decodeValue, encodeKey, encodeValue } from "#control/map-codec.ts";
+import { formatKey, parseKey } from "#core/map-codec.ts";
+import { decodeValue, encodeValue } from "#control/map-codec.ts";
 import type { MapReply } from "#control/protocol.ts";
 import type { MapSpec } from "#snapshot/snapshot.ts";
 import { readJson, RESOURCE_BYTES_MAX } from "./body.ts";
@@ -46,10 +47,10 @@ export function kernelRoutes(services: Services): RouteSpec[] {
       responses: { 200: { description: "The entry", schema: Entry } },
       handle: async (call) => {
         const map = mapOf(call, services);
-        const key = encodeKey(map, call.params["key"] ?? "");
+        const key = parseKey(map, call.params["key"] ?? "");
         const [entry] = entriesOf(await services.link.map(map.name, { kind: "get", key }));
         if (entry === undefined) throw noEntry(call);
-        return { body: { key: decodeKey(map, entry.key), ...decodeValue(map, entry.value) } };
+        return { body: { key: formatKey(map, entry.key), ...decodeValue(map, entry.value) } };
       },
     }),
     route({
@@ -63,10 +64,10 @@ export function kernelRoutes(services: Services): RouteSpec[] {
       responses: { 200: { description: "Written", schema: Entry } },
       handle: async (call) => {
         const map = mapOf(call, services);
-        const key = encodeKey(map, call.params["key"] ?? "");
+        const key = parseKey(map, call.params["key"] ?? "");
         const value = encodeValue(map, await readJson(call.request, RESOURCE_BYTES_MAX));
         entriesOf(await services.link.map(map.name, { kind: "put", key, value }));
-        return { body: { key: decodeKey(map, key), ...decodeValue(map, value) } };
+        return { body: { key: formatKey(map, key), ...decodeValue(map, value) } };
       },
     }),
     route({
@@ -79,7 +80,7 @@ export function kernelRoutes(services: Services): RouteSpec[] {
       responses: { 204: { description: "Deleted" } },
       handle: async (call) => {
         const map = mapOf(call, services);
-        const key = encodeKey(map, call.params["key"] ?? "");
+        const key = parseKey(map, call.params["key"] ?? "");
         const result = await services.link.map(map.name, { kind: "delete", key });
         entriesOf(result);
         if (result.ok && result.deleted === false) throw noEntry(call);
@@ -93,9 +94,9 @@ async function list(call: Call, services: Services): Promise<Answer> {
   const map = mapOf(call, services);
   const cursor = call.query.get("cursor");
   const limit = limitOf(call);
-  const after = cursor === null ? {} : { after: encodeKey(map, cursor) };
+  const after = cursor === null ? {} : { after: parseKey(map, cursor) };
   const result = await services.link.map(map.name, { kind: "list", limit, ...after });
-  const items = entriesOf(result).map(({ key, value }) => ({ key: decodeKey(map, key), ...decodeValue(map, value) }));
+  const items = entriesOf(result).map(({ key, value }) => ({ key: formatKey(map, key), ...decodeValue(map, value) }));
   const last = items.at(-1);
   const next = result.ok && result.more === true && last !== undefined ? { next: last.key } : {};
   return { body: { items, ...next } };

@@ -450,7 +450,7 @@ describe("kernel maps", () => {
       422,
       "CONTROL_MAP",
     );
-    problem(await gateway.call("GET", `${entries}/host.example`), 422, "CONTROL_MAP");
+    problem(await gateway.call("GET", `${entries}/host.example`), 422, "BPF_MAP_TEXT");
     problem(await gateway.call("GET", "/v1/kernel/maps/nope/entries"), 404, "CONTROL_NOT_FOUND");
   });
 });
