@@ -1,11 +1,12 @@
 /** The worker's side of the protocol: two-phase snapshots, drain, statistics. */
 import type { Fd } from "#core/brands.ts";
 import { Engine } from "#proxy/engine.ts";
+import type { Snapshot } from "#snapshot/snapshot.ts";
 import { receiveDescriptors } from "#sys/descriptors.ts";
 import { DataPlane } from "./data-plane.ts";
 import { Descriptors } from "./descriptors.ts";
 import { explainRequest } from "./explain.ts";
-import { FilterSet } from "./filter-set.ts";
+import { FilterSet, type Chains } from "./filter-set.ts";
 import { MapSet } from "./map-set.ts";
 import type { PrepareMessage, ToSupervisor, ToWorker } from "./protocol.ts";
 
@@ -97,7 +98,7 @@ export class WorkerProcess {
       this.#descriptors.keep(receiveDescriptors(this.#options.descriptors));
       this.#maps.prepare(message, this.#descriptors);
       const chains = await this.#filters.prepare(message);
-      const engine = new Engine(snapshot, chains.filters, this.#plane.context.endpoints, chains.release);
+      const engine = this.#engine(snapshot, chains);
       if (this.#preparing !== message) {
         engine.release();
         this.#forget(message);
@@ -109,6 +110,15 @@ export class WorkerProcess {
       this.#preparing = null;
       this.#forget(message);
       this.#options.send({ type: "prepared", id, ok: false, error: wordsOf(error) });
+    }
+  }
+
+  #engine(snapshot: Snapshot, chains: Chains): Engine {
+    try {
+      return new Engine(snapshot, chains.filters, this.#plane.context.endpoints, chains.release);
+    } catch (error) {
+      chains.release();
+      throw error;
     }
   }
 
@@ -140,7 +150,8 @@ export class WorkerProcess {
 
   /** Nothing of a snapshot that will not come into force stays. */
   #forget(message: PrepareMessage): void {
-    this.#maps.abort();
+    // Another may be in preparation by now: its maps stay.
+    if (this.#preparing === null) this.#maps.abort();
     this.#descriptors.drop(message);
   }
 
