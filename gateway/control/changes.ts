@@ -15,6 +15,7 @@ import { canonicalJson } from "./canonical.ts";
 import { agesAfter, compile } from "./compile.ts";
 import { checkDeclaration, refusal } from "./config/check.ts";
 import type { Declaration, Resolved } from "./config/declaration.ts";
+import { withUploaded } from "./config/module-files.ts";
 import { diff, type Difference } from "./diff.ts";
 import type { Logger } from "./logger.ts";
 import type { AppliedReply } from "./protocol.ts";
@@ -106,7 +107,8 @@ export class Changes {
 
   async #change(request: ChangeRequest, isPending: (result: ChangeResult) => void): Promise<ChangeResult> {
     const before = this.current();
-    const { declaration, ages: restored } = request.edit(before.content.declaration);
+    const { declaration: edited, ages: restored } = request.edit(before.content.declaration);
+    const declaration = withUploaded(edited, before.content.declaration);
     const resolved = this.#check(declaration, request.actor, request.dryRun !== true);
     const ages = agesAfter(restored ?? before.content.ages, resolved.routes);
     const content: RevisionContent = { declaration, ages };

@@ -42,6 +42,25 @@ export async function withDigests(
   return { declaration: { ...declaration, plugins: plugins as NonNullable<Declaration["plugins"]> }, findings };
 }
 
+/**
+ * The declaration with the digest of `current` for each plugin that names a version and nothing else: a version that was
+ * uploaded is declared by its name. What `current` doesn't have stays as it is: the check will say so.
+ */
+export function withUploaded(data: Declaration, current: Declaration): Declaration {
+  if (!isRecord(data) || !Array.isArray(data.plugins)) return data;
+  const known = new Map((current.plugins ?? []).map((one) => [versionOf(one), one.digest]));
+  const plugins = data.plugins.map((one) => {
+    if (!isRecord(one) || one.file !== undefined || one.digest !== undefined) return one;
+    const digest = known.get(versionOf(one));
+    return digest === undefined ? one : { ...one, digest };
+  });
+  return { ...data, plugins };
+}
+
+function versionOf({ tenant, name, version }: NonNullable<Declaration["plugins"]>[number]): string {
+  return JSON.stringify([tenant, name, version]);
+}
+
 /** Throws the findings about files and, with them, what `check` has against the rest: all errors at once. */
 export async function refuseWithRest(findings: readonly Finding[], check: () => Promise<unknown>): Promise<never> {
   try {

@@ -7,7 +7,7 @@ export function checkModules(draft: Draft, stored: (digest: string) => boolean, 
     if (value.digest === undefined) {
       const detail =
         value.file === undefined
-          ? `plugin "${value.name}" needs \`file\` (with \`penstock apply\` or \`run -f\`) or \`digest\``
+          ? `no version "${value.version}" of plugin "${value.name}" was uploaded; give its \`file\` (with \`penstock apply\` or \`run -f\`), or upload it first (\`penstock plugin push\`)`
           : `"${value.file}" is read by \`penstock apply\` and \`run -f\`; by REST, upload the module and give its \`digest\``;
       report(value.file === undefined ? pointer : `${pointer}/file`, "PENSTOCK_CONFIG_MODULE", detail);
     } else if (!stored(value.digest)) {

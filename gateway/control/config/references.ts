@@ -103,14 +103,15 @@ export function checkReferences(draft: Draft, report: Report): void {
     checkBlocklist(`${pointer}/blocklist`, value.blocklist, draft, must, report);
 }
 
-type Must = (pointer: string, what: string, name: string, known: ReadonlySet<string>) => void;
+/** `where` is added to "there is no …", if it isn't clear. */
+type Must = (pointer: string, what: string, name: string, known: ReadonlySet<string>, where?: string) => void;
 
 function referrer(report: Report): Must {
-  return (pointer, what, name, known) => {
+  return (pointer, what, name, known, where = "") => {
     if (known.has(name)) return;
     const meant = suggestion(name, known);
     const hint = meant === undefined ? "" : `; did you mean "${meant}"?`;
-    report(pointer, "PENSTOCK_CONFIG_REFERENCE", `there is no ${what} "${name}"${hint}`);
+    report(pointer, "PENSTOCK_CONFIG_REFERENCE", `there is no ${what} "${name}"${where}${hint}`);
   };
 }
 
@@ -158,7 +159,7 @@ function checkFilters(
 ): void {
   for (const [index, filter] of route.filters.entries()) {
     const place = `${pointer}/filters/${index}`;
-    must(`${place}/plugin`, `plugin of tenant "${route.tenant}"`, filter.plugin, own);
+    must(`${place}/plugin`, "plugin", filter.plugin, own, ` of tenant "${route.tenant}" in \`plugins\``);
     for (const [at, name] of filter.allow.upstreams.entries()) {
       must(`${place}/allow/upstreams/${at}`, "upstream", name, draft.names.upstreams);
     }

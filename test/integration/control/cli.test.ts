@@ -188,6 +188,18 @@ describe("verbs", () => {
     expect((await penstock("plugin push acme/mine@1 mine")).out).toMatch(/^acme\/mine@1 is uploaded: 13 bytes/);
     expect((await penstock("plugin push acme/mine@1 mine/build/mine.wasm")).out).toContain("was uploaded before");
     expect((await penstock("plugin ls acme")).out).toMatch(/acme\/check@1 .*\nacme\/mine@1 /);
+    const named = (version: string): string =>
+      GOOD.replace("routes:", `  - { name: mine, tenant: acme, version: "${version}" }\nroutes:`);
+    write("good/named.yaml", named("1"));
+    expect((await penstock("diff -f good/named.yaml")).out).toBe("nothing would change");
+    write("good/named.yaml", named("2"));
+    expect((await penstock("diff -f good/named.yaml")).notes).toMatch(
+      /^good\/named\.yaml:10:5 \/plugins\/1: no version "2" of plugin "mine" was uploaded; .*`penstock plugin push`/,
+    );
+    write("good/named.yaml", GOOD.replace("check@1", "mine@1"));
+    expect((await penstock("diff -f good/named.yaml")).notes).toContain(
+      'there is no plugin "mine@1" of tenant "acme" in `plugins` (PENSTOCK_CONFIG_REFERENCE)',
+    );
     expect((await penstock("plugin inspect acme/mine@1")).out).toContain("abi      penstock");
     expect((await penstock("plugin rm acme/mine@1")).out).toContain("- plugins acme/mine@1");
     expect(await penstock("plugin rm acme/check@1")).toMatchObject({
