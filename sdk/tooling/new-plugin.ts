@@ -52,9 +52,9 @@ const README = `# NAME
 
 A Penstock plugin in AssemblyScript.
 
-    penstock plugin test NAME     build it and run the cases of test/*.json, without a gateway
-    penstock plugin build NAME    write build/NAME.wasm
-    penstock plugin push NAME     upload it
+    penstock plugin test NAME                   build it and run the cases of test/*.json, without a gateway
+    penstock plugin build NAME                  write build/NAME.wasm
+    penstock plugin push TENANT/NAME@1 NAME     upload it as version 1; a route of the tenant names it \`NAME@1\`
 
 - \`assembly/index.ts\`: the hooks, any of \`onConfigure(): bool\`, \`onRequest(req)\`, \`onResponse(req, res)\`, \`onEnd(req)\`.
 - \`test/cases.json\`: requests, and what is expected of the plugin.

@@ -4,6 +4,7 @@
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { basename, join, relative, resolve } from "node:path";
+import { PenstockError } from "#core/errors.ts";
 import { cliError } from "#core/errors/cli.ts";
 import { positionals } from "./arguments.ts";
 import type { ExitCode, Output, ParsedArgs, VerbContext } from "./verb.ts";
@@ -45,21 +46,24 @@ export async function build(args: ParsedArgs, out: Output, { cwd }: VerbContext)
   return failed ? 1 : 0;
 }
 
-/** Builds the plugin and runs the cases of its `test/*.json` over a fake host. */
+/** Builds the plugin and runs the cases of its `test/*.json` over a fake host, with the fuel that each took. */
 export async function test(args: ParsedArgs, out: Output, { cwd }: VerbContext): Promise<ExitCode> {
   const [, folder = "."] = positionals(args, "test", "DIR?");
-  const [{ testPlugin }, { formatDiagnostic }] = await Promise.all([
+  const [{ testPlugin }, { formatDiagnostic }, { meterModule }] = await Promise.all([
     import("#sdk/tooling/test-plugin.ts"),
     import("#sdk/tooling/build.ts"),
+    import("#worker/meter.ts"),
   ]);
-  const result = await fromFolder(folder, () => testPlugin(resolve(cwd, folder)));
+  // As the gateway would have it: what an upload refuses is refused here, and fuel is counted.
+  const result = await fromFolder(folder, () => testPlugin(resolve(cwd, folder), { meter: meterModule }));
   const { diagnostics, tables, passed, failed } = result;
   if (out.json) out.print(JSON.stringify(result));
   else {
     for (const diagnostic of diagnostics) out.note(formatDiagnostic(diagnostic));
     for (const { table, results } of tables) {
-      for (const { name, problems } of results) {
-        out.print(`${problems.length === 0 ? "ok  " : "FAIL"}  ${table}: ${name}`);
+      for (const { name, problems, fuel } of results) {
+        const used = fuel === null ? "" : `  ${fuel} fuel`;
+        out.print(`${problems.length === 0 ? "ok  " : "FAIL"}  ${table}: ${name}${used}`);
         for (const problem of problems) out.print(`        ${problem}`);
       }
     }
@@ -73,6 +77,7 @@ async function fromFolder<T>(folder: string, work: () => Promise<T>): Promise<T>
   try {
     return await work();
   } catch (error) {
+    if (error instanceof PenstockError) throw error;
     const why = error instanceof Error ? error.message : String(error);
     throw cliError("PENSTOCK_CLI_FILE", { detail: `${folder}: ${why}`, cause: error });
   }

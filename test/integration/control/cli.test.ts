@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -222,7 +222,8 @@ describe("verbs", () => {
     });
     const tested = await penstock("plugin test greeter");
     expect([tested.code, tested.notes]).toEqual([0, ""]);
-    expect(tested.out).toMatch(/^ok {4}cases\.json 1: the upstream is greeted\n[^]*\n3 passed, 0 failed$/);
+    expect(tested.out).toMatch(/^ok {4}cases\.json 1: the upstream is greeted {2}\d+ fuel\n[^]*\n3 passed, 0 failed$/);
+    expect(readFileSync(join(cwd, "greeter/README.md"), "utf8")).toContain("plugin push TENANT/greeter@1 greeter ");
     expect((await penstock("plugin build greeter")).out).toMatch(/^greeter\/build\/greeter\.wasm: \d+ bytes$/);
     expect((await penstock("plugin push acme/greeter@1 greeter")).code).toBe(0);
     await penstock("plugin rm acme/greeter@1");
@@ -230,7 +231,7 @@ describe("verbs", () => {
     write("greeter/test/cases.json", '{"cases":[{"name":"wrong","expect":{"verdict":"continue"}}]}');
     const failing = await penstock("plugin test greeter");
     expect(failing.code).toBe(1);
-    expect(failing.out).toMatch(/^FAIL {2}cases\.json 1: wrong\n {8}\S[^]*\n0 passed, 1 failed$/);
+    expect(failing.out).toMatch(/^FAIL {2}cases\.json 1: wrong {2}\d+ fuel\n {8}\S[^]*\n0 passed, 1 failed$/);
     write("greeter/assembly/index.ts", "export function onRequest(req: Nothing): void {}\n");
     const broken = await penstock("plugin build greeter");
     expect([broken.code, broken.out]).toEqual([1, ""]);
