@@ -5,10 +5,3 @@ export interface Logger {
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
 }
-
-const LEVELS = ["debug", "info", "warn", "error"] as const;
-export type LogLevel = (typeof LEVELS)[number];
-
-export function isLogLevel(text: string): text is LogLevel {
-  return LEVELS.includes(text as LogLevel);
-}

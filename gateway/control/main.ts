@@ -4,8 +4,7 @@
  */
 import { parseArgs } from "node:util";
 import { Control } from "./control.ts";
-import { createLog } from "#observe/log.ts";
-import { isLogLevel } from "./logger.ts";
+import { createLog, isLogLevel } from "#observe/log.ts";
 import type { ControlToSupervisor, SupervisorToControl } from "./protocol.ts";
 
 const { values } = parseArgs({
@@ -14,6 +13,7 @@ const { values } = parseArgs({
     "unix-fd": { type: "string" },
     "tcp-fd": { type: "string" },
     "log-level": { type: "string", default: "info" },
+    "log-format": { type: "string", default: "json" },
   },
 });
 
@@ -28,8 +28,11 @@ function descriptor(text: string | undefined): number | undefined {
 }
 
 const level = values["log-level"];
-const log = createLog("control", isLogLevel(level) ? level : fail(`"${level}" is no log level`), (line) =>
-  process.stderr.write(line),
+const log = createLog(
+  "control",
+  isLogLevel(level) ? level : fail(`"${level}" is no log level`),
+  values["log-format"] === "text" ? "text" : "json",
+  (line) => process.stderr.write(line),
 );
 const dataDir = values.data ?? fail("--data is missing");
 const unixFd = descriptor(values["unix-fd"]) ?? fail("--unix-fd is missing");

@@ -35,6 +35,7 @@ export function startSupervisor(workers = 2, kernel: KernelPart = new NoKernel("
     version: "test",
     prepareMs: 3_000,
     log: (level, message) => logs.push(`${level} ${message}`),
+    logFormat: "json",
     entries: {
       worker: join(installation.root, "test/support/fake-worker.ts"),
       control: join(installation.root, "test/support/fake-control.ts"),

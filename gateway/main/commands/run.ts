@@ -68,10 +68,11 @@ function optionsOf({ values, positionals }: ParsedArgs, context: VerbContext): R
 
 async function runGateway(options: RunOptions, out: Output, { env }: VerbContext): Promise<ExitCode> {
   const privileged = isPrivileged();
+  const logFormat = out.json ? "json" : "text";
   const log = logTo(
     (line) => process.stderr.write(line),
     env["PENSTOCK_LOG"] === "debug" ? "debug" : "info",
-    out.json ? "json" : "text",
+    logFormat,
   );
   raiseOpenFiles();
   const installation = thisInstallation();
@@ -90,6 +91,7 @@ async function runGateway(options: RunOptions, out: Output, { env }: VerbContext
     kernel,
     version: penstockVersion(installation),
     log,
+    logFormat,
   });
   const signals = new StopSignals(supervisor, log);
   let echo: EchoServer | null = null;

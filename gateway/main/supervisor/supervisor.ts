@@ -25,6 +25,7 @@ import type { KernelPart } from "./kernel-part.ts";
 import { KernelUpkeep } from "./kernel-upkeep.ts";
 import { boundAddress, listenOn } from "./listening-socket.ts";
 import { Listeners } from "./listeners.ts";
+import type { LogFormat } from "#observe/log.ts";
 import type { LogSink } from "./log.ts";
 import { serveMapRequest } from "./map-requests.ts";
 import { spawnChild } from "./spawn.ts";
@@ -46,6 +47,8 @@ export interface SupervisorOptions {
   readonly kernel: KernelPart;
   readonly version: string;
   readonly log: LogSink;
+  /** Of the control process's log. */
+  readonly logFormat: LogFormat;
   /** How long a worker may take to prepare a snapshot. */
   readonly prepareMs?: number;
   /** Modules that the children run; a test names its own. */
@@ -169,7 +172,7 @@ export class Supervisor {
   }
 
   #spawnControl(): ChildProcess {
-    const args = ["--data", this.#options.data.path, "--unix-fd", "4"];
+    const args = ["--data", this.#options.data.path, "--unix-fd", "4", "--log-format", this.#options.logFormat];
     if (this.#adminSockets.length > 1) args.push("--tcp-fd", "5");
     return this.#spawn({ kind: "control", args, descriptors: this.#adminSockets });
   }
