@@ -124,7 +124,7 @@ export class DataPlane {
       ...counters.read(),
       exchanges_open: this.#exchanges.taken,
       buffers_free: buffers.free,
-      buffers_total: buffers.count,
+      buffers_all: buffers.count,
     };
   }
 

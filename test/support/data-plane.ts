@@ -101,7 +101,7 @@ async function settled(plane: DataPlane): Promise<void> {
   let left: Record<string, number> = {};
   for (let i = 0; i < 100; i++) {
     left = plane.counters();
-    const held = (left["buffers_total"] ?? 0) - (left["buffers_free"] ?? 0);
+    const held = (left["buffers_all"] ?? 0) - (left["buffers_free"] ?? 0);
     if (left["exchanges_open"] === 0 && left["connections_open"] === 0 && held <= RESTING_BUFFERS_MAX) return;
     await sleep(20);
   }

@@ -45,8 +45,8 @@ function workerStatus(worker: WorkerProcess): WorkerStatus {
   return { worker: slot, pid: child.pid, state, revision, restarts: child.restarts, driver };
 }
 
-/** Counters that go down again. */
-const GAUGES = /(_open|_active|_bytes_in_use|_entries)$/;
+/** What goes down again, or never moves. */
+const GAUGES = /(_open|_active|_bytes_in_use|_entries|_free|_all)$/;
 
 /**
  * Every worker's counters, by worker. A counter's name may carry labels, `requests{route="orders"}`, which are kept.

@@ -206,7 +206,7 @@ describe.each(["io_uring", "epoll"] as const)("HTTP/1.1 over %s", (io) => {
     clearInterval(watch);
     expect(hash).toBe(createHash("sha256").update(body).digest("hex"));
     // Buffers in use at the worst moment: the ring's, both watermarks, and what one batch of receives can add.
-    expect((gateway.plane.counters()["buffers_total"] ?? 0) - lowest).toBeLessThan(700);
+    expect((gateway.plane.counters()["buffers_all"] ?? 0) - lowest).toBeLessThan(700);
     server.closeAllConnections();
     await gateway.settled();
   });
