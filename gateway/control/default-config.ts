@@ -41,5 +41,7 @@ routes:
     filters:
       - { plugin: "token-check@1", config: { token: ${DEFAULT_TOKEN} } }
     upstream: echo
+
+settings: { accessLog: text }
 `;
 }

@@ -83,7 +83,9 @@ export class AccessLog {
 }
 
 function jsonLine(entry: AccessEntry): string {
-  return `${JSON.stringify({ ...entry, time: new Date(entry.timeMs).toISOString(), timeMs: undefined })}\n`;
+  const { timeMs, durationMs, ...rest } = entry;
+  const time = new Date(timeMs).toISOString();
+  return `${JSON.stringify({ time, ...rest, durationMs: Math.round(durationMs * 1000) / 1000 })}\n`;
 }
 
 /** `time client "method host target" status bytes duration route upstream outcome`. */
