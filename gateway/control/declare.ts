@@ -19,7 +19,13 @@ export async function declare(request: DeclareRequest, changes: Changes, uploads
     const { declaration, findings } = await withDigests(sources.data, async (file, pointer) => {
       const bytes = files.get(file);
       if (bytes === undefined) {
-        throw refusal([{ pointer, code: "PENSTOCK_CONFIG_READ", detail: `"${file}" did not come along` }]);
+        throw refusal([
+          {
+            pointer,
+            code: "PENSTOCK_CONFIG_READ",
+            detail: `"${file}" can't be read; \`penstock plugin build\` makes it`,
+          },
+        ]);
       }
       return uploadedDigest(uploads, bytes, file, pointer);
     });

@@ -171,6 +171,13 @@ describe("a plugin's life", () => {
   });
 });
 
+it("is not started without: `run` names the place of a module that is missing", async () => {
+  writeFileSync(join(folder, "start.yaml"), declared("1").replace('"1" }', '"1", file: nowhere.wasm }'));
+  const { code, err } = await run("run", "-f", "start.yaml", "--data", join(folder, "data"));
+  expect(code).toBe(1);
+  expect(err).toMatch(/^start\.yaml:8:\d+: "nowhere\.wasm" can't be read; .* at \/plugins\/0\/file\)$/m);
+});
+
 it("tells what the machine and the kernel part do", async () => {
   const [findings, status] = await Promise.all([json("doctor"), json("kernel", "status")]);
   expect(findings).toHaveProperty("findings");
