@@ -33,6 +33,8 @@ export interface KernelPart {
   renewLeases(): void;
   /** How often, in milliseconds; null when nothing is steered. */
   leaseIntervalMs(): number | null;
+  /** Whether any map in force has entries that expire. */
+  holdsExpiries(): boolean;
   /** Takes expired entries out of the maps; about once a second. */
   sweep(): void;
   status(): Omit<KernelStatus, "maps"> & { readonly entries: ReadonlyMap<string, number> };
@@ -83,6 +85,9 @@ export class NoKernel implements KernelPart {
   renewLeases(): void {}
   leaseIntervalMs(): null {
     return null;
+  }
+  holdsExpiries(): boolean {
+    return false;
   }
   sweep(): void {}
   close(): void {}

@@ -6,8 +6,6 @@
 import type { KernelPart } from "./kernel-part.ts";
 import type { Workers } from "./workers.ts";
 
-/** How often to look for steering when there is none. */
-const LOOK_MS = 1_000;
 const SWEEP_MS = 1_000;
 
 export class KernelUpkeep {
@@ -21,18 +19,24 @@ export class KernelUpkeep {
     this.#workers = workers;
   }
 
-  start(): void {
+  /** After every change of what is in force: nothing to keep up, no timer, no wake-up. */
+  refresh(): void {
+    this.stop();
     this.#renew();
-    this.#sweeping = setInterval(() => this.#kernel.sweep(), SWEEP_MS);
+    if (this.#kernel.holdsExpiries()) this.#sweeping = setInterval(() => this.#kernel.sweep(), SWEEP_MS);
   }
 
   #renew(): void {
+    const intervalMs = this.#kernel.leaseIntervalMs();
+    if (intervalMs === null) return;
     if (this.#workers.all.some((worker) => worker.state === "ready")) this.#kernel.renewLeases();
-    this.#renewal = setTimeout(() => this.#renew(), this.#kernel.leaseIntervalMs() ?? LOOK_MS);
+    this.#renewal = setTimeout(() => this.#renew(), intervalMs);
   }
 
   stop(): void {
     if (this.#renewal !== null) clearTimeout(this.#renewal);
     if (this.#sweeping !== null) clearInterval(this.#sweeping);
+    this.#renewal = null;
+    this.#sweeping = null;
   }
 }

@@ -100,6 +100,10 @@ class ManagedKernel implements KernelPart {
     return leases.length === 0 ? null : Math.min(...leases) / 3;
   }
 
+  holdsExpiries(): boolean {
+    return this.#declared?.maps.some((map) => map.value === "expiry") ?? false;
+  }
+
   sweep(): void {
     this.#manager.sweep();
   }

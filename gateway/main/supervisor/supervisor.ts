@@ -20,6 +20,7 @@ import { ControlProcess } from "./control-process.ts";
 import type { ControlReply, ControlRequest } from "./control-process.ts";
 import type { DataDirectory } from "./data-directory.ts";
 import { Deployment } from "./deployment.ts";
+import type { Applied } from "./deployment.ts";
 import { explain } from "./explain.ts";
 import type { KernelPart } from "./kernel-part.ts";
 import { KernelUpkeep } from "./kernel-upkeep.ts";
@@ -111,7 +112,6 @@ export class Supervisor {
     const lastGood = this.#lastGood();
     this.#workers.start();
     this.#control.child.start();
-    this.#upkeep.start();
     if (lastGood !== undefined) void this.#bootFrom(lastGood);
     log("info", "started", { pid: process.pid, workers: this.#workers.all.length, data: data.path });
   }
@@ -126,9 +126,15 @@ export class Supervisor {
   }
 
   async #bootFrom(snapshot: Snapshot): Promise<void> {
-    const { ok, kernel } = await this.deployment.apply(snapshot, true);
+    const { ok, kernel } = await this.#apply(snapshot, true);
     if (!ok)
       this.#options.log("error", `the last good snapshot can't be served: ${kernel.error ?? "a worker refused it"}`);
+  }
+
+  async #apply(snapshot: Snapshot, boot: boolean): Promise<Applied> {
+    const applied = await this.deployment.apply(snapshot, boot);
+    this.#upkeep.refresh();
+    return applied;
   }
 
   /** The revision in the store, once the control process answers. */
@@ -188,7 +194,7 @@ export class Supervisor {
     const { id } = request;
     switch (request.type) {
       case "apply":
-        return { type: "applied", id, ...(await this.deployment.apply(request.snapshot)) };
+        return { type: "applied", id, ...(await this.#apply(request.snapshot, false)) };
       case "build":
         return { type: "built", id, result: await this.#builds.build(request) };
       case "map":
