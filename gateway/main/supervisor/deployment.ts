@@ -45,9 +45,12 @@ export class Deployment {
   #missing: string | null = null;
   /** Tags of kernel maps, by identity: a worker is sent a map once. */
   readonly #mapTags = new Map<string, Tagged>();
+  /** Notes of the kernel part that the log has: those of its opening are its opener's to tell. */
+  readonly #told: Set<string>;
 
   constructor(parts: DeploymentParts) {
     this.#parts = parts;
+    this.#told = new Set(parts.kernel.status().notes);
   }
 
   /** What this start does without; null when nothing is missing. */
@@ -121,6 +124,7 @@ export class Deployment {
     listeners.commit();
     this.#forgetMaps();
     log("info", `revision ${snapshot.revision} in force`, { workers: results.filter((one) => one.ok).length });
+    this.#tellNotes();
     return { ok: true, results, kernel: this.#kernelResult() };
   }
 
@@ -196,6 +200,14 @@ export class Deployment {
       ok: true,
       notes: [...(this.#missing === null ? [] : [this.#missing]), ...this.#parts.kernel.status().notes],
     };
+  }
+
+  /** What a revision made the kernel part say that it had not said before: `run -f` has no other place for it. */
+  #tellNotes(): void {
+    for (const note of this.#parts.kernel.status().notes) {
+      if (!this.#told.has(note)) this.#parts.log("warn", note);
+      this.#told.add(note);
+    }
   }
 
   #everyone(workers: Workers): Verdict[] {
