@@ -30,6 +30,8 @@ export interface Listening {
 export interface Driver {
   readonly name: "io_uring" | "epoll" | "fake";
   readonly buffers: Buffers;
+  /** Set by the loop: called in a turn that was to wait, before what has come is dispatched. Its clock stood still. */
+  woke?: () => void;
 
   /** Accepts from a listening, non-blocking socket until stopped. The descriptor stays the caller's. */
   accept(fd: Fd, handler: AcceptHandler): Listening;

@@ -19,7 +19,7 @@ const TURNS_IN_A_ROW = 8;
 export class Loop {
   readonly driver: Driver;
   readonly timers: TimerWheel;
-  /** Milliseconds of the monotonic clock, as of this turn. */
+  /** Milliseconds of the monotonic clock, as of this turn: never from before a sleep. */
   nowMs: number;
   #running = false;
   /** libuv has work, or a callback of this turn has made some: leave the run of turns. */
@@ -32,6 +32,9 @@ export class Loop {
     this.driver = driver;
     this.nowMs = performance.now();
     this.timers = new TimerWheel(this.nowMs);
+    driver.woke = () => {
+      this.nowMs = performance.now();
+    };
   }
 
   /** Must not be called while a module is being evaluated: libuv has not registered its descriptors by then. */
@@ -56,6 +59,7 @@ export class Loop {
 
   #run(): void {
     this.#yieldWanted = false;
+    this.nowMs = performance.now();
     let count = 1;
     for (let i = 0; i < TURNS_IN_A_ROW && count > 0 && !this.#yieldWanted; i++) count = this.#once(0);
     // Sleeping is for when there is nothing to do: the last turn found nothing, and nobody has made work for libuv.

@@ -85,6 +85,7 @@ export function createEpollDriver(options: EpollDriverOptions): Driver {
 class EpollDriver implements Driver {
   readonly name = "epoll";
   readonly buffers: Buffers;
+  woke: () => void = () => {};
   readonly #arenaBase: number;
   readonly #epoll = new Epoll(EVENTS_MAX);
   readonly #sender: Sender;
@@ -202,6 +203,7 @@ class EpollDriver implements Driver {
     this.#flush();
     this.#receiveListed();
     const ready = this.#epoll.wait(this.#mayWait() ? waitMs : 0);
+    if (waitMs !== 0) this.woke();
     for (let i = 0; i < ready; i++)
       this.#dispatch(this.#epoll.highAt(i), this.#epoll.lowAt(i), this.#epoll.eventsAt(i));
     this.#flush();

@@ -78,6 +78,7 @@ export function createUringDriver(options: DriverOptions): Driver {
 class UringDriver implements Driver {
   readonly name = "io_uring";
   readonly buffers: Buffers;
+  woke: () => void = () => {};
   readonly #ring: Ring;
   readonly #provided: ProvidedBuffers;
   readonly #sender: Sender;
@@ -158,7 +159,7 @@ class UringDriver implements Driver {
   shutdown(socket: Socket): void {
     if (socket.fd < 0 || socket.shutdownWanted) return;
     socket.shutdownWanted = true;
-    if (socket.queueLength === 0) sendFin(socket);
+    if (socket.queueLength === 0 && !socket.connecting) sendFin(socket);
   }
 
   close(socket: Socket): void {
@@ -201,6 +202,7 @@ class UringDriver implements Driver {
     if (this.#sockets.hasFailed) return this.#sockets.reportFailed();
     const ring = this.#ring;
     ring.enter(waitMs);
+    if (waitMs !== 0) this.woke();
     const words = ring.words;
     const mask = ring.cqMask;
     const tail = ring.completionTail;
@@ -382,7 +384,9 @@ class UringDriver implements Driver {
     const waiting = this.#starved;
     this.#starved = [];
     for (const socket of waiting) {
-      if (socket.handler !== null && socket.receiving && !socket.receiveArmed) this.#armReceive(socket);
+      // It may be another connection by now, one that is armed when it is connected.
+      const wants = socket.handler !== null && socket.receiving && !socket.connecting;
+      if (wants && !socket.receiveArmed) this.#armReceive(socket);
     }
   }
 }
