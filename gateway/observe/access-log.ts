@@ -23,12 +23,16 @@ export interface AccessEntry {
 const BUFFER_BYTES = 256 * 1024;
 /** The longest line: a target of the greatest length allowed, escaped, and the rest. */
 const LINE_BYTES_MAX = 80 * 1024;
+/** A pipe that is full and does not block: until the next try. */
+const RETRY_MS = 20;
 
 export class AccessLog {
   readonly #fd: number;
   #filling = Buffer.allocUnsafe(BUFFER_BYTES);
   #writing = Buffer.allocUnsafe(BUFFER_BYTES);
   #filled = 0;
+  #fillingLines = 0;
+  #writingLines = 0;
   #busy = false;
   format: "off" | "json" | "text" = "off";
   dropped = 0;
@@ -55,6 +59,7 @@ export class AccessLog {
     }
     const line = this.format === "json" ? jsonLine(entry) : textLine(entry);
     if (this.#filled === 0) this.#schedule();
+    this.#fillingLines++;
     this.#filled += this.#filling.write(line, this.#filled, "utf8");
   }
 
@@ -64,19 +69,23 @@ export class AccessLog {
     const bytes = this.#filled;
     [this.#filling, this.#writing] = [this.#writing, this.#filling];
     this.#filled = 0;
+    this.#writingLines = this.#fillingLines;
+    this.#fillingLines = 0;
     this.#busy = true;
     this.#write(0, bytes);
   }
 
   #write(from: number, to: number): void {
     write(this.#fd, this.#writing, from, to - from, (error, written) => {
-      if (error !== null && error.code !== "EAGAIN") {
-        this.dropped++;
-        this.#busy = false;
-      } else if (from + (written ?? 0) < to) {
-        this.#write(from + (written ?? 0), to);
+      if (error?.code === "EAGAIN") {
+        setTimeout(() => this.#write(from, to), RETRY_MS);
+      } else if (error === null && from + written < to) {
+        this.#write(from + written, to);
       } else {
+        if (error !== null) this.dropped += this.#writingLines;
         this.#busy = false;
+        // Lines that came meanwhile were told to wait.
+        if (this.#filled > 0) this.#schedule();
       }
     });
   }
