@@ -27,7 +27,7 @@ export const get: Verb = {
       const listed = name === undefined || (kind.ofTenant && !name.includes("/"));
       if (!listed) {
         const { body } = await client.get(pathOf(kind, name));
-        out.print(out.json ? JSON.stringify(body) : stringify(body).trimEnd());
+        out.print(out.json ? JSON.stringify(body) : yamlOf(body));
         return 0;
       }
       printList(kind, await listOf(kind, name, client), out);
@@ -72,13 +72,33 @@ export const exportAll: Verb = {
     positionals(args);
     try {
       const { body } = await Client.of(args, context).get("/v1/config");
-      out.print(out.json ? JSON.stringify(body) : stringify(body, { lineWidth: 120 }).trimEnd());
+      out.print(out.json ? JSON.stringify(body) : yamlOf(body));
       return 0;
     } catch (error) {
       return printFailure(error, out);
     }
   },
 };
+
+/** Fields that a reader looks for first, in this order; the others follow as the gateway keeps them. */
+// prettier-ignore
+const FIRST = [
+  "name", "tenant", "version", "device", "cgroup", "address",
+  "listeners", "match", "filters", "plugin",
+  "upstreams", "tenants", "plugins", "routes", "kernel",
+];
+
+function yamlOf(body: unknown): string {
+  return stringify(readable(body), { lineWidth: 120 }).trimEnd();
+}
+
+function readable(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(readable);
+  if (typeof value !== "object" || value === null) return value;
+  const rank = (name: string): number => (FIRST.includes(name) ? FIRST.indexOf(name) : FIRST.length);
+  const fields = Object.entries(value).toSorted(([a], [b]) => rank(a) - rank(b));
+  return Object.fromEntries(fields.map(([name, field]) => [name, readable(field)]));
+}
 
 async function listOf(
   kind: ResourceKind,

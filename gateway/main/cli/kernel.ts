@@ -47,7 +47,7 @@ async function status(args: ParsedArgs, client: Client, out: Output): Promise<Ex
     out.print(JSON.stringify(state));
     return 0;
   }
-  out.print(state.active ? "programs and maps are in the kernel" : "nothing is in the kernel: maps live in user space");
+  out.print(headline(state));
   for (const note of state.notes) out.print(`  ${note}`);
   if (state.programs.length > 0) {
     const rows = state.programs.map((one) => [
@@ -61,6 +61,12 @@ async function status(args: ParsedArgs, client: Client, out: Output): Promise<Ex
   }
   if (state.maps.length > 0) out.print(mapTable(state, out));
   return 0;
+}
+
+function headline({ active, programs, maps: all }: KernelStatus): string {
+  if (!active) return "nothing is in the kernel: maps live in user space";
+  const used = programs.length > 0 || all.length > 0;
+  return used ? "programs and maps are in the kernel" : "the kernel part is ready; nothing is declared that uses it";
 }
 
 function mapTable({ maps: all }: KernelStatus, out: Output): string {

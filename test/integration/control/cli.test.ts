@@ -179,6 +179,9 @@ describe("verbs", () => {
 
   it("export what apply takes back", async () => {
     const { out } = await penstock("export");
+    const kinds = out.split("\n").filter((line) => /^\w/.test(line));
+    expect(kinds).toEqual(["listeners:", "upstreams:", "tenants:", "plugins:", "routes:", "kernel:"]);
+    expect(out).toContain("routes:\n  - name: orders\n    tenant: acme\n");
     write("exported.yaml", out);
     expect((await penstock("apply -f exported.yaml")).out).toBe("nothing to change; revision 1 is in force");
   });
