@@ -58,7 +58,13 @@ function context({ values }: ParsedArgs): VerbContext {
   const checkout = existsSync(join(root, ".git"));
   const standard = checkout ? join(root, ".penstock") : "/var/lib/penstock";
   const data = values["data"];
-  return { env: process.env, cwd: process.cwd(), dataDir: typeof data === "string" ? data : standard };
+  return { env: process.env, cwd: callersFolder(), dataDir: typeof data === "string" ? data : standard };
+}
+
+/** `npm run penstock` goes to the package's root first, and tells where its caller was: paths are relative to that. */
+function callersFolder(): string {
+  const { npm_lifecycle_event: script, INIT_CWD: callers } = process.env;
+  return script === "penstock" && callers !== undefined ? callers : process.cwd();
 }
 
 function output(json: boolean): Output {
@@ -107,7 +113,7 @@ function help(name: string | undefined): ExitCode {
 function overview(): string {
   const width = Math.max(...Object.keys(ALL).map((name) => name.length));
   const verbs = Object.entries(ALL).map(([name, verb]) => `  ${name.padEnd(width)}  ${verb.summary}`);
-  return `penstock VERB ...\n\n${verbs.join("\n")}\n\nEvery verb takes --json, --data DIR and --help. Exit codes: 0 done, 1 refused or failed, 2 wrong use.\n`;
+  return `penstock VERB ...\n\n${verbs.join("\n")}\n\nEvery verb takes --json, --data DIR, --server WHERE and --help. Exit codes: 0 done, 1 refused or failed, 2 wrong use.\n`;
 }
 
 function detail(verb: Verb): string {

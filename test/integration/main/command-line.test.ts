@@ -48,6 +48,14 @@ test.each([
   expect(answer.err).toMatch(err);
 });
 
+test("paths are relative to where npm was called, not to where it went", () => {
+  const script = join(root, "gateway/main/penstock.ts");
+  const env = { ...process.env, npm_lifecycle_event: "penstock", INIT_CWD: folder };
+  const args = ["--no-warnings", script, "plugin", "new", "here"];
+  expect(spawnSync(process.execPath, args, { encoding: "utf8", env, cwd: root }).stdout).toMatch(/^here is made\n/);
+  expect(existsSync(join(folder, "here/assembly/index.ts"))).toBe(true);
+});
+
 describe("what fails says why, and with what code", () => {
   test("a file that is not there", () => {
     const answer = penstock("run", "-f", join(folder, "nothing.yaml"), "--data", join(folder, "data"));
