@@ -79,6 +79,9 @@ export const BPF_F_REPLACE = 1 << 2;
 export const XDP_FLAGS_SKB_MODE = 1 << 1;
 export const XDP_FLAGS_DRV_MODE = 1 << 2;
 
+/** What ring buffers and memory-mapped arrays are laid out by; the machines we run on have no other. */
+export const PAGE_BYTES = 4096;
+
 /** BPF_OBJ_NAME_LEN, the final NUL included. */
 export const OBJECT_NAME_BYTES = 16;
 

@@ -10,7 +10,7 @@ import { BPF, BPF_ANY, bpfCall, MapIo, putPointer } from "#sys/bpf.ts";
 import { MAP_SHARED, mapMemory, PROT_READ, PROT_WRITE, type Mapping } from "#sys/memory.ts";
 import type { MapDefinition } from "#bpf/spec/spec.ts";
 import { callError, closeFd, mustCall, mustOpen, objectInfo, putName, readName } from "./call.ts";
-import { BPF_F_RDONLY, ENOTSUPP, MAP_TYPE } from "./constants.ts";
+import { BPF_F_RDONLY, ENOTSUPP, MAP_TYPE, PAGE_BYTES } from "./constants.ts";
 import { openIfAllowed } from "./ids.ts";
 
 const PER_CPU: readonly number[] = [
@@ -40,7 +40,6 @@ const WITHOUT_BTF: readonly number[] = [
   MAP_TYPE.BLOOM_FILTER,
 ];
 
-const PAGE_BYTES = 4096;
 /** Entries asked for in one call: 4096 of an address list are 112 KiB. */
 const BATCH_ENTRIES = 4096;
 
