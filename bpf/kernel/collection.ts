@@ -21,6 +21,7 @@ import { callError, closeFd } from "./call.ts";
 import { asFd } from "#core/brands.ts";
 import { kernelTypeId, targetId } from "./kernel-types.ts";
 import { BpfMap } from "./map.ts";
+import { MappedArray, MappedValue } from "./mapped.ts";
 import { Program } from "./program.ts";
 
 export interface CollectionOptions {
@@ -70,6 +71,27 @@ export class Collection {
     const map = this.maps.get(name);
     if (map === undefined) throw bpfError("PENSTOCK_BPF_MAP_UNKNOWN", { detail: name });
     return map;
+  }
+
+  /** A global variable of `.data` or `.bss`, in memory that the programs share; valid until `close`. */
+  global(name: string): MappedValue {
+    const global = this.spec.globals.get(name);
+    if (this.spec.btf === null || global === undefined) {
+      throw bpfError("PENSTOCK_BPF_TYPES", { detail: `no global variable ${JSON.stringify(name)}` });
+    }
+    if (this.spec.maps.get(global.map)?.frozen === true) {
+      throw bpfError("PENSTOCK_BPF_TYPES", { detail: `${name} is a constant: it is set when loading` });
+    }
+    return new MappedValue(this.spec.btf, global.type, this.map(global.map).memory(), global.offset);
+  }
+
+  /** A BPF_F_MMAPABLE array as memory that the programs share; valid until `close`. */
+  mappedArray(name: string): MappedArray {
+    const definition = this.spec.maps.get(name);
+    if (this.spec.btf === null || definition === undefined || definition.valueType === 0) {
+      throw bpfError("PENSTOCK_BPF_TYPES", { detail: `no array ${JSON.stringify(name)} whose type is known` });
+    }
+    return new MappedArray(this.map(name), this.spec.btf, definition.valueType);
   }
 
   program(name: string): Program {

@@ -4,13 +4,14 @@
  */
 import fs from "node:fs";
 import type { Fd } from "#core/brands.ts";
-import { EINVAL, ENOENT, ENOSPC } from "#core/errno.ts";
+import { ENOENT, ENOSPC } from "#core/errno.ts";
 import { assert } from "#core/assert.ts";
-import { BPF, BPF_ANY, bpfCall, MapIo, putPointer } from "#sys/bpf.ts";
+import { BPF, BPF_ANY, MapIo } from "#sys/bpf.ts";
 import { MAP_SHARED, mapMemory, PROT_READ, PROT_WRITE, type Mapping } from "#sys/memory.ts";
 import type { MapDefinition } from "#bpf/spec/spec.ts";
+import { batchCall, withoutBatches } from "./batch.ts";
 import { callError, closeFd, mustCall, mustOpen, objectInfo, putName, readName } from "./call.ts";
-import { BPF_F_RDONLY, ENOTSUPP, MAP_TYPE, PAGE_BYTES } from "./constants.ts";
+import { BPF_F_RDONLY, MAP_TYPE, PAGE_BYTES } from "./constants.ts";
 import { openIfAllowed } from "./ids.ts";
 
 const PER_CPU: readonly number[] = [
@@ -196,10 +197,10 @@ export class BpfMap {
     const to = Buffer.alloc(Math.max(keyBytes, 8));
     for (let wanted = Math.min(room, Math.max(this.info.maxEntries, 1)); ; wanted *= 2) {
       const [keys, values] = [Buffer.alloc(wanted * keyBytes), Buffer.alloc(wanted * valueBytes)];
-      const { result, count } = this.#batch(from, to, keys, values, wanted);
+      const { result, count } = batchCall(BPF.MAP_LOOKUP_BATCH, this.fd, { from, to, keys, values, count: wanted });
       // A bucket of a hash is given whole or not at all.
       if (result === -ENOSPC) continue;
-      if (from === null && (result === -ENOTSUPP || result === -EINVAL)) return "unsupported";
+      if (from === null && withoutBatches(result)) return "unsupported";
       if (result < 0 && result !== -ENOENT) throw callError(`map_lookup_batch ${this.name}`, -result);
       for (let i = 0; i < count; i++) {
         visit(keys.subarray(i * keyBytes, (i + 1) * keyBytes), values.subarray(i * valueBytes, (i + 1) * valueBytes));
@@ -222,10 +223,14 @@ export class BpfMap {
     return count;
   }
 
-  /** The value as memory, for BPF_F_MMAPABLE arrays: reads and writes without a call. Unmapped by `close`. */
+  /** Bytes from one value of an array to the next. */
+  get strideBytes(): number {
+    return Math.ceil(this.info.valueBytes / 8) * 8;
+  }
+
+  /** The values as memory, for BPF_F_MMAPABLE arrays: reads and writes without a call. Unmapped by `close`. */
   memory(): ArrayBuffer {
-    const stride = Math.ceil(this.info.valueBytes / 8) * 8;
-    const bytes = Math.ceil((stride * this.info.maxEntries) / PAGE_BYTES) * PAGE_BYTES;
+    const bytes = Math.ceil((this.strideBytes * this.info.maxEntries) / PAGE_BYTES) * PAGE_BYTES;
     this.#mapping ??= mapMemory(bytes, this.fd, 0, MAP_SHARED, PROT_READ | PROT_WRITE);
     return this.#mapping.bytes;
   }
@@ -280,25 +285,6 @@ export class BpfMap {
       result = this.#io.nextKey();
     }
     if (result < 0 && result !== -ENOENT) throw callError(`map_get_next_key ${this.name}`, -result);
-  }
-
-  /** MAP_LOOKUP_BATCH: fills keys and values with up to `room` entries; −ENOENT: these were the last. */
-  #batch(
-    from: Buffer | null,
-    to: Buffer,
-    keys: Buffer,
-    values: Buffer,
-    room: number,
-  ): { result: number; count: number } {
-    const attr = Buffer.alloc(56);
-    putPointer(attr, 0, from);
-    putPointer(attr, 8, to);
-    putPointer(attr, 16, keys);
-    putPointer(attr, 24, values);
-    attr.writeUInt32LE(room, 32);
-    attr.writeUInt32LE(this.fd, 36);
-    const result = bpfCall(BPF.MAP_LOOKUP_BATCH, attr);
-    return { result, count: attr.readUInt32LE(32) };
   }
 }
 

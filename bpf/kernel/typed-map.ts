@@ -3,6 +3,7 @@ import { assert } from "#core/assert.ts";
 import { decodeValue, encodeValue, type BtfValue } from "#bpf/btf/codec.ts";
 import type { Btf } from "#bpf/btf/types.ts";
 import type { MapDefinition } from "#bpf/spec/spec.ts";
+import { deleteBatch, updateBatch } from "./batch.ts";
 import type { BpfMap } from "./map.ts";
 
 /** Keys and values as plain objects. Per-CPU values come as an array with one element for each possible CPU. */
@@ -27,6 +28,17 @@ export class TypedMap {
 
   set(key: BtfValue, value: BtfValue): void {
     this.#map.update(encodeValue(this.#btf, this.#key, key), this.#encode(value));
+  }
+
+  /** All of them in one call. Throws PENSTOCK_BPF_CALL at the first that can't be written, saying how many were. */
+  setMany(entries: readonly (readonly [key: BtfValue, value: BtfValue])[]): void {
+    const keys = entries.map(([key]) => encodeValue(this.#btf, this.#key, key));
+    updateBatch(this.#map, Buffer.concat(keys), Buffer.concat(entries.map(([, value]) => this.#encode(value))));
+  }
+
+  /** Answers how many were there. */
+  deleteMany(keys: readonly BtfValue[]): number {
+    return deleteBatch(this.#map, Buffer.concat(keys.map((key) => encodeValue(this.#btf, this.#key, key))));
   }
 
   delete(key: BtfValue): boolean {
