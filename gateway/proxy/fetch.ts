@@ -8,7 +8,7 @@ import type { HeadLimits } from "#http/limits.ts";
 import { BUFFER_BYTES } from "#io/buffers.ts";
 import type { Timed } from "#io/timers.ts";
 import type { FetchRequest, FetchResponse } from "#pipeline/filter.ts";
-import type { Broken } from "#upstream/broken.ts";
+import { BROKEN_CLOSED, BROKEN_RESET, type Broken } from "#upstream/broken.ts";
 import type { ResponseSink, UpstreamStream } from "#upstream/stream.ts";
 import type { WorkerContext } from "./context.ts";
 import type { Engine } from "./engine.ts";
@@ -161,7 +161,8 @@ class Fetch implements ResponseSink, Timed {
     const stream = this.#stream;
     this.#stream = null;
     // As for traffic: a connection that was idle too long, and nothing that may not be asked twice.
-    const safe = this.#wanted.method === "GET" || this.#wanted.method === "HEAD";
+    const stale = reason === BROKEN_CLOSED || reason === BROKEN_RESET;
+    const safe = stale && (this.#wanted.method === "GET" || this.#wanted.method === "HEAD");
     if (this.#status === 0 && safe && stream !== null && stream.served > 0 && this.#target.again()) this.#connect();
     else this.#finish(BROKEN_WORDS[reason]);
   }

@@ -80,7 +80,7 @@ export class Target {
     const upstream = this.#upstream;
     this.#tries++;
     if (upstream === null || this.#tries >= Math.min(upstream.balancer.size, TRIES_MAX)) return false;
-    this.#index = (this.#index + 1) % upstream.balancer.size;
+    this.#index = upstream.balancer.after(this.#index);
     this.#endpoint = upstream.balancer.at(this.#index);
     return true;
   }

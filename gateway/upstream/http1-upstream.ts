@@ -123,7 +123,8 @@ export class Http1Upstream implements Protocol, UpstreamStream {
     }
     connection.commit(end);
     this.#requestFraming = options.framing;
-    this.#requestDone = options.framing === FRAMING_NONE;
+    const empty = options.framing === FRAMING_LENGTH && head.contentLength === 0;
+    this.#requestDone = empty || options.framing === FRAMING_NONE;
     return true;
   }
 
@@ -141,6 +142,7 @@ export class Http1Upstream implements Protocol, UpstreamStream {
 
   sendEnd(trailers: Head | null): void {
     this.#requestDone = true;
+    this.#activityMs = this.#connection.loop.nowMs;
     if (this.#requestFraming === FRAMING_CHUNKED && !writeLastChunk(this.#connection, trailers)) {
       this.#break(BROKEN_NO_BUFFERS);
     }
@@ -167,7 +169,7 @@ export class Http1Upstream implements Protocol, UpstreamStream {
   unblock(): void {
     this.#blocked = false;
     this.#activityMs = this.#connection.loop.nowMs;
-    if (this.#phase === BODY) this.#completeIfEmpty();
+    if (this.#phase === BODY) this.#completeIfEmpty(!this.#held.empty);
     while (!this.#blocked && this.#phase !== CLOSED && this.#held.shift()) {
       const { buffer, start, end } = this.#held;
       this.#consume(buffer, start, end);
@@ -227,7 +229,7 @@ export class Http1Upstream implements Protocol, UpstreamStream {
     }
     if (this.#phase === BODY && this.#responseFraming === FRAMING_CLOSE) {
       this.#keepAlive = false;
-      this.#complete(null);
+      this.#complete(null, false);
     } else {
       this.#break(BROKEN_CLOSED);
     }
@@ -249,7 +251,9 @@ export class Http1Upstream implements Protocol, UpstreamStream {
       return;
     }
     const allowed = this.#phase === IDLE ? this.#timeouts.idleMs : this.#timeouts.requestMs;
-    if (this.#paused || this.#blocked) this.#activityMs = nowMs;
+    // It is the client who keeps us waiting, or a filter.
+    const lacksRequest = this.#phase !== IDLE && !this.#requestDone && this.#connection.queuedBytes === 0;
+    if (this.#paused || this.#blocked || lacksRequest) this.#activityMs = nowMs;
     const limit = this.#activityMs + allowed;
     if (nowMs < limit) this.#connection.expireBy(Math.min(limit, nowMs + this.#checkEveryMs()));
     else if (this.#phase === IDLE) this.#leavePool();
@@ -286,7 +290,7 @@ export class Http1Upstream implements Protocol, UpstreamStream {
     if (!carry.active) {
       const next = parseResponseHead(sink.response, at, end, this.#limits, sink.requestMethod);
       if (next > 0) {
-        this.#headRead(sink, buffer);
+        this.#headRead(sink, buffer, next < end);
         return next;
       }
       if (next < 0) return this.#badResponse(end);
@@ -301,9 +305,10 @@ export class Http1Upstream implements Protocol, UpstreamStream {
     if (next < 0 || (next === 0 && copied < end - at)) return this.#badResponse(end);
     if (next === 0) return end;
     const owned = carry.detach();
-    this.#headRead(sink, owned);
+    const behind = at + (next - before);
+    this.#headRead(sink, owned, behind < end);
     this.#connection.buffers.release(owned);
-    return at + (next - before);
+    return behind;
   }
 
   #badResponse(end: number): number {
@@ -311,7 +316,8 @@ export class Http1Upstream implements Protocol, UpstreamStream {
     return end;
   }
 
-  #headRead(sink: ResponseSink, buffer: number): void {
+  /** `more`: bytes have come behind the head. */
+  #headRead(sink: ResponseSink, buffer: number, more: boolean): void {
     const head = sink.response;
     if (head.status < 200 && head.status !== SWITCHING_PROTOCOLS) {
       sink.onInformational();
@@ -328,13 +334,13 @@ export class Http1Upstream implements Protocol, UpstreamStream {
     }
     sink.onResponseHead(buffer);
     if (this.#sink !== sink) return;
-    if (!this.#blocked) this.#completeIfEmpty();
+    if (!this.#blocked) this.#completeIfEmpty(more);
   }
 
   /** A response without a body is whole with its head. */
-  #completeIfEmpty(): void {
+  #completeIfEmpty(more: boolean): void {
     const bodiless = this.#responseFraming === FRAMING_NONE && this.#sink?.response.status !== SWITCHING_PROTOCOLS;
-    if (bodiless || (this.#responseFraming === FRAMING_LENGTH && this.#remaining === 0)) this.#complete(null);
+    if (bodiless || (this.#responseFraming === FRAMING_LENGTH && this.#remaining === 0)) this.#complete(null, more);
   }
 
   #readBody(buffer: number, at: number, end: number): number {
@@ -343,7 +349,7 @@ export class Http1Upstream implements Protocol, UpstreamStream {
       const stop = Math.min(end, at + this.#remaining);
       this.#remaining -= stop - at;
       if (stop > at) sink.onResponseData(buffer, at, stop);
-      if (this.#remaining === 0 && this.#sink === sink) this.#complete(null);
+      if (this.#remaining === 0 && this.#sink === sink) this.#complete(null, stop < end);
       return stop;
     }
     if (this.#responseFraming === FRAMING_CHUNKED) return this.#readChunks(sink, buffer, at, end);
@@ -355,20 +361,24 @@ export class Http1Upstream implements Protocol, UpstreamStream {
     const decoder = this.#decoder as ChunkedDecoder;
     const result = decoder.decode(this.#connection.memory, at, end);
     if (result === CHUNK_DATA) sink.onResponseData(buffer, decoder.dataStart, decoder.dataEnd);
-    else if (result === CHUNK_END) this.#complete(decoder.trailers);
+    else if (result === CHUNK_END) this.#complete(decoder.trailers, decoder.next < end);
     else if (result !== CHUNK_MORE) return this.#badResponse(end);
     return decoder.next;
   }
 
-  /** The response is whole. The connection is free before the exchange hears of it, so that it can be taken again at once. */
-  #complete(trailers: Head | null): void {
+  /**
+   * The response is whole. The connection is free before the exchange hears of it, so that it can be taken again at once.
+   * With `more` bytes behind the response it is not: they answer nothing, and would be read as the next one's answer.
+   */
+  #complete(trailers: Head | null, more: boolean): void {
     const sink = this.#sink as ResponseSink;
     this.#sink = null;
     this.served++;
-    if (this.#keepAlive && this.#requestDone && this.endpoint.references > 0) this.#toPool();
-    else this.#close();
+    const reusable = !more && this.#keepAlive && this.#requestDone && this.endpoint.references > 0;
+    if (reusable) this.#toPool();
     sink.onResponseEnd(trailers !== null && trailers.fieldCount > 0 ? trailers : null);
     trailers?.reset();
+    if (!reusable) this.#close();
   }
 
   #toPool(): void {

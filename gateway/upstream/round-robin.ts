@@ -14,6 +14,7 @@ export class RoundRobin {
   readonly #endpoints: readonly Weighted[];
   readonly #scores: Int32Array;
   readonly #sum: number;
+  readonly #weighted: number;
   readonly #even: boolean;
   #next = 0;
 
@@ -21,11 +22,23 @@ export class RoundRobin {
     this.#endpoints = endpoints;
     this.#scores = new Int32Array(endpoints.length);
     this.#sum = endpoints.reduce((sum, one) => sum + one.weight, 0);
+    this.#weighted = endpoints.filter((one) => one.weight > 0).length;
     this.#even = endpoints.every((one) => one.weight === endpoints[0]?.weight);
   }
 
+  /** Endpoints with a weight: one without is never chosen. */
   get size(): number {
-    return this.#endpoints.length;
+    return this.#weighted;
+  }
+
+  /** The next with a weight behind `index`, in order: where to turn when that one fails. */
+  after(index: number): number {
+    const count = this.#endpoints.length;
+    for (let step = 1; step < count; step++) {
+      const next = (index + step) % count;
+      if ((this.#endpoints[next] as Weighted).weight > 0) return next;
+    }
+    return index;
   }
 
   /** Index of the next endpoint; −1 when there is none with a weight. */
