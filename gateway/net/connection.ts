@@ -35,7 +35,7 @@ const COPY_BYTES_MAX = 4096;
 /** Past this many queued bytes a reader is too slow: the other side's receive is stopped until the queue has drained. */
 export const HIGH_WATERMARK_BYTES = 256 * 1024;
 
-/** How long a connection that was answered and is to be closed may go on sending before it is cut off. */
+/** How long a peer that has been sent everything, and FIN, may go on sending before it is cut off. */
 const LINGER_MS = 2000;
 
 export class Connection implements SocketHandler, Timed {
@@ -186,14 +186,15 @@ export class Connection implements SocketHandler, Timed {
   /**
    * Closes in a way that lets the peer read the answer: sends all and FIN, then discards what still comes until the peer
    * ends too, or LINGER_MS have passed. Closing at once would answer bytes on the way with RST, which destroys the answer
-   * at the receiver (RFC 9112 §9.6).
+   * at the receiver (RFC 9112 §9.6). `patienceMs`: how long a peer may take nothing of what is still to be sent.
    */
-  linger(): void {
+  linger(patienceMs: number): void {
     if (this.socket === null) return;
-    this.protocol = new Linger(this);
     this.end();
+    const queued = this.queuedBytes;
+    this.protocol = new Linger(this, patienceMs, queued);
     this.resume();
-    this.expireBy(this.loop.nowMs + LINGER_MS);
+    this.expireBy(this.loop.nowMs + (queued > 0 ? patienceMs : LINGER_MS));
   }
 
   onConnect(_socket: Socket, error: number): void {
@@ -226,31 +227,46 @@ export class Connection implements SocketHandler, Timed {
 
 class Linger implements Protocol {
   readonly #connection: Connection;
+  readonly #patienceMs: number;
+  /** Bytes that were still to be sent at the last look. */
+  #queued: number;
   #discarded = 0;
 
-  constructor(connection: Connection) {
+  constructor(connection: Connection, patienceMs: number, queued: number) {
     this.#connection = connection;
+    this.#patienceMs = patienceMs;
+    this.#queued = queued;
   }
 
   onConnected(): void {}
 
   onBytes(_buffer: number, start: number, end: number): void {
     this.#discarded += end - start;
-    if (this.#discarded > HIGH_WATERMARK_BYTES) this.#connection.close();
+    if (this.#discarded <= HIGH_WATERMARK_BYTES) return;
+    if (this.#connection.queuedBytes > 0) this.#connection.pause();
+    else this.#connection.close();
   }
 
+  /** A peer that ends may well be reading still: what is queued is its answer. */
   onEnd(): void {
-    this.#connection.close();
+    if (this.#connection.queuedBytes === 0) this.#connection.close();
   }
 
   /** A peer that has ended already will not answer our end. */
   onDrained(): void {
-    if (this.#connection.peerEnded) this.#connection.close();
+    if (this.#connection.peerEnded || this.#discarded > HIGH_WATERMARK_BYTES) this.#connection.close();
+    else this.#connection.expireBy(this.#connection.loop.nowMs + LINGER_MS);
   }
 
   onBroken(): void {}
 
-  onDeadline(): void {
-    this.#connection.close();
+  onDeadline(nowMs: number): void {
+    const queued = this.#connection.queuedBytes;
+    if (queued === 0 || queued >= this.#queued) {
+      this.#connection.close();
+      return;
+    }
+    this.#queued = queued;
+    this.#connection.expireBy(nowMs + this.#patienceMs);
   }
 }

@@ -46,6 +46,8 @@ export interface ListenerContext {
   engine: Engine;
   /** Open connections: each can end when it is idle. */
   readonly connections: Set<Drainable>;
+  /** The last of them has closed. */
+  emptied: () => void;
 }
 
 export interface Drainable {

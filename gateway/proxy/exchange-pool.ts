@@ -28,4 +28,8 @@ export class ExchangePool {
     this.#taken--;
     if (this.#free.length < KEPT_MAX) this.#free.push(exchange);
   }
+
+  retire(): void {
+    this.#taken--;
+  }
 }

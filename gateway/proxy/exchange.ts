@@ -1,6 +1,7 @@
 /**
  * One request and its response, from the parsed head to the log line. Pooled: every field goes back to its beginning when
- * the exchange ends, and `life` tells a suspended filter or a slow upstream that its exchange is no more.
+ * the exchange ends. An upstream forgets it then; a filter that is still thinking can't, so an exchange that ends while
+ * it is suspended is not used again.
  *
  *     begin ─▶ request filters ─▶ endpoint ─▶ request head and body sent ─▶ response head ─▶ response filters ─▶ body ─▶ end
  *                   │ reply                                                        ▲
@@ -13,7 +14,15 @@ import { parseIp } from "#core/address.ts";
 import { assert } from "#core/assert.ts";
 import { ETIMEDOUT } from "#core/errno.ts";
 import type { RequestEncodeOptions } from "#http/h1/encode.ts";
-import { FRAMING_NONE, Head, METHOD_CONNECT, METHOD_OTHER, METHOD_PATCH, METHOD_POST } from "#http/head.ts";
+import {
+  FRAMING_LENGTH,
+  FRAMING_NONE,
+  Head,
+  METHOD_CONNECT,
+  METHOD_OTHER,
+  METHOD_PATCH,
+  METHOD_POST,
+} from "#http/head.ts";
 import { HIGH_WATERMARK_BYTES } from "#net/connection.ts";
 import {
   REQUEST_BODY_BYTES,
@@ -57,6 +66,8 @@ const SWITCHING_PROTOCOLS = 101;
 /** Where an exchange goes when it has ended. */
 interface Home {
   give(exchange: ProxyExchange): void;
+  /** It has ended and must not serve again. */
+  retire(): void;
 }
 
 export class ProxyExchange implements Exchange, ResponseSink {
@@ -84,6 +95,7 @@ export class ProxyExchange implements Exchange, ResponseSink {
   /** The filter that is to run next, on the way there; on the way back, the one that ran last. */
   #position = 0;
   #suspended = false;
+  #abandoned = false;
   #replying = false;
   /** Buffer of a local reply, its body within: −1 when there is none. */
   #replyBuffer = -1;
@@ -92,6 +104,8 @@ export class ProxyExchange implements Exchange, ResponseSink {
   #requestEnded = false;
   #responseStarted = false;
   #requestPaused = false;
+  /** The request head was written to an upstream: what comes is a second try. */
+  #sent = false;
   #upstreamPaused = false;
   #outcome: outcomes.Outcome = outcomes.OK;
   requestMethod = 0;
@@ -148,7 +162,8 @@ export class ProxyExchange implements Exchange, ResponseSink {
     this.ended = false;
     this.startMs = worker.loop.nowMs;
     this.requestMethod = this.request.method;
-    this.#requestEnded = this.request.framing === FRAMING_NONE;
+    const { framing, contentLength } = this.request;
+    this.#requestEnded = framing === FRAMING_NONE || (framing === FRAMING_LENGTH && contentLength === 0);
     worker.counters.add(REQUESTS, 1);
     if (this.requestMethod === METHOD_CONNECT) {
       this.#fail(outcomes.METHOD_UNSUPPORTED);
@@ -221,7 +236,7 @@ export class ProxyExchange implements Exchange, ResponseSink {
       this.#end(outcome, false);
       return;
     }
-    this.#suspended = false;
+    this.#abandon();
     this.#outcome = outcome;
     this.#makeReply(status, [], problemReply(status, code, detail), "application/problem+json");
     this.#answer();
@@ -257,6 +272,12 @@ export class ProxyExchange implements Exchange, ResponseSink {
   #suspend(): void {
     this.#suspended = true;
     this.#worker.loop.yieldSoon();
+  }
+
+  /** Goes on without the filter that is thinking: whatever it says later is too late. */
+  #abandon(): void {
+    this.#abandoned ||= this.#suspended;
+    this.#suspended = false;
   }
 
   #filterRequest(): void {
@@ -299,7 +320,6 @@ export class ProxyExchange implements Exchange, ResponseSink {
   onConnected(): void {
     this.#target.connected = true;
     this.#send();
-    if (!this.ended) this.#stream.resumeRequest();
   }
 
   onConnectFailed(error: number): void {
@@ -318,7 +338,8 @@ export class ProxyExchange implements Exchange, ResponseSink {
     const encode = this.#encode;
     encode.dropForwarded = !stream.trusted;
     encode.appendStart = this.#worker.workspace.start;
-    encode.appendEnd = forwardedLines(stream, this.request, this.#worker.workspace);
+    encode.appendEnd = forwardedLines(stream, this.request, this.#worker.workspace, this.#sent);
+    this.#sent = true;
     encode.framing = this.request.framing;
     encode.upgrade = this.request.upgrade;
     const upstream = this.#upstream as UpstreamStream;
@@ -328,6 +349,7 @@ export class ProxyExchange implements Exchange, ResponseSink {
       return;
     }
     if (!this.#mayRetry(upstream) && !this.#keepsRequest()) this.#releaseRequest();
+    stream.resumeRequest();
   }
 
   /**
@@ -367,7 +389,7 @@ export class ProxyExchange implements Exchange, ResponseSink {
     if (this.response.keep()) this.#upstream?.block();
     else {
       this.#dropUpstream();
-      this.#suspended = false;
+      this.#abandon();
       this.#responseStarted = false;
       this.#fail(outcomes.OVERLOADED);
     }
@@ -509,13 +531,19 @@ export class ProxyExchange implements Exchange, ResponseSink {
       this.responseBytes += this.#replyBodyEnd - this.#replyBodyStart;
       stream.sendData(this.#replyBuffer, this.#replyBodyStart, this.#replyBodyEnd);
     }
-    stream.sendEnd(null);
-    this.#end(this.#outcome, this.#requestEnded);
+    if (!this.ended) stream.sendEnd(null);
+    if (!this.ended) this.#end(this.#outcome, this.#requestEnded);
   }
 
   #switchProtocols(): void {
     const stream = this.#stream;
-    if (!this.request.upgrade || !stream.sendHead(this.response)) {
+    // Nobody asked for it, or the body that belongs before it is still to come.
+    if (!this.request.upgrade || !this.#requestEnded) {
+      this.#dropUpstream();
+      this.#fail(outcomes.UPSTREAM_INVALID);
+      return;
+    }
+    if (!stream.sendHead(this.response)) {
       this.#dropUpstream();
       stream.abort();
       this.#end(outcomes.UPSTREAM_INVALID, false);
@@ -542,6 +570,8 @@ export class ProxyExchange implements Exchange, ResponseSink {
     const worker = this.#worker;
     const stream = this.#stream;
     const route = this.#route;
+    this.#abandon();
+    const abandoned = this.#abandoned;
     const status = this.#responseStarted ? this.response.status : 0;
     this.ended = true;
     worker.counters.ended(outcome, status);
@@ -557,7 +587,8 @@ export class ProxyExchange implements Exchange, ResponseSink {
     // A tunnel takes the connection over; everything else goes on, or closes, as its protocol does.
     this.#reset();
     if (outcome !== outcomes.TUNNEL) stream.finished(clean);
-    this.#home.give(this);
+    if (abandoned) this.#home.retire();
+    else this.#home.give(this);
   }
 
   #reset(): void {
@@ -575,6 +606,7 @@ export class ProxyExchange implements Exchange, ResponseSink {
     this.#upstream = null;
     this.#position = 0;
     this.#suspended = false;
+    this.#abandoned = false;
     this.#replying = false;
     this.#replyBuffer = -1;
     this.#replyBodyStart = 0;
@@ -582,6 +614,7 @@ export class ProxyExchange implements Exchange, ResponseSink {
     this.#requestEnded = false;
     this.#responseStarted = false;
     this.#requestPaused = false;
+    this.#sent = false;
     this.#upstreamPaused = false;
     this.#outcome = outcomes.OK;
     this.requestBytes = 0;

@@ -11,10 +11,10 @@ const FOR = Buffer.from("x-forwarded-for: ");
 const PROTO = Buffer.from("x-forwarded-proto: http\r\n");
 const END_AND_PROTO = Buffer.from("\r\nx-forwarded-proto: http\r\n");
 
-/** Writes the lines for this request into the workspace; answers where they end. */
-export function forwardedLines(stream: DownstreamStream, request: Head, workspace: Workspace): number {
+/** Writes the lines for this request into the workspace; answers where they end. `again`: not for the first time. */
+export function forwardedLines(stream: DownstreamStream, request: Head, workspace: Workspace, again: boolean): number {
   const memory = request.memory;
-  if (stream.trusted) return continuedLines(stream.client, request, workspace);
+  if (stream.trusted) return continuedLines(stream.client, request, workspace, again);
   let at = workspace.start;
   if (stream.client === "") {
     memory.set(PROTO, at);
@@ -26,12 +26,29 @@ export function forwardedLines(stream: DownstreamStream, request: Head, workspac
   return at + END_AND_PROTO.length;
 }
 
-/** `X-Forwarded-For` with the trusted peer appended; everything else it said stays as it is. */
-function continuedLines(client: string, request: Head, workspace: Workspace): number {
+/**
+ * `X-Forwarded-For` with the trusted peer appended; everything else it said stays as it is. The longer list becomes the
+ * head's own, so that a second try finds it whole.
+ */
+function continuedLines(client: string, request: Head, workspace: Workspace, again: boolean): number {
   const memory = request.memory;
   let at = workspace.start;
-  memory.set(FOR, at);
-  at += FOR.length;
+  if (request.find(X_FORWARDED_FOR) >= 0) {
+    if (!again) continueList(client, request, workspace);
+  } else if (client !== "") {
+    memory.set(FOR, at);
+    at = writeText(memory, at + FOR.length, `${client}\r\n`);
+  }
+  if (request.find(X_FORWARDED_PROTO) >= 0) return at;
+  memory.set(PROTO, at);
+  return at + PROTO.length;
+}
+
+/** Without memory for the longer list, the list stays as it came: one hop is missing at its end. */
+function continueList(client: string, request: Head, workspace: Workspace): void {
+  if (client === "") return;
+  const memory = request.memory;
+  let at = workspace.start;
   for (let i = request.find(X_FORWARDED_FOR); i >= 0; i = request.find(X_FORWARDED_FOR, i + 1)) {
     const bytes = request.valueEnd(i) - request.valueStart(i);
     if (at + bytes + 64 > workspace.end) break;
@@ -40,11 +57,7 @@ function continuedLines(client: string, request: Head, workspace: Workspace): nu
     memory[at++] = 0x2c;
     memory[at++] = 0x20;
   }
-  at = writeText(memory, at, `${client}\r\n`);
-  request.remove(X_FORWARDED_FOR);
-  if (request.find(X_FORWARDED_PROTO) >= 0) return at;
-  memory.set(PROTO, at);
-  return at + PROTO.length;
+  request.set(X_FORWARDED_FOR, memory, workspace.start, writeText(memory, at, client));
 }
 
 /** ASCII text, octet by octet: shorter than what a call into C++ costs. Answers where it ends. */

@@ -16,7 +16,7 @@ import { FRAMING_CHUNKED, FRAMING_CLOSE, FRAMING_LENGTH, FRAMING_NONE, type Head
 import { REFUSED_HEAD_LENGTH, refusalOf } from "#http/refusals.ts";
 import { BUFFER_BYTES } from "#io/buffers.ts";
 import { Carry } from "#net/carry.ts";
-import type { Connection, Protocol } from "#net/connection.ts";
+import { HIGH_WATERMARK_BYTES, type Connection, type Protocol } from "#net/connection.ts";
 import { HeldRegions } from "#net/held.ts";
 import { CONNECTIONS_OPEN } from "#observe/counters.ts";
 import { writeChunk, writeLastChunk } from "#upstream/http1-upstream.ts";
@@ -61,6 +61,9 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
   /** The client has sent FIN. */
   #clientEnded = false;
   #discarded = 0;
+  /** Bytes that the client had not taken at the last look at the deadline, and when that was. */
+  #queuedSeen = 0;
+  #seenMs = 0;
 
   constructor(
     connection: Connection,
@@ -85,7 +88,7 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
 
   start(): void {
     this.#connection.resume();
-    this.#connection.expireBy(this.#activityMs + this.#settings.headTimeoutMs);
+    this.#checkBy(this.#activityMs + this.#settings.headTimeoutMs);
   }
 
   get #settings(): ListenerContext["engine"]["snapshot"]["settings"] {
@@ -98,7 +101,7 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
 
   drain(): void {
     this.#draining = true;
-    if (this.#phase === IDLE) this.#close();
+    if (this.#phase === IDLE && this.#held.empty) this.#closeAfterAnswer(true);
   }
 
   // What the connection tells.
@@ -113,14 +116,16 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
 
   onEnd(): void {
     this.#clientEnded = true;
-    if (this.#phase === IDLE) this.#close();
+    // What was asked before is answered, to the last byte.
+    if (this.#phase === IDLE && this.#held.empty) this.#closeAfterAnswer(true);
     else if (this.#phase === HEAD) this.#refuse(400, "head-cut", "the connection ended in the middle of the head");
     else if (this.#phase === BODY && this.#held.empty) this.#cut();
   }
 
   onDrained(): void {
     this.#activityMs = this.#connection.loop.nowMs;
-    this.#exchange?.clientDrained();
+    if (this.#exchange !== null) this.#exchange.clientDrained();
+    else if (this.#phase === IDLE) this.#pump();
   }
 
   onBroken(): void {
@@ -131,24 +136,37 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
     const settings = this.#settings;
     if (this.#phase === HEAD) {
       if (nowMs >= this.#headDeadlineMs) this.#refuse(408, "head-timeout", "the head did not arrive in time");
-      else this.#connection.expireBy(this.#headDeadlineMs);
+      else this.#checkBy(this.#headDeadlineMs);
       return;
     }
+    const queued = this.#connection.queuedBytes;
     const waitsForBody = this.#phase === BODY && this.#exchange?.wantsBody !== false;
-    const waitsForClient = waitsForBody || this.#connection.queuedBytes > 0;
-    if (this.#phase === ANSWERING && !waitsForClient) {
-      this.#connection.expireBy(nowMs + settings.idleTimeoutMs);
-      return;
-    }
+    if (this.#phase !== IDLE && !waitsForBody && queued === 0) this.#activityMs = nowMs;
+    // A client that reads slowly is told from one that has stopped by what is left: some of it went since the last look.
+    else if (queued < this.#queuedSeen) this.#activityMs = Math.max(this.#activityMs, this.#seenMs);
+    this.#queuedSeen = queued;
+    this.#seenMs = nowMs;
     const limit = this.#activityMs + (this.#phase === IDLE ? settings.idleTimeoutMs : settings.bodyIdleTimeoutMs);
-    if (nowMs < limit) this.#connection.expireBy(limit);
+    if (nowMs < limit) this.#checkBy(limit);
     else if (this.#phase === IDLE) this.#close();
     else this.#timeOut();
+  }
+
+  /**
+   * Looks at the deadline by `limitMs`, and so often that no phase that begins meanwhile is noticed late; twice in the
+   * shortest, to see whether a slow reader moves.
+   */
+  #checkBy(limitMs: number): void {
+    const { idleTimeoutMs, bodyIdleTimeoutMs } = this.#settings;
+    const everyMs = Math.min(idleTimeoutMs, bodyIdleTimeoutMs) / 2;
+    this.#connection.expireBy(Math.min(limitMs, this.#connection.loop.nowMs + everyMs));
   }
 
   // What the exchange asks for.
 
   sendInformational(head: Head): void {
+    // Nobody must have it, and nothing else bounds how many an upstream sends.
+    if (this.#connection.queuedBytes > HIGH_WATERMARK_BYTES) return;
     const at = this.#connection.reserve(head.end - head.start + 1024);
     if (at < 0) return;
     const end = encodeResponseHead(head, at, this.#connection.reservedEnd, this.#options(FRAMING_NONE, true, false));
@@ -161,12 +179,15 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
     if (framing === FRAMING_CHUNKED || framing === FRAMING_CLOSE) {
       framing = this.requestMinor === 1 ? FRAMING_CHUNKED : FRAMING_CLOSE;
     }
-    const bodyLeft = this.#phase === BODY && !this.#canDiscard();
-    if (framing === FRAMING_CLOSE || this.#draining || this.#clientEnded || bodyLeft) this.#keepAlive = false;
+    // A client that expects 100 may keep its body back now: what comes next could be either (RFC 9110 §10.1.1).
+    const unsure = this.#exchange?.request.expectContinue === true;
+    const bodyLeft = this.#phase === BODY && (unsure || !this.#canDiscard());
+    if (framing === FRAMING_CLOSE || this.#draining || bodyLeft) this.#keepAlive = false;
     this.#responseFraming = framing;
     const upgrade = head.status === 101;
     const options = this.#options(framing, this.#keepAlive, upgrade);
     const connection = this.#connection;
+    if (connection.queuedBytes === 0) this.#activityMs = connection.loop.nowMs;
     let at = connection.reserve(head.end - head.start + 256);
     if (at < 0) return false;
     let end = encodeResponseHead(head, at, connection.reservedEnd, options);
@@ -183,6 +204,7 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
 
   sendData(buffer: number, start: number, end: number): void {
     const connection = this.#connection;
+    if (connection.queuedBytes === 0) this.#activityMs = connection.loop.nowMs;
     const chunked = this.#responseFraming === FRAMING_CHUNKED;
     const written = chunked ? writeChunk(connection, buffer, start, end) : connection.write(buffer, start, end);
     if (!written) this.#exchange?.clientGone(OVERLOADED);
@@ -195,6 +217,7 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
 
   resumeRequest(): void {
     if (this.#phase !== BODY || this.#consuming) return;
+    this.#activityMs = this.#connection.loop.nowMs;
     this.#pump();
   }
 
@@ -222,10 +245,10 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
     this.#nextRequest();
   }
 
-  release(): { connection: Connection; held: HeldRegions } {
+  release(): { connection: Connection; held: HeldRegions; left(): void } {
     this.#phase = CLOSED;
-    this.#leave();
-    return { connection: this.#connection, held: this.#held };
+    this.#carry.clear();
+    return { connection: this.#connection, held: this.#held, left: () => this.#leave() };
   }
 
   // Reading.
@@ -245,12 +268,14 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
     }
     if (!this.#canConsume() || this.#phase === CLOSED) return;
     if (this.#clientEnded) this.onEnd();
-    else if (this.#draining && this.#phase === IDLE) this.#close();
+    else if (this.#draining && this.#phase === IDLE) this.#closeAfterAnswer(true);
     else this.#connection.resume();
   }
 
   #canConsume(): boolean {
     if (this.#phase === CLOSED || this.#phase === ANSWERING) return false;
+    // Pipelined requests whose answers are not read are not begun: their answers would fill the memory.
+    if (this.#phase === IDLE) return this.#connection.queuedBytes <= HIGH_WATERMARK_BYTES;
     return this.#phase !== BODY || this.#exchange === null || this.#exchange.wantsBody;
   }
 
@@ -266,7 +291,7 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
       this.#held.unshift(buffer, at, end);
       this.#connection.pause();
     } else if (this.#phase === IDLE && this.#held.empty) {
-      if (this.#clientEnded || this.#draining) this.#close();
+      if (this.#clientEnded || this.#draining) this.#closeAfterAnswer(true);
       else this.#connection.resume();
     }
   }
@@ -419,7 +444,7 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
 
   #cut(): void {
     this.#keepAlive = false;
-    if (this.#exchange === null) this.#close();
+    if (this.#exchange === null) this.#closeAfterAnswer(true);
     else this.#exchange.clientGone(BAD_REQUEST);
   }
 
@@ -444,7 +469,7 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
     this.#phase = CLOSED;
     this.#leave();
     this.#held.clear();
-    if (reading || this.#connection.queuedBytes > 0) this.#connection.linger();
+    if (reading || this.#connection.queuedBytes > 0) this.#connection.linger(this.#settings.bodyIdleTimeoutMs);
     else this.#connection.close();
   }
 
@@ -457,10 +482,12 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
   }
 
   #leave(): void {
+    const { connections, worker } = this.listener;
+    if (!connections.delete(this)) return;
     this.#carry.clear();
     this.#decoder?.trailers.reset();
-    this.listener.connections.delete(this);
-    this.listener.worker.counters.add(CONNECTIONS_OPEN, -1);
+    worker.counters.add(CONNECTIONS_OPEN, -1);
+    if (connections.size === 0) this.listener.emptied();
   }
 
   #options(framing: number, keepAlive: boolean, upgrade: boolean): ResponseEncodeOptions {

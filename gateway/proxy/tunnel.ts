@@ -10,13 +10,18 @@ interface Side {
   readonly held: HeldRegions;
 }
 
+/** The client's side tells its listener when the tunnel has closed. */
+interface ClientSide extends Side {
+  left(): void;
+}
+
 /** Without a byte in either direction for this long, a tunnel is closed. */
 const IDLE_MS = 10 * 60_000;
 
 /** Takes both over; what was received behind the heads goes first. */
-export function startTunnel(down: Side, up: Side): void {
-  const first = new TunnelSide(down.connection, up.connection);
-  const second = new TunnelSide(up.connection, down.connection);
+export function startTunnel(down: ClientSide, up: Side): void {
+  const first = new TunnelSide(down.connection, up.connection, down);
+  const second = new TunnelSide(up.connection, down.connection, down);
   first.peer = second;
   second.peer = first;
   first.start(down.held);
@@ -26,13 +31,15 @@ export function startTunnel(down: Side, up: Side): void {
 class TunnelSide implements Protocol {
   readonly #connection: Connection;
   readonly #other: Connection;
+  readonly #client: ClientSide;
   peer: TunnelSide | null = null;
   #ended = false;
   #paused = false;
 
-  constructor(connection: Connection, other: Connection) {
+  constructor(connection: Connection, other: Connection, client: ClientSide) {
     this.#connection = connection;
     this.#other = other;
+    this.#client = client;
   }
 
   start(held: HeldRegions): void {
@@ -41,7 +48,8 @@ class TunnelSide implements Protocol {
       this.onBytes(held.buffer, held.start, held.end);
       this.#connection.buffers.release(held.buffer);
     }
-    this.#connection.resume();
+    if (!this.#connection.open) return;
+    if (!this.#paused) this.#connection.resume();
     this.#connection.expireBy(this.#connection.loop.nowMs + IDLE_MS);
   }
 
@@ -72,7 +80,7 @@ class TunnelSide implements Protocol {
   /** What the other side sent is in the kernel: read on there; or close, when that was the last of it. */
   onDrained(): void {
     this.peer?.otherDrained();
-    if (this.#ended && this.peer?.hasEnded === true) this.#closeBoth();
+    if (this.#ended && this.peer?.hasEnded === true) this.#closeDrained();
   }
 
   otherDrained(): void {
@@ -106,5 +114,6 @@ class TunnelSide implements Protocol {
   #closeBoth(): void {
     this.#connection.close();
     this.#other.close();
+    this.#client.left();
   }
 }

@@ -11,7 +11,7 @@ import type { Timed } from "#io/timers.ts";
 import { WriteGather } from "#net/gather.ts";
 import { Listener, type Peer } from "#net/listener.ts";
 import { AccessLog } from "#observe/access-log.ts";
-import { ACCESS_LOG_DROPPED, Counters } from "#observe/counters.ts";
+import { ACCESS_LOG_DROPPED, CONNECTIONS_OPEN, Counters } from "#observe/counters.ts";
 import { createWorkspace, type ListenerContext, type WorkerContext } from "#proxy/context.ts";
 import type { Engine } from "#proxy/engine.ts";
 import { ExchangePool } from "#proxy/exchange-pool.ts";
@@ -81,10 +81,9 @@ export class DataPlane {
     return this.#engine;
   }
 
+  /** Clients' connections, tunnels and those of listeners that are no more included. */
   get connections(): number {
-    let count = 0;
-    for (const { context } of this.#serving.values()) count += context.connections.size;
-    return count;
+    return this.context.counters.values[CONNECTIONS_OPEN] ?? 0;
   }
 
   /** Puts a prepared engine into force: listeners that stay keep their connections, new ones open, others stop accepting. */
@@ -137,6 +136,7 @@ export class DataPlane {
       transparent: engine.snapshot.listeners[grant.index]?.transparent ?? false,
       engine,
       connections: new Set(),
+      emptied: () => {},
     };
     // Accepted sockets inherit it: no call of our own for each connection.
     if (!grant.address.startsWith("unix:")) setsockoptInt(fd, IPPROTO_TCP, TCP_NODELAY, 1);
@@ -155,9 +155,18 @@ export class DataPlane {
   #stop(tag: number, serving: Serving): void {
     serving.listener.stop();
     this.#serving.delete(tag);
-    for (const connection of serving.context.connections) connection.drain();
+    this.#retire(serving.context);
     // The accept must be cancelled before the descriptor may go: both happen with the next turn, in this order.
     setImmediate(() => closeDescriptor(serving.listener.fd));
+  }
+
+  /** Requests that are still coming in on its connections are served by the engine they know: it must not go before them. */
+  #retire(context: ListenerContext): void {
+    const { connections, engine } = context;
+    engine.retain();
+    for (const connection of connections) connection.drain();
+    if (connections.size === 0) engine.release();
+    else context.emptied = () => engine.release();
   }
 
   /** Lines leave LOG_FLUSH_MS after the first of them, or when the buffer is full. */

@@ -30,6 +30,11 @@ export interface PlaneOptions {
   readonly settings?: Partial<SettingsSpec>;
   readonly timeouts?: Partial<UpstreamSpec["timeouts"]>;
   readonly routes?: readonly RouteSpec[];
+  /** Of the endpoints, in order; 1 each unless said. */
+  readonly weights?: readonly number[];
+  readonly idleConnectionsMax?: number;
+  /** Upstreams behind the first one. */
+  readonly others?: readonly UpstreamSpec[];
 }
 
 export interface TestPlane {
@@ -63,10 +68,11 @@ export async function startPlane(options: PlaneOptions): Promise<TestPlane> {
     upstreams: [
       {
         name: "up",
-        endpoints: options.endpoints.map((address) => ({ address, weight: 1 })),
+        endpoints: options.endpoints.map((address, i) => ({ address, weight: options.weights?.[i] ?? 1 })),
         timeouts: { connectMs: 1000, requestMs: 30_000, idleMs: 60_000, ...options.timeouts },
-        idleConnectionsMax: 64,
+        idleConnectionsMax: options.idleConnectionsMax ?? 64,
       },
+      ...(options.others ?? []),
     ],
     plugins: [],
     maps: [],
