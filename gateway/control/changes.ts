@@ -187,6 +187,10 @@ function refused(reply: AppliedReply): PenstockError {
         detail: `worker ${worker}: ${error ?? "no reason given"}`,
       });
   }
+  if (reply.refusal !== undefined) {
+    const { pointer, error } = reply.refusal;
+    errors.push({ pointer, code: "PENSTOCK_CONTROL_APPLY_REFUSED", detail: error });
+  }
   if (reply.kernel !== undefined && !reply.kernel.ok) {
     const detail = `kernel: ${reply.kernel.error ?? "no reason given"}`;
     errors.push({ pointer: "/kernel", code: "PENSTOCK_CONTROL_APPLY_REFUSED", detail });

@@ -138,6 +138,8 @@ export interface AppliedReply {
   readonly ok: boolean;
   readonly results: readonly WorkerResult[];
   readonly kernel?: KernelResult;
+  /** What the supervisor itself could not do, and for what: a JSON pointer, as lists are in the declaration's order. */
+  readonly refusal?: { readonly pointer: string; readonly error: string };
 }
 
 export interface WorkerResult {

@@ -178,6 +178,16 @@ it("is not started without: `run` names the place of a module that is missing", 
   expect(err).toMatch(/^start\.yaml:8:\d+: "nowhere\.wasm" can't be read; .* at \/plugins\/0\/file\)$/m);
 });
 
+it("an address that is taken is told at its line, and nothing is changed", async () => {
+  const text = await succeeds("export");
+  const taken = (upstream.address() as AddressInfo).port;
+  writeFileSync(join(folder, "taken.yaml"), text.replace(/address: (.*)\n/, `address: 127.0.0.1:${taken}\n`));
+  const { code, out, err } = await run("apply", "-f", "taken.yaml");
+  expect([code, out]).toEqual([1, ""]);
+  expect(err).toMatch(/^taken\.yaml:3:\d+ \/listeners\/0\/address: .*EADDRINUSE/m);
+  expect((await gateway.request("web", "/")).status).toBe(404);
+});
+
 it("tells what the machine and the kernel part do", async () => {
   const [findings, status] = await Promise.all([json("doctor"), json("kernel", "status")]);
   expect(findings).toHaveProperty("findings");

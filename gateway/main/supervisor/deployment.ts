@@ -21,7 +21,9 @@ const INTRODUCTION_MS = 5_000;
 export interface Applied {
   readonly ok: boolean;
   readonly results: readonly Verdict[];
-  readonly kernel: KernelResult;
+  readonly kernel?: KernelResult;
+  /** The supervisor's own; see AppliedReply. */
+  readonly refusal?: { readonly pointer: string; readonly error: string };
 }
 
 export interface DeploymentParts {
@@ -96,10 +98,11 @@ export class Deployment {
     let modules: ModuleBytes[];
     try {
       modules = readModules(this.#parts.dataDir, snapshot, this.#current?.modules ?? []);
-      listeners.prepare(snapshot.listeners, boot);
     } catch (error) {
       return refused(words(error));
     }
+    const closed = listeners.prepare(snapshot.listeners, boot);
+    if (closed !== null) return refused(closed.error, `/listeners/${closed.index}/address`);
     try {
       this.#prepareKernel(snapshot, boot);
     } catch (error) {
@@ -227,9 +230,8 @@ function commitKernel(kernel: KernelPart): string | null {
   }
 }
 
-/** The supervisor's own refusal stands beside the kernel's, as neither is a worker's. */
-function refused(error: string): Applied {
-  return { ok: false, results: [], kernel: { ok: false, error } };
+function refused(error: string, pointer = ""): Applied {
+  return { ok: false, results: [], refusal: { pointer, error } };
 }
 
 function words(error: unknown): string {

@@ -37,24 +37,26 @@ export class Listeners {
   }
 
   /**
-   * Opens what `specs` name and is not open yet. Throws PENSTOCK_MAIN_LISTEN and is as before; unless it is told to go on
-   * without those that can't be opened, which `addresses` then tells.
+   * Opens what `specs` name and is not open yet; null. Or is as before, and answers which one could not be opened, and why;
+   * unless it is told to go on without those, which `addresses` then tells.
    */
-  prepare(specs: readonly ListenerSpec[], goOn = false): void {
+  prepare(specs: readonly ListenerSpec[], goOn = false): { readonly index: number; readonly error: string } | null {
     const next = new Map<string, Bound>();
     this.#prepared = next;
     this.#problems.clear();
-    for (const spec of specs) {
+    for (const [index, spec] of specs.entries()) {
       try {
         this.#prepareOne(spec, next);
       } catch (error) {
+        const why = error instanceof Error ? error.message : String(error);
         if (!goOn) {
           this.abort();
-          throw error;
+          return { index, error: why };
         }
-        this.#problems.set(spec.name, error instanceof Error ? error.message : String(error));
+        this.#problems.set(spec.name, why);
       }
     }
+    return null;
   }
 
   #prepareOne(spec: ListenerSpec, next: Map<string, Bound>): void {

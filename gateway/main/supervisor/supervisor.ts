@@ -126,9 +126,10 @@ export class Supervisor {
   }
 
   async #bootFrom(snapshot: Snapshot): Promise<void> {
-    const { ok, kernel } = await this.#apply(snapshot, true);
-    if (!ok)
-      this.#options.log("error", `the last good snapshot can't be served: ${kernel.error ?? "a worker refused it"}`);
+    const { ok, kernel, refusal } = await this.#apply(snapshot, true);
+    if (ok) return;
+    const why = refusal?.error ?? kernel?.error ?? "a worker refused it";
+    this.#options.log("error", `the last good snapshot can't be served: ${why}`);
   }
 
   async #apply(snapshot: Snapshot, boot: boolean): Promise<Applied> {

@@ -151,7 +151,10 @@ test("an address that someone else has is refused, not shared", async () => {
   const { port } = other.address() as AddressInfo;
   const made = start(1);
   const answer = await made.supervisor.deployment.apply(snapshotOf([{ address: `127.0.0.1:${port}` }]));
-  expect(answer.kernel.error).toMatch(new RegExp(`127.0.0.1:${port}.*EADDRINUSE`));
+  expect(answer.refusal).toMatchObject({
+    pointer: "/listeners/0/address",
+    error: expect.stringMatching(new RegExp(`127.0.0.1:${port}.*EADDRINUSE`)),
+  });
   other.close();
 });
 
@@ -169,7 +172,7 @@ test("modules go to a worker once, and only if their bytes are what the digest s
   expect(await deployment.apply(snapshotOf([], { plugins: plugin(digest) }))).toMatchObject({ ok: true });
   for (const bad of [wrong, "f".repeat(64), "../../etc/passwd"]) {
     const answer = await deployment.apply(snapshotOf([], { plugins: plugin(bad) }));
-    expect([bad, answer.ok, answer.kernel.error]).toEqual([
+    expect([bad, answer.ok, answer.refusal?.error]).toEqual([
       bad,
       false,
       expect.stringContaining("a module's bytes are missing"),
