@@ -18,6 +18,7 @@ import type {
 import { digestOf } from "./canonical.ts";
 import type { FilterResource, Resolved, RouteResource } from "./config/declaration.ts";
 import { compileMap } from "./config/kernel-maps.ts";
+import { keyOf } from "./config/kinds.ts";
 
 export interface CompileContext {
   readonly revision: number;
@@ -30,7 +31,7 @@ export interface CompileContext {
 export function compile(declared: Resolved, context: CompileContext): Snapshot {
   const tables: Tables = {
     listeners: indexed(declared.listeners, (one) => one.name),
-    upstreams: indexed(declared.upstreams, (one) => one.name),
+    upstreams: indexed(declared.upstreams, (one) => keyOf("upstreams", one)),
     maps: indexed(declared.kernel.maps, (one) => one.name),
     plugins: indexed(declared.plugins, (one) => `${one.tenant}/${one.name}@${one.version}`),
     tenants: new Map(declared.tenants.map((one) => [one.name, one.hosts])),
@@ -44,7 +45,8 @@ export function compile(declared: Resolved, context: CompileContext): Snapshot {
       transparent: one.transparent,
     })),
     upstreams: declared.upstreams.map((one): UpstreamSpec => ({
-      name: one.name,
+      // Unique among all: `api`, and a tenant's own `acme/api`.
+      name: keyOf("upstreams", one),
       endpoints: one.endpoints.map(({ address, weight }) => ({ address, weight })),
       timeouts: { ...one.timeouts },
       idleConnectionsMax: one.idleConnectionsMax,
@@ -121,7 +123,7 @@ function compileFilter(filter: FilterResource, tenant: string, tables: Tables): 
     limits: { ...filter.limits },
     onFault: filter.onFault,
     allow: {
-      upstreams: filter.allow.upstreams.map((name) => at(tables.upstreams, name)),
+      upstreams: filter.allow.upstreams.map((name) => upstreamOf(name, tenant, tables)),
       maps: filter.allow.maps.map((name) => at(tables.maps, name)),
     },
   };
@@ -132,8 +134,13 @@ function compileAction(route: RouteResource, tables: Tables): RouteAction {
   const parts = route.split ?? [{ upstream: defined(route.upstream, "upstream of a checked route"), weight: 1 }];
   return {
     kind: "upstream",
-    split: parts.map(({ upstream, weight }) => ({ upstream: at(tables.upstreams, upstream), weight })),
+    split: parts.map(({ upstream, weight }) => ({ upstream: upstreamOf(upstream, route.tenant, tables), weight })),
   };
+}
+
+/** What a tenant's route calls by this name: the tenant's own comes first. */
+function upstreamOf(name: string, tenant: string, { upstreams }: Tables): number {
+  return upstreams.get(`${tenant}/${name}`) ?? at(upstreams, name);
 }
 
 function compileKernel(declared: Resolved, tables: Tables): KernelSpec {

@@ -3,6 +3,7 @@ import type { Finding } from "#core/errors.ts";
 import { configError } from "#core/errors/config.ts";
 import { controlError } from "#core/errors/control.ts";
 import { refusal } from "#control/config/check.ts";
+import { MERGE_PATCH } from "./merge-patch.ts";
 import { readSources, type Sources } from "#control/config/sources.ts";
 
 /** A declaration of 100 000 routes is about 20 MB. */
@@ -32,6 +33,12 @@ export async function readBytes(request: Request, bytesMax: number): Promise<Uin
 
 export async function readJson(request: Request, bytesMax: number): Promise<unknown> {
   requireType(request, ["application/json"]);
+  return parseJson(utf8(await readBytes(request, bytesMax)));
+}
+
+/** A list or a bare value replaces the whole, which no resource of ours can be: what comes of it is refused by its schema. */
+export async function readMergePatch(request: Request, bytesMax: number): Promise<unknown> {
+  requireType(request, [MERGE_PATCH]);
   return parseJson(utf8(await readBytes(request, bytesMax)));
 }
 

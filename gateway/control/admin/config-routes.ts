@@ -2,14 +2,15 @@
 import * as v from "valibot";
 import { configError } from "#core/errors/config.ts";
 import { PenstockError, type Finding } from "#core/errors.ts";
-import { controlError } from "#core/errors/control.ts";
 import { refusal } from "#control/config/check.ts";
 import { isRecord } from "#control/config/fields.ts";
 import { DeclarationSchema, type Declaration } from "#control/config/declaration.ts";
 import { declarationJsonSchema } from "#control/config/json-schema.ts";
 import { Settings } from "#control/config/resources.ts";
-import { readDeclaration, readJson, RESOURCE_BYTES_MAX } from "./body.ts";
+import { readDeclaration, readJson, readMergePatch, RESOURCE_BYTES_MAX } from "./body.ts";
 import { CHANGE_QUERY, ChangeSchema, changeAnswer, optionsOf, withinBody } from "./edit.ts";
+import { messageOf } from "./message.ts";
+import { MERGE_PATCH_BODY, mergePatch } from "./merge-patch.ts";
 import { checkMatch, etagOf, requireMatch } from "./preconditions.ts";
 import { route, type Answer, type Call, type RouteSpec } from "./route.ts";
 import type { Services } from "./services.ts";
@@ -64,7 +65,25 @@ export function configRoutes(services: Services): RouteSpec[] {
       query: CHANGE_QUERY,
       body: { types: ["application/json"], schema: Settings },
       responses: changed,
-      handle: (call) => putSettings(call, services),
+      handle: async (call) => {
+        const submitted = await readJson(call.request, RESOURCE_BYTES_MAX);
+        return changeSettings(call, services, "put settings", () => submitted);
+      },
+    }),
+    route({
+      method: "PATCH",
+      path: "/v1/settings",
+      operationId: "patchSettings",
+      summary: "Change parts of the settings",
+      tag: "config",
+      access: "operator",
+      query: CHANGE_QUERY,
+      body: MERGE_PATCH_BODY,
+      responses: changed,
+      handle: async (call) => {
+        const patch = await readMergePatch(call.request, RESOURCE_BYTES_MAX);
+        return changeSettings(call, services, "patch settings", (before) => mergePatch(before, patch));
+      },
     }),
     route({
       method: "GET",
@@ -113,37 +132,28 @@ function located(error: PenstockError, locate: (finding: Finding) => Finding): E
     : refusal(error.errors.map(locate));
 }
 
-async function putSettings(call: Call, services: Services): Promise<Answer> {
-  const submitted = await readJson(call.request, RESOURCE_BYTES_MAX);
-  if (!isRecord(submitted)) throw configError("PENSTOCK_CONFIG_TYPE", { detail: "expected settings with fields" });
+async function changeSettings(
+  call: Call,
+  services: Services,
+  what: string,
+  settingsFrom: (before: object) => unknown,
+): Promise<Answer> {
   const options = optionsOf(call);
   try {
     const result = await services.changes.change({
       author: call.identity.name,
-      message: messageOf(call, "put settings"),
+      message: messageOf(call, what),
       actor: undefined,
       ...options,
       edit: (before) => {
         if (!options.dryRun) requireMatch(call.request, etagOf(before.settings ?? {}));
-        return { declaration: { ...before, settings: submitted } };
+        const settings = settingsFrom(before.settings ?? {});
+        if (!isRecord(settings)) throw configError("PENSTOCK_CONFIG_TYPE", { detail: "expected settings with fields" });
+        return { declaration: { ...before, settings } };
       },
     });
-    return changeAnswer(result, etagOf(submitted));
+    return changeAnswer(result, etagOf(result.declaration.settings ?? {}));
   } catch (error) {
     throw withinBody(error, "/settings");
-  }
-}
-
-/** Shown in the list of revisions; percent-encoded, since a header field is ASCII. */
-function messageOf({ request }: Call, otherwise: string): string {
-  const given = request.headers.get("penstock-message");
-  if (given === null) return otherwise;
-  try {
-    return decodeURIComponent(given).slice(0, 200);
-  } catch (error) {
-    throw controlError("PENSTOCK_CONTROL_BAD_REQUEST", {
-      detail: "penstock-message is not percent-encoded UTF-8",
-      cause: error,
-    });
   }
 }

@@ -12,6 +12,7 @@ import {
   Upstream,
 } from "#control/config/resources.ts";
 import { DeclarationSchema } from "#control/config/declaration.ts";
+import { TenantDeclarationSchema } from "#control/config/tenant-declaration.ts";
 import { ChangeSchema } from "./edit.ts";
 import { ProblemSchema } from "./problem.ts";
 import { route, type RouteSpec } from "./route.ts";
@@ -19,6 +20,7 @@ import { route, type RouteSpec } from "./route.ts";
 /** Schemas that have a name of their own in the document; others stand where they are used. */
 const NAMED = new Map<v.GenericSchema, string>([
   [DeclarationSchema, "Declaration"],
+  [TenantDeclarationSchema, "TenantDeclaration"],
   [Listener, "Listener"],
   [Upstream, "Upstream"],
   [Tenant, "Tenant"],
@@ -126,9 +128,9 @@ function conditions(spec: RouteSpec): JsonSchema[] {
     schema: { type: "string" },
   });
   const changes =
-    spec.query !== undefined && "dryRun" in spec.query && (spec.method === "PUT" || spec.method === "DELETE");
+    spec.query !== undefined && "dryRun" in spec.query && ["PUT", "PATCH", "DELETE"].includes(spec.method);
   if (!changes) return [];
-  const match = header("If-Match", "The ETag of what is replaced or deleted");
+  const match = header("If-Match", "The ETag of what is replaced, changed or deleted");
   return spec.method === "PUT" ? [match, header("If-None-Match", "`*` to create")] : [match];
 }
 

@@ -14,7 +14,7 @@ import { authorize, identify, type Access, type Identity, type Origin } from "./
 import { isUnchanged } from "./preconditions.ts";
 import { problemResponse } from "./problem.ts";
 
-export type Method = "GET" | "PUT" | "POST" | "DELETE";
+export type Method = "GET" | "PUT" | "PATCH" | "POST" | "DELETE";
 
 /** Query parameters by name: text as it came, and what it must be. */
 export type QuerySchema = Readonly<Record<string, v.GenericSchema<string | undefined, unknown>>>;

@@ -18,6 +18,7 @@ import { revisionRoutes } from "./revision-routes.ts";
 import { register, type RouteSpec } from "./route.ts";
 import type { Services } from "./services.ts";
 import { statusRoutes } from "./status-routes.ts";
+import { tenantConfigRoutes } from "./tenant-config-routes.ts";
 import { tokenRoutes } from "./token-routes.ts";
 
 /** An upload of 16 MiB in one minute is 280 KB/s. */
@@ -29,6 +30,7 @@ export function adminRoutes(services: Services): RouteSpec[] {
   const routes = [
     ...configRoutes(services),
     ...resourceRoutes(services),
+    ...tenantConfigRoutes(services),
     ...pluginRoutes(services),
     ...kernelRoutes(services),
     ...revisionRoutes(services),

@@ -1,5 +1,6 @@
 /** Addresses: which forms fit where, and none bound twice. */
 import { familyOf, formatAddress, portOf, readAddress, readIp, readPrefix } from "#core/address.ts";
+import { grantFault } from "./endpoint-grants.ts";
 import { isRecord } from "./fields.ts";
 import type { Report } from "./references.ts";
 
@@ -31,6 +32,7 @@ export function checkAddresses(input: unknown, report: Report): void {
       }
     }
   }
+  for (const [index, { allow }] of records(root["tenants"])) checkEndpointGrants(allow, `/tenants/${index}`, report);
   checkProxies(root["settings"], report);
 }
 
@@ -62,6 +64,17 @@ function explain(text: string, fault: string): string {
   if (!looksLikeName || typeof readIp(host) !== "string") return `"${text}" is no address: ${fault}`;
   const mend = host === "localhost" ? `write "127.0.0.1${text.slice(host.length)}"` : "write its IP address";
   return `names ("${host}") are not supported by this version; ${mend}`;
+}
+
+function checkEndpointGrants(allow: unknown, place: string, report: Report): void {
+  const grants = isRecord(allow) ? allow["endpoints"] : undefined;
+  if (!Array.isArray(grants)) return;
+  for (const [index, grant] of grants.entries()) {
+    const fault = typeof grant === "string" && grant !== "" ? grantFault(grant) : undefined;
+    if (fault === undefined) continue;
+    const detail = `"${String(grant)}" is neither a prefix such as "10.0.0.0/8" nor an address: ${fault}`;
+    report(`${place}/allow/endpoints/${index}`, "PENSTOCK_CONFIG_ADDRESS", detail);
+  }
 }
 
 function checkProxies(settings: unknown, report: Report): void {

@@ -39,7 +39,7 @@ export function checkDeclaration(input: unknown, context: CheckContext): Checked
   checkReferences(draft, report);
   checkMaps(draft, report);
   checkSettings(input, report);
-  checkHosts(draft, report);
+  checkHosts(draft, context, report);
   checkTenants(draft, context, report);
   checkModules(draft, (digest) => !context.modulesRequired || context.moduleBytes(digest) !== undefined, report);
   const result = v.safeParse(DeclarationSchema, input);

@@ -33,7 +33,10 @@ export interface Draft {
   readonly steering: readonly Entry<Resolved["kernel"]["steering"][number]>[];
   readonly names: {
     readonly listeners: ReadonlySet<string>;
+    /** The gateway's own. */
     readonly upstreams: ReadonlySet<string>;
+    /** Of each tenant. */
+    readonly upstreamsOf: ReadonlyMap<string, ReadonlySet<string>>;
     readonly tenants: ReadonlySet<string>;
     readonly maps: ReadonlySet<string>;
     /** `tenant/name@version`. */
@@ -55,7 +58,8 @@ export function draftOf(input: unknown): Draft {
     steering: entries(KernelSteering, kernel["steering"], "/kernel/steering"),
     names: {
       listeners: namesIn(root["listeners"]),
-      upstreams: namesIn(root["upstreams"]),
+      upstreams: namesIn(root["upstreams"], (one) => one["tenant"] === undefined),
+      upstreamsOf: upstreamsOf(root["upstreams"]),
       tenants: namesIn(root["tenants"]),
       maps: namesIn(kernel["maps"]),
       plugins: pluginsIn(root["plugins"]),
@@ -73,13 +77,26 @@ function entries<T extends v.GenericSchema>(schema: T, input: unknown, pointer: 
   return understood;
 }
 
-function namesIn(input: unknown): Set<string> {
+function namesIn(input: unknown, counts: (element: Readonly<Record<string, unknown>>) => boolean = () => true) {
   const names = new Set<string>();
   if (!Array.isArray(input)) return names;
   for (const element of input) {
-    if (isRecord(element) && typeof element["name"] === "string") names.add(element["name"]);
+    if (isRecord(element) && typeof element["name"] === "string" && counts(element)) names.add(element["name"]);
   }
   return names;
+}
+
+function upstreamsOf(input: unknown): Map<string, Set<string>> {
+  const tenants = new Set<string>();
+  for (const element of Array.isArray(input) ? input : []) {
+    if (isRecord(element) && typeof element["tenant"] === "string") tenants.add(element["tenant"]);
+  }
+  return new Map([...tenants].map((tenant) => [tenant, namesIn(input, (one) => one["tenant"] === tenant)]));
+}
+
+/** What routes of a tenant may call an upstream: its own names, and the gateway's. An own one hides the gateway's of that name. */
+export function upstreamsFor({ names }: Draft, tenant: string): ReadonlySet<string> {
+  return names.upstreams.union(names.upstreamsOf.get(tenant) ?? new Set());
 }
 
 function pluginsIn(input: unknown): Set<string> {

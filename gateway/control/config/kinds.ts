@@ -36,6 +36,7 @@ export function withList(declaration: Declaration, kind: Kind, list: readonly It
 
 export function keyOf(kind: Kind, item: Item): string {
   const name = text(item["name"]);
+  if (kind === "upstreams" && text(item["tenant"]) !== "") return `${text(item["tenant"])}/${name}`;
   if (kind === "routes") return `${text(item["tenant"])}/${name}`;
   if (kind === "plugins") return `${text(item["tenant"])}/${name}@${text(item["version"])}`;
   if (kind === "kernel/interfaces") return text(item["device"]);

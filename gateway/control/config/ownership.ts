@@ -2,6 +2,7 @@
 import type { RouteResource, TenantResource } from "./declaration.ts";
 import type { Draft, Entry } from "./draft.ts";
 import { ownerOf, type Claim } from "./hosts.ts";
+import { isGranted } from "./endpoint-grants.ts";
 import type { Report } from "./references.ts";
 
 /** `moduleBytes` gives the size of a stored module; undefined when it isn't stored. */
@@ -11,7 +12,8 @@ export interface OwnershipContext {
   readonly actor: string | undefined;
 }
 
-export function checkHosts(draft: Draft, report: Report): void {
+/** A tenant is not told the names of others. */
+export function checkHosts(draft: Draft, { actor }: OwnershipContext, report: Report): void {
   const claims: Claim[] = [];
   const holders = new Map<string, string>();
   for (const { pointer, value } of draft.tenants) {
@@ -36,7 +38,9 @@ export function checkHosts(draft: Draft, report: Report): void {
       const whose =
         owner === undefined
           ? "no tenant has claimed it"
-          : `it falls under "${owner.pattern}" of tenant "${owner.tenant}"`;
+          : actor === undefined
+            ? `it falls under "${owner.pattern}" of tenant "${owner.tenant}"`
+            : "another tenant has claimed it";
       const detail = `"${pattern}" does not belong to tenant "${value.tenant}": ${whose}`;
       report(`${pointer}/match/hosts/${index}`, "PENSTOCK_CONFIG_HOST_FOREIGN", detail);
     }
@@ -49,7 +53,9 @@ export function checkTenants(draft: Draft, context: OwnershipContext, report: Re
     const routes = routesOf.get(tenant.name) ?? [];
     checkQuotas(pointer, tenant, routes.length, draft, context, report);
     const byTenant = context.actor === tenant.name;
-    for (const route of routes) checkGrants(route, tenant, byTenant, report);
+    const own = draft.names.upstreamsOf.get(tenant.name) ?? new Set();
+    for (const route of routes) checkGrants(route, tenant, own, byTenant, report);
+    checkUpstreams(pointer, tenant, draft, byTenant, report);
   }
 }
 
@@ -85,10 +91,13 @@ function checkQuotas(
 function checkGrants(
   { pointer, value: route }: Entry<RouteResource>,
   tenant: TenantResource,
+  own: ReadonlySet<string>,
   byTenant: boolean,
   report: Report,
 ): void {
   const check = (kind: "listeners" | "upstreams" | "maps", name: string, place: string) => {
+    // What is the tenant's own needs no grant.
+    if (kind === "upstreams" && own.has(name)) return;
     const granted = tenant.allow[kind] ?? (byTenant && kind === "maps" ? [] : undefined);
     if (granted === undefined || granted.includes(name)) return;
     const detail = `tenant "${tenant.name}" was not granted ${kind.slice(0, -1)} "${name}"`;
@@ -117,5 +126,26 @@ function checkGrants(
     for (const [at, name] of filter.allow.upstreams.entries())
       check("upstreams", name, `/filters/${index}/allow/upstreams/${at}`);
     for (const [at, name] of filter.allow.maps.entries()) check("maps", name, `/filters/${index}/allow/maps/${at}`);
+  }
+}
+
+/**
+ * An upstream leads the gateway's own connections somewhere: to its admin socket, or into a network that the tenant can't
+ * reach. So a tenant's own token gets no endpoint that was not granted.
+ */
+function checkUpstreams(place: string, tenant: TenantResource, draft: Draft, byTenant: boolean, report: Report): void {
+  const own = draft.upstreams.filter((one) => one.value.tenant === tenant.name);
+  if (own.length > tenant.quotas.upstreams) {
+    const detail = `tenant "${tenant.name}" has ${own.length} upstreams, and a quota of ${tenant.quotas.upstreams}`;
+    report(place, "PENSTOCK_CONFIG_QUOTA", detail);
+  }
+  const granted = tenant.allow.endpoints ?? (byTenant ? [] : undefined);
+  if (granted === undefined) return;
+  for (const { pointer, value } of own) {
+    for (const [index, { address }] of value.endpoints.entries()) {
+      if (isGranted(address, granted)) continue;
+      const detail = `tenant "${tenant.name}" was not granted endpoint "${address}"`;
+      report(`${pointer}/endpoints/${index}/address`, "PENSTOCK_CONFIG_GRANT", detail);
+    }
   }
 }

@@ -1,8 +1,8 @@
 /** What concerns more than one entry: names, references, duplicates. One function a concern, each reports all it finds. */
 import type { ConfigErrorCode } from "#core/errors/config.ts";
 import type { RouteResource } from "./declaration.ts";
-import type { Draft, Entry } from "./draft.ts";
-import { lastSegment } from "./kinds.ts";
+import { upstreamsFor, type Draft, type Entry } from "./draft.ts";
+import { keyOf, lastSegment } from "./kinds.ts";
 import { suggestion } from "./suggest.ts";
 
 export type Report = (pointer: string, code: ConfigErrorCode, detail: string) => void;
@@ -22,7 +22,7 @@ export function checkDuplicates(draft: Draft, report: Report): void {
     }
   };
   unique(draft.listeners, "listener", (one) => one.name);
-  unique(draft.upstreams, "upstream", (one) => one.name);
+  unique(draft.upstreams, "upstream", (one) => keyOf("upstreams", one));
   unique(draft.tenants, "tenant", (one) => one.name);
   unique(draft.maps, "map", (one) => one.name);
   unique(draft.plugins, "plugin", (one) => `${one.tenant}/${one.name}@${one.version}`);
@@ -63,6 +63,7 @@ function checkSteeredPorts(draft: Draft, report: Report): void {
 export function checkReferences(draft: Draft, report: Report): void {
   const must = referrer(report);
   for (const { pointer, value } of draft.upstreams) {
+    if (value.tenant !== undefined) must(`${pointer}/tenant`, "tenant", value.tenant, draft.names.tenants);
     if (value.name === "original") {
       report(
         `${pointer}/name`,
@@ -134,12 +135,13 @@ function checkAction(pointer: string, route: RouteResource, draft: Draft, must: 
     const place = route.upstream === undefined ? pointer : `${pointer}/split`;
     report(place, route.upstream === undefined ? "PENSTOCK_CONFIG_REQUIRED" : "PENSTOCK_CONFIG_VALUE", detail);
   }
+  const known = upstreamsFor(draft, route.tenant);
   for (const [index, part] of (route.split ?? []).entries()) {
-    must(`${pointer}/split/${index}/upstream`, "upstream", part.upstream, draft.names.upstreams);
+    must(`${pointer}/split/${index}/upstream`, "upstream", part.upstream, known);
   }
   if (route.upstream === undefined) return;
   if (route.upstream !== "original") {
-    must(`${pointer}/upstream`, "upstream", route.upstream, draft.names.upstreams);
+    must(`${pointer}/upstream`, "upstream", route.upstream, known);
     return;
   }
   // Where a client wanted to go is known only of a steered client.
@@ -157,11 +159,12 @@ function checkFilters(
   draft: Draft,
   must: Must,
 ): void {
+  const upstreams = upstreamsFor(draft, route.tenant);
   for (const [index, filter] of route.filters.entries()) {
     const place = `${pointer}/filters/${index}`;
     must(`${place}/plugin`, "plugin", filter.plugin, own, ` of tenant "${route.tenant}" in \`plugins\``);
     for (const [at, name] of filter.allow.upstreams.entries()) {
-      must(`${place}/allow/upstreams/${at}`, "upstream", name, draft.names.upstreams);
+      must(`${place}/allow/upstreams/${at}`, "upstream", name, upstreams);
     }
     for (const [at, name] of filter.allow.maps.entries())
       must(`${place}/allow/maps/${at}`, "map", name, draft.names.maps);

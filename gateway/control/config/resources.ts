@@ -55,6 +55,8 @@ export const Upstream = fields(
   "an upstream",
   {
     name,
+    /** Left out: the gateway's own. A tenant's has a name of its own among the tenant's, and serves that tenant alone. */
+    tenant: v.optional(name),
     endpoints: v.pipe(list(Endpoint, 1000), v.minLength(1, "an upstream needs at least one endpoint")),
     balancer: v.optional(
       fields("a balancer", { type: choice("balancer", ["round-robin"], BALANCERS_LATER) }, { key: "a balancer's key" }),
@@ -92,13 +94,26 @@ export const Tenant = fields("a tenant", {
   quotas: v.optional(
     fields(
       "quotas",
-      { routes: v.optional(integer(0, 100_000), 1000), pluginBytes: v.optional(integer(0, 2 ** 30), 16 * 2 ** 20) },
+      {
+        routes: v.optional(integer(0, 100_000), 1000),
+        upstreams: v.optional(integer(0, 10_000), 100),
+        pluginBytes: v.optional(integer(0, 2 ** 30), 16 * 2 ** 20),
+      },
       { fuelPerSecond: "a bound on a tenant's fuel a second" },
     ),
     {},
   ),
   /** What routes of this tenant may refer to; a list that is left out leaves it to who declares the route. */
-  allow: v.optional(fields("grants", { listeners: grant, upstreams: grant, maps: grant }), {}),
+  allow: v.optional(
+    fields("grants", {
+      listeners: grant,
+      upstreams: grant,
+      maps: grant,
+      /** Where the tenant's own upstreams may lead: prefixes (`10.1.0.0/16`), or addresses as an endpoint has them. */
+      endpoints: v.optional(list(v.pipe(text, v.minLength(1, "a grant can't be empty")), 1000)),
+    }),
+    {},
+  ),
 });
 
 export const Plugin = fields(

@@ -30,7 +30,7 @@ export const CONTROL_ERRORS = {
   PENSTOCK_CONTROL_MEDIA_TYPE: {
     message: "the media type is not taken here",
     status: 415,
-    hint: "application/json; application/yaml for a whole declaration; application/wasm for modules",
+    hint: "application/json; application/yaml for a whole declaration; application/merge-patch+json for PATCH; application/wasm for modules",
   },
   PENSTOCK_CONTROL_TOO_LARGE: {
     message: "the body is larger than allowed",

@@ -105,11 +105,12 @@ async function listOf(
   tenant: string | undefined,
   client: Client,
 ): Promise<Record<string, unknown>[]> {
-  if (!kind.ofTenant) return client.list(kind.path);
+  const items = kind.ofTenant ? [] : await client.list(kind.path);
+  const path = kind.ofTenant ? kind.path : kind.tenantPath;
+  if (path === undefined) return items;
   const tenants =
     tenant === undefined ? (await client.list("/v1/tenants")).map((one) => String(one["name"])) : [tenant];
-  const items: Record<string, unknown>[] = [];
-  for (const one of tenants) items.push(...(await client.list(kind.path.replace("{tenant}", encodeURIComponent(one)))));
+  for (const one of tenants) items.push(...(await client.list(path.replace("{tenant}", encodeURIComponent(one)))));
   return items;
 }
 

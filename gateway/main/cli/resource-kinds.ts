@@ -8,6 +8,8 @@ export interface ResourceKind {
   readonly ofTenant: boolean;
   /** Without the last segment; `{tenant}` is filled in. */
   readonly path: string;
+  /** Where tenants have resources of this kind too: named `TENANT/NAME` there. */
+  readonly tenantPath?: string;
   readonly columns: readonly string[];
 }
 
@@ -18,7 +20,13 @@ const KINDS: readonly ResourceKind[] = [
     path: "/v1/listeners",
     columns: ["name", "address", "protocol", "transparent"],
   },
-  { names: ["upstreams", "upstream"], ofTenant: false, path: "/v1/upstreams", columns: ["name", "endpoints"] },
+  {
+    names: ["upstreams", "upstream"],
+    ofTenant: false,
+    path: "/v1/upstreams",
+    tenantPath: "/v1/tenants/{tenant}/upstreams",
+    columns: ["tenant", "name", "endpoints"],
+  },
   { names: ["tenants", "tenant"], ofTenant: false, path: "/v1/tenants", columns: ["name", "hosts", "quotas"] },
   {
     names: ["routes", "route"],
@@ -64,8 +72,12 @@ export function kindOf(name: string): ResourceKind {
 
 /** `web`, `acme/orders`, `acme/token-check@1`. */
 export function pathOf(kind: ResourceKind, name: string): string {
-  if (!kind.ofTenant) return `${kind.path}/${encodeURIComponent(name)}`;
   const slash = name.indexOf("/");
+  if (kind.tenantPath !== undefined && slash > 0 && slash < name.length - 1) {
+    const own = kind.tenantPath.replace("{tenant}", encodeURIComponent(name.slice(0, slash)));
+    return `${own}/${encodeURIComponent(name.slice(slash + 1))}`;
+  }
+  if (!kind.ofTenant) return `${kind.path}/${encodeURIComponent(name)}`;
   if (slash <= 0 || slash === name.length - 1) throw new UsageError(`"${name}" lacks its tenant: TENANT/NAME`);
   const list = kind.path.replace("{tenant}", encodeURIComponent(name.slice(0, slash)));
   const [own = "", version] = name.slice(slash + 1).split("@");

@@ -178,7 +178,7 @@ describe("requests", () => {
   });
 
   it("name the methods that are allowed", async () => {
-    expect((await gateway.call("POST", "/v1/listeners/web")).headers.allow).toBe("GET, HEAD, PUT, DELETE");
+    expect((await gateway.call("POST", "/v1/listeners/web")).headers.allow).toBe("GET, HEAD, PUT, PATCH, DELETE");
     const head = await gateway.call("HEAD", "/v1/listeners/web");
     expect([head.status, head.text]).toEqual([200, ""]);
   });
@@ -481,7 +481,12 @@ describe("status", () => {
       paths: Record<string, object>;
     };
     expect(document.openapi).toBe("3.1.0");
-    expect(Object.keys(document.paths["/v1/tenants/{tenant}/routes/{name}"] ?? {})).toEqual(["get", "put", "delete"]);
+    expect(Object.keys(document.paths["/v1/tenants/{tenant}/routes/{name}"] ?? {})).toEqual([
+      "get",
+      "put",
+      "patch",
+      "delete",
+    ]);
     const ids = Object.values(document.paths).flatMap((path) =>
       Object.values(path).map((one: { operationId: string }) => one.operationId),
     );

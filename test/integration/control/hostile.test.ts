@@ -73,7 +73,13 @@ const body = fc.oneof(
     ),
   },
 );
-const type = fc.constantFrom("application/json", "application/yaml", "application/wasm", "text/plain");
+const type = fc.constantFrom(
+  "application/json",
+  "application/merge-patch+json",
+  "application/yaml",
+  "application/wasm",
+  "text/plain",
+);
 const condition = fc.constantFrom<Record<string, string>>({ "if-match": "*" }, { "if-none-match": "*" }, {});
 const query = fc.constantFrom(
   "",

@@ -1,0 +1,139 @@
+/** The lists of named resources: where REST has them, who may do what, and how a path names an item. */
+import type * as v from "valibot";
+import { controlError } from "#core/errors/control.ts";
+import { keyOf, listOf, type Item, type Kind } from "#control/config/kinds.ts";
+import {
+  KernelInterface,
+  KernelMap,
+  KernelSteering,
+  Listener,
+  Route,
+  Tenant,
+  Upstream,
+} from "#control/config/resources.ts";
+import type { Declaration } from "#control/config/declaration.ts";
+import type { Access } from "./identity.ts";
+import type { Call } from "./route.ts";
+
+export interface Collection {
+  readonly kind: Kind;
+  /** Singular, for summaries and operation ids. */
+  readonly noun: string;
+  readonly path: string;
+  /** The path parameter that names an item. */
+  readonly param: string;
+  readonly schema: v.GenericSchema;
+  readonly reads: Access;
+  readonly lists: Access;
+  readonly writes: Access;
+  /** Fields of an item that its path decides; undefined: that it must not have. */
+  fixed(params: Readonly<Record<string, string>>): Item;
+}
+
+const operated = { reads: "read", lists: "read", writes: "operator" } as const;
+const owned = { reads: "tenant-read", lists: "tenant-read", writes: "tenant-write" } as const;
+
+export const COLLECTIONS: readonly Collection[] = [
+  {
+    kind: "listeners",
+    noun: "listener",
+    path: "/v1/listeners",
+    param: "name",
+    schema: Listener,
+    ...operated,
+    fixed: byName,
+  },
+  {
+    kind: "upstreams",
+    noun: "upstream",
+    path: "/v1/upstreams",
+    param: "name",
+    schema: Upstream,
+    ...operated,
+    fixed: ({ name = "" }) => ({ name, tenant: undefined }),
+  },
+  {
+    kind: "upstreams",
+    noun: "tenant upstream",
+    path: "/v1/tenants/{tenant}/upstreams",
+    param: "name",
+    schema: Upstream,
+    ...owned,
+    fixed: byTenant,
+  },
+  {
+    kind: "tenants",
+    noun: "tenant",
+    path: "/v1/tenants",
+    param: "tenant",
+    schema: Tenant,
+    ...operated,
+    reads: "tenant-read",
+    fixed: ({ tenant = "" }) => ({ name: tenant }),
+  },
+  {
+    kind: "routes",
+    noun: "route",
+    path: "/v1/tenants/{tenant}/routes",
+    param: "name",
+    schema: Route,
+    ...owned,
+    fixed: byTenant,
+  },
+  {
+    kind: "kernel/maps",
+    noun: "map",
+    path: "/v1/kernel/maps",
+    param: "name",
+    schema: KernelMap,
+    ...operated,
+    fixed: byName,
+  },
+  {
+    kind: "kernel/interfaces",
+    noun: "interface",
+    path: "/v1/kernel/interfaces",
+    param: "device",
+    schema: KernelInterface,
+    ...operated,
+    fixed: ({ device = "" }) => ({ device }),
+  },
+  {
+    kind: "kernel/steering",
+    noun: "steering",
+    path: "/v1/kernel/steering",
+    param: "name",
+    schema: KernelSteering,
+    ...operated,
+    fixed: byName,
+  },
+];
+
+function byName({ name = "" }: Readonly<Record<string, string>>): Item {
+  return { name };
+}
+
+function byTenant({ tenant = "", name = "" }: Readonly<Record<string, string>>): Item {
+  return { tenant, name };
+}
+
+/** True of what tenants change themselves. */
+export function isOwned({ writes }: Collection): boolean {
+  return writes === "tenant-write";
+}
+
+/** The items that are in this collection: of two collections of one kind, each has its own. */
+export function itemsOf(collection: Collection, params: Call["params"], declaration: Declaration): readonly Item[] {
+  const items = listOf(declaration, collection.kind);
+  const fixed = collection.fixed(params);
+  return "tenant" in fixed ? items.filter((item) => item["tenant"] === fixed["tenant"]) : items;
+}
+
+export function find(collection: Collection, { params }: Call, declaration: Declaration): Item | undefined {
+  const key = keyOf(collection.kind, collection.fixed(params));
+  return listOf(declaration, collection.kind).find((item) => keyOf(collection.kind, item) === key);
+}
+
+export function notFound({ noun, kind, fixed }: Collection, { params }: Call): Error {
+  return controlError("PENSTOCK_CONTROL_NOT_FOUND", { detail: `there is no ${noun} "${keyOf(kind, fixed(params))}"` });
+}
