@@ -1,11 +1,13 @@
 /** `penstock run`: the gateway in the foreground, until a signal ends it. */
 import { isAbsolute, resolve } from "node:path";
 import { availableParallelism } from "node:os";
+import { familyOf, ipOf, parsePrefix, prefixContains, readAddress } from "#core/address.ts";
 import { readLastGood } from "#control/store/last-good.ts";
 import type { DeclaredReply } from "#control/protocol.ts";
 import type { ExitCode, Output, ParsedArgs, Verb, VerbContext } from "#main/cli/verb.ts";
 import { UsageError } from "#main/cli/verb.ts";
 import { thisInstallation, unreadableFiles } from "#main/confine/installation.ts";
+import { AF_UNIX } from "#sys/socket.ts";
 import { mainError } from "#core/errors/main.ts";
 import type { Installation } from "#main/confine/installation.ts";
 import { exampleAddress, exampleDeclaration, exampleGuide, startEcho } from "#main/example/example.ts";
@@ -54,6 +56,9 @@ function optionsOf({ values, positionals }: ParsedArgs, context: VerbContext): R
   const count = workers === null ? availableParallelism() : Number(workers);
   if (!Number.isInteger(count) || count < 1 || count > 1024)
     throw new UsageError("--workers takes a number from 1 to 1024");
+  const admin = text("admin");
+  if (admin !== null && isExposed(admin))
+    throw new UsageError(`--admin ${admin} is no loopback address: tokens would cross the network in the clear`);
   const file = text("file");
   const data = text("data");
   return {
@@ -62,8 +67,17 @@ function optionsOf({ values, positionals }: ParsedArgs, context: VerbContext): R
     example: values["example"] === true,
     listen: text("listen") ?? undefined,
     workers: count,
-    admin: text("admin"),
+    admin,
   };
+}
+
+const LOOPBACK = ["127.0.0.0/8", "::1/128"].map(parsePrefix);
+
+/** Whether other machines could reach it. What is no address at all is told when it is opened. */
+function isExposed(text: string): boolean {
+  const address = readAddress(text);
+  if (typeof address === "string" || familyOf(address) === AF_UNIX) return false;
+  return !LOOPBACK.some((prefix) => prefixContains(prefix, ipOf(address)));
 }
 
 async function runGateway(options: RunOptions, out: Output, { env }: VerbContext): Promise<ExitCode> {

@@ -40,6 +40,8 @@ test.each([
   [["run", "--wrokers", "2"], /--wrokers[^]*penstock run/],
   [["run", "--workers", "none"], /--workers takes a number/],
   [["run", "now"], /run takes no now/],
+  [["run", "--admin", "0.0.0.0:9900"], /--admin 0\.0\.0\.0:9900 is no loopback address/],
+  [["run", "--admin", "[::]:9900"], /is no loopback address/],
   [["doctor", "me"], /doctor takes no me/],
   [["help", "nothing"], /there is no verb nothing/],
 ])("%j is wrong use", (args, err) => {
