@@ -11,7 +11,18 @@ import { bpfError } from "#core/errors/bpf.ts";
 
 export const NLM_F_REQUEST = 1;
 export const NLM_F_ACK = 4;
+/** The list changed while it was given. */
+export const NLM_F_DUMP_INTR = 0x10;
+export const NLM_F_DUMP = 0x300;
+export const NLM_F_REPLACE = 0x100;
+export const NLM_F_EXCL = 0x200;
+export const NLM_F_CREATE = 0x400;
 export const NLMSG_ERROR = 2;
+export const NLMSG_DONE = 3;
+// enum nlmsgerr_attrs
+const NLMSGERR_ATTR_MSG = 1;
+const NLMSGERR_ATTR_OFFS = 2;
+const NLMSGERR_ATTR_MISS_TYPE = 5;
 const NLA_F_NESTED = 1 << 15;
 const NLA_TYPE_MASK = 0x3fff;
 const HEADER_BYTES = 16;
@@ -20,6 +31,8 @@ const ATTRIBUTE_BYTES = 4;
 export interface Message {
   readonly type: number;
   readonly flags: number;
+  /** Of the request that this answers; 0 for what a group tells. */
+  readonly sequence: number;
   readonly body: Buffer;
 }
 
@@ -65,6 +78,7 @@ export function messages(datagram: Buffer): Message[] {
     found.push({
       type: datagram.readUInt16LE(at + 4),
       flags: datagram.readUInt16LE(at + 6),
+      sequence: datagram.readUInt32LE(at + 8),
       body: datagram.subarray(at + HEADER_BYTES, at + length),
     });
     at += align(length);
@@ -85,7 +99,10 @@ export function attributes(bytes: Buffer): Map<number, Buffer> {
   return found;
 }
 
-/** errno of an NLMSG_ERROR (0: acknowledged) and the kernel's own words where it has any (extended acknowledgement). */
+/**
+ * errno of an NLMSG_ERROR (0: acknowledged) and what the kernel says of it where it says anything (extended
+ * acknowledgement): its own words, which part of the request it means, and what it misses.
+ */
 export function outcome({ body, flags }: Message): { readonly errno: number; readonly detail: string } {
   if (body.length < 4 + HEADER_BYTES) throw malformed(`acknowledgement of ${body.length} bytes`);
   const errno = -body.readInt32LE(0);
@@ -94,9 +111,20 @@ export function outcome({ body, flags }: Message): { readonly errno: number; rea
   if ((flags & NLM_F_ACK_TLVS) === 0) return { errno, detail: "" };
   // The request's header is echoed, its body too unless capped; the attributes come after it.
   const echoed = (flags & NLM_F_CAPPED) === 0 ? body.readUInt32LE(4) : HEADER_BYTES;
-  const NLMSGERR_ATTR_MSG = 1;
-  const words = attributes(body.subarray(Math.min(4 + align(echoed), body.length))).get(NLMSGERR_ATTR_MSG);
-  return { errno, detail: words === undefined ? "" : words.toString("latin1").replace(/\0.*$/s, "") };
+  const found = attributes(body.subarray(Math.min(4 + align(echoed), body.length)));
+  const words = found.get(NLMSGERR_ATTR_MSG);
+  const parts = words === undefined ? [] : [readText(words)];
+  const offset = found.get(NLMSGERR_ATTR_OFFS);
+  if (offset !== undefined) parts.push(`at byte ${offset.readUInt32LE(0)} of the request`);
+  const missing = found.get(NLMSGERR_ATTR_MISS_TYPE);
+  if (missing !== undefined) parts.push(`attribute ${missing.readUInt32LE(0)} is missing`);
+  return { errno, detail: parts.join(", ") };
+}
+
+/** Up to the first NUL. */
+export function readText(bytes: Buffer): string {
+  const end = bytes.indexOf(0);
+  return bytes.toString("latin1", 0, end < 0 ? bytes.length : end);
 }
 
 function align(length: number): number {

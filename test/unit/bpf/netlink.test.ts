@@ -43,10 +43,12 @@ describe("netlink messages", () => {
   it("tell the errno, and the kernel's words when there are any", () => {
     const echoed = Buffer.alloc(16);
     echoed.writeUInt32LE(16, 0);
-    const bare = { type: NLMSG_ERROR, flags: 0x100, body: Buffer.concat([int32(-16), echoed]) };
+    const bare = { type: NLMSG_ERROR, flags: 0x100, sequence: 1, body: Buffer.concat([int32(-16), echoed]) };
     expect(outcome(bare)).toEqual({ errno: 16, detail: "" });
     const words = { ...bare, flags: 0x300, body: Buffer.concat([bare.body, attribute(1, text("busy"))]) };
     expect(outcome(words)).toEqual({ errno: 16, detail: "busy" });
+    const all = Buffer.concat([words.body, attribute(2, int32(36)), attribute(5, int32(3))]);
+    expect(outcome({ ...words, body: all }).detail).toBe("busy, at byte 36 of the request, attribute 3 is missing");
   });
 
   it.each([
