@@ -95,7 +95,10 @@ export class ProxyExchange implements Exchange, ResponseSink {
   /** The filter that is to run next, on the way there; on the way back, the one that ran last. */
   #position = 0;
   #suspended = false;
+  /** A filter was left thinking: it may still speak, and must not be heard by another request. */
   #abandoned = false;
+  /** When the filter that is thinking was asked; Infinity while none is. */
+  suspendedMs = Infinity;
   #replying = false;
   /** Buffer of a local reply, its body within: −1 when there is none. */
   #replyBuffer = -1;
@@ -229,9 +232,16 @@ export class ProxyExchange implements Exchange, ResponseSink {
     this.#giveUpRequest(outcomes.BAD_REQUEST, status, code, detail);
   }
 
+  /** The filter that is thinking has had its time. */
+  filterTimedOut(): void {
+    const { status, code, detail } = outcomes.OUTCOMES[outcomes.FILTER_TIMEOUT] as outcomes.OutcomeSpec;
+    this.#giveUpRequest(outcomes.FILTER_TIMEOUT, status, code, detail);
+  }
+
   #giveUpRequest(outcome: outcomes.Outcome, status: number, code: string, detail: string): void {
     this.#dropUpstream();
-    if (this.#responseStarted) {
+    // While a filter looks at the response, nothing of it has been sent.
+    if (this.#responseStarted && !this.#suspended) {
       this.#stream.abort();
       this.#end(outcome, false);
       return;
@@ -257,6 +267,7 @@ export class ProxyExchange implements Exchange, ResponseSink {
   resume(verdict: Verdict): void {
     if (this.ended || !this.#suspended) return;
     this.#suspended = false;
+    this.suspendedMs = Infinity;
     if (this.#responseStarted) {
       if (verdict === REPLY) this.#replaceResponse();
       this.#filterResponse();
@@ -271,6 +282,7 @@ export class ProxyExchange implements Exchange, ResponseSink {
   /** What will take it on may be a promise that is settled already: its reactions run when the turn is over. */
   #suspend(): void {
     this.#suspended = true;
+    this.suspendedMs = this.#worker.loop.nowMs;
     this.#worker.loop.yieldSoon();
   }
 
@@ -278,6 +290,7 @@ export class ProxyExchange implements Exchange, ResponseSink {
   #abandon(): void {
     this.#abandoned ||= this.#suspended;
     this.#suspended = false;
+    this.suspendedMs = Infinity;
   }
 
   #filterRequest(): void {

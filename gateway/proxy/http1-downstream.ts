@@ -9,7 +9,7 @@
  * Deadlines are checked lazily: every event stamps `#activityMs`, and the timer compares when it fires.
  */
 import { CHUNK_DATA, CHUNK_END, CHUNK_MORE, ChunkedDecoder } from "#http/h1/chunked.ts";
-import { encodeResponseHead, type ResponseEncodeOptions } from "#http/h1/encode.ts";
+import { encodeResponseHead } from "#http/h1/encode.ts";
 import { findHeadEnd } from "#http/h1/find-head-end.ts";
 import { parseRequestHead } from "#http/h1/parse-request.ts";
 import { FRAMING_CHUNKED, FRAMING_CLOSE, FRAMING_LENGTH, FRAMING_NONE, type Head } from "#http/head.ts";
@@ -25,6 +25,7 @@ import type { DownstreamStream } from "./downstream-stream.ts";
 import type { ProxyExchange } from "./exchange.ts";
 import type { ExchangePool } from "./exchange-pool.ts";
 import { BAD_REQUEST, CLIENT_GONE, OVERLOADED } from "./outcomes.ts";
+import { responseOptions } from "./response-options.ts";
 
 const IDLE = 0;
 const HEAD = 1;
@@ -147,7 +148,11 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
     this.#queuedSeen = queued;
     this.#seenMs = nowMs;
     const limit = this.#activityMs + (this.#phase === IDLE ? settings.idleTimeoutMs : settings.bodyIdleTimeoutMs);
-    if (nowMs < limit) this.#checkBy(limit);
+    // A filter that never decides must not keep a request for ever: its client may be long gone.
+    const decided = (this.#exchange?.suspendedMs ?? Infinity) + settings.idleTimeoutMs;
+    if (nowMs < limit) this.#checkBy(decided > nowMs ? Math.min(limit, decided) : limit);
+    if (nowMs >= decided) this.#exchange?.filterTimedOut();
+    else if (nowMs < limit) return;
     else if (this.#phase === IDLE) this.#close();
     else this.#timeOut();
   }
@@ -169,7 +174,12 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
     if (this.#connection.queuedBytes > HIGH_WATERMARK_BYTES) return;
     const at = this.#connection.reserve(head.end - head.start + 1024);
     if (at < 0) return;
-    const end = encodeResponseHead(head, at, this.#connection.reservedEnd, this.#options(FRAMING_NONE, true, false));
+    const end = encodeResponseHead(
+      head,
+      at,
+      this.#connection.reservedEnd,
+      responseOptions(this.requestMinor, FRAMING_NONE, true, false),
+    );
     if (end > 0) this.#connection.commit(end);
     this.#connection.flush();
   }
@@ -185,7 +195,7 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
     if (framing === FRAMING_CLOSE || this.#draining || bodyLeft) this.#keepAlive = false;
     this.#responseFraming = framing;
     const upgrade = head.status === 101;
-    const options = this.#options(framing, this.#keepAlive, upgrade);
+    const options = responseOptions(this.requestMinor, framing, this.#keepAlive, upgrade);
     const connection = this.#connection;
     if (connection.queuedBytes === 0) this.#activityMs = connection.loop.nowMs;
     let at = connection.reserve(head.end - head.start + 256);
@@ -411,8 +421,6 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
     return this.#discarded + known <= DISCARD_BYTES_MAX;
   }
 
-  // Ends.
-
   /** A chunk that is none: what of the body has reached the upstream is taken back by breaking that connection. */
   #badBody(refusal: number): void {
     const exchange = this.#exchange;
@@ -489,22 +497,4 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
     worker.counters.add(CONNECTIONS_OPEN, -1);
     if (connections.size === 0) this.listener.emptied();
   }
-
-  #options(framing: number, keepAlive: boolean, upgrade: boolean): ResponseEncodeOptions {
-    encodeOptions.minor = this.requestMinor;
-    encodeOptions.framing = framing;
-    encodeOptions.keepAlive = keepAlive;
-    encodeOptions.upgrade = upgrade;
-    return encodeOptions;
-  }
 }
-
-/** One for all: it is read within the call it is passed to. */
-const encodeOptions = {
-  minor: 1,
-  framing: FRAMING_NONE,
-  keepAlive: true,
-  appendStart: 0,
-  appendEnd: 0,
-  upgrade: false,
-};

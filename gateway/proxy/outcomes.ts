@@ -28,6 +28,7 @@ export const HEAD_TOO_LONG = 15;
 export const RESPONSE_CUT = 16;
 export const METHOD_UNSUPPORTED = 17;
 export const TUNNEL = 18;
+export const FILTER_TIMEOUT = 19;
 
 export type Outcome = number;
 
@@ -51,4 +52,5 @@ export const OUTCOMES: readonly OutcomeSpec[] = [
   { code: "response-cut", status: 0, detail: "the upstream broke off in the middle of its response" },
   { code: "method-unsupported", status: 501, detail: "CONNECT is not offered here" },
   { code: "tunnel", status: 0, detail: "the connection was upgraded" },
+  { code: "filter-timeout", status: 504, detail: "a filter did not decide in time" },
 ];

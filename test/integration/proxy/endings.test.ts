@@ -1,6 +1,7 @@
 /** How connections end, and what must not be lost or kept when they do: half-close, slow readers, deadlines, floods. */
 import type net from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
+import { Engine } from "#proxy/engine.ts";
 import { sleep, startPlane, type PlaneOptions, type TestPlane } from "#test/support/data-plane.ts";
 import { RawClient } from "#test/support/raw-client.ts";
 import { requests, startUpstream, talk, type RawUpstream } from "#test/support/raw-http.ts";
@@ -206,5 +207,33 @@ describe.each(["io_uring", "epoll"] as const)("endings over %s", (io) => {
     client.end();
     await client.untilEnd();
     await gateway.settled();
+  });
+
+  it("serves what is coming in on a listener that goes with the engine it knows, which goes after it, once", async () => {
+    const up = await upstream((socket) => socket.write(OK));
+    const gateway = await plane(io, { endpoints: [up.address] });
+    const { plane: data, port } = gateway;
+    const { snapshot } = data.engine as Engine;
+    const kernel = { originalOf: () => null, banned: () => false };
+    const released: string[] = [];
+    const engine = (name: string): Engine =>
+      new Engine(snapshot, [[]], data.context.endpoints, () => released.push(name));
+    data.commit(
+      engine("first"),
+      [{ index: 0, name: "web", address: `127.0.0.1:${port}`, fdTag: 1 }],
+      new Map(),
+      kernel,
+    );
+    const client = new RawClient(port).send(GET.slice(0, 20));
+    while (data.connections === 0) await sleep(5);
+    await sleep(30);
+    data.commit(engine("second"), [], new Map(), kernel);
+    await sleep(30);
+    expect([released, data.connections]).toEqual([[], 1]);
+    client.send(GET.slice(20));
+    expect(await client.untilEnd()).toContain("200 OK");
+    client.end();
+    await gateway.settled();
+    expect(released).toEqual(["first"]);
   });
 });

@@ -242,6 +242,20 @@ describe.each(["io_uring", "epoll"] as const)("filters over %s", (io) => {
     },
   );
 
+  it.each(["request", "response"] as const)("answers 504 when a filter never decides about a %s", async (phase) => {
+    const up = await upstream((socket) => socket.write(OK));
+    const never = (): Verdict => SUSPEND;
+    const thinking = filter("a", phase === "request" ? { request: never } : { response: never });
+    const gateway = await plane(io, { endpoints: [up.address], filters: [thinking], settings: { idleTimeoutMs: 500 } });
+    const started = performance.now();
+    const client = new RawClient(gateway.port).send(GET).end();
+    const all = await client.untilEnd();
+    expect(all).toMatch(/^HTTP\/1\.1 504 [^]*"filter-timeout"/);
+    expect(performance.now() - started).toBeGreaterThan(450);
+    expect(performance.now() - started).toBeLessThan(900);
+    await gateway.settled();
+  });
+
   it("answers 502 where an upstream switches protocols unasked", async () => {
     const up = await upstream((socket) =>
       socket.write("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n"),

@@ -67,7 +67,10 @@ describe.each(["io_uring", "epoll"] as const)("HTTP/1.1 over %s", (io) => {
       const paths = [...all.matchAll(/GET (\S+) /g)].map((match) => match[1] as string);
       const path = paths.at(-1) as string;
       // The first answer takes longest.
-      setTimeout(() => socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${path.length}\r\n\r\n${path}`), path === "/0" ? 60 : 1);
+      setTimeout(
+        () => socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${path.length}\r\n\r\n${path}`),
+        path === "/0" ? 60 : 1,
+      );
     });
     const gateway = await plane(io, { endpoints: [up.address] });
     const pipeline = Array.from({ length: 10 }, (_, i) => `GET /${i} HTTP/1.1\r\nHost: a\r\n\r\n`).join("");
@@ -88,7 +91,8 @@ describe.each(["io_uring", "epoll"] as const)("HTTP/1.1 over %s", (io) => {
       const answer = await talk(gateway.port, [request.slice(0, cut), request.slice(cut)], (all) => all.endsWith("ok"));
       expect(answer, `cut at ${cut}`).toBe(OK);
     }
-    for (const all of up.received.join("").split("POST").slice(1)) expect(all).toMatch(/\r\n\r\n(5\r\nhello|[1-4]\r\n)/);
+    for (const all of up.received.join("").split("POST").slice(1))
+      expect(all).toMatch(/\r\n\r\n(5\r\nhello|[1-4]\r\n)/);
     await gateway.settled();
   });
 
@@ -314,7 +318,10 @@ describe.each(["io_uring", "epoll"] as const)("failures over %s", (io) => {
 
   it("gives up on a head that drips (408) and on a body that stops (408)", async () => {
     const up = await upstream(() => {});
-    const gateway = await plane(io, { endpoints: [up.address], settings: { headTimeoutMs: 200, bodyIdleTimeoutMs: 200 } });
+    const gateway = await plane(io, {
+      endpoints: [up.address],
+      settings: { headTimeoutMs: 200, bodyIdleTimeoutMs: 200 },
+    });
     expect(status(await talk(gateway.port, "GET / HT"))).toBe("408");
     const body = await talk(gateway.port, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc");
     expect(status(body)).toBe("408");
