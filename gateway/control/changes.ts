@@ -27,6 +27,8 @@ const EMPTY: RevisionContent = { declaration: {}, ages: [] };
 
 export interface ChangeRequest {
   readonly author: string;
+  /** As the audit log names them. */
+  readonly who: string;
   readonly message: string;
   /** The tenant whose token asks; undefined: an operator. */
   readonly actor: string | undefined;
@@ -123,13 +125,13 @@ export class Changes {
       const snapshot = this.#compile(resolved, ages, number);
       const reply = await this.#link.apply(snapshot);
       if (!reply.ok) throw refused(reply);
-      this.#store.applied(number);
+      this.#store.applied(number, request.who);
       this.#keepLastGood(snapshot);
       this.#log.info({ revision: number, author: request.author }, "revision applied");
       return { ...result, revision: number, state: "applied", notes: reply.kernel?.notes ?? [] };
     } catch (error) {
       const reason = error instanceof Error ? reasonOf(error) : String(error);
-      this.#store.refused(number, reason);
+      this.#store.refused(number, reason, request.who);
       this.#log.warn({ revision: number, ...logged(error) }, "revision refused");
       throw error;
     }

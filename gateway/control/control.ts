@@ -94,6 +94,6 @@ function ensureFirstToken(store: Store, dataDir: string, log: Logger): void {
   const path = join(dataDir, "admin.token");
   writeFileDurably(path, `${token}\n`, 0o600);
   const first = { id: "first-start", name: "first-start", scopes: ["admin"], createdMs: Date.now(), expiresMs: 0 };
-  store.addToken(first, hashToken(token));
+  store.addToken(first, hashToken(token), "control");
   log.info({ path }, "an admin token was written");
 }

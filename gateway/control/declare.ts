@@ -27,10 +27,12 @@ export async function declare(request: DeclareRequest, changes: Changes, uploads
           },
         ]);
       }
-      return uploadedDigest(uploads, bytes, file, pointer);
+      const upload = async () => (await uploads.accept(bytes, true, request.author)).digest;
+      return uploadedDigest(upload, file, pointer);
     });
     const change = {
       author: request.author,
+      who: request.author,
       message: request.sources.map(({ file }) => file).join(", "),
       actor: undefined,
       edit: () => ({ declaration }),
@@ -44,9 +46,9 @@ export async function declare(request: DeclareRequest, changes: Changes, uploads
 }
 
 /** A refused module is a finding at the place that names it. */
-async function uploadedDigest(uploads: Uploads, bytes: Uint8Array, file: string, pointer: string): Promise<string> {
+async function uploadedDigest(upload: () => Promise<string>, file: string, pointer: string): Promise<string> {
   try {
-    return (await uploads.accept(bytes, true)).digest;
+    return await upload();
   } catch (error) {
     if (!(error instanceof PenstockError) || error.errors.length === 0) throw error;
     throw refusal(error.errors.map((one) => ({ pointer, code: one.code, detail: `${file}: ${one.detail}` })));

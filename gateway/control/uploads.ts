@@ -22,8 +22,8 @@ export class Uploads {
     this.#link = link;
   }
 
-  /** Throws what the builder has against it. `keep: false` only asks. */
-  async accept(bytes: Uint8Array, keep: boolean): Promise<StoredModule> {
+  /** Throws what the builder has against it. `keep: false` only asks. `who` stands in the audit log. */
+  async accept(bytes: Uint8Array, keep: boolean, who: string): Promise<StoredModule> {
     const digest = sha256Hex(bytes);
     const known = this.#store.module(digest);
     if (known !== undefined) return known;
@@ -37,7 +37,7 @@ export class Uploads {
       const { code, detail } = built;
       throw controlError("PENSTOCK_CONTROL_MODULE", { detail, errors: [{ pointer: "", code, detail }] });
     }
-    if (keep) return this.#store.addModule(bytes, built.metered, built.facts);
+    if (keep) return this.#store.addModule(bytes, built.metered, built.facts, who);
     return { digest, meteredDigest: sha256Hex(built.metered), bytes: bytes.length, facts: built.facts, createdMs: 0 };
   }
 }

@@ -109,6 +109,7 @@ async function putConfig(call: Call, services: Services): Promise<Answer> {
   try {
     const result = await services.changes.change({
       author: call.identity.name,
+      who: call.identity.who,
       message: messageOf(call, "put config"),
       actor: undefined,
       ...options,
@@ -142,6 +143,7 @@ async function changeSettings(
   try {
     const result = await services.changes.change({
       author: call.identity.name,
+      who: call.identity.who,
       message: messageOf(call, what),
       actor: undefined,
       ...options,

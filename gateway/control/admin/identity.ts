@@ -18,6 +18,8 @@ export function isScope(text: string): boolean {
 export interface Identity {
   /** Stands in revisions as their author: `socket`, or the token's name. */
   readonly name: string;
+  /** Stands in the audit log: names of tokens need not differ, so their ids are in it. */
+  readonly who: string;
   readonly scopes: ReadonlySet<string>;
 }
 
@@ -35,7 +37,7 @@ export type Access =
   | "tenant-read"
   | "tenant-write";
 
-const SOCKET: Identity = { name: "socket", scopes: new Set(["admin"]) };
+const SOCKET: Identity = { name: "socket", who: "socket", scopes: new Set(["admin"]) };
 
 export type Origin = "unix" | "tcp";
 
@@ -57,7 +59,7 @@ function byToken(authorization: string, store: Store, nowMs: number): Identity |
   const token = store.tokenByHash(hash);
   if (token === undefined || !timingSafeEqual(token.hash, hash)) return undefined;
   if (token.expiresMs !== 0 && token.expiresMs <= nowMs) return undefined;
-  return { name: token.name, scopes: new Set(token.scopes) };
+  return { name: token.name, who: `token ${token.id} (${token.name})`, scopes: new Set(token.scopes) };
 }
 
 /** Throws 401, 403 or, for another tenant's things, 404: that they exist is nobody else's business. */

@@ -67,6 +67,7 @@ export function kernelRoutes(services: Services): RouteSpec[] {
         const key = parseKey(map, call.params["key"] ?? "");
         const value = encodeValue(map, await readJson(call.request, RESOURCE_BYTES_MAX));
         entriesOf(await services.link.map(map.name, { kind: "put", key, value }));
+        audit(call, services, "put entry", `${map.name}/${formatKey(map, key)}`);
         return { body: { key: formatKey(map, key), ...decodeValue(map, value) } };
       },
     }),
@@ -84,10 +85,17 @@ export function kernelRoutes(services: Services): RouteSpec[] {
         const result = await services.link.map(map.name, { kind: "delete", key });
         entriesOf(result);
         if (result.ok && result.deleted === false) throw noEntry(call);
+        audit(call, services, "delete entry", `${map.name}/${formatKey(map, key)}`);
         return { status: 204 };
       },
     }),
   ];
+}
+
+/** After the fact: the map is not in the store, so there is no transaction to share. */
+function audit({ identity }: Call, { store }: Services, verb: string, subject: string): void {
+  const what = `${verb} of a kernel map`;
+  store.audit({ who: identity.who, what, subject, revision: 0, outcome: "done", reason: "" });
 }
 
 async function list(call: Call, services: Services): Promise<Answer> {

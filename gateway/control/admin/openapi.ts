@@ -43,6 +43,7 @@ const TAGS: Readonly<Record<string, string>> = {
   kernel: "Maps and programs in the kernel",
   revisions: "The history of changes",
   tokens: "Who may use this API",
+  audit: "Who changed what",
   status: "How the gateway is",
 };
 

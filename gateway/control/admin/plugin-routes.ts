@@ -207,11 +207,12 @@ async function putVersion(call: Call, services: Services): Promise<Answer> {
   const options = optionsOf(call);
   const bytes = await readModule(call.request, moduleBytesMax(declaration, tenant));
   checkQuota(bytes, tenant, services);
-  const module = await services.uploads.accept(bytes, !options.dryRun);
+  const module = await services.uploads.accept(bytes, !options.dryRun, call.identity.who);
   const key = `${tenant}/${name}@${version}`;
   let created = true;
   const result = await services.changes.change({
     author: call.identity.name,
+    who: call.identity.who,
     message: `upload plugin ${key}`,
     actor: actorOf(call.identity, tenant),
     ...options,
@@ -266,6 +267,7 @@ async function deleteVersion(call: Call, services: Services): Promise<Answer> {
   try {
     const result = await services.changes.change({
       author: call.identity.name,
+      who: call.identity.who,
       message: `delete plugin ${key}`,
       actor: actorOf(call.identity, tenant),
       ...options,
@@ -289,6 +291,6 @@ async function putModule(call: Call, services: Services): Promise<Answer> {
   if (call.params["digest"] !== digest) {
     throw controlError("PENSTOCK_CONTROL_BAD_REQUEST", { detail: `the body's SHA-256 is ${digest}` });
   }
-  const module = await services.uploads.accept(bytes, call.query.get("dryRun") !== "true");
+  const module = await services.uploads.accept(bytes, call.query.get("dryRun") !== "true", call.identity.who);
   return { body: moduleBody(module), etag: etagOf(module.digest) };
 }

@@ -42,6 +42,7 @@ async function write(
   try {
     const result = await services.changes.change({
       author: call.identity.name,
+      who: call.identity.who,
       message: `${verb} ${noun} ${key}`,
       actor: actor(collection, call),
       ...options,
@@ -71,6 +72,7 @@ export async function remove(collection: Collection, call: Call, services: Servi
   try {
     const result = await services.changes.change({
       author: call.identity.name,
+      who: call.identity.who,
       message: `delete ${noun} ${key}`,
       actor: actor(collection, call),
       ...options,

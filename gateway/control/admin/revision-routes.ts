@@ -103,6 +103,7 @@ export function revisionRoutes(services: Services): RouteSpec[] {
         }
         const result = await services.changes.change({
           author: call.identity.name,
+          who: call.identity.who,
           message: `roll back to ${number}`,
           actor: undefined,
           ...optionsOf(call),

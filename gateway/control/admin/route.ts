@@ -71,7 +71,7 @@ export interface RouteContext {
   originOf(event: H3Event): Origin;
 }
 
-const NOBODY: Identity = { name: "nobody", scopes: new Set() };
+const NOBODY: Identity = { name: "nobody", who: "nobody", scopes: new Set() };
 
 export function register(app: H3, specs: readonly RouteSpec[], context: RouteContext): void {
   const methods = Map.groupBy(specs, (spec) => spec.path);

@@ -7,6 +7,7 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { H3, toNodeHandler, type H3Event, type HTTPError } from "h3";
 import { controlError } from "#core/errors/control.ts";
+import { auditRoutes } from "./audit-routes.ts";
 import { configRoutes } from "./config-routes.ts";
 import type { Origin } from "./identity.ts";
 import { kernelRoutes } from "./kernel-routes.ts";
@@ -35,6 +36,7 @@ export function adminRoutes(services: Services): RouteSpec[] {
     ...kernelRoutes(services),
     ...revisionRoutes(services),
     ...tokenRoutes(services),
+    ...auditRoutes(services),
     ...statusRoutes(services),
   ];
   return [...routes, openApiRoute(routes)];

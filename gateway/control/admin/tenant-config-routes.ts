@@ -70,6 +70,7 @@ async function putTenantConfig(call: Call, services: Services): Promise<Answer> 
     const part = data as TenantDeclaration;
     const result = await services.changes.change({
       author: call.identity.name,
+      who: call.identity.who,
       message: messageOf(call, `put config of tenant ${tenant}`),
       actor,
       ...options,

@@ -60,13 +60,13 @@ export function tokenRoutes({ store, now }: Services): RouteSpec[] {
       access: "admin",
       body: { types: ["application/json"], schema: NewToken },
       responses: { 201: { description: "The token", schema: v.object({ ...TokenEntries, token: v.string() }) } },
-      handle: async ({ request }) => {
+      handle: async ({ request, identity }) => {
         const { name, scopes, ttlSeconds } = parsed(NewToken, await readJson(request, RESOURCE_BYTES_MAX));
         const token = newToken();
         const createdMs = now();
         const expiresMs = ttlSeconds === undefined ? 0 : createdMs + ttlSeconds * 1000;
         const stored = { id: randomBytes(6).toString("hex"), name, scopes, createdMs, expiresMs };
-        store.addToken(stored, hashToken(token));
+        store.addToken(stored, hashToken(token), identity.who);
         return { status: 201, body: { ...stored, token }, headers: { location: `/v1/tokens/${stored.id}` } };
       },
     }),
@@ -78,9 +78,9 @@ export function tokenRoutes({ store, now }: Services): RouteSpec[] {
       tag: "tokens",
       access: "admin",
       responses: { 204: { description: "Revoked" } },
-      handle: ({ params }) => {
+      handle: ({ params, identity }) => {
         const id = params["id"] ?? "";
-        if (!store.removeToken(id))
+        if (!store.removeToken(id, identity.who))
           throw controlError("PENSTOCK_CONTROL_NOT_FOUND", { detail: `there is no token "${id}"` });
         return { status: 204 };
       },

@@ -5,7 +5,9 @@
 import { join } from "node:path";
 import { DatabaseSync, type SQLOutputValue, type StatementSync } from "node:sqlite";
 import { canonicalJson, digestOf } from "#control/canonical.ts";
+import type { AuditEntry, AuditHead, AuditRow } from "#control/audit-chain.ts";
 import type { ModuleFacts } from "#control/protocol.ts";
+import { AuditLog } from "./audit-log.ts";
 import { Blobs } from "./blobs.ts";
 import { migrate } from "./migrations.ts";
 import type {
@@ -19,12 +21,15 @@ import type {
 } from "./store.ts";
 
 const DAY_MS = 86_400_000;
+/** Stands in the audit log for what nobody asked for. */
+const ITSELF = "control";
 
 type Row = Record<string, SQLOutputValue>;
 
 export class SqliteStore implements Store {
   readonly #db: DatabaseSync;
   readonly #blobs: Blobs;
+  readonly #audit: AuditLog;
   readonly #now: () => number;
   readonly #statements = new Map<string, StatementSync>();
 
@@ -37,14 +42,17 @@ export class SqliteStore implements Store {
       "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF;",
     );
     migrate(this.#db);
+    this.#audit = new AuditLog(this.#db, now);
     this.#recover();
   }
 
   #recover(): void {
     this.#transaction(() => {
+      this.#beginAudit();
       // Nobody waits for its answer any more, and the workers are given the current one again.
       const reason = "control ended before the gateway answered";
-      this.#sql("UPDATE revisions SET state='refused', reason=? WHERE state='pending'").run(reason);
+      for (const row of this.#sql("SELECT number FROM revisions WHERE state='pending'").all())
+        this.#settle(numberOf(row, "number"), "refused", reason, ITSELF);
       // Uploaded, never declared, and not of the last day: nobody is about to declare it.
       this.#sql("DELETE FROM modules WHERE created_ms < ? AND digest NOT IN (SELECT module FROM content_modules)").run(
         this.#now() - DAY_MS,
@@ -52,6 +60,27 @@ export class SqliteStore implements Store {
     });
     const rows = this.#sql("SELECT digest, metered_digest FROM modules").all();
     this.#blobs.sweep(new Set(rows.flatMap((row) => [textOf(row, "digest"), textOf(row, "metered_digest")])));
+  }
+
+  /** A store of a version that kept no log: what came before is not covered, and the log says so. */
+  #beginAudit(): void {
+    const { number } = this.#audit.head();
+    const last = this.#sql("SELECT max(number) AS last FROM revisions WHERE state != 'pending'").get()?.["last"];
+    if (number > 0 || typeof last !== "number") return;
+    const what = `begin this log: revisions 1 to ${last} were made before it`;
+    this.#audit.append({ who: ITSELF, what, subject: "", revision: 0, outcome: "done", reason: "" });
+  }
+
+  #settle(number: number, state: "applied" | "refused", reason: string, who: string): void {
+    const row = this.#sql("UPDATE revisions SET state=?, reason=? WHERE number=? RETURNING digest, message").get(
+      state,
+      reason,
+      number,
+    );
+    if (row === undefined) throw new Error(`store: there is no revision ${number}`);
+    const outcome = state === "applied" ? "done" : "refused";
+    const subject = textOf(row, "digest");
+    this.#audit.append({ who, what: textOf(row, "message"), subject, revision: number, outcome, reason });
   }
 
   current(): (Revision & { readonly content: RevisionContent }) | undefined {
@@ -95,28 +124,31 @@ export class SqliteStore implements Store {
     });
   }
 
-  applied(number: number): void {
+  applied(number: number, who: string): void {
     this.#transaction(() => {
-      this.#sql("UPDATE revisions SET state='applied' WHERE number = ?").run(number);
+      this.#settle(number, "applied", "", who);
       this.#sql(
         "INSERT INTO current (one, number) VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET number=excluded.number",
       ).run(number);
     });
   }
 
-  refused(number: number, reason: string): void {
-    this.#sql("UPDATE revisions SET state='refused', reason=? WHERE number = ?").run(reason, number);
+  refused(number: number, reason: string, who: string): void {
+    this.#transaction(() => this.#settle(number, "refused", reason, who));
   }
 
-  addModule(uploaded: Uint8Array, metered: Uint8Array, facts: ModuleFacts): StoredModule {
+  addModule(uploaded: Uint8Array, metered: Uint8Array, facts: ModuleFacts, who: string): StoredModule {
     const digest = this.#blobs.put(uploaded);
     const meteredDigest = this.#blobs.put(metered);
     const createdMs = this.#now();
     // Built again by a newer builder, the metered module and the facts are new, and the upload is the same.
-    this.#sql(
-      `INSERT INTO modules (digest, metered_digest, bytes, facts, created_ms) VALUES (?, ?, ?, ?, ?)
-       ON CONFLICT (digest) DO UPDATE SET metered_digest=excluded.metered_digest, facts=excluded.facts, created_ms=excluded.created_ms`,
-    ).run(digest, meteredDigest, uploaded.length, canonicalJson(facts), createdMs);
+    this.#transaction(() => {
+      this.#sql(
+        `INSERT INTO modules (digest, metered_digest, bytes, facts, created_ms) VALUES (?, ?, ?, ?, ?)
+         ON CONFLICT (digest) DO UPDATE SET metered_digest=excluded.metered_digest, facts=excluded.facts, created_ms=excluded.created_ms`,
+      ).run(digest, meteredDigest, uploaded.length, canonicalJson(facts), createdMs);
+      this.#done(who, "keep module", digest);
+    });
     return { digest, meteredDigest, bytes: uploaded.length, facts, createdMs };
   }
 
@@ -138,7 +170,7 @@ export class SqliteStore implements Store {
     return this.#blobs.get(digest);
   }
 
-  addToken(token: StoredToken, hash: Uint8Array): void {
+  addToken(token: StoredToken, hash: Uint8Array, who: string): void {
     this.#transaction(() => {
       this.#sql("INSERT INTO tokens (id, name, hash, scopes, created_ms, expires_ms) VALUES (?, ?, ?, ?, ?, ?)").run(
         token.id,
@@ -149,6 +181,7 @@ export class SqliteStore implements Store {
         token.expiresMs,
       );
       this.#sql("INSERT INTO facts (name) VALUES ('had_tokens') ON CONFLICT DO NOTHING").run();
+      this.#done(who, `make token "${token.name}" with ${token.scopes.join(", ")}`, token.id);
     });
   }
 
@@ -168,8 +201,29 @@ export class SqliteStore implements Store {
     return numberOf(this.#sql("SELECT count(*) AS n FROM facts WHERE name = 'had_tokens'").get() ?? {}, "n") > 0;
   }
 
-  removeToken(id: string): boolean {
-    return this.#sql("DELETE FROM tokens WHERE id = ?").run(id).changes === 1;
+  removeToken(id: string, who: string): boolean {
+    return this.#transaction(() => {
+      const row = this.#sql("DELETE FROM tokens WHERE id = ? RETURNING name").get(id);
+      if (row === undefined) return false;
+      this.#done(who, `revoke token "${textOf(row, "name")}"`, id);
+      return true;
+    });
+  }
+
+  #done(who: string, what: string, subject: string): void {
+    this.#audit.append({ who, what, subject, revision: 0, outcome: "done", reason: "" });
+  }
+
+  audit(entry: AuditEntry): void {
+    this.#transaction(() => this.#audit.append(entry));
+  }
+
+  auditRows(after: number, limit: number): AuditRow[] {
+    return this.#audit.rows(after, limit);
+  }
+
+  auditHead(): AuditHead {
+    return this.#audit.head();
   }
 
   close(): void {

@@ -1,7 +1,9 @@
 /**
- * What control remembers, behind an interface: revisions of the declaration, modules, tokens. Every method that changes
- * something is one transaction, durable when it returns. Times are milliseconds since the epoch.
+ * What control remembers, behind an interface: revisions of the declaration, modules, tokens, and who changed what. Every
+ * method that changes something is one transaction, with its row of the audit log, durable when it returns. Times are
+ * milliseconds since the epoch.
  */
+import type { AuditEntry, AuditHead, AuditRow } from "#control/audit-chain.ts";
 import type { Declaration } from "#control/config/declaration.ts";
 import type { ModuleFacts } from "#control/protocol.ts";
 
@@ -61,22 +63,28 @@ export interface Store {
   /** Numbers and keeps a revision that is about to be tried. */
   begin(revision: NewRevision): Revision;
   /** The gateway runs it: it becomes the current one. */
-  applied(number: number): void;
-  refused(number: number, reason: string): void;
+  applied(number: number, who: string): void;
+  refused(number: number, reason: string, who: string): void;
 
   /** Keeps an uploaded module and the metered one that was made of it. The same upload twice is one module. */
-  addModule(uploaded: Uint8Array, metered: Uint8Array, facts: ModuleFacts): StoredModule;
+  addModule(uploaded: Uint8Array, metered: Uint8Array, facts: ModuleFacts, who: string): StoredModule;
   module(digest: string): StoredModule | undefined;
   moduleBytes(digest: string): Uint8Array;
 
   /** `hash` is the SHA-256 of the token's text, 32 bytes. */
-  addToken(token: StoredToken, hash: Uint8Array): void;
+  addToken(token: StoredToken, hash: Uint8Array, who: string): void;
   tokenByHash(hash: Uint8Array): (StoredToken & { readonly hash: Uint8Array }) | undefined;
   tokens(): StoredToken[];
   /** Also true when all were revoked since. */
   everHadTokens(): boolean;
   /** False when there is no such token. */
-  removeToken(id: string): boolean;
+  removeToken(id: string, who: string): boolean;
+
+  /** What was changed outside the store. Its own changes write their rows themselves. */
+  audit(entry: AuditEntry): void;
+  /** Oldest first, those above `after`, at most `limit`. */
+  auditRows(after: number, limit: number): AuditRow[];
+  auditHead(): AuditHead;
 
   close(): void;
 }

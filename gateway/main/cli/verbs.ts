@@ -1,5 +1,6 @@
 /** Every verb that talks to a running gateway or helps a plugin's author, by name. */
 import { apply, diff } from "./apply.ts";
+import { audit } from "./audit.ts";
 import { explain } from "./explain.ts";
 import { exportAll, get, remove } from "./get.ts";
 import { kernel } from "./kernel.ts";
@@ -19,5 +20,6 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   explain,
   plugin,
   token,
+  audit,
   kernel,
 };

@@ -3,7 +3,7 @@ import { PenstockError } from "#core/errors.ts";
 import { authorize, hashToken, identify, isScope, newToken, type Access } from "#control/admin/identity.ts";
 import type { Store } from "#control/store/store.ts";
 
-const identity = (...scopes: string[]) => ({ name: "x", scopes: new Set(scopes) });
+const identity = (...scopes: string[]) => ({ name: "x", who: "x", scopes: new Set(scopes) });
 
 function status(scopes: string[] | undefined, access: Access, tenant?: string): number {
   try {

@@ -32,9 +32,9 @@ describe("revisions", () => {
     expect(store.current()).toBeUndefined();
     const first = store.begin({ content: content(1), ...by });
     expect([first.number, first.state, store.current()]).toEqual([1, "pending", undefined]);
-    store.applied(1);
-    store.refused(store.begin({ content: content(2), ...by }).number, "worker 0: no");
-    store.applied(store.begin({ content: content(3), ...by }).number);
+    store.applied(1, "me");
+    store.refused(store.begin({ content: content(2), ...by }).number, "worker 0: no", "me");
+    store.applied(store.begin({ content: content(3), ...by }).number, "me");
     expect(store.current()).toMatchObject({ number: 3, content: content(3) });
     expect(store.revisions(undefined, 10).map(({ number, state }) => [number, state])).toEqual([
       [3, "applied"],
@@ -62,9 +62,9 @@ describe("revisions", () => {
 describe("modules", () => {
   it("are swept at a start when no row names them, and rows a day after their upload when no revision does", () => {
     const store = open();
-    const kept = store.addModule(Buffer.from("kept"), Buffer.from("kept, metered"), facts);
-    const unused = store.addModule(Buffer.from("unused"), Buffer.from("unused, metered"), facts);
-    store.applied(store.begin({ content: content(1, kept.digest), ...by }).number);
+    const kept = store.addModule(Buffer.from("kept"), Buffer.from("kept, metered"), facts, "me");
+    const unused = store.addModule(Buffer.from("unused"), Buffer.from("unused, metered"), facts, "me");
+    store.applied(store.begin({ content: content(1, kept.digest), ...by }).number, "me");
     store.close();
     writeFileSync(join(folder, "blobs", "orphan"), "");
     now += 80_000_000;
