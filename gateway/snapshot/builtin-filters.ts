@@ -1,0 +1,118 @@
+/**
+ * Configurations of the built-in filters as a worker gets them: checked, references and texts in their final form, every
+ * default filled in. What an operator writes is in `control/config/builtin`; what runs is in `plugins/`.
+ */
+
+export type BuiltinFilterSpec = {
+  readonly [Name in BuiltinName]: {
+    readonly kind: "builtin";
+    readonly name: Name;
+    readonly config: BuiltinConfigs[Name];
+  };
+}[BuiltinName];
+
+export type BuiltinName = keyof BuiltinConfigs;
+
+export interface BuiltinConfigs {
+  readonly headers: HeadersConfig;
+  readonly "ip-access": IpAccessConfig;
+  readonly redirect: RedirectConfig;
+  readonly rewrite: RewriteConfig;
+  readonly "basic-auth": BasicAuthConfig;
+  readonly "key-auth": KeyAuthConfig;
+  readonly cors: CorsConfig;
+  readonly "rate-limit": RateLimitConfig;
+  readonly "static-response": StaticResponseConfig;
+  readonly fault: FaultConfig;
+}
+
+/** Lower-case names to values. */
+export type FieldValues = Readonly<Record<string, string>>;
+
+export interface HeaderEdits {
+  /** One line of this value in place of all there are. */
+  readonly set: FieldValues;
+  /** A line more. */
+  readonly add: FieldValues;
+  readonly remove: readonly string[];
+}
+
+export interface HeadersConfig {
+  readonly request: HeaderEdits;
+  readonly response: HeaderEdits;
+}
+
+export interface IpAccessConfig {
+  /** Prefixes; empty: everyone who is not denied. */
+  readonly allow: readonly string[];
+  readonly deny: readonly string[];
+}
+
+/** `{host}`, `{path}` and `{query}` in the texts stand for the request's. A part that is absent is the request's. */
+export interface RedirectConfig {
+  readonly status: 301 | 302 | 307 | 308;
+  readonly scheme?: "http" | "https" | undefined;
+  readonly host?: string | undefined;
+  readonly port?: number | undefined;
+  readonly path?: string | undefined;
+  /** Without the question mark; empty: none. */
+  readonly query?: string | undefined;
+}
+
+export interface RewriteConfig {
+  /** Whole segments at the beginning of the path, and what stands there instead. */
+  readonly prefix?: { readonly from: string; readonly to: string } | undefined;
+  /** `name` or `name:port`. */
+  readonly host?: string | undefined;
+}
+
+export interface BasicAuthConfig {
+  readonly realm: string;
+  readonly users: readonly {
+    readonly name: string;
+    readonly salt: string;
+    /** SHA-256 (hex) of the salt followed by the password. */
+    readonly sha256: string;
+  }[];
+  /** Field that tells the upstream who it is; whatever the client said there is replaced. */
+  readonly userHeader?: string | undefined;
+}
+
+export interface KeyAuthConfig {
+  /** Exactly one of the two. */
+  readonly header?: string | undefined;
+  readonly query?: string | undefined;
+  readonly keys: readonly { readonly name: string; /** Of the key, in hex. */ readonly sha256: string }[];
+  readonly userHeader?: string | undefined;
+}
+
+export interface CorsConfig {
+  /** `*`, `https://shop.example`, `https://*.shop.example`. */
+  readonly origins: readonly string[];
+  readonly methods: readonly string[];
+  readonly headers: readonly string[];
+  readonly exposeHeaders: readonly string[];
+  readonly credentials: boolean;
+  readonly maxAgeSeconds: number;
+}
+
+export interface RateLimitConfig {
+  readonly perSecond: number;
+  /** Requests that may come at once. */
+  readonly burst: number;
+  /** `client-ip`, `route` or `header:NAME`. */
+  readonly key: string;
+  /** Keys that are remembered at the same time. */
+  readonly keysMax: number;
+}
+
+export interface StaticResponseConfig {
+  readonly status: number;
+  readonly headers: FieldValues;
+  readonly body: string;
+}
+
+export interface FaultConfig {
+  readonly delay?: { readonly ms: number; readonly percent: number } | undefined;
+  readonly abort?: { readonly status: number; readonly percent: number } | undefined;
+}

@@ -1,0 +1,36 @@
+/**
+ * What the built-in filters have in common. One is made for each route position and worker and shared by all exchanges,
+ * so that letting a request pass allocates nothing; what has to be remembered of one exchange is a small integer in
+ * `exchange.state`.
+ */
+import { CONTINUE, type Exchange, type Filter, type Verdict } from "#pipeline/filter.ts";
+
+export abstract class BuiltinFilter implements Filter {
+  readonly name: string;
+  readonly hooks: number;
+
+  constructor(name: string, hooks: number) {
+    this.name = name;
+    this.hooks = hooks;
+  }
+
+  requestHead(_exchange: Exchange, _position: number): Verdict {
+    return CONTINUE;
+  }
+
+  responseHead(_exchange: Exchange, _position: number): Verdict {
+    return CONTINUE;
+  }
+
+  end(_exchange: Exchange, _position: number): void {}
+
+  dispose(): void {}
+}
+
+/** What the worker lends to them. */
+export interface BuiltinServices {
+  /** Milliseconds that only grow, as of the start of this turn. */
+  nowMs(): number;
+  /** How many workers serve the same listeners. */
+  readonly workers: number;
+}

@@ -1,0 +1,40 @@
+/** From a snapshot's built-in filter to one that runs. */
+import type { Filter } from "#pipeline/filter.ts";
+import type { BuiltinFilterSpec } from "#snapshot/builtin-filters.ts";
+import { BasicAuthFilter } from "./basic-auth.ts";
+import type { BuiltinServices } from "./builtin-filter.ts";
+import { CorsFilter } from "./cors.ts";
+import { FaultFilter } from "./fault.ts";
+import { HeadersFilter } from "./headers.ts";
+import { IpAccessFilter } from "./ip-access.ts";
+import { KeyAuthFilter } from "./key-auth.ts";
+import { RateLimitFilter } from "./rate-limit.ts";
+import { RedirectFilter } from "./redirect.ts";
+import { RewriteFilter } from "./rewrite.ts";
+import { StaticResponseFilter } from "./static-response.ts";
+
+/** The configuration was checked. Throws PENSTOCK_HTTP_NAMES_FULL. */
+export function createBuiltinFilter(spec: BuiltinFilterSpec, services: BuiltinServices): Filter {
+  switch (spec.name) {
+    case "headers":
+      return new HeadersFilter(spec.config);
+    case "ip-access":
+      return new IpAccessFilter(spec.config);
+    case "redirect":
+      return new RedirectFilter(spec.config);
+    case "rewrite":
+      return new RewriteFilter(spec.config);
+    case "basic-auth":
+      return new BasicAuthFilter(spec.config);
+    case "key-auth":
+      return new KeyAuthFilter(spec.config);
+    case "cors":
+      return new CorsFilter(spec.config);
+    case "rate-limit":
+      return new RateLimitFilter(spec.config, services);
+    case "static-response":
+      return new StaticResponseFilter(spec.config);
+    case "fault":
+      return new FaultFilter(spec.config);
+  }
+}

@@ -1,0 +1,43 @@
+/** A request as text, through one built-in filter. */
+import { parseIp } from "#core/address.ts";
+import type { Filter, Verdict } from "#pipeline/filter.ts";
+import { createBuiltinFilter } from "#plugins/create-filter.ts";
+import type { BuiltinConfigs, BuiltinFilterSpec, BuiltinName } from "#snapshot/builtin-filters.ts";
+import { TestExchange } from "#test/support/wasm.ts";
+
+export class Clock {
+  ms = 1000;
+  readonly workers: number;
+  constructor(workers = 1) {
+    this.workers = workers;
+  }
+  nowMs(): number {
+    return this.ms;
+  }
+}
+
+export function made<Name extends BuiltinName>(name: Name, config: BuiltinConfigs[Name], clock = new Clock()): Filter {
+  return createBuiltinFilter({ kind: "builtin", name, config } as BuiltinFilterSpec, clock);
+}
+
+/** `head`: request line without version, then fields. */
+export function requestOf(line: string, ...fields: string[]): TestExchange {
+  const host = fields.some((field) => /^host:/i.test(field)) ? [] : ["host: shop.example"];
+  return new TestExchange([`${line} HTTP/1.1`, ...host, ...fields, "", ""].join("\r\n"));
+}
+
+export function from(address: string): TestExchange {
+  const exchange = requestOf("GET /");
+  exchange.clientAddress = address;
+  exchange.clientAddressBytes = Uint8Array.from(parseIp(address));
+  return exchange;
+}
+
+export function through(filter: Filter, exchange: TestExchange): Verdict {
+  return filter.requestHead(exchange, 0);
+}
+
+/** As the next reader gets it: path and query. */
+export function targetOf({ request }: TestExchange): string {
+  return request.pathText() + (request.hasQuery ? `?${request.queryText()}` : "");
+}

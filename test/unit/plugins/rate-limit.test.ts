@@ -1,0 +1,106 @@
+import { describe, expect, it } from "vitest";
+import { CONTINUE } from "#pipeline/filter.ts";
+import { Buckets } from "#plugins/buckets.ts";
+import { Clock, from, made, requestOf, through } from "./exchange.ts";
+
+const base = { perSecond: 2, burst: 3, key: "client-ip", keysMax: 64 };
+
+describe("rate-limit", () => {
+  it("lets a burst pass, and then what comes slowly enough", () => {
+    const clock = new Clock();
+    const filter = made("rate-limit", base, clock);
+    const passes = (): boolean => through(filter, from("203.0.113.7")) === CONTINUE;
+    expect([passes(), passes(), passes(), passes()]).toEqual([true, true, true, false]);
+    clock.ms += 499;
+    expect(passes()).toBe(false);
+    clock.ms += 1;
+    expect([passes(), passes()]).toEqual([true, false]);
+    clock.ms += 3_600_000;
+    expect([passes(), passes(), passes(), passes()]).toEqual([true, true, true, false]);
+  });
+
+  it("says when to come again, in whole seconds", () => {
+    const filter = made("rate-limit", { ...base, perSecond: 0.4, burst: 1 });
+    through(filter, from("203.0.113.7"));
+    const exchange = from("203.0.113.7");
+    through(filter, exchange);
+    expect(exchange.reply).toEqual({ status: 429, headers: [["retry-after", "3"]], body: "too many requests\n" });
+  });
+
+  const taken = (key: string, ...exchanges: ReturnType<typeof from>[]): boolean[] => {
+    const filter = made("rate-limit", { ...base, burst: 1, key });
+    return exchanges.map((exchange) => through(filter, exchange) === CONTINUE);
+  };
+
+  it.each<[string, string, ReturnType<typeof from>[], boolean[]]>([
+    [
+      "a client by its address",
+      "client-ip",
+      [from("10.0.0.1"), from("10.0.0.2"), from("10.0.0.1")],
+      [true, true, false],
+    ],
+    [
+      "an IPv6 client by its /64",
+      "client-ip",
+      [from("2001:db8::1"), from("2001:db8::2"), from("2001:db8:0:1::1")],
+      [true, false, true],
+    ],
+    ["a route as one", "route", [from("10.0.0.1"), from("10.0.0.2")], [true, false]],
+    [
+      "a header by its value",
+      "header:x-key",
+      [requestOf("GET /", "x-key: a"), requestOf("GET /", "x-key: b"), requestOf("GET /", "X-Key:  a")],
+      [true, true, false],
+    ],
+    [
+      "those without it as one",
+      "header:x-key",
+      [requestOf("GET /"), requestOf("GET /"), requestOf("GET /", "x-key: a")],
+      [true, false, true],
+    ],
+  ])("counts %s", (_what, key, exchanges, passes) => {
+    expect(taken(key, ...exchanges)).toEqual(passes);
+  });
+
+  it("gives each worker its part, and one request at least", () => {
+    const count = (workers: number): number => {
+      const filter = made("rate-limit", { ...base, burst: 8 }, new Clock(workers));
+      return Array.from({ length: 20 }, () => through(filter, from("10.0.0.1"))).filter((one) => one === CONTINUE)
+        .length;
+    };
+    expect([count(1), count(4), count(100)]).toEqual([8, 2, 1]);
+  });
+});
+
+describe("buckets", () => {
+  it("tell 50 000 keys apart", () => {
+    const buckets = new Buckets(1, 1, 1 << 20);
+    const key = new Uint8Array(4);
+    const take = (i: number): number => {
+      new DataView(key.buffer).setUint32(0, i);
+      return buckets.take(key, 0, 4, 1);
+    };
+    let refused = 0;
+    for (let i = 0; i < 50_000; i++) if (take(i) > 0) refused++;
+    expect(refused).toBe(0);
+    let passed = 0;
+    for (let i = 0; i < 50_000; i++) if (take(i) === 0) passed++;
+    expect(passed).toBe(0);
+  });
+
+  it("forget what was used longest ago, and remember what is in use", () => {
+    const buckets = new Buckets(0.001, 1, 64);
+    const key = new Uint8Array(4);
+    const take = (i: number, ms: number): number => {
+      new DataView(key.buffer).setUint32(0, i);
+      return buckets.take(key, 0, 4, ms);
+    };
+    expect(take(0, 1)).toBe(0);
+    for (let i = 1; i < 10_000; i++) {
+      take(i, i);
+      // Asked again and again, it is never the oldest.
+      expect(take(0, i)).toBeGreaterThan(0);
+    }
+    expect(take(1, 10_000)).toBe(0);
+  });
+});
