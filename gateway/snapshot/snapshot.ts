@@ -3,6 +3,7 @@
  * JSON. All references are resolved to indices into its own arrays; all defaults are filled in; names are kept for
  * people. Module bytes travel beside it, by digest.
  */
+import type { BuiltinFilterSpec } from "./builtin-filters.ts";
 
 export interface Snapshot {
   /** Revision it was compiled from; grows by one with every change. */
@@ -76,7 +77,9 @@ export type RouteAction =
   /** Where a steered client wanted to go. */
   | { readonly kind: "original" };
 
-export interface FilterSpec {
+export type FilterSpec = PluginFilterSpec | BuiltinFilterSpec;
+
+export interface PluginFilterSpec {
   readonly kind: "plugin";
   /** Index into `plugins`. */
   readonly plugin: number;

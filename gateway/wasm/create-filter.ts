@@ -5,7 +5,7 @@
 import { PenstockError } from "#core/errors.ts";
 import type { FilterServices } from "#pipeline/filter.ts";
 import { ABI_FUNCTIONS } from "#sdk/types/abi.ts";
-import type { FilterSpec, PluginSpec } from "#snapshot/snapshot.ts";
+import type { PluginFilterSpec, PluginSpec } from "#snapshot/snapshot.ts";
 import { type FilterResources, GuestEnvironment } from "./guest/environment.ts";
 import { PHASE_DEAD, PHASE_REQUEST } from "./guest/phases.ts";
 import { importedCalls, instantiateGuest } from "./guest/instantiate.ts";
@@ -28,7 +28,7 @@ const WARM_UP_RUNS = 3;
  * Throws PenstockError: PENSTOCK_WASM_CONFIGURE, PENSTOCK_WASM_LIMIT.
  */
 export async function createWasmFilter(
-  spec: FilterSpec,
+  spec: PluginFilterSpec,
   plugin: PluginSpec,
   module: WebAssembly.Module,
   services: FilterServices,

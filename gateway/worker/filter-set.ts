@@ -6,10 +6,13 @@
 import { createHash } from "node:crypto";
 import { defined } from "#core/assert.ts";
 import type { Filter, FilterServices } from "#pipeline/filter.ts";
+import type { BuiltinServices } from "#plugins/builtin-filter.ts";
+import { createBuiltinFilter } from "#plugins/create-filter.ts";
 import type { WorkerContext } from "#proxy/context.ts";
 import type { Engine } from "#proxy/engine.ts";
 import { fetchUpstream } from "#proxy/fetch.ts";
-import type { FilterSpec, PluginSpec, RouteSpec, Snapshot } from "#snapshot/snapshot.ts";
+import type { BuiltinFilterSpec } from "#snapshot/builtin-filters.ts";
+import type { PluginFilterSpec, PluginSpec, RouteSpec, Snapshot } from "#snapshot/snapshot.ts";
 import { boottimeNs } from "#sys/clock.ts";
 import { compileModule, createWasmFilter, type WasmFilter } from "#wasm/create-filter.ts";
 import type { MapSet } from "./map-set.ts";
@@ -17,7 +20,9 @@ import type { ModuleBytes, PrepareMessage } from "./protocol.ts";
 
 interface Held {
   readonly identity: string;
-  readonly filter: WasmFilter;
+  readonly filter: Filter;
+  /** The same, when a guest is in it: they count. */
+  readonly guest: WasmFilter | null;
   references: number;
 }
 
@@ -34,10 +39,13 @@ export class FilterSet {
   readonly #log: (line: string) => void;
   readonly #modules = new Map<string, WebAssembly.Module>();
   readonly #held = new Map<string, Held>();
+  readonly #builtinServices: BuiltinServices;
   #engine: Engine | null = null;
 
-  constructor(context: WorkerContext, maps: MapSet, log: (line: string) => void) {
+  /** `workers`: how many serve the same listeners. */
+  constructor(context: WorkerContext, maps: MapSet, workers: number, log: (line: string) => void) {
     this.#context = context;
+    this.#builtinServices = { nowMs: () => context.loop.nowMs, workers };
     this.#maps = maps;
     this.#log = log;
   }
@@ -70,12 +78,13 @@ export class FilterSet {
     const add = (name: string, value: number): void => {
       all[name] = (all[name] ?? 0) + value;
     };
-    for (const { filter } of this.#held.values()) {
-      const { calls, faults, fuel, skipped } = filter.stats;
-      add(`plugin_calls{${filter.name}}`, calls);
-      add(`plugin_faults{${filter.name}}`, faults);
-      add(`plugin_fuel{${filter.name}}`, fuel);
-      add(`plugin_skipped{${filter.name}}`, skipped);
+    for (const { guest } of this.#held.values()) {
+      if (guest === null) continue;
+      const { calls, faults, fuel, skipped } = guest.stats;
+      add(`plugin_calls{${guest.name}}`, calls);
+      add(`plugin_faults{${guest.name}}`, faults);
+      add(`plugin_fuel{${guest.name}}`, fuel);
+      add(`plugin_skipped{${guest.name}}`, skipped);
     }
     return all;
   }
@@ -90,9 +99,10 @@ export class FilterSet {
     const chain: Filter[] = [];
     for (let position = 0; position < route.filters.length; position++) {
       const spec = defined(route.filters[position], "filter");
-      const plugin = defined(snapshot.plugins[spec.plugin], "plugin of a filter");
-      const identity = identityOf(snapshot, route, position, spec, plugin);
-      const held = this.#held.get(identity) ?? (await this.#make(snapshot, route, spec, plugin, identity));
+      const held =
+        spec.kind === "builtin"
+          ? this.#builtin(route, position, spec)
+          : await this.#plugin(snapshot, route, position, spec);
       held.references++;
       taken.push(held);
       chain.push(held.filter);
@@ -100,18 +110,29 @@ export class FilterSet {
     return chain;
   }
 
-  async #make(
-    snapshot: Snapshot,
-    route: RouteSpec,
-    spec: FilterSpec,
-    plugin: PluginSpec,
-    identity: string,
-  ): Promise<Held> {
-    const module = defined(this.#modules.get(plugin.digest), `module of ${plugin.name}@${plugin.version}`);
-    const filter = await createWasmFilter(spec, plugin, module, this.#services(snapshot, route), snapshot);
-    const held: Held = { identity, filter, references: 0 };
+  #builtin(route: RouteSpec, position: number, spec: BuiltinFilterSpec): Held {
+    const identity = identityOf([route.tenant, route.name, position, spec.name, spec.config]);
+    return this.#held.get(identity) ?? this.#hold(identity, createBuiltinFilter(spec, this.#builtinServices), null);
+  }
+
+  async #plugin(snapshot: Snapshot, route: RouteSpec, position: number, spec: PluginFilterSpec): Promise<Held> {
+    const plugin = defined(snapshot.plugins[spec.plugin], "plugin of a filter");
+    const identity = identityOf([route.tenant, route.name, position, plugin, ...meaningOf(snapshot, spec)]);
+    const held = this.#held.get(identity);
+    if (held !== undefined) return held;
+    const guest = await this.#guest(snapshot, route, spec, plugin);
+    return this.#hold(identity, guest, guest);
+  }
+
+  #hold(identity: string, filter: Filter, guest: WasmFilter | null): Held {
+    const held: Held = { identity, filter, guest, references: 0 };
     this.#held.set(identity, held);
     return held;
+  }
+
+  #guest(snapshot: Snapshot, route: RouteSpec, spec: PluginFilterSpec, plugin: PluginSpec): Promise<WasmFilter> {
+    const module = defined(this.#modules.get(plugin.digest), `module of ${plugin.name}@${plugin.version}`);
+    return createWasmFilter(spec, plugin, module, this.#services(snapshot, route), snapshot);
   }
 
   /** Indices are those of the snapshot the filter was made for; what they name is looked up in the one in force. */
@@ -149,18 +170,14 @@ export class FilterSet {
   }
 }
 
-/** Everything a filter's behaviour depends on, with names in place of indices. */
-function identityOf(
-  snapshot: Snapshot,
-  route: RouteSpec,
-  position: number,
-  spec: FilterSpec,
-  plugin: PluginSpec,
-): string {
-  const allowed = [
-    spec.allow.upstreams.map((index) => snapshot.upstreams[index]?.name),
-    spec.allow.maps.map((index) => snapshot.maps[index]),
-  ];
-  const all = [route.tenant, route.name, position, plugin, spec.config, spec.limits, spec.onFault, allowed];
-  return createHash("sha256").update(JSON.stringify(all)).digest("base64");
+/** What a plugin's behaviour depends on beside its module, with names in place of indices. */
+function meaningOf(snapshot: Snapshot, { config, limits, onFault, allow }: PluginFilterSpec): unknown[] {
+  const upstreams = allow.upstreams.map((index) => snapshot.upstreams[index]?.name);
+  const maps = allow.maps.map((index) => snapshot.maps[index]);
+  return [config, limits, onFault, upstreams, maps];
+}
+
+/** Of everything a filter's behaviour depends on. */
+function identityOf(parts: readonly unknown[]): string {
+  return createHash("sha256").update(JSON.stringify(parts)).digest("base64");
 }

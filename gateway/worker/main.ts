@@ -11,6 +11,7 @@ const STDOUT = 1;
 const worker = new WorkerProcess({
   io: process.env["PENSTOCK_IO"] ?? "auto",
   descriptors: asFd(FD_CHANNEL),
+  workers: Number(process.argv[2] ?? 1),
   logFd: STDOUT,
   log: (line: string) => {
     process.stderr.write(`${line}\n`);

@@ -13,6 +13,8 @@ import type { PrepareMessage, ToSupervisor, ToWorker } from "./protocol.ts";
 export interface WorkerOptions {
   readonly io: string;
   readonly descriptors: Fd;
+  /** How many there are of its kind. */
+  readonly workers: number;
   readonly logFd: number;
   /** A line for the operator. */
   readonly log: (line: string) => void;
@@ -45,7 +47,7 @@ export class WorkerProcess {
     this.#plane = new DataPlane(options.io, options.logFd);
     this.#descriptors = new Descriptors();
     this.#maps = new MapSet((change) => options.send(change));
-    this.#filters = new FilterSet(this.#plane.context, this.#maps, options.log);
+    this.#filters = new FilterSet(this.#plane.context, this.#maps, options.workers, options.log);
   }
 
   start(): void {

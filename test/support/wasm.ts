@@ -13,7 +13,7 @@ import { parseRequestHead } from "#http/h1/parse-request.ts";
 import { parseResponseHead } from "#http/h1/parse-response.ts";
 import { Head } from "#http/head.ts";
 import { DEFAULT_HEAD_LIMITS } from "#http/limits.ts";
-import type { FilterSpec, MapSpec, PluginSpec, UpstreamSpec } from "#snapshot/snapshot.ts";
+import type { PluginFilterSpec, MapSpec, PluginSpec, UpstreamSpec } from "#snapshot/snapshot.ts";
 
 const REGION_BYTES = 32_768;
 const SCRATCH_REGIONS = 4;
@@ -188,7 +188,7 @@ export const RESOURCES = { maps: MAPS, upstreams: UPSTREAMS };
 
 export const PLUGIN: PluginSpec = { name: "sample", tenant: "acme", version: "1", digest: "" };
 
-export function filterSpec(more: Partial<FilterSpec> = {}): FilterSpec {
+export function filterSpec(more: Partial<PluginFilterSpec> = {}): PluginFilterSpec {
   return {
     kind: "plugin",
     plugin: 0,

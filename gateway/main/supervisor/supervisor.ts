@@ -172,7 +172,7 @@ export class Supervisor {
   }
 
   #spawnWorker(channel: Fd): ChildProcess {
-    const child = this.#spawn({ kind: "worker", args: [], descriptors: [channel] });
+    const child = this.#spawn({ kind: "worker", args: [String(this.#options.workers)], descriptors: [channel] });
     const pids = this.#workers.all.map((worker) => worker.child.pid);
     this.#options.data.record([...pids, child.pid ?? 0].filter((pid) => pid > 0));
     return child;

@@ -5,7 +5,7 @@
 import { internName } from "#http/names.ts";
 import { PenstockError } from "#core/errors.ts";
 import type { FilterServices, SharedMap } from "#pipeline/filter.ts";
-import type { FilterSpec, MapSpec, UpstreamSpec } from "#snapshot/snapshot.ts";
+import type { PluginFilterSpec, MapSpec, UpstreamSpec } from "#snapshot/snapshot.ts";
 import { LogBudget } from "./log-budget.ts";
 
 /** The part of a snapshot that a filter's `allow` list points into. */
@@ -28,7 +28,7 @@ const NAMES_MAX = 128;
 export class GuestEnvironment {
   /** `token-check@1`. */
   readonly name: string;
-  readonly spec: FilterSpec;
+  readonly spec: PluginFilterSpec;
   readonly services: FilterServices;
   readonly config: ReadonlyMap<string, Uint8Array>;
   /** Opened maps; a handle is an index. */
@@ -39,7 +39,7 @@ export class GuestEnvironment {
   readonly #resources: FilterResources;
   readonly #names: Map<string, number>;
 
-  constructor(name: string, spec: FilterSpec, services: FilterServices, resources: FilterResources) {
+  constructor(name: string, spec: PluginFilterSpec, services: FilterServices, resources: FilterResources) {
     this.name = name;
     this.spec = spec;
     this.services = services;

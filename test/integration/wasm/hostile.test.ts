@@ -5,7 +5,7 @@
 import { describe, expect, it } from "vitest";
 import { PenstockError } from "#core/errors.ts";
 import { CONTINUE, REPLY } from "#pipeline/filter.ts";
-import type { FilterSpec } from "#snapshot/snapshot.ts";
+import type { PluginFilterSpec } from "#snapshot/snapshot.ts";
 import { TestExchange, TestServices } from "#test/support/wasm.ts";
 import { wat } from "#test/support/wat.ts";
 import { prepareModule } from "#wasm/prepare.ts";
@@ -206,7 +206,7 @@ describe("answered by onFault in time, and counted", () => {
 });
 
 describe("onFault", () => {
-  const outcome = async (onFault: FilterSpec["onFault"]) => {
+  const outcome = async (onFault: PluginFilterSpec["onFault"]) => {
     const { filter } = await fromWasm(hook(`(unreachable)`), { onFault });
     const exchange = new TestExchange();
     return [filter.requestHead(exchange, 0), exchange.reply?.status];
@@ -287,7 +287,7 @@ describe("refused before it runs", () => {
 });
 
 describe("what it does while it is configured", () => {
-  const configured = async (body: string, spec: Partial<FilterSpec> = {}, fields = "") => {
+  const configured = async (body: string, spec: Partial<PluginFilterSpec> = {}, fields = "") => {
     const wasm = wat(`(module ${fields} (memory (export "memory") 2) (func (export "penstock_abi_1"))
       (func (export "on_request") (result i32) (i32.const 0)) (func (export "on_configure") (result i32) ${body}))`);
     return fromWasm(wasm, spec).then(
@@ -324,7 +324,7 @@ describe("permissions", () => {
       (memory (export "memory") 1) (data (i32.const 0) "${name}") (func (export "penstock_abi_1"))
       (func (export "on_request") (result i32)
         (call $r (i32.add (i32.const 300) (call $o (i32.const 0) (i32.const ${name.length}))) (i32.const 0) (i32.const 0)) (i32.const 1)))`);
-  const handle = async (what: string, name: string, allow: FilterSpec["allow"]) => {
+  const handle = async (what: string, name: string, allow: PluginFilterSpec["allow"]) => {
     const { filter } = await fromWasm(opener(what, name), { allow });
     const exchange = new TestExchange();
     filter.requestHead(exchange, 0);

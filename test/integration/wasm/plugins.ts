@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { filterSpec, PLUGIN, RESOURCES, TestServices } from "#test/support/wasm.ts";
 import { wat } from "#test/support/wat.ts";
 import { buildPlugin, formatDiagnostic } from "#sdk/tooling/build.ts";
-import type { FilterSpec } from "#snapshot/snapshot.ts";
+import type { PluginFilterSpec } from "#snapshot/snapshot.ts";
 import { compileModule, createWasmFilter, type WasmFilter } from "#wasm/create-filter.ts";
 import { ByteWriter } from "#wasm/meter/writer.ts";
 import { prepareModule } from "#wasm/prepare.ts";
@@ -17,7 +17,7 @@ export interface Made {
 
 export async function fromWasm(
   wasm: Uint8Array,
-  spec: Partial<FilterSpec> = {},
+  spec: Partial<PluginFilterSpec> = {},
   services = new TestServices(),
 ): Promise<Made> {
   const module = await compileModule(prepareModule(wasm).bytes);

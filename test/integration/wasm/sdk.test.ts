@@ -1,14 +1,18 @@
 /** The AssemblyScript SDK against the real host: every part of it, in plugins written for the purpose. */
 import { describe, expect, it } from "vitest";
 import { CONTINUE, HOOK_END, type FetchResponse, REPLY, SUSPEND } from "#pipeline/filter.ts";
-import type { FilterSpec } from "#snapshot/snapshot.ts";
+import type { PluginFilterSpec } from "#snapshot/snapshot.ts";
 import { TestExchange, TestServices } from "#test/support/wasm.ts";
 import { fromSource, fromWasm } from "./plugins.ts";
 
 const ALL = { maps: [0, 1, 2], upstreams: [0, 1] };
 
 /** Runs `return` of an expression of text inside onRequest, and gives the text back as a reply. */
-async function evaluate(body: string, spec: Partial<FilterSpec> = {}, exchange = new TestExchange()): Promise<string> {
+async function evaluate(
+  body: string,
+  spec: Partial<PluginFilterSpec> = {},
+  exchange = new TestExchange(),
+): Promise<string> {
   const wasm =
     await fromSource(`import { Request, Action, respond, config, log, maps, ban, banClient, headerName, Bytes, sameSecret, nowMs, randomU64 } from "penstock/assembly"
     function text(req: Request): string { ${body} }
@@ -245,7 +249,7 @@ describe("fetch", () => {
     error: "",
   });
   const wasm = fromSource(SOURCE);
-  const make = async (services = new TestServices(), spec: Partial<FilterSpec> = {}) =>
+  const make = async (services = new TestServices(), spec: Partial<PluginFilterSpec> = {}) =>
     fromWasm(await wasm, { allow: { maps: [], upstreams: [1] }, ...spec }, services);
 
   it("suspends the request and resumes it with the answer", async () => {
