@@ -4,6 +4,7 @@
  * every reference resolves; one that doesn't is our bug.
  */
 import { defined } from "#core/assert.ts";
+import type { BuiltinFilterSpec } from "#snapshot/builtin-filters.ts";
 import type {
   FilterSpec,
   KernelSpec,
@@ -115,6 +116,8 @@ function compileMatch(route: RouteResource, tables: Tables): RouteMatch {
 const NO_HOST = "invalid";
 
 function compileFilter(filter: FilterResource, tenant: string, tables: Tables): FilterSpec {
+  // The schemas are paired with their names as the snapshot's types are.
+  if ("builtin" in filter) return { kind: "builtin", name: filter.builtin, config: filter.config } as BuiltinFilterSpec;
   const config = Object.entries(filter.config).toSorted(([a], [b]) => (a < b ? -1 : 1));
   return {
     kind: "plugin",

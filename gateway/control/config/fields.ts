@@ -23,6 +23,22 @@ export function fields<const T extends v.ObjectEntries>(what: string, entries: T
   return schema;
 }
 
+const CHOOSERS = new WeakMap<object, (input: unknown) => v.GenericSchema>();
+
+/**
+ * One of several schemas, chosen by what the input looks like: so a finding names its place within the alternative that
+ * was meant, where a plain union only says that none of them fits. It still is a union to whoever describes it.
+ */
+export function alternatives<const T extends v.UnionOptions>(options: T, choose: (input: unknown) => v.GenericSchema) {
+  const schema: v.UnionSchema<T, undefined> = {
+    ...v.union(options),
+    // What is chosen is one of the options, or refuses whatever it is given.
+    "~run": (dataset, config) => choose(dataset.value)["~run"](dataset, config) as never,
+  };
+  CHOOSERS.set(schema, choose);
+  return schema;
+}
+
 function notFields(what: string, given: unknown): string {
   if (given === null) return `expected ${what} with fields; leave the key out for none`;
   return `expected ${what} with fields, not ${Array.isArray(given) ? "a list" : typeof given}`;
@@ -39,7 +55,10 @@ type Path = readonly (string | number)[];
 
 function walk(schema: unknown, input: unknown, path: Path, findings: Finding[]): void {
   if (typeof schema !== "object" || schema === null) return;
-  if ("wrapped" in schema) {
+  const choose = CHOOSERS.get(schema);
+  if (choose !== undefined) {
+    walk(choose(input), input, path, findings);
+  } else if ("wrapped" in schema) {
     walk(schema.wrapped, input, path, findings);
   } else if ("item" in schema && Array.isArray(input)) {
     for (const [index, element] of input.entries()) walk(schema.item, element, [...path, index], findings);
@@ -108,6 +127,8 @@ export function isRecord(value: unknown): value is Readonly<Record<string, unkno
 /** The value without its unexpected fields, so that the rest of it can be understood. */
 export function expectedFields(schema: unknown, input: unknown): unknown {
   if (typeof schema !== "object" || schema === null) return input;
+  const choose = CHOOSERS.get(schema);
+  if (choose !== undefined) return expectedFields(choose(input), input);
   if ("wrapped" in schema) return expectedFields(schema.wrapped, input);
   if ("item" in schema && Array.isArray(input)) return input.map((element) => expectedFields(schema.item, element));
   if (!("entries" in schema) || !isRecord(schema.entries) || !isRecord(input)) return input;

@@ -123,6 +123,7 @@ function checkGrants(
   for (const [index, part] of (route.split ?? []).entries())
     check("upstreams", part.upstream, `/split/${index}/upstream`);
   for (const [index, filter] of route.filters.entries()) {
+    if ("builtin" in filter) continue;
     for (const [at, name] of filter.allow.upstreams.entries())
       check("upstreams", name, `/filters/${index}/allow/upstreams/${at}`);
     for (const [at, name] of filter.allow.maps.entries()) check("maps", name, `/filters/${index}/allow/maps/${at}`);

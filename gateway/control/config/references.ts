@@ -161,6 +161,7 @@ function checkFilters(
 ): void {
   const upstreams = upstreamsFor(draft, route.tenant);
   for (const [index, filter] of route.filters.entries()) {
+    if ("builtin" in filter) continue;
     const place = `${pointer}/filters/${index}`;
     must(`${place}/plugin`, "plugin", filter.plugin, own, ` of tenant "${route.tenant}" in \`plugins\``);
     for (const [at, name] of filter.allow.upstreams.entries()) {

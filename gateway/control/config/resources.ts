@@ -7,6 +7,7 @@
  */
 import * as v from "valibot";
 import { fields } from "./fields.ts";
+import { Filter } from "./filters.ts";
 import {
   choice,
   headerName,
@@ -128,44 +129,6 @@ export const Plugin = fields(
     digest: v.optional(sha256),
   },
   { signature: "signed modules", lang: "components" },
-);
-
-const configValue = v.union([text, v.number(), v.boolean()], "expected text, a number, true or false");
-
-export const Filter = fields(
-  "a filter",
-  {
-    /** `name@version`, of the route's tenant. */
-    plugin: v.pipe(
-      text,
-      v.regex(/^[a-z0-9-]+@[A-Za-z0-9._-]+$/, 'a plugin is written with its version: "token-check@1"'),
-    ),
-    config: v.optional(
-      v.record(v.pipe(text, v.minLength(1, "a key can't be empty")), configValue, "expected keys with values"),
-      {},
-    ),
-    limits: v.optional(
-      fields("limits", {
-        /** Units charged for one call of one hook; about one a Wasm instruction. */
-        /** Two million are spent in some 25 ms at worst: a hook that runs away must be answered within 30. */
-        fuel: v.optional(integer(1, 2_000_000), 1_000_000),
-        /** A multiple of the page, 64 KiB. */
-        memoryBytes: v.optional(
-          v.pipe(integer(65_536, 256 * 2 ** 20), v.multipleOf(65_536, "memory is a multiple of 65536, the Wasm page")),
-          2 ** 20,
-        ),
-        /** For a call that waits for an upstream. */
-        deadlineMs: v.optional(integer(1, MINUTE_MS), 1000),
-      }),
-      {},
-    ),
-    onFault: v.optional(choice("onFault", ["deny", "allow", "skip"]), "deny"),
-    allow: v.optional(
-      fields("grants", { upstreams: v.optional(list(name, 100), []), maps: v.optional(list(name, 100), []) }),
-      {},
-    ),
-  },
-  { builtin: "built-in filters", isolation: "isolation of guests by request" },
 );
 
 const RouteMatch = fields(

@@ -1,0 +1,93 @@
+/** A route's filters: a tenant's plugin, or one that is built in. Which of them it is, its fields say. */
+import * as v from "valibot";
+import { BasicAuthConfig, KeyAuthConfig } from "./builtin/authentication.ts";
+import { CorsConfig } from "./builtin/cors.ts";
+import { HeadersConfig } from "./builtin/headers.ts";
+import { IpAccessConfig } from "./builtin/ip-access.ts";
+import { RateLimitConfig } from "./builtin/rate-limit.ts";
+import { RedirectConfig, RewriteConfig } from "./builtin/redirect.ts";
+import { FaultConfig, StaticResponseConfig } from "./builtin/replies.ts";
+import { alternatives, fields, isRecord } from "./fields.ts";
+import { choice, integer, list, name, text } from "./primitives.ts";
+
+const MINUTE_MS = 60_000;
+
+const configValue = v.union([text, v.number(), v.boolean()], "expected text, a number, true or false");
+
+const PluginFilter = fields(
+  "a filter",
+  {
+    /** `name@version`, of the route's tenant. */
+    plugin: v.pipe(
+      text,
+      v.regex(/^[a-z0-9-]+@[A-Za-z0-9._-]+$/, 'a plugin is written with its version: "token-check@1"'),
+    ),
+    config: v.optional(
+      v.record(v.pipe(text, v.minLength(1, "a key can't be empty")), configValue, "expected keys with values"),
+      {},
+    ),
+    limits: v.optional(
+      fields("limits", {
+        /** Units charged for one call of one hook; about one a Wasm instruction. */
+        /** Two million are spent in some 25 ms at worst: a hook that runs away must be answered within 30. */
+        fuel: v.optional(integer(1, 2_000_000), 1_000_000),
+        /** A multiple of the page, 64 KiB. */
+        memoryBytes: v.optional(
+          v.pipe(integer(65_536, 256 * 2 ** 20), v.multipleOf(65_536, "memory is a multiple of 65536, the Wasm page")),
+          2 ** 20,
+        ),
+        /** For a call that waits for an upstream. */
+        deadlineMs: v.optional(integer(1, MINUTE_MS), 1000),
+      }),
+      {},
+    ),
+    onFault: v.optional(choice("onFault", ["deny", "allow", "skip"]), "deny"),
+    allow: v.optional(
+      fields("grants", { upstreams: v.optional(list(name, 100), []), maps: v.optional(list(name, 100), []) }),
+      {},
+    ),
+  },
+  { isolation: "isolation of guests by request" },
+);
+
+function builtin<const Name extends string, Config extends v.GenericSchema>(named: Name, config: Config) {
+  return fields("a built-in filter", { builtin: v.literal(named), config });
+}
+
+const BUILTINS = [
+  builtin("headers", HeadersConfig),
+  builtin("ip-access", IpAccessConfig),
+  builtin("redirect", RedirectConfig),
+  builtin("rewrite", RewriteConfig),
+  builtin("basic-auth", BasicAuthConfig),
+  builtin("key-auth", KeyAuthConfig),
+  builtin("cors", CorsConfig),
+  builtin("rate-limit", RateLimitConfig),
+  builtin("static-response", StaticResponseConfig),
+  builtin("fault", FaultConfig),
+] as const;
+
+const BUILTIN_NAMES = BUILTINS.map((one) => one.entries.builtin.literal);
+const BUILTINS_LATER = [
+  "jwt",
+  "mirror",
+  "compression",
+  "decompression",
+  "buffer",
+  "static-files",
+  "cache",
+  "sticky-split",
+];
+
+/** What a name that isn't one of them is refused by. */
+const UnknownBuiltin = fields("a built-in filter", {
+  builtin: choice("builtin", BUILTIN_NAMES, BUILTINS_LATER),
+  config: v.optional(v.unknown()),
+});
+
+function chosen(input: unknown): v.GenericSchema {
+  if (!isRecord(input) || !("builtin" in input)) return PluginFilter;
+  return BUILTINS.find((one) => one.entries.builtin.literal === input["builtin"]) ?? UnknownBuiltin;
+}
+
+export const Filter = alternatives([PluginFilter, ...BUILTINS], chosen);
