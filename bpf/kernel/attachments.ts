@@ -5,11 +5,12 @@
 import { cgroupId } from "#sys/cgroup.ts";
 import { bpfError } from "#core/errors/bpf.ts";
 import { findInterface, networkInterface } from "#bpf/netlink/interfaces.ts";
-import type { Firewall, XdpMode } from "./firewall.ts";
+import type { Firewall } from "./firewall.ts";
 import type { Leases } from "./leases.ts";
 import type { Link } from "./link.ts";
 import type { PreparedKernel } from "./prepared.ts";
 import type { Steering } from "./steering.ts";
+import type { XdpMode } from "./xdp.ts";
 
 export interface AttachedFirewall {
   readonly item: Firewall;

@@ -1,18 +1,12 @@
 /** The firewall on one interface: its program over the operator's own maps, and the link that holds it there. */
-import { XDP_FLAGS_DRV_MODE, XDP_FLAGS_SKB_MODE } from "./constants.ts";
-import { EBUSY, EEXIST, EPERM } from "#core/errno.ts";
 import { networkInterface } from "#bpf/netlink/interfaces.ts";
-import { errnoOf } from "./call.ts";
 import { Collection } from "./collection.ts";
 import type { InterfaceDeclaration } from "./declarations.ts";
-import { Link } from "./link.ts";
+import type { Link } from "./link.ts";
 import type { BpfMap } from "./map.ts";
 import { committedSpec } from "./objects.ts";
 import { sumPerCpu } from "./steering.ts";
-
-export type XdpMode = "native" | "generic";
-
-const FLAGS: Readonly<Record<XdpMode, number>> = { native: XDP_FLAGS_DRV_MODE, generic: XDP_FLAGS_SKB_MODE };
+import { attachXdp, type XdpAttachment } from "./xdp.ts";
 
 export interface FirewallMaps {
   readonly deny: BpfMap;
@@ -36,16 +30,9 @@ export class Firewall {
   }
 
   /** Throws PENSTOCK_BPF_ATTACH: a program of another is there (EBUSY), or the driver can't (EOPNOTSUPP). */
-  attach(): { readonly link: Link; readonly mode: XdpMode } {
-    const { mode } = this.declaration;
-    if (mode !== "auto") return { link: this.#link(mode), mode };
-    try {
-      return { link: this.#link("native"), mode: "native" };
-    } catch (error) {
-      // Drivers have many ways to say that they can't, or not with their present settings; these mean something else.
-      if ([EBUSY, EEXIST, EPERM].includes(errnoOf(error))) throw error;
-      return { link: this.#link("generic"), mode: "generic" };
-    }
+  attach(): XdpAttachment {
+    const { device, mode } = this.declaration;
+    return attachXdp(this.collection.program("firewall"), device, mode);
   }
 
   /** Takes the place of `old` behind its link. */
@@ -62,12 +49,6 @@ export class Firewall {
 
   close(): void {
     this.collection.close();
-  }
-
-  #link(mode: XdpMode): Link {
-    const { device } = this.declaration;
-    const program = this.collection.program("firewall");
-    return Link.toInterface(program, networkInterface(device).index, FLAGS[mode], `${device} xdp ${mode}`);
   }
 }
 

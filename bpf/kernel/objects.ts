@@ -7,7 +7,7 @@ import type { CollectionSpec } from "#bpf/spec/spec.ts";
 const FOLDER = path.join(import.meta.dirname, "../obj");
 const specs = new Map<string, CollectionSpec>();
 
-export function committedSpec(name: "steer" | "firewall"): CollectionSpec {
+export function committedSpec(name: "steer" | "firewall" | "counter"): CollectionSpec {
   const known = specs.get(name);
   if (known !== undefined) return known;
   const spec = readSpec(fs.readFileSync(path.join(FOLDER, `${name}.o`)));

@@ -2,9 +2,6 @@
 #ifndef PENSTOCK_FIREWALL_CONSTS_H
 #define PENSTOCK_FIREWALL_CONSTS_H
 
-/* 802.1Q inside 802.1ad: more tags than two are not seen on real links, and such frames pass. */
-#define VLAN_TAGS_MAX 2
-
 /* As declared; the gateway puts its own map, of the size the operator chose, in this one's place. */
 #define PREFIXES_MAX 65536
 

@@ -2,15 +2,8 @@
 #ifndef PENSTOCK_FIREWALL_HELPERS_H
 #define PENSTOCK_FIREWALL_HELPERS_H
 
-#include <linux/if_ether.h>
-#include <linux/ip.h>
-#include <linux/ipv6.h>
 #include "firewall_maps.h"
-
-struct vlan_tag {
-	__be16 tci;
-	__be16 next_protocol;
-};
+#include "packet.h"
 
 static __always_inline void count(__u32 reason)
 {
@@ -23,45 +16,8 @@ static __always_inline void count(__u32 reason)
 /* Fills in the packet's source. 0: no IP packet, or one too short to tell; those are not ours to judge. */
 static __always_inline int source_of(struct xdp_md *ctx, struct prefix *source)
 {
-	void *at = (void *)(long)ctx->data;
-	void *end = (void *)(long)ctx->data_end;
-	struct ethhdr *eth = at;
-	__be16 protocol;
-	int tag;
-
-	if ((void *)(eth + 1) > end)
-		return 0;
-	protocol = eth->h_proto;
-	at = eth + 1;
-#pragma unroll
-	for (tag = 0; tag < VLAN_TAGS_MAX; tag++) {
-		struct vlan_tag *vlan = at;
-
-		if (protocol != bpf_htons(ETH_P_8021Q) && protocol != bpf_htons(ETH_P_8021AD))
-			break;
-		if ((void *)(vlan + 1) > end)
-			return 0;
-		protocol = vlan->next_protocol;
-		at = vlan + 1;
-	}
 	source->bits = 128;
-	if (protocol == bpf_htons(ETH_P_IP)) {
-		struct iphdr *ip = at;
-
-		if ((void *)(ip + 1) > end)
-			return 0;
-		address_from_v4(&source->ip, ip->saddr);
-		return 1;
-	}
-	if (protocol == bpf_htons(ETH_P_IPV6)) {
-		struct ipv6hdr *ip = at;
-
-		if ((void *)(ip + 1) > end)
-			return 0;
-		__builtin_memcpy(&source->ip, &ip->saddr, sizeof(source->ip));
-		return 1;
-	}
-	return 0;
+	return packet_source(ctx, &source->ip);
 }
 
 #define ENTRY_NONE 0

@@ -1,0 +1,135 @@
+/** The packet counter on interfaces: what came from which network, read while it counts. */
+import { formatPrefix, isIpv4 } from "#core/address.ts";
+import { bpfError } from "#core/errors/bpf.ts";
+import { Collection } from "./collection.ts";
+import { BpfMap } from "./map.ts";
+import { committedSpec } from "./objects.ts";
+import { attachXdp, type XdpAttachment, type XdpMode } from "./xdp.ts";
+
+export interface CounterOptions {
+  /** Bits of a source that count: 32 and 128 for each host. Sources that share them are one. */
+  readonly ipv4Bits?: number;
+  readonly ipv6Bits?: number;
+  /** Networks kept; beyond these, who has not been heard of for longest makes room, and its count is gone. */
+  readonly sourcesMax?: number;
+}
+
+export interface Traffic {
+  readonly packets: number;
+  /** From the Ethernet header on. */
+  readonly bytes: number;
+}
+
+export interface SourceTraffic extends Traffic {
+  /** `203.0.113.0/24` */
+  readonly source: string;
+}
+
+export interface OtherTraffic {
+  /** Other protocols, frames that are too short, more than two VLAN tags. */
+  readonly notIp: Traffic;
+  /** Of sources for which there was no room at that moment. */
+  readonly noRoom: Traffic;
+}
+
+const SOURCES_DEFAULT = 65_536;
+const MAPPED_BITS = 96;
+const IP_BYTES = 16;
+
+export class PacketCounter {
+  readonly collection: Collection;
+  readonly #sources: BpfMap;
+  readonly #ipv4Bits: number;
+  readonly #ipv6Bits: number;
+
+  /** Loads and verifies; attaches nothing. Throws PENSTOCK_BPF_TYPES for bits that a family does not have. */
+  constructor({ ipv4Bits = 32, ipv6Bits = 128, sourcesMax = SOURCES_DEFAULT }: CounterOptions = {}) {
+    const spec = committedSpec("counter");
+    const definition = spec.maps.get("counter_sources");
+    if (definition === undefined) throw bpfError("PENSTOCK_BPF_OBJECT", { detail: "counter: no counter_sources" });
+    this.#ipv4Bits = ipv4Bits;
+    this.#ipv6Bits = ipv6Bits;
+    const config = Buffer.concat([mask(ipv4Bits, 4), mask(ipv6Bits, IP_BYTES)]);
+    this.#sources = BpfMap.create({ ...definition, maxEntries: sourcesMax });
+    try {
+      this.collection = Collection.load(spec, {
+        maps: { counter_sources: this.#sources },
+        globals: { counter_config: config },
+      });
+    } catch (error) {
+      this.#sources.close();
+      throw error;
+    }
+  }
+
+  /** May be on several interfaces: they count together. Throws as `attachXdp`. */
+  attach(device: string, mode: XdpMode | "auto"): XdpAttachment {
+    return attachXdp(this.collection.program("counter"), device, mode);
+  }
+
+  /** All networks, in no order. */
+  sources(): SourceTraffic[] {
+    const found: SourceTraffic[] = [];
+    this.#each((key, traffic) => found.push({ source: this.#format(key), ...traffic }));
+    return found;
+  }
+
+  /** The `count` networks that sent most, most first. Memory for these only, however many there are. */
+  top(count: number, by: keyof Traffic = "packets"): SourceTraffic[] {
+    const best: { readonly key: Buffer; readonly traffic: Traffic }[] = [];
+    this.#each((key, traffic) => {
+      const least = best.at(-1);
+      if (best.length >= count && (least === undefined || least.traffic[by] >= traffic[by])) return;
+      const at = best.findIndex((each) => each.traffic[by] < traffic[by]);
+      best.splice(at < 0 ? best.length : at, 0, { key: Buffer.from(key), traffic });
+      if (best.length > count) best.pop();
+    });
+    return best.map(({ key, traffic }) => ({ source: this.#format(key), ...traffic }));
+  }
+
+  other(): OtherTraffic {
+    const [notIp = NONE, noRoom = NONE] = this.collection
+      .map("counter_other")
+      .entries()
+      .map(([, value]) => sum(value));
+    return { notIp, noRoom };
+  }
+
+  /** Programs that are attached by links live on. */
+  close(): void {
+    this.collection.close();
+    this.#sources.close();
+  }
+
+  #each(visit: (key: Buffer, traffic: Traffic) => void): void {
+    this.#sources.each((key, value) => visit(key, sum(value)));
+  }
+
+  #format(ip: Buffer): string {
+    return formatPrefix({ ip, bits: isIpv4(ip) ? MAPPED_BITS + this.#ipv4Bits : this.#ipv6Bits });
+  }
+}
+
+const NONE: Traffic = { packets: 0, bytes: 0 };
+/** struct traffic: two 64-bit numbers for each CPU. */
+const TRAFFIC_BYTES = 16;
+
+/** Sums the CPUs' shares. Exact to nine petabytes, without a BigInt for each. */
+function sum(value: Buffer): Traffic {
+  let [packets, bytes] = [0, 0];
+  for (let at = 0; at < value.length; at += TRAFFIC_BYTES) {
+    packets += value.readUInt32LE(at) + value.readUInt32LE(at + 4) * 2 ** 32;
+    bytes += value.readUInt32LE(at + 8) + value.readUInt32LE(at + 12) * 2 ** 32;
+  }
+  return { packets, bytes };
+}
+
+/** In network order. */
+function mask(bits: number, length: number): Buffer {
+  if (!Number.isInteger(bits) || bits < 0 || bits > 8 * length) {
+    throw bpfError("PENSTOCK_BPF_TYPES", { detail: `${bits} of ${8 * length} bits` });
+  }
+  return Buffer.from(
+    Array.from({ length }, (_, i) => 0xff00 >> Math.min(Math.max(bits - 8 * i, 0), 8)).map((b) => b & 0xff),
+  );
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: (GPL-2.0 OR BSD-3-Clause) */
+#ifndef PENSTOCK_COUNTER_CONSTS_H
+#define PENSTOCK_COUNTER_CONSTS_H
+
+/* As declared; the gateway makes it as large as the operator chose. */
+#define SOURCES_MAX 65536
+
+/* Indices of counter_other: what has no entry of its own. */
+#define OTHER_NOT_IP 0
+#define OTHER_NO_ROOM 1
+#define OTHERS_MAX 2
+
+#endif
