@@ -87,6 +87,11 @@ describe("built-in filters in a declaration", () => {
       headers({ set: { host: "a" } }),
       ["/config/request/set/host VALUE: the host is changed by the filter rewrite"],
     ],
+    [
+      "where a request came from",
+      headers({ set: { "x-forwarded-user": "1" }, add: { forwarded: "for=1" }, remove: ["x-forwarded-host"] }),
+      ["/config/request/set/x-forwarded-user VALUE", "/config/request/add/forwarded VALUE"],
+    ],
     ["a line break", headers({ add: { "x-a": "1\r\nx-b: 2" } }), ["/config/request/add/x-a VALUE"]],
     ["capital letters", headers({ add: { "X-A": "1" } }), ["/config/request/add/X-A VALUE"]],
     [

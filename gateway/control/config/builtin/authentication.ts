@@ -2,7 +2,7 @@
 import * as v from "valibot";
 import { fields } from "#control/config/fields.ts";
 import { list, sha256, text } from "#control/config/primitives.ts";
-import { editableName, identity, namesDiffer, realm } from "./parts.ts";
+import { editableName, identity, namesDiffer, realm, requestName } from "./parts.ts";
 
 const CREDENTIALS_MAX = 256;
 
@@ -24,7 +24,7 @@ export const BasicAuthConfig = fields("the configuration of basic-auth", {
     v.minLength(1, "name a user"),
     v.check(namesDiffer, "each user has a name of their own"),
   ),
-  userHeader: v.optional(editableName),
+  userHeader: v.optional(requestName),
 });
 
 const key = fields("a key", { name: identity, sha256 });
@@ -40,7 +40,7 @@ export const KeyAuthConfig = v.pipe(
       v.minLength(1, "name a key"),
       v.check(namesDiffer, "each key has a name of its own"),
     ),
-    userHeader: v.optional(editableName),
+    userHeader: v.optional(requestName),
   }),
   v.check(({ header, query }) => (header === undefined) !== (query === undefined), "give either `header` or `query`"),
 );

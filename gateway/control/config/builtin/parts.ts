@@ -32,10 +32,27 @@ export const editableName = v.pipe(
   v.check((name) => name !== "host", "the host is changed by the filter rewrite"),
 );
 
-export const fieldValues = v.pipe(
-  v.record(editableName, headerValue, "expected header names with values"),
-  v.check((values) => Object.keys(values).length <= EDITS_MAX, `at most ${EDITS_MAX} headers`),
+/**
+ * The name of a field that a filter may give a request. What tells where a request came from is written by the gateway
+ * when the request leaves; of a client that isn't trusted to say so, such fields are left out then, whoever wrote them.
+ */
+export const requestName = v.pipe(
+  editableName,
+  v.check(
+    (name) => !/^(?:x[-_]forwarded[-_].*|forwarded)$/.test(name),
+    ({ input }) => `"${input}" tells where a request came from, which the gateway writes itself; choose another name`,
+  ),
 );
+
+export const requestValues = valuesOf(requestName);
+export const responseValues = valuesOf(editableName);
+
+function valuesOf<const Name extends typeof editableName | typeof requestName>(named: Name) {
+  return v.pipe(
+    v.record(named, headerValue, "expected header names with values"),
+    v.check((values) => Object.keys(values).length <= EDITS_MAX, `at most ${EDITS_MAX} headers`),
+  );
+}
 
 export const percent = v.pipe(
   v.number(({ received }) => `expected a number from 0 to 100, not ${received}`),

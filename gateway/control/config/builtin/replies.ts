@@ -2,7 +2,7 @@
 import * as v from "valibot";
 import { fields } from "#control/config/fields.ts";
 import { integer, text } from "#control/config/primitives.ts";
-import { fieldValues, percent } from "./parts.ts";
+import { percent, responseValues } from "./parts.ts";
 
 /** A local reply's body shares a buffer with its head. */
 const BODY_BYTES_MAX = 16_384;
@@ -14,7 +14,7 @@ export const StaticResponseConfig = v.pipe(
     status: v.optional(integer(200, 599), 200),
     headers: v.optional(
       v.pipe(
-        fieldValues,
+        responseValues,
         v.check((values) => Object.keys(values).length <= HEADERS_MAX, `at most ${HEADERS_MAX} headers`),
       ),
       {},
