@@ -5,6 +5,7 @@ import { AdminServer } from "./admin/server.ts";
 import type { Services } from "./admin/services.ts";
 import { Changes } from "./changes.ts";
 import { declare } from "./declare.ts";
+import { Events } from "./events.ts";
 import type { Logger } from "./logger.ts";
 import type { DeclareRequest } from "./protocol.ts";
 import { writeFileDurably } from "./store/files.ts";
@@ -36,7 +37,14 @@ export class Control {
   constructor(options: ControlOptions, channel: Channel, stopped: () => void) {
     const { dataDir, log } = options;
     this.#options = options;
-    this.#store = new SqliteStore(dataDir);
+    const events = new Events(
+      {
+        auditRows: (after, limit) => this.#store.auditRows(after, limit),
+        status: () => this.#link.status(),
+      },
+      log,
+    );
+    this.#store = new SqliteStore(dataDir, Date.now, () => events.changed());
     ensureFirstToken(this.#store, dataDir, log);
     this.#link = new SupervisorLink(channel, log, {
       declare: (request) => void this.#declare(request),
@@ -49,6 +57,7 @@ export class Control {
       link: this.#link,
       changes: this.#changes,
       uploads: this.#uploads,
+      events,
       log,
       now: Date.now,
     };

@@ -20,6 +20,8 @@ export interface Identity {
   readonly name: string;
   /** Stands in the audit log: names of tokens need not differ, so their ids are in it. */
   readonly who: string;
+  /** Undefined: came by the socket. */
+  readonly tokenId?: string;
   readonly scopes: ReadonlySet<string>;
 }
 
@@ -59,7 +61,12 @@ function byToken(authorization: string, store: Store, nowMs: number): Identity |
   const token = store.tokenByHash(hash);
   if (token === undefined || !timingSafeEqual(token.hash, hash)) return undefined;
   if (token.expiresMs !== 0 && token.expiresMs <= nowMs) return undefined;
-  return { name: token.name, who: `token ${token.id} (${token.name})`, scopes: new Set(token.scopes) };
+  return {
+    name: token.name,
+    who: `token ${token.id} (${token.name})`,
+    tokenId: token.id,
+    scopes: new Set(token.scopes),
+  };
 }
 
 /** Throws 401, 403 or, for another tenant's things, 404: that they exist is nobody else's business. */

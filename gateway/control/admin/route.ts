@@ -32,6 +32,8 @@ export interface Answer {
   readonly status?: number;
   /** Sent as JSON; text is sent as it is. Undefined: no body. */
   readonly body?: unknown;
+  /** Sent as it comes, in place of a body. */
+  readonly stream?: ReadableStream<Uint8Array>;
   readonly headers?: Readonly<Record<string, string>>;
   /** Of what was read or is there after the change. */
   readonly etag?: string;
@@ -124,12 +126,13 @@ function decoded(event: H3Event): Record<string, string> {
   }
 }
 
-function respond(request: Request, { status, body, headers, etag }: Answer): Response {
+function respond(request: Request, { status, body, stream, headers, etag }: Answer): Response {
   const all: Record<string, string> = { "cache-control": "no-store", "x-content-type-options": "nosniff", ...headers };
   if (etag !== undefined) all["etag"] = etag;
   const reading = request.method === "GET" || request.method === "HEAD";
   if (reading && etag !== undefined && isUnchanged(request, etag))
     return new Response(null, { status: 304, headers: all });
+  if (stream !== undefined) return new Response(stream, { status: status ?? 200, headers: all });
   if (body === undefined) return new Response(null, { status: status ?? 204, headers: all });
   if (typeof body === "string") return new Response(body, { status: status ?? 200, headers: all });
   all["content-type"] = "application/json";

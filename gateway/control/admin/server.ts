@@ -7,8 +7,10 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { H3, toNodeHandler, type H3Event, type HTTPError } from "h3";
 import { controlError } from "#core/errors/control.ts";
+import type { Events } from "#control/events.ts";
 import { auditRoutes } from "./audit-routes.ts";
 import { configRoutes } from "./config-routes.ts";
+import { eventRoutes } from "./event-routes.ts";
 import type { Origin } from "./identity.ts";
 import { kernelRoutes } from "./kernel-routes.ts";
 import { openApiRoute } from "./openapi.ts";
@@ -37,6 +39,7 @@ export function adminRoutes(services: Services): RouteSpec[] {
     ...revisionRoutes(services),
     ...tokenRoutes(services),
     ...auditRoutes(services),
+    ...eventRoutes(services),
     ...statusRoutes(services),
   ];
   return [...routes, openApiRoute(routes)];
@@ -45,10 +48,12 @@ export function adminRoutes(services: Services): RouteSpec[] {
 export class AdminServer {
   readonly #handler: ReturnType<typeof toNodeHandler>;
   readonly #servers: Server[] = [];
+  readonly #events: Events;
   readonly #origins = new WeakMap<Socket, Origin>();
 
   constructor(services: Services) {
-    const { log } = services;
+    const { log, events } = services;
+    this.#events = events;
     const app = new H3({ silent: true, onError: (error) => problemResponse(inOurTerms(error), log) });
     register(app, adminRoutes(services), { ...services, originOf: (event) => this.#originOf(event) });
     app.all("/**", (event) =>
@@ -77,6 +82,7 @@ export class AdminServer {
 
   /** Stops taking connections, and resolves when the answers under way are out. */
   async close(): Promise<void> {
+    this.#events.close();
     const closing = this.#servers.map(
       (server) =>
         new Promise<void>((resolve) => {

@@ -1,5 +1,6 @@
 /** What the handlers work with, made once by `control.ts`. */
 import type { Changes } from "#control/changes.ts";
+import type { Events } from "#control/events.ts";
 import type { Logger } from "#control/logger.ts";
 import type { Store } from "#control/store/store.ts";
 import type { SupervisorLink } from "#control/supervisor-link.ts";
@@ -10,6 +11,7 @@ export interface Services {
   readonly link: SupervisorLink;
   readonly changes: Changes;
   readonly uploads: Uploads;
+  readonly events: Events;
   readonly log: Logger;
   now(): number;
 }

@@ -40,6 +40,14 @@ export class AuditLog {
       : { number: Number(row["number"]), hash: String(row["hash"]) };
   }
 
+  /** The number of the row before the first about a revision after this one. Rows of revisions are not in their order. */
+  before(revision: number): number {
+    const first = this.#db.prepare("SELECT min(number) AS first FROM audit WHERE revision > ?").get(revision)?.[
+      "first"
+    ];
+    return typeof first === "number" ? first - 1 : this.head().number;
+  }
+
   /** Oldest first, those above `after`, at most `limit`. */
   rows(after: number, limit: number): AuditRow[] {
     const rows = this.#db

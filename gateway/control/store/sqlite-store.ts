@@ -31,11 +31,13 @@ export class SqliteStore implements Store {
   readonly #blobs: Blobs;
   readonly #audit: AuditLog;
   readonly #now: () => number;
+  readonly #changed: () => void;
   readonly #statements = new Map<string, StatementSync>();
 
-  /** Opens or makes the store in a folder that this process owns, and clears up what an earlier one left half done. */
-  constructor(dataDir: string, now: () => number = Date.now) {
+  /** Opens or makes the store in a folder that this process owns, and clears up what an earlier one left half done. `changed` is called after each commit. */
+  constructor(dataDir: string, now: () => number = Date.now, changed: () => void = () => undefined) {
     this.#now = now;
+    this.#changed = changed;
     this.#blobs = new Blobs(dataDir);
     this.#db = new DatabaseSync(join(dataDir, "store.db"), { timeout: 5000 });
     this.#db.exec(
@@ -222,6 +224,10 @@ export class SqliteStore implements Store {
     return this.#audit.rows(after, limit);
   }
 
+  auditBefore(revision: number): number {
+    return this.#audit.before(revision);
+  }
+
   auditHead(): AuditHead {
     return this.#audit.head();
   }
@@ -244,6 +250,7 @@ export class SqliteStore implements Store {
     try {
       const result = work();
       this.#db.exec("COMMIT");
+      this.#changed();
       return result;
     } catch (error) {
       if (this.#db.isTransaction) this.#db.exec("ROLLBACK");

@@ -85,6 +85,8 @@ export interface Store {
   /** Oldest first, those above `after`, at most `limit`. */
   auditRows(after: number, limit: number): AuditRow[];
   auditHead(): AuditHead;
+  /** The number of the row before the first that is about a revision after this one; the last row's when none is. */
+  auditBefore(revision: number): number;
 
   close(): void;
 }

@@ -82,6 +82,11 @@ export const CONTROL_ERRORS = {
     status: 409,
     hint: "delete entries, or declare it with more `maxEntries`",
   },
+  PENSTOCK_CONTROL_STREAMS: {
+    message: "too many streams of events are open",
+    status: 503,
+    hint: "end one of them, or follow /v1/audit page by page",
+  },
   PENSTOCK_CONTROL_STORE: {
     message: "the store failed",
     status: 500,
