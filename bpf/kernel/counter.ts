@@ -12,6 +12,8 @@ export interface CounterOptions {
   readonly ipv6Bits?: number;
   /** Networks kept; beyond these, who has not been heard of for longest makes room, and its count is gone. */
   readonly sourcesMax?: number;
+  /** Counts on in this map, which another counter made; it stays the caller's. */
+  readonly sources?: BpfMap;
 }
 
 export interface Traffic {
@@ -38,26 +40,29 @@ const IP_BYTES = 16;
 
 export class PacketCounter {
   readonly collection: Collection;
-  readonly #sources: BpfMap;
+  /** Network → traffic on each CPU; for pinning. */
+  readonly map: BpfMap;
+  readonly #ownsMap: boolean;
   readonly #ipv4Bits: number;
   readonly #ipv6Bits: number;
 
   /** Loads and verifies; attaches nothing. Throws PENSTOCK_BPF_TYPES for bits that a family does not have. */
-  constructor({ ipv4Bits = 32, ipv6Bits = 128, sourcesMax = SOURCES_DEFAULT }: CounterOptions = {}) {
+  constructor({ ipv4Bits = 32, ipv6Bits = 128, sourcesMax = SOURCES_DEFAULT, sources }: CounterOptions = {}) {
     const spec = committedSpec("counter");
     const definition = spec.maps.get("counter_sources");
     if (definition === undefined) throw bpfError("PENSTOCK_BPF_OBJECT", { detail: "counter: no counter_sources" });
     this.#ipv4Bits = ipv4Bits;
     this.#ipv6Bits = ipv6Bits;
     const config = Buffer.concat([mask(ipv4Bits, 4), mask(ipv6Bits, IP_BYTES)]);
-    this.#sources = BpfMap.create({ ...definition, maxEntries: sourcesMax });
+    this.map = sources ?? BpfMap.create({ ...definition, maxEntries: sourcesMax });
+    this.#ownsMap = sources === undefined;
     try {
       this.collection = Collection.load(spec, {
-        maps: { counter_sources: this.#sources },
+        maps: { counter_sources: this.map },
         globals: { counter_config: config },
       });
     } catch (error) {
-      this.#sources.close();
+      if (this.#ownsMap) this.map.close();
       throw error;
     }
   }
@@ -98,11 +103,11 @@ export class PacketCounter {
   /** Programs that are attached by links live on. */
   close(): void {
     this.collection.close();
-    this.#sources.close();
+    if (this.#ownsMap) this.map.close();
   }
 
   #each(visit: (key: Buffer, traffic: Traffic) => void): void {
-    this.#sources.each((key, value) => visit(key, sum(value)));
+    this.map.each((key, value) => visit(key, sum(value)));
   }
 
   #format(ip: Buffer): string {

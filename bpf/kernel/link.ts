@@ -1,6 +1,6 @@
 /**
  * A link: a program attached somewhere, as a descriptor. It holds the program, replaces it atomically, and is gone with
- * its last descriptor, so a gateway that is killed leaves nothing attached.
+ * its last descriptor, so a gateway that is killed leaves nothing attached, unless it pinned the link (pins.ts).
  */
 import fs from "node:fs";
 import type { Fd } from "#core/brands.ts";
@@ -17,7 +17,11 @@ export interface LinkInfo {
   readonly type: number;
   readonly id: number;
   readonly programId: number;
+  /** Where an XDP link is: 0 once the device has gone, null for other kinds. */
+  readonly interfaceIndex: number | null;
 }
+
+const BPF_LINK_TYPE_XDP = 6;
 
 export class Link {
   readonly fd: Fd;
@@ -48,13 +52,18 @@ export class Link {
     return new Link(fd, place);
   }
 
-  /** No packet or connect sees neither. Fails when another program than `old` is in place. */
-  update(program: Program, old: Program): void {
+  /**
+   * No packet or connect sees neither. Fails when another program than `old` is in place; null: whatever is, for a link
+   * whose former owner has gone. Throws PENSTOCK_BPF_CALL, ENOLINK when the device or cgroup has gone.
+   */
+  update(program: Program, old: Program | null): void {
     const attr = Buffer.alloc(16);
     attr.writeUInt32LE(this.fd, 0);
     attr.writeUInt32LE(program.fd, 4);
-    attr.writeUInt32LE(BPF_F_REPLACE, 8);
-    attr.writeUInt32LE(old.fd, 12);
+    if (old !== null) {
+      attr.writeUInt32LE(BPF_F_REPLACE, 8);
+      attr.writeUInt32LE(old.fd, 12);
+    }
     mustCall(BPF.LINK_UPDATE, attr, `link_update ${this.place}`);
   }
 
@@ -67,7 +76,13 @@ export class Link {
 
   info(): LinkInfo {
     const info = objectInfo(this.fd, 64);
-    return { type: info.readUInt32LE(0), id: info.readUInt32LE(4), programId: info.readUInt32LE(8) };
+    const type = info.readUInt32LE(0);
+    return {
+      type,
+      id: info.readUInt32LE(4),
+      programId: info.readUInt32LE(8),
+      interfaceIndex: type === BPF_LINK_TYPE_XDP ? info.readUInt32LE(16) : null,
+    };
   }
 
   close(): void {
