@@ -44,4 +44,3 @@ export function uringRegister(fd: number, operation: number, argument: Uint8Arra
   if (result < 0) throw new SystemCallError(`io_uring_register(${operation})`, errno());
   return result;
 }
-

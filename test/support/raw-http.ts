@@ -48,9 +48,7 @@ export interface RawUpstream {
 }
 
 /** `answer` is called with each chunk and all bytes of that connection so far. */
-export function startUpstream(
-  answer: (socket: net.Socket, all: string, index: number) => void,
-): Promise<RawUpstream> {
+export function startUpstream(answer: (socket: net.Socket, all: string, index: number) => void): Promise<RawUpstream> {
   const received: string[] = [];
   const sockets = new Set<net.Socket>();
   let count = 0;
