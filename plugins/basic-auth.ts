@@ -69,12 +69,12 @@ export class BasicAuthFilter extends BuiltinFilter {
     return colon < 0 ? -1 : this.#check(credential, colon);
   }
 
+  /** −1 also for who doesn't exist, whatever the digest is. */
   #check(credential: Buffer, colon: number): number {
     const index = this.#indices.get(credential.toString("utf8", 0, colon)) ?? -1;
     const user = this.#users[index];
     const password = credential.subarray(colon + 1);
     const digest = sha256(Buffer.concat([user?.salt ?? NOBODYS_SALT, password]));
-    const same = timingSafeEqual(digest, user?.digest ?? NOBODYS_DIGEST);
-    return same && user !== undefined ? index : -1;
+    return timingSafeEqual(digest, user?.digest ?? NOBODYS_DIGEST) ? index : -1;
   }
 }

@@ -185,3 +185,35 @@ describe.each(["io_uring", "epoll"])("built-in filters over %s", (io) => {
     });
   });
 });
+
+it("rate-limit: two workers together give no more than the burst", async () => {
+  const gateway = await startGateway({
+    workers: 2,
+    config: {
+      listeners: [{ name: "web", address: `127.0.0.1:${await freePort()}`, protocol: "http" }],
+      upstreams: [{ name: "none", endpoints: [{ address: `127.0.0.1:${await freePort()}` }] }],
+      tenants: [{ name: "acme", hosts: ["*"] }],
+      routes: [
+        {
+          name: "all",
+          tenant: "acme",
+          filters: [
+            { builtin: "rate-limit", config: { perSecond: 0.01, burst: 8 } },
+            { builtin: "static-response", config: {} },
+          ],
+          upstream: "none",
+        },
+      ],
+      settings: { accessLog: "off" },
+    },
+  });
+  try {
+    let passed = 0;
+    // Each on a connection of its own: the kernel spreads them.
+    for (let i = 0; i < 60; i++) if ((await gateway.request("web", "/")).status === 200) passed++;
+    expect(passed).toBeGreaterThanOrEqual(4);
+    expect(passed).toBeLessThanOrEqual(8);
+  } finally {
+    await gateway.stop();
+  }
+});
