@@ -1,7 +1,7 @@
 /** Addresses of links, IPv4 and IPv6. Pure. Source: linux/if_addr.h. */
 import { AF_INET6 } from "#sys/socket.ts";
 import { familyName, familyNumber, ipBytes, ipText, type IpFamily } from "./ip.ts";
-import { attribute, attributes, int32, readText, type Message } from "./message.ts";
+import { attribute, attributesAfter, int32, readText, uint32Of, type Message } from "./message.ts";
 
 /** struct ifaddrmsg: family, prefix length, flags, scope, index. */
 const IFADDR_BYTES = 8;
@@ -46,9 +46,9 @@ export interface NewAddress extends AddressKey {
 
 /** Of an RTM_NEWADDR or RTM_DELADDR; null for families other than IP. */
 export function decodeAddress({ body }: Message): LinkAddress | null {
+  const found = attributesAfter(body, IFADDR_BYTES);
   const family = familyName(body[0] ?? 0);
   if (family === null) return null;
-  const found = attributes(body.subarray(IFADDR_BYTES));
   // IFA_ADDRESS is the peer's where there is one: then IFA_LOCAL is ours. IPv6 has no IFA_LOCAL otherwise.
   const [local, other] = [ipText(found.get(IFA_LOCAL)), ipText(found.get(IFA_ADDRESS))];
   const label = found.get(IFA_LABEL);
@@ -61,14 +61,14 @@ export function decodeAddress({ body }: Message): LinkAddress | null {
     peer: local !== null && other !== local ? other : null,
     scope: body[3] ?? 0,
     label: label === undefined ? null : readText(label),
-    tentative: ((found.get(IFA_FLAGS)?.readUInt32LE(0) ?? body[2] ?? 0) & IFA_F_TENTATIVE) !== 0,
+    tentative: ((uint32Of(found, IFA_FLAGS) ?? body[2] ?? 0) & IFA_F_TENTATIVE) !== 0,
     validSeconds: lifetime(cache, 4),
     preferredSeconds: lifetime(cache, 0),
   };
 }
 
 function lifetime(cache: Buffer | undefined, at: number): number | null {
-  const seconds = cache?.readUInt32LE(at) ?? FOREVER;
+  const seconds = cache === undefined || cache.length < at + 4 ? FOREVER : cache.readUInt32LE(at);
   return seconds === FOREVER ? null : seconds;
 }
 

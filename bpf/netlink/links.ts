@@ -5,7 +5,17 @@
  */
 import type { Fd } from "#core/brands.ts";
 import { hardwareBytes, hardwareText } from "./ip.ts";
-import { attribute, attributes, int32, nested, readText, text, type Message } from "./message.ts";
+import {
+  attribute,
+  attributes,
+  attributesAfter,
+  int32,
+  nested,
+  readText,
+  text,
+  type Message,
+  uint32Of,
+} from "./message.ts";
 
 /** struct ifinfomsg: family, type, index, flags, change. */
 const IFINFO_BYTES = 16;
@@ -63,7 +73,7 @@ export interface NetworkLink {
 
 /** Of an RTM_NEWLINK or RTM_DELLINK. */
 export function decodeLink({ body }: Message): NetworkLink {
-  const found = attributes(body.subarray(IFINFO_BYTES));
+  const found = attributesAfter(body, IFINFO_BYTES);
   const flags = body.readUInt32LE(8);
   const kind = attributes(found.get(IFLA_LINKINFO) ?? Buffer.alloc(0)).get(IFLA_INFO_KIND);
   return {
@@ -73,20 +83,19 @@ export function decodeLink({ body }: Message): NetworkLink {
     up: (flags & IFF_UP) !== 0,
     lowerUp: (flags & IFF_LOWER_UP) !== 0,
     loopback: (flags & IFF_LOOPBACK) !== 0,
-    mtu: found.get(IFLA_MTU)?.readUInt32LE(0) ?? 0,
+    mtu: uint32Of(found, IFLA_MTU) ?? 0,
     hardwareAddress: hardwareText(found.get(IFLA_ADDRESS)),
-    master: found.get(IFLA_MASTER)?.readInt32LE(0) ?? null,
-    parent: found.get(IFLA_LINK)?.readInt32LE(0) ?? null,
+    master: uint32Of(found, IFLA_MASTER) ?? null,
+    parent: uint32Of(found, IFLA_LINK) ?? null,
     xdp: decodeXdp(found.get(IFLA_XDP)),
   };
 }
 
 function decodeXdp(bytes: Buffer | undefined): XdpState {
   const xdp = attributes(bytes ?? Buffer.alloc(0));
-  const programIds = [IFLA_XDP_PROG_ID, IFLA_XDP_DRV_PROG_ID, IFLA_XDP_SKB_PROG_ID].flatMap((type) => {
-    const id = xdp.get(type);
-    return id === undefined ? [] : [id.readUInt32LE(0)];
-  });
+  const programIds = [IFLA_XDP_PROG_ID, IFLA_XDP_DRV_PROG_ID, IFLA_XDP_SKB_PROG_ID]
+    .map((type) => uint32Of(xdp, type))
+    .filter((id) => id !== undefined);
   return { mode: MODES[xdp.get(IFLA_XDP_ATTACHED)?.[0] ?? 0] ?? "none", programIds: [...new Set(programIds)] };
 }
 

@@ -99,6 +99,19 @@ export function attributes(bytes: Buffer): Map<number, Buffer> {
   return found;
 }
 
+/** The attributes behind a fixed part of `headerBytes`. Throws PENSTOCK_BPF_NETLINK for a body shorter than that. */
+export function attributesAfter(body: Buffer, headerBytes: number): Map<number, Buffer> {
+  if (body.length < headerBytes) throw malformed(`body of ${body.length} bytes`);
+  return attributes(body.subarray(headerBytes));
+}
+
+/** A 32-bit attribute; undefined when it is not there. Throws PENSTOCK_BPF_NETLINK for a shorter one. */
+export function uint32Of(found: ReadonlyMap<number, Buffer>, type: number): number | undefined {
+  const bytes = found.get(type);
+  if (bytes !== undefined && bytes.length < 4) throw malformed(`attribute ${type} of ${bytes.length} bytes`);
+  return bytes?.readUInt32LE(0);
+}
+
 /**
  * errno of an NLMSG_ERROR (0: acknowledged) and what the kernel says of it where it says anything (extended
  * acknowledgement): its own words, which part of the request it means, and what it misses.
@@ -114,10 +127,10 @@ export function outcome({ body, flags }: Message): { readonly errno: number; rea
   const found = attributes(body.subarray(Math.min(4 + align(echoed), body.length)));
   const words = found.get(NLMSGERR_ATTR_MSG);
   const parts = words === undefined ? [] : [readText(words)];
-  const offset = found.get(NLMSGERR_ATTR_OFFS);
-  if (offset !== undefined) parts.push(`at byte ${offset.readUInt32LE(0)} of the request`);
-  const missing = found.get(NLMSGERR_ATTR_MISS_TYPE);
-  if (missing !== undefined) parts.push(`attribute ${missing.readUInt32LE(0)} is missing`);
+  const offset = uint32Of(found, NLMSGERR_ATTR_OFFS);
+  if (offset !== undefined) parts.push(`at byte ${offset} of the request`);
+  const missing = uint32Of(found, NLMSGERR_ATTR_MISS_TYPE);
+  if (missing !== undefined) parts.push(`attribute ${missing} is missing`);
   return { errno, detail: parts.join(", ") };
 }
 

@@ -1,6 +1,6 @@
 /** Neighbours: which hardware address answers for an IP address on a link. Pure. Source: linux/neighbour.h. */
 import { familyName, familyNumber, hardwareBytes, hardwareText, ipBytes, ipText, type IpFamily } from "./ip.ts";
-import { attribute, attributes, type Message } from "./message.ts";
+import { attribute, attributesAfter, type Message } from "./message.ts";
 
 /** struct ndmsg: family, padding, index, state, flags, type. */
 const ND_BYTES = 12;
@@ -43,8 +43,8 @@ export interface NewNeighbour extends NeighbourKey {
 
 /** Of an RTM_NEWNEIGH or RTM_DELNEIGH; null for families other than IP. */
 export function decodeNeighbour({ body }: Message): Neighbour | null {
+  const found = attributesAfter(body, ND_BYTES);
   const family = familyName(body[0] ?? 0);
-  const found = attributes(body.subarray(ND_BYTES));
   const address = ipText(found.get(NDA_DST));
   if (family === null || address === null) return null;
   const state = body.readUInt16LE(8);

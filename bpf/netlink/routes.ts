@@ -1,7 +1,7 @@
 /** Routes, IPv4 and IPv6. Pure. Source: linux/rtnetlink.h. */
 import { bpfError } from "#core/errors/bpf.ts";
 import { familyName, familyNumber, ipBytes, ipText, prefixBytes, type IpFamily } from "./ip.ts";
-import { attribute, attributes, int32, type Message } from "./message.ts";
+import { attribute, attributes, attributesAfter, int32, uint32Of, type Message } from "./message.ts";
 
 /** struct rtmsg: family, destination and source bits, tos, table, protocol, scope, type, flags. */
 const RT_BYTES = 12;
@@ -74,21 +74,21 @@ export interface NewRoute {
 
 /** Of an RTM_NEWROUTE or RTM_DELROUTE; null for families other than IP. */
 export function decodeRoute({ body }: Message): Route | null {
+  const found = attributesAfter(body, RT_BYTES);
   const family = familyName(body[0] ?? 0);
   if (family === null) return null;
-  const found = attributes(body.subarray(RT_BYTES));
   const network = ipText(found.get(RTA_DST)) ?? (family === "ipv4" ? "0.0.0.0" : "::");
   const several = found.get(RTA_MULTIPATH);
-  const one = nextHop(found, found.get(RTA_OIF)?.readInt32LE(0) ?? null, 1);
+  const one = nextHop(found, uint32Of(found, RTA_OIF) ?? null, 1);
   return {
     family,
     destination: `${network}/${body[1] ?? 0}`,
     nextHops: several === undefined ? one : severalHops(several),
     type: TYPES[body[7] ?? 0] ?? "unspecified",
-    table: found.get(RTA_TABLE)?.readUInt32LE(0) ?? body[4] ?? 0,
+    table: uint32Of(found, RTA_TABLE) ?? body[4] ?? 0,
     protocol: body[5] ?? 0,
     scope: body[6] ?? 0,
-    metric: found.get(RTA_PRIORITY)?.readUInt32LE(0) ?? 0,
+    metric: uint32Of(found, RTA_PRIORITY) ?? 0,
     preferredSource: ipText(found.get(RTA_PREFSRC)),
   };
 }
