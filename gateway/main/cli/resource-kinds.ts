@@ -60,13 +60,15 @@ const KINDS: readonly ResourceKind[] = [
   },
 ];
 
+/** As `get` lists them. */
+export const KIND_NAMES: readonly string[] = KINDS.flatMap(({ names }) => names.slice(0, 1));
+
 export function kindOf(name: string): ResourceKind {
   const kind = KINDS.find(({ names }) => names.includes(name));
   if (kind !== undefined) return kind;
-  const known = KINDS.flatMap(({ names }) => names.slice(0, 1));
-  const meant = suggestion(name, known);
+  const meant = suggestion(name, KIND_NAMES);
   throw new UsageError(
-    `there is no kind "${name}"${meant === undefined ? "" : `; did you mean "${meant}"?`}: ${known.join(", ")}`,
+    `there is no kind "${name}"${meant === undefined ? "" : `; did you mean "${meant}"?`}: ${KIND_NAMES.join(", ")}`,
   );
 }
 

@@ -1,6 +1,7 @@
 /** Every verb that talks to a running gateway or helps a plugin's author, by name. */
 import { apply, diff } from "./apply.ts";
 import { audit } from "./audit.ts";
+import { completionOf } from "./completion.ts";
 import { explain } from "./explain.ts";
 import { exportAll, get, remove } from "./get.ts";
 import { kernel } from "./kernel.ts";
@@ -22,4 +23,12 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   token,
   audit,
   kernel,
+  // `run` and `doctor` need no gateway, and are loaded only to be asked for their options.
+  completion: completionOf(async () => {
+    const [{ run }, { doctor }] = await Promise.all([
+      import("#main/commands/run.ts"),
+      import("#main/commands/doctor.ts"),
+    ]);
+    return { run, doctor, ...VERBS };
+  }),
 };
