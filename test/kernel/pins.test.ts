@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { once } from "node:events";
 import fs from "node:fs";
 import os from "node:os";
@@ -11,7 +12,7 @@ import { PinFolder } from "#bpf/kernel/pins.ts";
 import { removeLeftoverBpffs, TestBpffs } from "#test/support/bpffs.ts";
 import { Datagrams } from "#test/support/datagrams.ts";
 import { describeKernel } from "#test/support/kernel.ts";
-import { connect, Namespace, removeLeftovers } from "#test/support/netns.ts";
+import { connect, Namespace, removeLeftovers, run } from "#test/support/netns.ts";
 import type { PinReport } from "#test/support/pin-counter.ts";
 
 const FLOOD = path.join(import.meta.dirname, "../support/flood.ts");
@@ -94,7 +95,7 @@ describeKernel("pins", () => {
       arrived += receiver.drainUpTo(PACKETS - arrived);
       // On a busy machine the device's ring can run full; what it refused never came to a program.
       const refused = client.dropped("cl0");
-      expect(refused).toBeLessThan(500);
+      expect(refused).toBeLessThan(1000);
       expect(arrived).toBe(PACKETS - refused);
       expect(counter?.top(1)).toMatchObject([{ source: "10.79.1.2/32", packets: arrived }]);
       expect(takeovers).toBeGreaterThan(5);
@@ -187,6 +188,13 @@ describeKernel("pins", () => {
     } finally {
       counter.close();
     }
+  });
+
+  it("of a killed test run go with the next", () => {
+    const dead = fs.mkdtempSync(path.join(os.tmpdir(), `pst-bpffs-${spawnSync("true").pid}-`));
+    run("mount", "-t", "bpf", "bpf", dead);
+    removeLeftoverBpffs();
+    expect([fs.existsSync(dead), fs.existsSync(bpffs.directory)]).toEqual([false, true]);
   });
 
   it("want a bpffs", () => {
