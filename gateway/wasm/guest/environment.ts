@@ -82,7 +82,11 @@ export class GuestEnvironment {
   /** Handle of an upstream that the route allows, or −1. */
   openUpstream(name: string): number {
     const { upstreams } = this.#resources;
-    const index = this.spec.allow.upstreams.find((allowed) => upstreams[allowed]?.name === name);
+    // A tenant's own upstream is `acme/api` in the snapshot and `api` to whoever wrote the route and the plugin.
+    const index = this.spec.allow.upstreams.find((allowed) => {
+      const known = upstreams[allowed]?.name ?? "";
+      return known === name || known.slice(known.indexOf("/") + 1) === name;
+    });
     if (index === undefined) return -1;
     const opened = this.upstreams.indexOf(index);
     if (opened >= 0) return opened;
