@@ -4,7 +4,8 @@
  * module compilation wake the loop, and while none of them is ready a run of turns stays out of libuv altogether.
  *
  * Timers of the data plane stand in `timers`. Node's own timers do not make libuv's descriptor readable: while one is
- * active the wait is bounded by NODE_TIMER_WAIT_MS. With nothing to do the loop sleeps without bound.
+ * active the wait is bounded by NODE_TIMER_WAIT_MS; one that is unref'd does not count. With nothing to do the loop sleeps
+ * without bound, but not at once: see QUIET_SLEEPS.
  */
 import type { Fd } from "#core/brands.ts";
 import { uvBackendFd } from "#sys/uv.ts";
@@ -12,6 +13,13 @@ import type { Driver } from "./driver.ts";
 import { TimerWheel } from "./timers.ts";
 
 const NODE_TIMER_WAIT_MS = 20;
+
+/**
+ * Handles that are being closed end after the phase in which this loop runs, and nothing tells of them: to sleep in front
+ * of one is to sleep for ever. So after libuv was at work the first sleeps are 0, 2, 4 … ms, until a second has shown it
+ * to be quiet. Traffic alone, which libuv has no part in, does not begin this again.
+ */
+const QUIET_SLEEPS = 11;
 
 /** Turns in a row before libuv gets its chance: its hand-over costs about half of what a request's own code does. */
 const TURNS_IN_A_ROW = 8;
@@ -24,6 +32,8 @@ export class Loop {
   #running = false;
   /** libuv has work, or a callback of this turn has made some: leave the run of turns. */
   #yieldWanted = false;
+  /** Sleeps since libuv was last seen at work, up to QUIET_SLEEPS. */
+  #quietSleeps = 0;
   /** Called before the loop hands its work to the kernel: gathered writes leave here. */
   beforeTurn: () => void = () => {};
   readonly #turn = (): void => this.#run();
@@ -58,6 +68,7 @@ export class Loop {
   }
 
   #run(): void {
+    if (this.#yieldWanted) this.#quietSleeps = 0;
     this.#yieldWanted = false;
     this.nowMs = performance.now();
     let count = 1;
@@ -79,9 +90,20 @@ export class Loop {
   #waitMs(): number {
     const active = process.getActiveResourcesInfo();
     // An immediate that was queued behind this one would sleep as long as we do.
-    if (active.includes("Immediate")) return 0;
     const wait = this.timers.nextWaitMs(performance.now());
-    if (wait >= 0 && wait <= NODE_TIMER_WAIT_MS) return wait;
-    return active.includes("Timeout") ? NODE_TIMER_WAIT_MS : wait;
+    const immediate = active.includes("Immediate");
+    if (immediate || active.includes("Timeout")) {
+      this.#quietSleeps = 0;
+      return immediate ? 0 : atMost(NODE_TIMER_WAIT_MS, wait);
+    }
+    if (this.#quietSleeps === QUIET_SLEEPS) return wait;
+    const boundMs = this.#quietSleeps === 0 ? 0 : 2 ** this.#quietSleeps;
+    this.#quietSleeps++;
+    return atMost(boundMs, wait);
   }
+}
+
+/** `waitMs` is −1 without bound. */
+function atMost(boundMs: number, waitMs: number): number {
+  return waitMs < 0 ? boundMs : Math.min(boundMs, waitMs);
 }

@@ -1,4 +1,6 @@
 /** The loop's clock: whoever is called in a turn must not be told the time at which the loop went to sleep. */
+import { once } from "node:events";
+import net from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { Buffers, BUFFER_BYTES } from "#io/buffers.ts";
 import type { Driver } from "#io/driver.ts";
@@ -6,8 +8,11 @@ import { Loop } from "#io/loop.ts";
 
 const SLEPT_MS = 60;
 
-/** Sleeps when it is asked to wait, and dispatches one event then. */
-function sleepingDriver(dispatch: () => void): Driver {
+/** Says to the loop that libuv has work. */
+let libuvReady: () => void = () => {};
+
+/** Sleeps when it is asked to wait, `SLEPT_MS` or `sleepMs` of what was asked, and dispatches then: answers how many. */
+function sleepingDriver(dispatch: () => number | void, sleepMs = (_waitMs: number): number => SLEPT_MS): Driver {
   const unused = (): never => {
     throw new Error("not asked of this driver");
   };
@@ -23,18 +28,35 @@ function sleepingDriver(dispatch: () => void): Driver {
     queuedBytes: unused,
     shutdown: unused,
     close: unused,
-    watch: () => {},
+    watch: (_fd, ready) => {
+      libuvReady = ready;
+    },
     unwatch: () => {},
     turn: (waitMs) => {
       if (waitMs === 0) return 0;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, SLEPT_MS);
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, sleepMs(waitMs));
       driver.woke?.();
-      dispatch();
-      return 1;
+      return dispatch() ?? 1;
     },
     dispose: () => {},
   };
   return driver;
+}
+
+/** Both ends of connections to ourselves, whose server takes no more. */
+async function connectedSockets(count: number): Promise<net.Socket[]> {
+  const sockets: net.Socket[] = [];
+  const server = net.createServer({ allowHalfOpen: true }, (socket) => sockets.push(socket));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", () => resolve()));
+  const { port } = server.address() as net.AddressInfo;
+  while (sockets.length < count) {
+    const socket = net.connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+    sockets.push(socket);
+    await Promise.all([once(socket, "connect"), once(server, "connection")]);
+  }
+  server.close();
+  for (const socket of sockets) socket.on("error", () => socket.destroy());
+  return sockets;
 }
 
 let loop: Loop | null = null;
@@ -60,5 +82,36 @@ describe("the loop's clock", () => {
       one.beforeTurn = () => resolve(performance.now() - one.nowMs);
     });
     expect(lateMs).toBeLessThan(SLEPT_MS / 2);
+  });
+});
+
+describe("the loop's sleep", () => {
+  it("does not keep handles from being closed, one after the other, and is without bound in the end", async () => {
+    const sockets = await connectedSockets(4);
+    let unbounded = 0;
+    let woken: () => void = () => {};
+    const sleepMs = (waitMs: number): number => {
+      if (waitMs < 0) unbounded++;
+      return waitMs < 0 ? 1500 : waitMs;
+    };
+    const asleep = (): Promise<void> => new Promise((resolve) => (woken = resolve));
+    // The first sleep without bound ends as if libuv's descriptor had become readable.
+    const driver = sleepingDriver(() => {
+      if (unbounded === 0) return 0;
+      libuvReady();
+      woken();
+      return 1;
+    }, sleepMs);
+    loop = new Loop(driver);
+    loop.start();
+    await asleep();
+    const started = performance.now();
+    for (const socket of sockets) {
+      unbounded = 0;
+      await new Promise((resolve) => socket.destroy().once("close", resolve));
+    }
+    expect(performance.now() - started).toBeLessThan(1000);
+    await asleep();
+    expect(unbounded).toBe(1);
   });
 });
