@@ -8,5 +8,5 @@ install_node
 install_packages
 build_plugins
 # What is missing makes tests skip, with a reason; that it is missing has been said.
-debian clang llvm libbpf-dev gcc libc6-dev curl iproute2 ethtool socat || true
+debian clang llvm libbpf-dev gcc libc6-dev curl iproute2 ethtool socat zsh fish || true
 exec "$NODE" --no-warnings gateway/main/setup/run-tests.ts "$@"
