@@ -1,7 +1,8 @@
 /**
  * Hostile plugins, uploaded like any other: refused with a reason, or answered by the route's `onFault`, while a route
- * beside them does not notice. Time is judged as the issue states it, with the 30 ms of a runaway hook as a bound and the
- * neighbour's p99 as a ratio; both are reported, and held to what a busy two-core machine can show.
+ * beside them does not notice. Both figures are printed: the time of each answer (within 30 ms), and the neighbour's p99
+ * against its p99 beside a harmless plugin under the same load (1.2 × was wanted; medians of 0.9 to 1.1 were measured). What
+ * is asserted leaves room for a machine that others use too.
  */
 import http from "node:http";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -78,7 +79,7 @@ describe("hostile plugins, through the whole gateway", () => {
     gateway = await startGateway({
       workers: 1,
       config: config(
-        [ROUTE("neighbour", "/neighbour", ["token-check"])],
+        [ROUTE("neighbour", "/neighbour", ["token-check"]), ROUTE("harmless", "/harmless", ["token-check"])],
         [{ name: "token-check", tenant: "acme", version: "1", file: await sampleModule("token-check") }],
       ),
     });
@@ -131,26 +132,31 @@ describe("hostile plugins, through the whole gateway", () => {
       }
       return times.toSorted((a, b) => a - b)[Math.floor(times.length * 0.99)] ?? 0;
     };
-    await neighbour(500);
-    const ratios: number[] = [];
-    for (let round = 0; round < 5; round++) {
-      const alone = await neighbour(600);
+    /** The neighbour's p99 while another client asks for these paths in turn, without a pause. */
+    const beside = async (paths: readonly string[]): Promise<number> => {
       let busy = true;
-      const attack = (async () => {
-        for (let i = 0; busy; i++) {
-          const names = Object.keys(FAULTING);
-          await gateway.request("web", `/${names[i % names.length]}`);
-        }
+      const others = (async () => {
+        for (let i = 0; busy; i++) await gateway.request("web", paths[i % paths.length] ?? "");
       })();
-      const besides = await neighbour(600);
+      const p99 = await neighbour(500);
       busy = false;
-      await attack;
-      ratios.push(besides / alone);
+      await others;
+      return p99;
+    };
+    const hostile = Object.keys(FAULTING).map((name) => `/${name}`);
+    await beside(hostile);
+    const ratios: number[] = [];
+    for (let round = 0; round < 9; round++) {
+      // Under the same load both times: only what the other tenant's plugin does differs.
+      const harmless = await beside(["/harmless"]);
+      ratios.push((await beside(hostile)) / harmless);
     }
     agent.destroy();
-    process.stdout.write(`neighbour's p99, attacked against alone: ${ratios.map((r) => r.toFixed(2)).join(" ")}\n`);
-    const median = ratios.toSorted((a, b) => a - b)[2] ?? 0;
-    expect(median).toBeLessThan(3);
+    process.stdout.write(
+      `neighbour's p99, beside hostile plugins against beside a harmless one: ${ratios.map((r) => r.toFixed(2)).join(" ")}\n`,
+    );
+    const median = ratios.toSorted((a, b) => a - b)[4] ?? 0;
+    expect(median).toBeLessThan(2);
   });
 
   it("counts the faults, and the worker has survived all of it", async () => {
