@@ -1,7 +1,7 @@
 /** A client of one connection that asks for this and that, and behaves as its numbers say. */
 import net from "node:net";
 import type { Random } from "#io/fake/random.ts";
-import { isTagged, MessageReader, tagged, type Message } from "./reader.ts";
+import { isTagged, MessageReader, reset, tagged, type Message } from "./reader.ts";
 import { PLANS } from "./upstream.ts";
 
 interface Asked {
@@ -137,7 +137,7 @@ export class ChaosClient {
     const end = this.#manners === "stops-sending" ? random.below(all.length) : all.length;
     const life = random.below(400);
     if (this.#manners === "destroys") setTimeout(() => socket.destroy(), life);
-    if (this.#manners === "resets") setTimeout(() => socket.resetAndDestroy(), life);
+    if (this.#manners === "resets") setTimeout(() => reset(socket), life);
     // `never` and a client that does not read end by their own hand.
     if (this.#manners === "stops-reading" || all.includes("x-filter: never"))
       setTimeout(() => socket.destroy(), 600 + life);

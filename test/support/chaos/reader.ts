@@ -1,5 +1,7 @@
 /** Reads the messages of one direction of an HTTP/1.1 connection as they come, in pieces of any size. For well-formed input. */
 
+import type net from "node:net";
+
 export interface Message {
   readonly line: string;
   readonly fields: ReadonlyMap<string, string>;
@@ -123,6 +125,12 @@ export class MessageReader {
     this.#message = null;
     this.#events.end(message);
   }
+}
+
+/** RST; or FIN where that is under way already: then libuv refuses to reset, and the socket would never say that it closed. */
+export function reset(socket: net.Socket): void {
+  if (socket.writableEnded) socket.destroy();
+  else socket.resetAndDestroy();
 }
 
 /** `[c7r2]` again and again: a body whose every piece says whose it is. */

@@ -1,7 +1,7 @@
 /** An upstream that does what each request's target says, however bad: `/<plan>/<tag>/<bytes>`. */
 import net from "node:net";
 import type { Random } from "#io/fake/random.ts";
-import { isTagged, MessageReader, tagged, type Message } from "./reader.ts";
+import { isTagged, MessageReader, reset, tagged, type Message } from "./reader.ts";
 
 /** What an upstream may do with a request, and how often. The names are those of the cases in `#act`. */
 export const PLANS: readonly (readonly [string, number])[] = [
@@ -123,13 +123,13 @@ export class ChaosUpstream {
         socket.end();
         return;
       case "reset":
-        socket.resetAndDestroy();
+        reset(socket);
         return;
       case "cut":
         socket.end(part);
         return;
       case "cut-reset":
-        socket.write(part, () => socket.resetAndDestroy());
+        socket.write(part, () => reset(socket));
         return;
       case "garbage":
         socket.write("SSH-2.0-OpenSSH_9.2\r\n\r\n");
