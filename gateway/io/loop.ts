@@ -89,8 +89,8 @@ export class Loop {
   /** Asked only before a sleep: the question costs a microsecond and an array. */
   #waitMs(): number {
     const active = process.getActiveResourcesInfo();
-    // An immediate that was queued behind this one would sleep as long as we do.
     const wait = this.timers.nextWaitMs(performance.now());
+    // One that was queued behind this one would sleep as long as we do.
     const immediate = active.includes("Immediate");
     if (immediate || active.includes("Timeout")) {
       this.#quietSleeps = 0;
