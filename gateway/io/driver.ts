@@ -40,6 +40,9 @@ export interface Driver {
   /** A new non-blocking TCP or Unix socket that starts to connect to `address` (a struct sockaddr, copied). Never throws: a failure reaches `onConnect`. */
   connect(address: Uint8Array, handler: SocketHandler): Socket;
 
+  /** Who is at the other end: a fresh struct sockaddr; null when the peer has already gone. */
+  peerAddress(socket: Socket): Uint8Array | null;
+
   startReceive(socket: Socket): void;
   stopReceive(socket: Socket): void;
 

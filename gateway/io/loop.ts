@@ -29,6 +29,7 @@ export class Loop {
   readonly timers: TimerWheel;
   /** Milliseconds of the monotonic clock, as of this turn: never from before a sleep. */
   nowMs: number;
+  readonly #clock: () => number;
   #running = false;
   /** libuv has work, or a callback of this turn has made some: leave the run of turns. */
   #yieldWanted = false;
@@ -38,12 +39,14 @@ export class Loop {
   beforeTurn: () => void = () => {};
   readonly #turn = (): void => this.#run();
 
-  constructor(driver: Driver) {
+  /** `clock`: milliseconds of a monotonic clock; a simulation has its own. */
+  constructor(driver: Driver, clock: () => number = monotonicMs) {
     this.driver = driver;
-    this.nowMs = performance.now();
+    this.#clock = clock;
+    this.nowMs = clock();
     this.timers = new TimerWheel(this.nowMs);
     driver.woke = () => {
-      this.nowMs = performance.now();
+      this.nowMs = clock();
     };
   }
 
@@ -70,18 +73,19 @@ export class Loop {
   #run(): void {
     if (this.#yieldWanted) this.#quietSleeps = 0;
     this.#yieldWanted = false;
-    this.nowMs = performance.now();
+    this.nowMs = this.#clock();
     let count = 1;
-    for (let i = 0; i < TURNS_IN_A_ROW && count > 0 && !this.#yieldWanted; i++) count = this.#once(0);
+    for (let i = 0; i < TURNS_IN_A_ROW && count > 0 && !this.#yieldWanted; i++) count = this.turn(0);
     // Sleeping is for when there is nothing to do: the last turn found nothing, and nobody has made work for libuv.
-    if (count === 0 && !this.#yieldWanted && this.#running) this.#once(this.#waitMs());
+    if (count === 0 && !this.#yieldWanted && this.#running) this.turn(this.#waitMs());
     if (this.#running) setImmediate(this.#turn);
   }
 
-  #once(waitMs: number): number {
+  /** One turn, libuv left aside: by the loop itself, or by a simulation in its place. Answers what the driver dispatched. */
+  turn(waitMs: number): number {
     this.beforeTurn();
     const count = this.driver.turn(waitMs);
-    this.nowMs = performance.now();
+    this.nowMs = this.#clock();
     this.timers.advance(this.nowMs);
     return count;
   }
@@ -89,7 +93,7 @@ export class Loop {
   /** Asked only before a sleep: the question costs a microsecond and an array. */
   #waitMs(): number {
     const active = process.getActiveResourcesInfo();
-    const wait = this.timers.nextWaitMs(performance.now());
+    const wait = this.timers.nextWaitMs(this.#clock());
     // One that was queued behind this one would sleep as long as we do.
     const immediate = active.includes("Immediate");
     if (immediate || active.includes("Timeout")) {
@@ -102,6 +106,8 @@ export class Loop {
     return atMost(boundMs, wait);
   }
 }
+
+const monotonicMs = (): number => performance.now();
 
 /** `waitMs` is −1 without bound. */
 function atMost(boundMs: number, waitMs: number): number {

@@ -8,7 +8,7 @@ import type { AcceptHandler, Listening } from "#io/driver.ts";
 import type { Loop } from "#io/loop.ts";
 import type { Socket } from "#io/socket.ts";
 import type { Timed } from "#io/timers.ts";
-import { AF_UNIX, getpeername } from "#sys/socket.ts";
+import { AF_UNIX } from "#sys/socket.ts";
 import { Connection } from "./connection.ts";
 import type { WriteGather } from "./gather.ts";
 
@@ -68,7 +68,7 @@ export class Listener implements AcceptHandler, Timed {
   onAccept(socket: Socket): void {
     const connection = new Connection(this.#loop, this.#gather);
     connection.adopt(socket, null);
-    const address = getpeername(socket.fd as Fd);
+    const address = this.#loop.driver.peerAddress(socket);
     if (address === null) connection.close();
     else this.#handler.onConnection(connection, socket, peerOf(address));
   }

@@ -3,9 +3,7 @@
  * into force between two turns; exchanges under way end on the engine they began with.
  */
 import { asFd, type Fd } from "#core/brands.ts";
-import { createArena } from "#io/arena.ts";
 import type { Driver } from "#io/driver.ts";
-import { BUFFER_BYTES } from "#io/buffers.ts";
 import { Loop } from "#io/loop.ts";
 import type { Timed } from "#io/timers.ts";
 import { WriteGather } from "#net/gather.ts";
@@ -20,14 +18,7 @@ import { Http1Listener } from "#proxy/http1-listener.ts";
 import { OUTCOMES } from "#proxy/outcomes.ts";
 import { close as closeDescriptor, IPPROTO_TCP, setsockoptInt, TCP_NODELAY } from "#sys/socket.ts";
 import { Endpoints } from "#upstream/endpoints.ts";
-import { chooseDriver } from "./driver.ts";
 import type { ListenerGrant } from "./protocol.ts";
-
-/**
- * The bound on what a worker holds for its traffic: 8192 buffers of 32 KiB. Address space; a page costs memory once it
- * was written, and buffers are reused last in first out.
- */
-const ARENA_BYTES = 8192 * BUFFER_BYTES;
 
 /** How often a partly filled access log buffer is written. */
 const LOG_FLUSH_MS = 200;
@@ -57,19 +48,20 @@ export class DataPlane {
   #kernel: KernelView = NO_KERNEL;
   #engine: Engine | null = null;
 
-  constructor(io: string, logFd: number) {
-    const arena = createArena(ARENA_BYTES);
-    this.driver = chooseDriver(arena, io);
-    this.loop = new Loop(this.driver);
+  /** `clock`: of a simulation, in milliseconds; else the machine's. */
+  constructor(driver: Driver, logFd: number, clock?: () => number) {
+    this.driver = driver;
+    this.loop = new Loop(driver, clock);
+    const { buffers } = driver;
     this.context = {
       loop: this.loop,
-      buffers: arena.buffers,
+      buffers,
       gather: this.#gather,
-      scratch: headScratch(arena.buffers),
+      scratch: headScratch(buffers),
       endpoints: new Endpoints(),
       counters: new Counters(OUTCOMES.map((one) => one.code)),
       accessLog: this.#accessLog(logFd),
-      workspace: createWorkspace(arena.buffers),
+      workspace: createWorkspace(buffers),
       originalOf: (peer, fd) => this.#kernel.originalOf(peer, fd),
       banned: (peer) => this.#kernel.banned(peer),
     };

@@ -4,6 +4,7 @@ import { Engine } from "#proxy/engine.ts";
 import type { Snapshot } from "#snapshot/snapshot.ts";
 import { receiveDescriptors } from "#sys/descriptors.ts";
 import { DataPlane } from "./data-plane.ts";
+import { openDriver } from "./driver.ts";
 import { Descriptors } from "./descriptors.ts";
 import { explainRequest } from "./explain.ts";
 import { FilterSet, type Chains } from "./filter-set.ts";
@@ -44,7 +45,7 @@ export class WorkerProcess {
 
   constructor(options: WorkerOptions) {
     this.#options = options;
-    this.#plane = new DataPlane(options.io, options.logFd);
+    this.#plane = new DataPlane(openDriver(options.io), options.logFd);
     this.#descriptors = new Descriptors();
     this.#maps = new MapSet((change) => options.send(change));
     this.#filters = new FilterSet(this.#plane.context, this.#maps, options.workers, options.log);

@@ -1,5 +1,6 @@
 /** The rules about connections: how they begin and end, and what a turn is. */
 import { describe, expect, test } from "vitest";
+import { formatAddress } from "#core/address.ts";
 import { ECONNREFUSED, EMFILE } from "#core/errno.ts";
 import type { Socket } from "#io/socket.ts";
 import { type Bench, KINDS, MIB, type Pair, type Recorder } from "./driver.bench.ts";
@@ -15,6 +16,12 @@ export function lifeCases(bench: Bench): void {
       bench.driver.startReceive(socket);
       await bench.until("bytes", () => recorder.received.count === 1000);
       expect(recorder.received.wrongAt).toBe(-1);
+    });
+
+    test("says who has connected", async () => {
+      const { socket } = await bench.accepted("tcp");
+      const address = bench.driver.peerAddress(socket);
+      expect(address === null ? "" : formatAddress(address)).toMatch(/^(127\.0\.0\.1|192\.0\.2\.1):\d+$/);
     });
 
     test("stopped, leaves connections for the next accept", async () => {

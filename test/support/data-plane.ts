@@ -9,6 +9,7 @@ import { Engine } from "#proxy/engine.ts";
 import type { RouteSpec, SettingsSpec, Snapshot, UpstreamSpec } from "#snapshot/snapshot.ts";
 import { bind, getsockname, listen, setsockoptInt, SO_REUSEADDR, socket, SOL_SOCKET } from "#sys/socket.ts";
 import { DataPlane } from "#worker/data-plane.ts";
+import { openDriver } from "#worker/driver.ts";
 
 export const SETTINGS: SettingsSpec = {
   trustedProxies: [],
@@ -59,7 +60,7 @@ export function route(over: Partial<RouteSpec> = {}): RouteSpec {
 }
 
 export async function startPlane(options: PlaneOptions): Promise<TestPlane> {
-  const plane = new DataPlane(options.io, 1);
+  const plane = new DataPlane(openDriver(options.io), 1);
   const fd = listening();
   const snapshot: Snapshot = {
     revision: 1,

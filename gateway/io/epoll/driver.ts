@@ -35,6 +35,7 @@ import {
   accept4,
   close as closeDescriptor,
   connect,
+  getpeername,
   openStream,
   recv,
   shutdown,
@@ -143,6 +144,10 @@ class EpollDriver implements Driver {
       this.#sockets.fail(socket, error);
     }
     return socket;
+  }
+
+  peerAddress(socket: Socket): Uint8Array | null {
+    return getpeername(socket.fd as Fd);
   }
 
   startReceive(socket: Socket): void {

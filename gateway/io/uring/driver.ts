@@ -10,7 +10,7 @@
 import type { Fd } from "#core/brands.ts";
 import { ECANCELED, ENOBUFS } from "#core/errno.ts";
 import { blockingStream, setBlocking } from "#sys/blocking.ts";
-import { close as closeDescriptor, SHUT_WR, shutdown } from "#sys/socket.ts";
+import { close as closeDescriptor, getpeername, SHUT_WR, shutdown } from "#sys/socket.ts";
 import type { Arena } from "#io/arena.ts";
 import { BUFFER_BYTES, type Buffers } from "#io/buffers.ts";
 import type { AcceptHandler, Driver, Listening } from "#io/driver.ts";
@@ -128,6 +128,10 @@ class UringDriver implements Driver {
     this.#sender.writeAddress(at, address);
     socket.pending++;
     return socket;
+  }
+
+  peerAddress(socket: Socket): Uint8Array | null {
+    return getpeername(socket.fd as Fd);
   }
 
   startReceive(socket: Socket): void {
