@@ -1,10 +1,11 @@
-/** The access log's entry of one exchange. Off the hot path: only called when the log is on. */
-import type { WorkerContext } from "./context.ts";
+/** What remains of an exchange that has ended: counts, and a line of the access log when that is on. */
 import type { Head } from "#http/head.ts";
+import { REQUEST_BODY_BYTES, RESPONSE_BODY_BYTES } from "#observe/counters.ts";
+import type { WorkerContext } from "./context.ts";
 import { OUTCOMES, type Outcome } from "./outcomes.ts";
 
-/** What the log reads of an exchange that has ended. */
-export interface Logged {
+/** What is read of an exchange that has ended. */
+export interface Ended {
   readonly request: Head;
   readonly startMs: number;
   readonly clientAddress: string;
@@ -14,17 +15,22 @@ export interface Logged {
   readonly upstreamAddress: string;
 }
 
-/** `requestKept`: the bytes of the request head are still there to be read. */
-export function logExchange(
+/** `status`: 0 when none was sent. `requestKept`: the bytes of the request head are still there to be read. */
+export function recordEnd(
   worker: WorkerContext,
-  exchange: Logged,
+  exchange: Ended,
   outcome: Outcome,
   status: number,
   requestKept: boolean,
 ): void {
+  const { counters, accessLog } = worker;
+  counters.ended(outcome, status);
+  counters.add(REQUEST_BODY_BYTES, exchange.requestBytes);
+  counters.add(RESPONSE_BODY_BYTES, exchange.responseBytes);
+  if (!accessLog.enabled) return;
   const durationMs = worker.loop.nowMs - exchange.startMs;
   const request = exchange.request;
-  worker.accessLog.add({
+  accessLog.add({
     timeMs: Date.now() - durationMs,
     client: exchange.clientAddress,
     method: requestKept ? request.methodText() : "-",

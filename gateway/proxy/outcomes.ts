@@ -2,6 +2,8 @@
  * How an exchange ends: a closed set, in the access log, the counters and the problem documents. A status of 0 means that
  * the outcome is not answered (the client is gone, or the response was under way).
  */
+import { BROKEN_BAD_RESPONSE, BROKEN_NO_BUFFERS, BROKEN_RESET, BROKEN_TIMEOUT, type Broken } from "#upstream/broken.ts";
+
 export interface OutcomeSpec {
   readonly code: string;
   readonly status: number;
@@ -54,3 +56,19 @@ export const OUTCOMES: readonly OutcomeSpec[] = [
   { code: "tunnel", status: 0, detail: "the connection was upgraded" },
   { code: "filter-timeout", status: 504, detail: "a filter did not decide in time" },
 ];
+
+/** What a connection that failed the exchange means for it, before anything of the response was sent. */
+export function outcomeOf(reason: Broken): Outcome {
+  switch (reason) {
+    case BROKEN_TIMEOUT:
+      return UPSTREAM_TIMEOUT;
+    case BROKEN_RESET:
+      return UPSTREAM_RESET;
+    case BROKEN_BAD_RESPONSE:
+      return UPSTREAM_INVALID;
+    case BROKEN_NO_BUFFERS:
+      return OVERLOADED;
+    default:
+      return UPSTREAM_CLOSED;
+  }
+}

@@ -1,0 +1,40 @@
+/** Writes an exchange's request head to its upstream, with the field lines that say who asks. Pooled with its exchange. */
+import type { RequestEncodeOptions } from "#http/h1/encode.ts";
+import { FRAMING_NONE, type Head } from "#http/head.ts";
+import type { UpstreamStream } from "#upstream/stream.ts";
+import type { Workspace } from "./context.ts";
+import type { DownstreamStream } from "./downstream-stream.ts";
+import { forwardedLines } from "./forwarded.ts";
+
+export class RequestWriter {
+  readonly #workspace: Workspace;
+  readonly #encode: RequestEncodeOptions = {
+    dropForwarded: true,
+    appendStart: 0,
+    appendEnd: 0,
+    framing: FRAMING_NONE,
+    upgrade: false,
+  };
+  /** The head was written to an upstream: what comes is a second try. */
+  #sent = false;
+
+  constructor(workspace: Workspace) {
+    this.#workspace = workspace;
+  }
+
+  /** False when the head does not fit into one buffer, or none is free. */
+  send(request: Head, stream: DownstreamStream, upstream: UpstreamStream): boolean {
+    const encode = this.#encode;
+    encode.dropForwarded = !stream.trusted;
+    encode.appendStart = this.#workspace.start;
+    encode.appendEnd = forwardedLines(stream, request, this.#workspace, this.#sent);
+    this.#sent = true;
+    encode.framing = request.framing;
+    encode.upgrade = request.upgrade;
+    return upstream.sendHead(request, encode);
+  }
+
+  reset(): void {
+    this.#sent = false;
+  }
+}
