@@ -7,7 +7,8 @@ import type { CollectionSpec } from "#bpf/spec/spec.ts";
 const FOLDER = path.join(import.meta.dirname, "../obj");
 const specs = new Map<string, CollectionSpec>();
 
-export function committedSpec(name: "steer" | "firewall" | "counter"): CollectionSpec {
+/** `name`: of a file in obj/, without the ending. */
+export function committedSpec(name: string): CollectionSpec {
   const known = specs.get(name);
   if (known !== undefined) return known;
   const spec = readSpec(fs.readFileSync(path.join(FOLDER, `${name}.o`)));

@@ -1,7 +1,7 @@
 /** One suite over both kinds of shared map: what a plugin sees must not depend on where the map lives. */
 import { afterEach, describe, expect, it } from "vitest";
-import { SharedKernelMap } from "#bpf/kernel/shared-maps.ts";
-import { requireKernel } from "#bpf/kernel/probe.ts";
+import { SharedKernelMap } from "#bpf/manager/shared-maps.ts";
+import { requireKernel } from "#bpf/manager/probe.ts";
 import { makeValue, parseKey, prefixKeyOf } from "#core/map-codec.ts";
 import { parseIp } from "#core/address.ts";
 import type { SharedMap } from "#pipeline/filter.ts";

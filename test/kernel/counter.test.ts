@@ -2,7 +2,7 @@ import { once } from "node:events";
 import path from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
 import { inNetworkNamespace } from "#sys/netns.ts";
-import { PacketCounter, type CounterOptions } from "#bpf/kernel/counter.ts";
+import { PacketCounter, type CounterOptions } from "#bpf/programs/counter/counter.ts";
 import { Datagrams } from "#test/support/datagrams.ts";
 import { describeKernel } from "#test/support/kernel.ts";
 import { connect, Namespace, removeLeftovers } from "#test/support/netns.ts";

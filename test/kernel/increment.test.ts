@@ -3,7 +3,7 @@ import { once } from "node:events";
 import path from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { asFd } from "#core/brands.ts";
-import { SharedKernelMap } from "#bpf/kernel/shared-maps.ts";
+import { SharedKernelMap } from "#bpf/manager/shared-maps.ts";
 import { KernelMap } from "#worker/maps/kernel-map.ts";
 import type { SharedMapSpec } from "#worker/maps/spec.ts";
 import { describeKernel } from "#test/support/kernel.ts";

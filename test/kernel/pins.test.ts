@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
 import { inNetworkNamespace } from "#sys/netns.ts";
 import { networkInterface } from "#bpf/netlink/interfaces.ts";
-import { PacketCounter } from "#bpf/kernel/counter.ts";
+import { PacketCounter } from "#bpf/programs/counter/counter.ts";
 import { PinFolder } from "#bpf/kernel/pins.ts";
 import { removeLeftoverBpffs, TestBpffs } from "#test/support/bpffs.ts";
 import { Datagrams } from "#test/support/datagrams.ts";

@@ -1,7 +1,7 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import path from "node:path";
 import { expect, it } from "vitest";
-import type { KernelStatus } from "#bpf/kernel/status.ts";
+import type { KernelStatus } from "#bpf/manager/status.ts";
 import { TestCgroup } from "#test/support/cgroup.ts";
 import { describeKernel } from "#test/support/kernel.ts";
 import { Namespace } from "#test/support/netns.ts";

@@ -1,10 +1,10 @@
 import { spawnSync } from "node:child_process";
 import { expect, it } from "vitest";
-import { probeKernel, type Probe } from "#bpf/kernel/probe.ts";
+import { probeKernel, type Probe } from "#bpf/manager/probe.ts";
 import { describeKernel } from "#test/support/kernel.ts";
 
 const SCRIPT = `
-  import { probeKernel, requireKernel } from "#bpf/kernel/probe.ts";
+  import { probeKernel, requireKernel } from "#bpf/manager/probe.ts";
   process.setgid(65534); process.setuid(65534);
   let refusal = "";
   try { requireKernel(); } catch (error) { refusal = error.code; }

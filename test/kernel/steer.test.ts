@@ -5,7 +5,7 @@ import { promisify } from "node:util";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
 import { cgroupOf } from "#sys/cgroup.ts";
-import { KernelManager } from "#bpf/kernel/manager.ts";
+import { KernelManager } from "#bpf/manager/manager.ts";
 import { OriginalDestinations } from "#worker/maps/original-destinations.ts";
 import { describeKernel } from "#test/support/kernel.ts";
 import { removeLeftoverCgroups, TestCgroup } from "#test/support/cgroup.ts";
@@ -297,7 +297,7 @@ describeKernel("steer", () => {
   it("lets go when its process is killed", async () => {
     const script = `
       import { cgroupOf } from "#sys/cgroup.ts";
-import { KernelManager } from "#bpf/kernel/manager.ts";
+import { KernelManager } from "#bpf/manager/manager.ts";
       const manager = KernelManager.open();
       const steering = [{ cgroup: ${JSON.stringify(clients.directory)}, ports: [${direct.port}], listener: 0, leaseMs: 60000 }];
       const listeners = [{ name: "l", addresses: ["127.0.0.1:${listener.port}"] }];

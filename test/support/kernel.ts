@@ -1,7 +1,7 @@
 /** Suites that need the kernel part: run where it is, skipped with the reason where it is not. */
 import fs from "node:fs";
 import { afterAll, beforeAll, describe, expect } from "vitest";
-import { requireKernel } from "#bpf/kernel/probe.ts";
+import { requireKernel } from "#bpf/manager/probe.ts";
 
 const missing: string | null = (() => {
   try {

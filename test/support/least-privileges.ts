@@ -2,7 +2,7 @@
  * The kernel part with three capabilities and no more: steers `CGROUP` to port `PORT`, puts the firewall on `DEVICE` (in
  * the network namespace it is started in), and prints the status and what it was not allowed to.
  */
-import { KernelManager } from "#bpf/kernel/manager.ts";
+import { KernelManager } from "#bpf/manager/manager.ts";
 import { effectiveCapabilities } from "#sys/capabilities.ts";
 
 const [cgroup = "", device = ""] = process.argv.slice(2);

@@ -1,5 +1,5 @@
 /** Counts on a device, pins link and map, says so, and waits to be killed: `pin-counter.ts ROOT DEVICE`. */
-import { PacketCounter } from "#bpf/kernel/counter.ts";
+import { PacketCounter } from "#bpf/programs/counter/counter.ts";
 import { PinFolder } from "#bpf/kernel/pins.ts";
 
 /** What it prints, as JSON: the kernel's ids. */

@@ -1,7 +1,7 @@
 /** What this machine, container and user allow, and what the gateway does instead where they don't. */
 import { existsSync, readFileSync } from "node:fs";
 import { arch, availableParallelism, release, totalmem } from "node:os";
-import { probeKernel } from "#bpf/kernel/probe.ts";
+import { probeKernel } from "#bpf/manager/probe.ts";
 import { CAPABILITIES, effectiveCapabilities } from "#sys/capabilities.ts";
 import { landlockAbi } from "#sys/landlock.ts";
 import { getLimit } from "#sys/process.ts";

@@ -1,9 +1,9 @@
-/** The kernel part as `#bpf/kernel/manager.ts` runs it; where that can't be opened, the stand-in, with the reason. */
+/** The kernel part as `#bpf/manager/manager.ts` runs it; where that can't be opened, the stand-in, with the reason. */
 import { E2BIG, ENOSPC } from "#core/errno.ts";
 import { defined } from "#core/assert.ts";
-import { KernelManager } from "#bpf/kernel/manager.ts";
+import { KernelManager } from "#bpf/manager/manager.ts";
 import type { BpfMap } from "#bpf/kernel/map.ts";
-import type { PreparedKernel } from "#bpf/kernel/prepared.ts";
+import type { PreparedKernel } from "#bpf/manager/prepared.ts";
 import { SystemCallError } from "#sys/libc.ts";
 import type { Fd } from "#core/brands.ts";
 import type { MapEntry } from "#worker/protocol.ts";

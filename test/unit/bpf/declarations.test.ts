@@ -6,7 +6,7 @@ import type {
   ListenerDeclaration,
   MapDeclaration,
   SteeringDeclaration,
-} from "#bpf/kernel/declarations.ts";
+} from "#bpf/manager/declarations.ts";
 import type { InterfaceSpec, MapSpec, Snapshot, SteeringSpec } from "#snapshot/snapshot.ts";
 
 it("the kernel room's declarations are what a snapshot says", () => {

@@ -1,10 +1,10 @@
 /** A picture of the kernel part, for `penstock kernel status`, the admin API and metrics. Plain data. */
 import type { Attachments, AttachedFirewall, AttachedSteering } from "./attachments.ts";
-import type { FirewallCounters } from "./firewall.ts";
+import type { FirewallCounters } from "#bpf/programs/firewall/firewall.ts";
 import { cgroupPrograms, interfacePrograms, type AttachedProgram } from "./query.ts";
 import type { SharedKernelMap } from "./shared-maps.ts";
-import type { SteeringCounters, SteeringMaps } from "./steering.ts";
-import type { XdpMode } from "./xdp.ts";
+import type { SteeringCounters, SteeringMaps } from "#bpf/programs/steer/steering.ts";
+import type { XdpMode } from "#bpf/kernel/xdp.ts";
 
 export interface ProgramStatus {
   readonly name: string;

@@ -8,11 +8,11 @@ import { bpfError } from "#core/errors/bpf.ts";
 import { effectiveCapabilities, type Capability } from "#sys/capabilities.ts";
 import { cgroup2Root } from "#sys/cgroup.ts";
 import { networkNamespaceCookie } from "#sys/netns.ts";
-import { Collection } from "./collection.ts";
-import { BPF_F_NO_PREALLOC, MAP_TYPE } from "./constants.ts";
-import { BpfMap } from "./map.ts";
-import { committedSpec } from "./objects.ts";
-import { STEER_PROGRAMS } from "./steering.ts";
+import { Collection } from "#bpf/kernel/collection.ts";
+import { BPF_F_NO_PREALLOC, MAP_TYPE } from "#bpf/kernel/constants.ts";
+import { BpfMap } from "#bpf/kernel/map.ts";
+import { committedSpec } from "#bpf/kernel/objects.ts";
+import { STEER_PROGRAMS } from "#bpf/programs/steer/steering.ts";
 
 export interface Probe {
   readonly feature: string;

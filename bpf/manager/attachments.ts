@@ -5,12 +5,12 @@
 import { cgroupId } from "#sys/cgroup.ts";
 import { bpfError } from "#core/errors/bpf.ts";
 import { findInterface, networkInterface } from "#bpf/netlink/interfaces.ts";
-import type { Firewall } from "./firewall.ts";
-import type { Leases } from "./leases.ts";
-import type { Link } from "./link.ts";
+import type { Firewall } from "#bpf/programs/firewall/firewall.ts";
+import type { Leases } from "#bpf/programs/steer/leases.ts";
+import type { Link } from "#bpf/kernel/link.ts";
 import type { PreparedKernel } from "./prepared.ts";
-import type { Steering } from "./steering.ts";
-import type { XdpMode } from "./xdp.ts";
+import type { Steering } from "#bpf/programs/steer/steering.ts";
+import type { XdpMode } from "#bpf/kernel/xdp.ts";
 
 export interface AttachedFirewall {
   readonly item: Firewall;

@@ -5,7 +5,7 @@
  */
 import { bpfError } from "#core/errors/bpf.ts";
 import { boottimeNs } from "#sys/clock.ts";
-import type { BpfMap } from "./map.ts";
+import type { BpfMap } from "#bpf/kernel/map.ts";
 
 interface Lease {
   readonly slot: number;

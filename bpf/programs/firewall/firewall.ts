@@ -1,12 +1,12 @@
 /** The firewall on one interface: its program over the operator's own maps, and the link that holds it there. */
 import { networkInterface } from "#bpf/netlink/interfaces.ts";
-import { Collection } from "./collection.ts";
-import type { InterfaceDeclaration } from "./declarations.ts";
-import type { Link } from "./link.ts";
-import type { BpfMap } from "./map.ts";
-import { committedSpec } from "./objects.ts";
-import { sumPerCpu } from "./steering.ts";
-import { attachXdp, type XdpAttachment } from "./xdp.ts";
+import { Collection } from "#bpf/kernel/collection.ts";
+import type { InterfaceDeclaration } from "#bpf/manager/declarations.ts";
+import type { Link } from "#bpf/kernel/link.ts";
+import type { BpfMap } from "#bpf/kernel/map.ts";
+import { committedSpec } from "#bpf/kernel/objects.ts";
+import { sumPerCpu } from "#bpf/kernel/counters.ts";
+import { attachXdp, type XdpAttachment } from "#bpf/kernel/xdp.ts";
 
 export interface FirewallMaps {
   readonly deny: BpfMap;

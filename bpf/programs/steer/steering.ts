@@ -8,12 +8,13 @@ import { bpfError } from "#core/errors/bpf.ts";
 import { familyOf, formatIp, ipOf, parseAddress, parseIp, portOf } from "#core/address.ts";
 import { cgroupId } from "#sys/cgroup.ts";
 import type { BtfValue } from "#bpf/btf/codec.ts";
-import { Collection } from "./collection.ts";
-import type { ListenerDeclaration, SteeringDeclaration } from "./declarations.ts";
+import { Collection } from "#bpf/kernel/collection.ts";
+import { sumPerCpu } from "#bpf/kernel/counters.ts";
+import type { ListenerDeclaration, SteeringDeclaration } from "#bpf/manager/declarations.ts";
 import { Leases } from "./leases.ts";
-import { Link } from "./link.ts";
-import { BpfMap } from "./map.ts";
-import { committedSpec } from "./objects.ts";
+import { Link } from "#bpf/kernel/link.ts";
+import type { BpfMap } from "#bpf/kernel/map.ts";
+import { committedSpec } from "#bpf/kernel/objects.ts";
 
 const AF_INET = 2;
 const AF_INET6 = 10;
@@ -146,15 +147,6 @@ export interface SteeringCounters {
   readonly leaseExpired: number;
   readonly exempt: number;
   readonly unrecorded: number;
-}
-
-/** Each slot of a per-CPU array of u64, summed. */
-export function sumPerCpu(map: BpfMap): number[] {
-  return map.entries().map(([, value]) => {
-    let sum = 0n;
-    for (let at = 0; at < value.length; at += 8) sum += value.readBigUInt64LE(at);
-    return Number(sum);
-  });
 }
 
 function same<T>(a: readonly T[], b: readonly T[]): boolean {

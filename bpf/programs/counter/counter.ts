@@ -1,10 +1,10 @@
 /** The packet counter on interfaces: what came from which network, read while it counts. */
 import { formatPrefix, isIpv4 } from "#core/address.ts";
 import { bpfError } from "#core/errors/bpf.ts";
-import { Collection } from "./collection.ts";
-import { BpfMap } from "./map.ts";
-import { committedSpec } from "./objects.ts";
-import { attachXdp, type XdpAttachment, type XdpMode } from "./xdp.ts";
+import { Collection } from "#bpf/kernel/collection.ts";
+import { BpfMap } from "#bpf/kernel/map.ts";
+import { committedSpec } from "#bpf/kernel/objects.ts";
+import { attachXdp, type XdpAttachment, type XdpMode } from "#bpf/kernel/xdp.ts";
 
 export interface CounterOptions {
   /** Bits of a source that count: 32 and 128 for each host. Sources that share them are one. */

@@ -1,8 +1,8 @@
 /** What `prepare` made: loaded and verified, attached nowhere. Either committed or discarded, once. */
 import type { Fd } from "#core/brands.ts";
-import type { Firewall } from "./firewall.ts";
+import type { Firewall } from "#bpf/programs/firewall/firewall.ts";
 import type { SharedKernelMap } from "./shared-maps.ts";
-import type { Steering } from "./steering.ts";
+import type { Steering } from "#bpf/programs/steer/steering.ts";
 
 export interface Planned<T> {
   /** In force already and unchanged. */

@@ -11,10 +11,10 @@ import {
   type ValueText,
 } from "#core/map-codec.ts";
 import { boottimeNs } from "#sys/clock.ts";
-import { callError } from "./call.ts";
-import { BPF_F_NO_PREALLOC, MAP_TYPE } from "./constants.ts";
+import { callError } from "#bpf/kernel/call.ts";
+import { BPF_F_NO_PREALLOC, MAP_TYPE } from "#bpf/kernel/constants.ts";
 import type { MapDeclaration } from "./declarations.ts";
-import { BpfMap } from "./map.ts";
+import { BpfMap } from "#bpf/kernel/map.ts";
 
 const TYPES = { hash: MAP_TYPE.HASH, "lru-hash": MAP_TYPE.LRU_HASH, "lpm-trie": MAP_TYPE.LPM_TRIE } as const;
 

@@ -3,10 +3,10 @@ import fs from "node:fs";
 import { ENOENT, EINVAL } from "#core/errno.ts";
 import { BPF, bpfCall, putPointer } from "#sys/bpf.ts";
 import { findInterface } from "#bpf/netlink/interfaces.ts";
-import { callError, closeFd } from "./call.ts";
-import { ATTACH_TYPE, PROGRAM_TYPE_NAMES } from "./constants.ts";
-import { openIfAllowed } from "./ids.ts";
-import { programInfo } from "./program.ts";
+import { callError, closeFd } from "#bpf/kernel/call.ts";
+import { ATTACH_TYPE, PROGRAM_TYPE_NAMES } from "#bpf/kernel/constants.ts";
+import { openIfAllowed } from "#bpf/kernel/ids.ts";
+import { programInfo } from "#bpf/kernel/program.ts";
 
 export interface AttachedProgram {
   /** `eth0 xdp`, `/sys/fs/cgroup/apps connect4`. */

@@ -13,18 +13,18 @@ import { bpfError } from "#core/errors/bpf.ts";
 import type { ValueText } from "#core/map-codec.ts";
 import { cgroupId, cgroupOf, isBelow } from "#sys/cgroup.ts";
 import { networkNamespaceCookie } from "#sys/netns.ts";
-import { closeFd } from "./call.ts";
+import { closeFd } from "#bpf/kernel/call.ts";
 import { Attachments } from "./attachments.ts";
-import { Collection } from "./collection.ts";
+import { Collection } from "#bpf/kernel/collection.ts";
 import type { Declaration, InterfaceDeclaration, MapDeclaration, SteeringDeclaration } from "./declarations.ts";
-import { Firewall } from "./firewall.ts";
-import { Link } from "./link.ts";
-import { committedSpec } from "./objects.ts";
+import { Firewall } from "#bpf/programs/firewall/firewall.ts";
+import { Link } from "#bpf/kernel/link.ts";
+import { committedSpec } from "#bpf/kernel/objects.ts";
 import { closeNew, PreparedKernel, type Planned } from "./prepared.ts";
 import { requireKernel } from "./probe.ts";
 import { SharedKernelMap, type MapEntry } from "./shared-maps.ts";
 import { statusOf, type KernelStatus } from "./status.ts";
-import { checkSteering, Steering, SteeringMaps, type SteeringSurroundings } from "./steering.ts";
+import { checkSteering, Steering, SteeringMaps, type SteeringSurroundings } from "#bpf/programs/steer/steering.ts";
 
 export interface KernelManagerOptions {
   /**

@@ -1,0 +1,11 @@
+/** Counters of programs: per-CPU arrays of 64-bit numbers, which no CPU shares with another while it counts. */
+import type { BpfMap } from "./map.ts";
+
+/** Each slot of a per-CPU array of u64, summed over the CPUs. Exact to 2^53. */
+export function sumPerCpu(map: BpfMap): number[] {
+  return map.entries().map(([, value]) => {
+    let sum = 0n;
+    for (let at = 0; at < value.length; at += 8) sum += value.readBigUInt64LE(at);
+    return Number(sum);
+  });
+}
