@@ -8,14 +8,9 @@
  *
  * Deadlines are checked lazily: every event stamps `#activityMs`, and the timer compares when it fires.
  */
-import { CHUNK_DATA, CHUNK_END, CHUNK_MORE, ChunkedDecoder } from "#http/h1/chunked.ts";
-import { encodeResponseHead } from "#http/h1/encode.ts";
-import { findHeadEnd } from "#http/h1/find-head-end.ts";
 import { parseRequestHead } from "#http/h1/parse-request.ts";
 import { FRAMING_CHUNKED, FRAMING_CLOSE, FRAMING_LENGTH, FRAMING_NONE, type Head } from "#http/head.ts";
-import { REFUSED_HEAD_LENGTH, refusalOf } from "#http/refusals.ts";
-import { BUFFER_BYTES } from "#io/buffers.ts";
-import { Carry } from "#net/carry.ts";
+import { refusalOf } from "#http/refusals.ts";
 import { HIGH_WATERMARK_BYTES, type Connection, type Protocol } from "#net/connection.ts";
 import { HeldRegions } from "#net/held.ts";
 import { CONNECTIONS_OPEN } from "#observe/counters.ts";
@@ -24,17 +19,16 @@ import type { Drainable, ListenerContext } from "./context.ts";
 import type { DownstreamStream } from "./downstream-stream.ts";
 import type { ProxyExchange } from "./exchange.ts";
 import type { ExchangePool } from "./exchange-pool.ts";
+import { framingFor, writeInformational, writeResponseHead } from "./http1-response.ts";
 import { BAD_REQUEST, CLIENT_GONE, OVERLOADED } from "./outcomes.ts";
-import { responseOptions } from "./response-options.ts";
+import { PartialHead } from "./partial-head.ts";
+import { BODY_END, BODY_MORE, RequestBody } from "./request-body.ts";
 
 const IDLE = 0;
 const HEAD = 1;
 const BODY = 2;
 const ANSWERING = 3;
 const CLOSED = 4;
-
-/** A request body that the response did not wait for is read to its end up to this many bytes, else the connection closes. */
-const DISCARD_BYTES_MAX = 256 * 1024;
 
 export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
   readonly client: string;
@@ -44,16 +38,14 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
   requestMinor = 1;
   readonly #connection: Connection;
   readonly #exchanges: ExchangePool;
-  readonly #carry: Carry;
   readonly #held: HeldRegions;
   #exchange: ProxyExchange | null = null;
   #phase = IDLE;
   #activityMs: number;
-  /** A head must be whole by then; meaningful in phase HEAD. */
-  #headDeadlineMs = 0;
-  #requestFraming = FRAMING_NONE;
-  #remaining = 0;
-  #decoder: ChunkedDecoder | null = null;
+  /** Of phase HEAD. */
+  #partial: PartialHead | null = null;
+  /** Made for the first request that has content. */
+  #body: RequestBody | null = null;
   #responseFraming = FRAMING_NONE;
   #keepAlive = true;
   #draining = false;
@@ -61,7 +53,6 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
   #consuming = false;
   /** The client has sent FIN. */
   #clientEnded = false;
-  #discarded = 0;
   /** Bytes that the client had not taken at the last look at the deadline, and when that was. */
   #queuedSeen = 0;
   #seenMs = 0;
@@ -80,7 +71,6 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
     this.client = client;
     this.trusted = trusted;
     this.originalAddress = originalAddress;
-    this.#carry = new Carry(connection.buffers);
     this.#held = new HeldRegions(connection.buffers);
     this.#activityMs = connection.loop.nowMs;
     listener.connections.add(this);
@@ -135,9 +125,9 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
 
   onDeadline(nowMs: number): void {
     const settings = this.#settings;
-    if (this.#phase === HEAD) {
-      if (nowMs >= this.#headDeadlineMs) this.#refuse(408, "head-timeout", "the head did not arrive in time");
-      else this.#checkBy(this.#headDeadlineMs);
+    if (this.#partial !== null) {
+      if (nowMs >= this.#partial.deadlineMs) this.#refuse(408, "head-timeout", "the head did not arrive in time");
+      else this.#checkBy(this.#partial.deadlineMs);
       return;
     }
     const queued = this.#connection.queuedBytes;
@@ -170,46 +160,19 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
   // What the exchange asks for.
 
   sendInformational(head: Head): void {
-    // Nobody must have it, and nothing else bounds how many an upstream sends.
-    if (this.#connection.queuedBytes > HIGH_WATERMARK_BYTES) return;
-    const at = this.#connection.reserve(head.end - head.start + 1024);
-    if (at < 0) return;
-    const end = encodeResponseHead(
-      head,
-      at,
-      this.#connection.reservedEnd,
-      responseOptions(this.requestMinor, FRAMING_NONE, true, false),
-    );
-    if (end > 0) this.#connection.commit(end);
-    this.#connection.flush();
+    writeInformational(this.#connection, head, this.requestMinor);
   }
 
   sendHead(head: Head): boolean {
-    let framing = head.framing;
-    if (framing === FRAMING_CHUNKED || framing === FRAMING_CLOSE) {
-      framing = this.requestMinor === 1 ? FRAMING_CHUNKED : FRAMING_CLOSE;
-    }
+    const framing = framingFor(head.framing, this.requestMinor);
     // A client that expects 100 may keep its body back now: what comes next could be either (RFC 9110 §10.1.1).
     const unsure = this.#exchange?.request.expectContinue === true;
-    const bodyLeft = this.#phase === BODY && (unsure || !this.#canDiscard());
+    const bodyLeft = this.#phase === BODY && (unsure || !this.#canDiscard);
     if (framing === FRAMING_CLOSE || this.#draining || bodyLeft) this.#keepAlive = false;
     this.#responseFraming = framing;
-    const upgrade = head.status === 101;
-    const options = responseOptions(this.requestMinor, framing, this.#keepAlive, upgrade);
     const connection = this.#connection;
     if (connection.queuedBytes === 0) this.#activityMs = connection.loop.nowMs;
-    let at = connection.reserve(head.end - head.start + 256);
-    if (at < 0) return false;
-    let end = encodeResponseHead(head, at, connection.reservedEnd, options);
-    if (end < 0) {
-      connection.flush();
-      at = connection.reserve(BUFFER_BYTES);
-      if (at < 0) return false;
-      end = encodeResponseHead(head, at, connection.reservedEnd, options);
-      if (end < 0) return false;
-    }
-    connection.commit(end);
-    return true;
+    return writeResponseHead(connection, head, this.requestMinor, framing, this.#keepAlive);
   }
 
   sendData(buffer: number, start: number, end: number): void {
@@ -248,7 +211,7 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
     }
     // A body that nobody waits for any more is read and dropped; what follows it is the next request.
     if (this.#phase === BODY) {
-      if (!this.#canDiscard()) this.#closeAfterAnswer(true);
+      if (!this.#canDiscard) this.#closeAfterAnswer(true);
       else if (!this.#consuming) this.#pump();
       return;
     }
@@ -257,7 +220,6 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
 
   release(): { connection: Connection; held: HeldRegions; left(): void } {
     this.#phase = CLOSED;
-    this.#carry.clear();
     return { connection: this.#connection, held: this.#held, left: () => this.#leave() };
   }
 
@@ -308,8 +270,7 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
 
   /** Parses a head where it lies, or puts it together; answers where to go on. */
   #readHead(buffer: number, at: number, end: number): number {
-    const carry = this.#carry;
-    if (carry.active) return this.#readCarried(at, end);
+    if (this.#partial !== null) return this.#readPartial(this.#partial, at, end);
     const exchange = this.#exchanges.take();
     const next = parseRequestHead(exchange.request, at, end, this.listener.engine.limits);
     if (next > 0) {
@@ -322,40 +283,33 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
       return end;
     }
     this.#exchanges.give(exchange);
-    if (carry.append(at, end) < 0) {
+    const deadlineMs = this.#connection.loop.nowMs + this.#settings.headTimeoutMs;
+    const partial = new PartialHead(this.#connection.buffers, deadlineMs);
+    if (!partial.begin(at, end)) {
       this.#gone();
       return end;
     }
+    this.#partial = partial;
     this.#phase = HEAD;
-    this.#headDeadlineMs = this.#connection.loop.nowMs + this.#settings.headTimeoutMs;
-    this.#connection.expireBy(this.#headDeadlineMs);
+    this.#connection.expireBy(deadlineMs);
     return end;
   }
 
-  #readCarried(at: number, end: number): number {
-    const carry = this.#carry;
-    const before = carry.end;
-    const copied = carry.append(at, end);
+  #readPartial(partial: PartialHead, at: number, end: number): number {
     const limits = this.listener.engine.limits;
-    // A dripping head is only searched for its end, which costs no more than its bytes; parsed once, when it is whole.
-    const whole = findHeadEnd(this.#connection.memory, Math.max(carry.start, before - 3), carry.end) >= 0;
-    if (!whole && copied === end - at && carry.end - carry.start <= limits.headBytesMax) return end;
+    if (!partial.add(at, end, limits)) return end;
     const exchange = this.#exchanges.take();
-    const next = parseRequestHead(exchange.request, carry.start, carry.end, limits);
-    if (next > 0) {
-      const owned = carry.detach();
+    const parsed = partial.parse(exchange.request, limits);
+    if (parsed > 0) {
+      this.#partial = null;
+      const owned = partial.detach();
       this.#begin(exchange, owned);
       this.#connection.buffers.release(owned);
-      return at + (next - before);
+      return partial.next;
     }
     exchange.request.reset();
-    if (next === 0 && copied === end - at) {
-      this.#exchanges.give(exchange);
-      return end;
-    }
-    carry.clear();
-    if (next === 0) this.#refuseWith(exchange, REFUSED_HEAD_LENGTH);
-    else this.#refuseWith(exchange, next);
+    if (parsed === 0) this.#exchanges.give(exchange);
+    else this.#refuseWith(exchange, parsed);
     return end;
   }
 
@@ -364,36 +318,28 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
     this.#exchange = exchange;
     this.requestMinor = request.minor;
     this.#keepAlive = request.keepAlive && !this.#draining;
-    this.#requestFraming = request.framing;
-    this.#discarded = 0;
-    this.#phase = request.framing === FRAMING_NONE ? ANSWERING : BODY;
-    if (request.framing === FRAMING_LENGTH) {
-      this.#remaining = request.contentLength;
-      if (this.#remaining === 0) this.#phase = ANSWERING;
-    } else if (request.framing === FRAMING_CHUNKED) {
-      this.#decoder ??= new ChunkedDecoder(this.listener.worker.scratch);
-      this.#decoder.reset(this.listener.engine.limits);
+    const { framing, contentLength } = request;
+    if (framing === FRAMING_NONE || (framing === FRAMING_LENGTH && contentLength === 0)) {
+      this.#phase = ANSWERING;
+    } else {
+      this.#phase = BODY;
+      this.#body ??= new RequestBody(this.listener.worker.scratch);
+      this.#body.begin(framing, contentLength, this.listener.engine.limits);
     }
     exchange.begin(this, buffer);
   }
 
   #readBody(buffer: number, at: number, end: number): number {
-    if (this.#requestFraming === FRAMING_LENGTH) {
-      const stop = Math.min(end, at + this.#remaining);
-      this.#remaining -= stop - at;
-      this.#bodyData(buffer, at, stop);
-      if (this.#remaining === 0) this.#bodyEnd(null);
-      return stop;
-    }
-    const decoder = this.#decoder as ChunkedDecoder;
-    const result = decoder.decode(this.#connection.memory, at, end);
-    if (result === CHUNK_DATA) this.#bodyData(buffer, decoder.dataStart, decoder.dataEnd);
-    else if (result === CHUNK_END) this.#bodyEnd(decoder.trailers);
-    else if (result !== CHUNK_MORE) {
+    const body = this.#body as RequestBody;
+    const result = body.read(this.#connection.memory, at, end);
+    if (result < 0) {
       this.#badBody(result);
       return end;
     }
-    return decoder.next;
+    if (result === BODY_MORE) return body.next;
+    if (body.dataEnd > body.dataStart) this.#bodyData(buffer, body.dataStart, body.dataEnd);
+    if (result === BODY_END) this.#bodyEnd(body);
+    return body.next;
   }
 
   #bodyData(buffer: number, start: number, end: number): void {
@@ -401,24 +347,22 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
       this.#exchange.requestData(buffer, start, end);
       return;
     }
-    this.#discarded += end - start;
-    if (!this.#canDiscard()) this.#closeAfterAnswer(true);
+    (this.#body as RequestBody).discard(end - start);
+    if (!this.#canDiscard) this.#closeAfterAnswer(true);
   }
 
-  #bodyEnd(trailers: Head | null): void {
-    if (this.#phase !== BODY) return;
-    if (this.#exchange === null) {
+  #bodyEnd(body: RequestBody): void {
+    if (this.#phase === BODY && this.#exchange === null) {
       this.#nextRequest();
-    } else {
+    } else if (this.#phase === BODY) {
       this.#phase = ANSWERING;
-      this.#exchange.requestEnd(trailers !== null && trailers.fieldCount > 0 ? trailers : null);
+      this.#exchange?.requestEnd(body.trailers);
     }
-    trailers?.reset();
+    body.release();
   }
 
-  #canDiscard(): boolean {
-    const known = this.#requestFraming === FRAMING_LENGTH ? this.#remaining : 0;
-    return this.#discarded + known <= DISCARD_BYTES_MAX;
+  get #canDiscard(): boolean {
+    return this.#body === null || this.#body.canDiscard;
   }
 
   /** A chunk that is none: what of the body has reached the upstream is taken back by breaking that connection. */
@@ -434,20 +378,25 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
 
   #refuseWith(exchange: ProxyExchange, refusal: number): void {
     const { status, code, detail } = refusalOf(refusal);
-    this.#exchange = exchange;
-    this.#keepAlive = false;
-    this.#phase = ANSWERING;
     this.requestMinor = 1;
-    exchange.refuse(this, status, code, detail);
+    this.#answerRefused(exchange, status, code, detail);
   }
 
   #refuse(status: number, code: string, detail: string): void {
-    const exchange = this.#exchanges.take();
-    this.#carry.clear();
+    this.#answerRefused(this.#exchanges.take(), status, code, detail);
+  }
+
+  #answerRefused(exchange: ProxyExchange, status: number, code: string, detail: string): void {
+    this.#dropPartial();
     this.#exchange = exchange;
     this.#keepAlive = false;
     this.#phase = ANSWERING;
     exchange.refuse(this, status, code, detail);
+  }
+
+  #dropPartial(): void {
+    this.#partial?.clear();
+    this.#partial = null;
   }
 
   #cut(): void {
@@ -492,8 +441,8 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
   #leave(): void {
     const { connections, worker } = this.listener;
     if (!connections.delete(this)) return;
-    this.#carry.clear();
-    this.#decoder?.trailers.reset();
+    this.#dropPartial();
+    this.#body?.release();
     worker.counters.add(CONNECTIONS_OPEN, -1);
     if (connections.size === 0) this.listener.emptied();
   }
