@@ -8,6 +8,11 @@ export class SocketTable {
   /** Connects that failed before the kernel saw them: pairs to report in the next turn. */
   readonly #failed: { socket: Socket; error: number }[] = [];
 
+  /** Sockets that are not in the pool. */
+  get taken(): number {
+    return this.#sockets.length - this.#free.length;
+  }
+
   /** A socket for descriptor `fd` (−1: none yet), all fields at their beginning. */
   take(fd: number): Socket {
     let socket = this.#free.pop();

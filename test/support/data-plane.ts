@@ -6,36 +6,14 @@ import { formatAddress, parseAddress } from "#core/address.ts";
 import type { Fd } from "#core/brands.ts";
 import type { Filter } from "#pipeline/filter.ts";
 import { Engine } from "#proxy/engine.ts";
-import type { RouteSpec, SettingsSpec, Snapshot, UpstreamSpec } from "#snapshot/snapshot.ts";
 import { bind, getsockname, listen, setsockoptInt, SO_REUSEADDR, socket, SOL_SOCKET } from "#sys/socket.ts";
 import { DataPlane } from "#worker/data-plane.ts";
 import { openDriver } from "#worker/driver.ts";
+import { type SnapshotOptions, testSnapshot } from "./snapshot.ts";
 
-export const SETTINGS: SettingsSpec = {
-  trustedProxies: [],
-  accessLog: "off",
-  headTimeoutMs: 10_000,
-  idleTimeoutMs: 60_000,
-  bodyIdleTimeoutMs: 30_000,
-  drainMs: 5000,
-  headBytesMax: 16_384,
-  targetBytesMax: 8192,
-  fieldsMax: 100,
-};
-
-export interface PlaneOptions {
+export interface PlaneOptions extends SnapshotOptions {
   readonly io: "io_uring" | "epoll";
-  /** Addresses of the one upstream's endpoints. */
-  readonly endpoints: readonly string[];
   readonly filters?: readonly Filter[];
-  readonly settings?: Partial<SettingsSpec>;
-  readonly timeouts?: Partial<UpstreamSpec["timeouts"]>;
-  readonly routes?: readonly RouteSpec[];
-  /** Of the endpoints, in order; 1 each unless said. */
-  readonly weights?: readonly number[];
-  readonly idleConnectionsMax?: number;
-  /** Upstreams behind the first one. */
-  readonly others?: readonly UpstreamSpec[];
 }
 
 export interface TestPlane {
@@ -46,41 +24,10 @@ export interface TestPlane {
   stop(): Promise<void>;
 }
 
-export function route(over: Partial<RouteSpec> = {}): RouteSpec {
-  return {
-    name: "all",
-    tenant: "test",
-    listeners: [0],
-    match: { hosts: [], path: { kind: "prefix", value: "/" }, methods: [], headers: [] },
-    filters: [],
-    action: { kind: "upstream", split: [{ upstream: 0, weight: 1 }] },
-    order: 0,
-    ...over,
-  };
-}
-
 export async function startPlane(options: PlaneOptions): Promise<TestPlane> {
   const plane = new DataPlane(openDriver(options.io), 1);
   const fd = listening();
-  const snapshot: Snapshot = {
-    revision: 1,
-    digest: "",
-    listeners: [{ name: "web", address: "127.0.0.1:0", protocol: "http", transparent: false }],
-    upstreams: [
-      {
-        name: "up",
-        endpoints: options.endpoints.map((address, i) => ({ address, weight: options.weights?.[i] ?? 1 })),
-        timeouts: { connectMs: 1000, requestMs: 30_000, idleMs: 60_000, ...options.timeouts },
-        idleConnectionsMax: options.idleConnectionsMax ?? 64,
-      },
-      ...(options.others ?? []),
-    ],
-    plugins: [],
-    maps: [],
-    kernel: { interfaces: [], steering: [] },
-    routes: options.routes ?? [route()],
-    settings: { ...SETTINGS, ...options.settings },
-  };
+  const snapshot = testSnapshot(options);
   const chains = snapshot.routes.map(() => options.filters ?? []);
   const engine = new Engine(snapshot, chains, plane.context.endpoints, () => {});
   const port = Number(/:(\d+)$/.exec(formatAddress(getsockname(fd)))?.[1]);

@@ -82,6 +82,11 @@ export class FakeDriver implements Driver {
     return this.#world.schedule.nextMs === Infinity && !this.#sockets.hasFailed;
   }
 
+  /** Sockets that are not closed. */
+  get openSockets(): number {
+    return this.#sockets.taken;
+  }
+
   /** A listening descriptor, for `accept` and `dial`. */
   listen(): Fd {
     const fd = this.#newFd();

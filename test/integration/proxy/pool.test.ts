@@ -1,7 +1,8 @@
 /** Upstream connections: reuse, dead idle ones, what is tried again and what is not, balance over endpoints and splits. */
 import type net from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
-import { route, sleep, startPlane, type PlaneOptions, type TestPlane } from "#test/support/data-plane.ts";
+import { sleep, startPlane, type PlaneOptions, type TestPlane } from "#test/support/data-plane.ts";
+import { testRoute } from "#test/support/snapshot.ts";
 import { RawClient } from "#test/support/raw-client.ts";
 import { requests, startUpstream, talk, type RawUpstream } from "#test/support/raw-http.ts";
 
@@ -185,7 +186,7 @@ describe.each(["io_uring", "epoll"] as const)("upstream connections over %s", (i
         { name: "canary", endpoints: [{ address: second.address, weight: 1 }], timeouts, idleConnectionsMax: 8 },
       ],
       routes: [
-        route({
+        testRoute({
           action: {
             kind: "upstream",
             split: [

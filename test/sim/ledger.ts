@@ -1,0 +1,39 @@
+/** What all ends of one simulation know together: the plans, what reached an origin, and everything that must not be. */
+import type { Plan } from "./plan.ts";
+
+export class Ledger {
+  readonly plans = new Map<string, Plan>();
+  readonly violations: string[] = [];
+  /** How often a request's head has reached an origin, by tag. */
+  readonly arrivals = new Map<string, number>();
+  /** Address of the client that sends a tag. */
+  readonly clients = new Map<string, string>();
+  /** What happened, so that a run of many seeds can say that everything has. */
+  readonly seen = new Map<string, number>();
+
+  readonly #tell: (what: string) => void;
+
+  /** `tell`: hears of everything that happens, for who looks into one seed. */
+  constructor(tell: (what: string) => void = () => {}) {
+    this.#tell = tell;
+  }
+
+  violation(what: string): void {
+    this.violations.push(what);
+    this.#tell(`VIOLATION ${what}`);
+  }
+
+  tell(what: string): void {
+    this.#tell(what);
+  }
+
+  note(what: string): void {
+    this.seen.set(what, (this.seen.get(what) ?? 0) + 1);
+  }
+
+  arrived(tag: string): number {
+    const count = (this.arrivals.get(tag) ?? 0) + 1;
+    this.arrivals.set(tag, count);
+    return count;
+  }
+}
