@@ -8,17 +8,21 @@ import type { BuiltinFilterSpec } from "#snapshot/builtin-filters.ts";
 import type {
   FilterSpec,
   KernelSpec,
+  ListenerProtocol,
   ListenerSpec,
   PluginSpec,
   RouteAction,
   RouteMatch,
   RouteSpec,
   Snapshot,
+  StreamFilterSpec,
+  StreamRouteSpec,
   UpstreamSpec,
 } from "#snapshot/snapshot.ts";
 import { digestOf } from "./canonical.ts";
 import type { FilterResource, Resolved, RouteResource } from "./config/declaration.ts";
 import { compileMap } from "./config/kernel-maps.ts";
+import { streamListenerParts } from "./config/stream-listener.ts";
 import { keyOf } from "./config/kinds.ts";
 
 export interface CompileContext {
@@ -32,18 +36,23 @@ export interface CompileContext {
 export function compile(declared: Resolved, context: CompileContext): Snapshot {
   const tables: Tables = {
     listeners: indexed(declared.listeners, (one) => one.name),
+    protocols: declared.listeners.map((one) => one.protocol),
     upstreams: indexed(declared.upstreams, (one) => keyOf("upstreams", one)),
     maps: indexed(declared.kernel.maps, (one) => one.name),
     plugins: indexed(declared.plugins, (one) => `${one.tenant}/${one.name}@${one.version}`),
     tenants: new Map(declared.tenants.map((one) => [one.name, one.hosts])),
     ages: indexed(context.ages, (route) => route),
   };
+  const streamRoutes = declared.routes
+    .filter((one) => isStreamRoute(one, tables))
+    .map((one) => compileStreamRoute(one, tables));
   const content = {
     listeners: declared.listeners.map((one): ListenerSpec => ({
       name: one.name,
       address: one.address,
       protocol: one.protocol,
       transparent: one.transparent,
+      ...streamListenerParts(one),
     })),
     upstreams: declared.upstreams.map((one): UpstreamSpec => ({
       // Unique among all: `api`, and a tenant's own `acme/api`.
@@ -51,6 +60,7 @@ export function compile(declared: Resolved, context: CompileContext): Snapshot {
       endpoints: one.endpoints.map(({ address, weight }) => ({ address, weight })),
       timeouts: { ...one.timeouts },
       idleConnectionsMax: one.idleConnectionsMax,
+      ...(one.proxyProtocol === undefined ? {} : { proxyProtocol: one.proxyProtocol }),
     })),
     plugins: declared.plugins.map((one): PluginSpec => ({
       name: one.name,
@@ -58,7 +68,8 @@ export function compile(declared: Resolved, context: CompileContext): Snapshot {
       version: one.version,
       digest: context.meteredDigest(defined(one.digest, "digest of a checked plugin")),
     })),
-    routes: declared.routes.map((one) => compileRoute(one, tables)),
+    routes: declared.routes.filter((one) => !isStreamRoute(one, tables)).map((one) => compileRoute(one, tables)),
+    ...(streamRoutes.length === 0 ? {} : { streamRoutes }),
     maps: declared.kernel.maps.map(compileMap),
     kernel: compileKernel(declared, tables),
     settings: { ...declared.settings },
@@ -68,6 +79,8 @@ export function compile(declared: Resolved, context: CompileContext): Snapshot {
 
 interface Tables {
   readonly listeners: ReadonlyMap<string, number>;
+  /** Of each listener. */
+  readonly protocols: readonly ListenerProtocol[];
   readonly upstreams: ReadonlyMap<string, number>;
   readonly maps: ReadonlyMap<string, number>;
   readonly plugins: ReadonlyMap<string, number>;
@@ -85,11 +98,10 @@ function at(table: ReadonlyMap<string, number>, key: string): number {
 }
 
 function compileRoute(route: RouteResource, tables: Tables): RouteSpec {
-  const listeners = route.listeners ?? [...tables.listeners.keys()];
   return {
     name: route.name,
     tenant: route.tenant,
-    listeners: listeners.map((name) => at(tables.listeners, name)),
+    listeners: listenersOf(route, tables),
     match: compileMatch(route, tables),
     filters: route.filters.map((filter) => compileFilter(filter, route.tenant, tables)),
     action: compileAction(route, tables),
@@ -97,12 +109,41 @@ function compileRoute(route: RouteResource, tables: Tables): RouteSpec {
   };
 }
 
+/** Left out: all that speak HTTP. */
+function listenersOf(route: RouteResource, tables: Tables): number[] {
+  if (route.listeners !== undefined) return route.listeners.map((name) => at(tables.listeners, name));
+  return [...tables.protocols.keys()].filter((index) => tables.protocols[index] === "http");
+}
+
+/** A checked route's listeners are of one protocol. */
+function isStreamRoute(route: RouteResource, tables: Tables): boolean {
+  const [first] = route.listeners ?? [];
+  return first !== undefined && tables.protocols[at(tables.listeners, first)] !== "http";
+}
+
+function compileStreamRoute(route: RouteResource, tables: Tables): StreamRouteSpec {
+  const listeners = listenersOf(route, tables);
+  const byName = listeners.some((index) => tables.protocols[index] === "tls-passthrough");
+  return {
+    name: route.name,
+    tenant: route.tenant,
+    listeners,
+    match: {
+      serverNames: byName ? compileHosts(route, tables) : [],
+      sources: [...route.match.sources],
+      destinations: route.match.destinations.map(({ prefix, port }) => ({ prefix: prefix ?? "", port: port ?? 0 })),
+    },
+    // The schemas are paired with their names as the snapshot's types are, and others were refused.
+    filters: route.filters.map((filter) => compileFilter(filter, route.tenant, tables) as StreamFilterSpec),
+    action: compileAction(route, tables),
+    order: at(tables.ages, `${route.tenant}/${route.name}`),
+  };
+}
+
 function compileMatch(route: RouteResource, tables: Tables): RouteMatch {
-  const hosts = route.match.hosts ?? defined(tables.tenants.get(route.tenant), `tenant "${route.tenant}"`);
   const { path } = route.match;
   return {
-    // The snapshot's empty list is every host; a tenant without hosts gets none, which no host can match.
-    hosts: hosts.includes("*") ? [] : hosts.length === 0 ? [NO_HOST] : [...hosts],
+    hosts: compileHosts(route, tables),
     path:
       path?.exact === undefined ? { kind: "prefix", value: path?.prefix ?? "/" } : { kind: "exact", value: path.exact },
     methods: [...route.match.methods],
@@ -110,6 +151,12 @@ function compileMatch(route: RouteResource, tables: Tables): RouteMatch {
       .map(([name, value]) => ({ name, value }))
       .toSorted((a, b) => (a.name < b.name ? -1 : 1)),
   };
+}
+
+/** The snapshot's empty list is every host; a tenant without hosts gets none, which no host can match. */
+function compileHosts(route: RouteResource, tables: Tables): string[] {
+  const hosts = route.match.hosts ?? defined(tables.tenants.get(route.tenant), `tenant "${route.tenant}"`);
+  return hosts.includes("*") ? [] : hosts.length === 0 ? [NO_HOST] : [...hosts];
 }
 
 /** RFC 6761, 6.4: never exists. */

@@ -14,24 +14,51 @@ export interface Snapshot {
   readonly upstreams: readonly UpstreamSpec[];
   readonly plugins: readonly PluginSpec[];
   readonly routes: readonly RouteSpec[];
+  /** Routes of listeners that do not speak HTTP; absent: none. */
+  readonly streamRoutes?: readonly StreamRouteSpec[];
   readonly maps: readonly MapSpec[];
   readonly kernel: KernelSpec;
   readonly settings: SettingsSpec;
 }
 
+/** `tls-passthrough`: TCP, routed by the server name of the ClientHello, never decrypted. */
+export type ListenerProtocol = "http" | "tcp" | "udp" | "tls-passthrough";
+
 export interface ListenerSpec {
   readonly name: string;
   /** `127.0.0.1:8080`, `[::]:8443`, `unix:/path`. */
   readonly address: string;
-  readonly protocol: "http";
+  readonly protocol: ListenerProtocol;
   /** Steered traffic arrives here: the original destination is asked of the kernel. */
   readonly transparent: boolean;
+  /** Each connection begins with a PROXY header; absent: none does. */
+  readonly proxyProtocol?: ProxyProtocolSpec;
+  /** Of listeners that do not speak HTTP. */
+  readonly stream?: StreamListenerSpec;
+}
+
+export interface ProxyProtocolSpec {
+  /** Client addresses (CIDR) whose header is believed; anyone else is refused. */
+  readonly trusted: readonly string[];
+  /** False: a trusted client may also begin without a header, and is the client then. */
+  readonly required: boolean;
+}
+
+export interface StreamListenerSpec {
+  /** Without a byte, or a datagram, in either direction for this long, a connection or session ends. */
+  readonly idleTimeoutMs: number;
+  /** UDP: sessions at one time in one worker; past it the one used longest ago goes. 0 for the others. */
+  readonly sessionsMax: number;
+  /** How long streams are moved: `auto`, inside the kernel once they flow in bulk; `off`, through our buffers. */
+  readonly splice: "auto" | "off";
 }
 
 export interface UpstreamSpec {
   readonly name: string;
   readonly endpoints: readonly EndpointSpec[];
   readonly timeouts: { readonly connectMs: number; readonly requestMs: number; readonly idleMs: number };
+  /** Every connection to an endpoint begins with a header that names the client; absent: none does. */
+  readonly proxyProtocol?: "v1" | "v2";
   /** Idle connections kept per endpoint and worker. */
   readonly idleConnectionsMax: number;
 }
@@ -71,6 +98,32 @@ export interface RouteMatch {
   /** Lower-case name and exact value; all must match. */
   readonly headers: readonly { readonly name: string; readonly value: string }[];
 }
+
+/** A route of TCP connections, TLS connections that pass through, or UDP sessions. */
+export interface StreamRouteSpec {
+  readonly name: string;
+  readonly tenant: string;
+  /** Indices into `listeners`, all of one protocol. */
+  readonly listeners: readonly number[];
+  readonly match: StreamMatch;
+  readonly filters: readonly StreamFilterSpec[];
+  readonly action: RouteAction;
+  /** Lower is older. */
+  readonly order: number;
+}
+
+/** All of it must be met; an empty list asks nothing. */
+export interface StreamMatch {
+  /** Names in the ClientHello, lower case; `*.example.com` matches any number of leading labels. */
+  readonly serverNames: readonly string[];
+  /** Prefixes of the client's address. */
+  readonly sources: readonly string[];
+  /** Where a steered client wanted to go: a prefix, a port (0: any), or both. */
+  readonly destinations: readonly { readonly prefix: string; readonly port: number }[];
+}
+
+/** Filters that decide on a whole connection or session. */
+export type StreamFilterSpec = Extract<BuiltinFilterSpec, { readonly name: "ip-access" | "rate-limit" }>;
 
 export type RouteAction =
   | { readonly kind: "upstream"; readonly split: readonly { readonly upstream: number; readonly weight: number }[] }

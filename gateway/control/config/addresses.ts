@@ -11,13 +11,15 @@ const AF_UNIX = 1;
 export function checkAddresses(input: unknown, report: Report): void {
   const root = isRecord(input) ? input : {};
   const bound = new Map<string, string>();
-  for (const [index, { address: text }] of records(root["listeners"])) {
+  for (const [index, { address: text, protocol }] of records(root["listeners"])) {
     const pointer = `/listeners/${index}`;
     const address = checkAddress(text, `${pointer}/address`, report);
     // Port 0 is a free one, a different one each time.
     if (address === undefined || isPortZero(address)) continue;
-    const taken = bound.get(formatAddress(address));
-    if (taken === undefined) bound.set(formatAddress(address), pointer);
+    // Ports of UDP are others than those of TCP.
+    const key = `${formatAddress(address)}${protocol === "udp" ? "/udp" : ""}`;
+    const taken = bound.get(key);
+    if (taken === undefined) bound.set(key, pointer);
     else {
       const detail = `${formatAddress(address)} is the address of the listener at ${taken} already`;
       report(`${pointer}/address`, "PENSTOCK_CONFIG_DUPLICATE", detail);

@@ -17,6 +17,7 @@ import { pointerTo } from "./pointer.ts";
 import { untag } from "./primitives.ts";
 import { checkDuplicates, checkReferences, type Report } from "./references.ts";
 import { checkSettings } from "./settings.ts";
+import { checkStreams } from "./streams.ts";
 
 export interface CheckContext extends OwnershipContext {
   /** False: nobody asks where the modules are (dry runs before an upload). */
@@ -37,6 +38,7 @@ export function checkDeclaration(input: unknown, context: CheckContext): Checked
   checkDuplicates(draft, report);
   checkAddresses(input, report);
   checkReferences(draft, report);
+  checkStreams(draft, context.actor, report);
   checkMaps(draft, report);
   checkSettings(input, report);
   checkHosts(draft, context, report);

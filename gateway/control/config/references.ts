@@ -146,7 +146,7 @@ function checkAction(pointer: string, route: RouteResource, draft: Draft, must: 
   }
   // Where a client wanted to go is known only of a steered client.
   for (const { value: listener } of draft.listeners) {
-    if (listener.transparent || !(route.listeners?.includes(listener.name) ?? true)) continue;
+    if (listener.transparent || !(route.listeners?.includes(listener.name) ?? listener.protocol === "http")) continue;
     const detail = `"original" needs transparent listeners, and this route serves on "${listener.name}" too; name the transparent ones in \`listeners\``;
     report(`${pointer}/upstream`, "PENSTOCK_CONFIG_REFERENCE", detail);
     return;

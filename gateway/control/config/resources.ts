@@ -8,6 +8,8 @@
 import * as v from "valibot";
 import { fields } from "./fields.ts";
 import { Filter } from "./filters.ts";
+import { Destination, ProxyProtocol, ProxyVersion } from "./stream-resources.ts";
+import { prefix } from "./prefix.ts";
 import {
   choice,
   headerName,
@@ -38,10 +40,15 @@ export const Listener = fields(
   {
     name,
     address,
-    protocol: choice("protocol", ["http"], ["tls-passthrough", "tcp", "udp"]),
+    protocol: choice("protocol", ["http", "tcp", "udp", "tls-passthrough"]),
     transparent: v.optional(v.boolean("expected true or false"), false),
+    proxyProtocol: v.optional(ProxyProtocol),
+    /** Which of these three fit which protocol is checked in `streams.ts`. */
+    idleTimeoutMs: v.optional(integer(1, 24 * HOUR_MS)),
+    sessionsMax: v.optional(integer(1, 1_000_000)),
+    splice: v.optional(choice("splice", ["auto", "off"])),
   },
-  { tls: "TLS termination", proxyProtocol: "the PROXY protocol" },
+  { tls: "TLS termination" },
 );
 
 const Endpoint = fields(
@@ -78,6 +85,8 @@ export const Upstream = fields(
       {},
     ),
     idleConnectionsMax: v.optional(integer(0, 10_000), 64),
+    /** A header in front of each connection that tells the endpoint who the client is. */
+    proxyProtocol: v.optional(ProxyVersion),
   },
   {
     healthCheck: "active health checks",
@@ -147,6 +156,9 @@ const RouteMatch = fields(
     ),
     methods: v.optional(list(methodToken, 50), []),
     headers: v.optional(v.record(headerName, headerValue, "expected header names with values"), {}),
+    /** Of streams (tcp, udp, tls-passthrough): where the client is, and where a steered one wanted to go. */
+    sources: v.optional(list(prefix, 1000), []),
+    destinations: v.optional(list(Destination, 1000), []),
   },
   { query: "matching by query" },
 );

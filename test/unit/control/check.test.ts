@@ -53,7 +53,19 @@ describe("a declaration", () => {
       ["/listeners/0/tls UNSUPPORTED"],
     ],
     ["certificates", (d) => Object.assign(d, { certificates: [] }), ["/certificates UNSUPPORTED"]],
-    ["UDP", (d) => Object.assign(at(d.listeners, 0), { protocol: "udp" }), ["/listeners/0/protocol UNSUPPORTED"]],
+    [
+      "a listener that became UDP under its HTTP route",
+      (d) => Object.assign(at(d.listeners, 0), { protocol: "udp" }),
+      [
+        // The upstream has a Unix socket.
+        "/routes/0 VALUE",
+        "/routes/0/filters/0/plugin UNSUPPORTED",
+        "/routes/0/match/headers VALUE",
+        "/routes/0/match/hosts VALUE",
+        "/routes/0/match/methods VALUE",
+        "/routes/0/match/path VALUE",
+      ],
+    ],
     [
       "a made-up protocol",
       (d) => Object.assign(at(d.listeners, 0), { protocol: "gopher" }),

@@ -1,0 +1,190 @@
+/** Listeners and routes of streams: what is taken, what they compile to, and what is refused where. */
+import { describe, expect, test } from "vitest";
+import { checkDeclaration } from "#control/config/check.ts";
+import { compile } from "#control/compile.ts";
+
+interface Declared {
+  listeners: Record<string, unknown>[];
+  routes: Record<string, unknown>[];
+  upstreams: Record<string, unknown>[];
+  tenants: Record<string, unknown>[];
+}
+
+function declared(): Declared {
+  return {
+    listeners: [
+      { name: "db", address: "127.0.0.1:5432", protocol: "tcp" },
+      { name: "dns", address: "127.0.0.1:5432", protocol: "udp", sessionsMax: 100, idleTimeoutMs: 5000 },
+      { name: "pass", address: "127.0.0.1:443", protocol: "tls-passthrough", splice: "off" },
+      { name: "steered", address: "127.0.0.1:18000", protocol: "tcp", transparent: true },
+      { name: "web", address: "127.0.0.1:80", protocol: "http", proxyProtocol: { trusted: ["10.0.0.0/8"] } },
+    ],
+    upstreams: [
+      { name: "up", endpoints: [{ address: "127.0.0.1:1" }], proxyProtocol: "v2" },
+      { name: "local", endpoints: [{ address: "unix:/run/x.sock" }] },
+    ],
+    tenants: [{ name: "t", hosts: ["*.t.example"] }],
+    routes: [
+      { name: "db", tenant: "t", listeners: ["db"], match: { sources: ["10.0.0.0/8"] }, upstream: "up" },
+      { name: "dns", tenant: "t", listeners: ["dns"], upstream: "up" },
+      {
+        name: "pass",
+        tenant: "t",
+        listeners: ["pass"],
+        match: { hosts: ["a.t.example"] },
+        filters: [{ builtin: "ip-access", config: { deny: ["192.0.2.0/24"] } }],
+        upstream: "up",
+      },
+      {
+        name: "steered",
+        tenant: "t",
+        listeners: ["steered"],
+        match: { destinations: [{ prefix: "10.1.0.0/16", port: 443 }, { port: 25 }] },
+        upstream: "original",
+      },
+      { name: "web", tenant: "t", upstream: "up" },
+    ],
+  };
+}
+
+function check(input: unknown, actor?: string) {
+  return checkDeclaration(input, { modulesRequired: true, moduleBytes: () => undefined, actor });
+}
+
+/** `POINTER CODE` of each finding. */
+function findings(change: (d: Declared) => void, actor?: string): string[] {
+  const input = declared();
+  change(input);
+  const checked = check(input, actor);
+  return checked.ok ? [] : checked.findings.map((one) => `${one.pointer} ${one.code.replace("PENSTOCK_CONFIG_", "")}`);
+}
+
+describe("streams", () => {
+  test("compile to routes of their own, with the defaults of their protocol", () => {
+    const checked = check(declared());
+    if (!checked.ok) throw new Error(JSON.stringify(checked.findings));
+    const ages = ["db", "dns", "pass", "steered", "web"].map((name) => `t/${name}`);
+    const snapshot = compile(checked.resolved, { revision: 1, ages, meteredDigest: (digest) => digest });
+    expect(snapshot.routes.map((route) => [route.name, route.listeners])).toEqual([["web", [4]]]);
+    expect(snapshot.listeners.map((one) => [one.name, one.stream])).toEqual([
+      ["db", { idleTimeoutMs: 600_000, sessionsMax: 0, splice: "auto" }],
+      ["dns", { idleTimeoutMs: 5000, sessionsMax: 100, splice: "off" }],
+      ["pass", { idleTimeoutMs: 600_000, sessionsMax: 0, splice: "off" }],
+      ["steered", { idleTimeoutMs: 600_000, sessionsMax: 0, splice: "auto" }],
+      ["web", undefined],
+    ]);
+    expect(snapshot.listeners[4]?.proxyProtocol).toEqual({ trusted: ["10.0.0.0/8"], required: true });
+    expect(snapshot.upstreams.map((one) => one.proxyProtocol)).toEqual(["v2", undefined]);
+    expect(snapshot.streamRoutes?.map((route) => route.match)).toEqual([
+      { serverNames: [], sources: ["10.0.0.0/8"], destinations: [] },
+      { serverNames: [], sources: [], destinations: [] },
+      { serverNames: ["a.t.example"], sources: [], destinations: [] },
+      {
+        serverNames: [],
+        sources: [],
+        destinations: [
+          { prefix: "10.1.0.0/16", port: 443 },
+          { prefix: "", port: 25 },
+        ],
+      },
+    ]);
+    expect(snapshot.streamRoutes?.[2]?.filters).toMatchObject([{ kind: "builtin", name: "ip-access" }]);
+    expect(snapshot.streamRoutes?.[3]?.action).toEqual({ kind: "original" });
+  });
+
+  const cases: [string, (d: Declared) => void, string[]][] = [
+    ["nothing", () => {}, []],
+    ["a time-out of HTTP", (d) => set(d.listeners[4], { idleTimeoutMs: 1 }), ["/listeners/4/idleTimeoutMs VALUE"]],
+    ["sessions of TCP", (d) => set(d.listeners[0], { sessionsMax: 1 }), ["/listeners/0/sessionsMax VALUE"]],
+    ["splicing of UDP", (d) => set(d.listeners[1], { splice: "off" }), ["/listeners/1/splice VALUE"]],
+    [
+      "PROXY headers over UDP",
+      (d) => set(d.listeners[1], { proxyProtocol: { trusted: ["::/0"] } }),
+      ["/listeners/1/proxyProtocol VALUE"],
+    ],
+    [
+      "nobody to be trusted",
+      (d) => set(d.listeners[0], { proxyProtocol: { trusted: [] } }),
+      ["/listeners/0/proxyProtocol/trusted VALUE"],
+    ],
+    [
+      "who is trusted left out",
+      (d) => set(d.listeners[0], { proxyProtocol: {} }),
+      ["/listeners/0/proxyProtocol/trusted REQUIRED"],
+    ],
+    [
+      "a trusted name",
+      (d) => set(d.listeners[0], { proxyProtocol: { trusted: ["lb"] } }),
+      ["/listeners/0/proxyProtocol/trusted/0 VALUE"],
+    ],
+    ["version 3", (d) => set(d.upstreams[0], { proxyProtocol: "v3" }), ["/upstreams/0/proxyProtocol VALUE"]],
+    ["UDP on a Unix socket", (d) => set(d.listeners[1], { address: "unix:/x" }), ["/listeners/1/address ADDRESS"]],
+    [
+      "two of one port",
+      (d) => set(d.listeners[1], { protocol: "tcp", sessionsMax: undefined }),
+      ["/listeners/1/address DUPLICATE"],
+    ],
+    ["two protocols", (d) => set(d.routes[0], { listeners: ["db", "dns"] }), ["/routes/0/listeners VALUE"]],
+    ["HTTP among them", (d) => set(d.routes[0], { listeners: ["web", "db"] }), ["/routes/0/listeners VALUE"]],
+    ["hosts of TCP", (d) => set(d.routes[0], { match: { hosts: ["a.t.example"] } }), ["/routes/0/match/hosts VALUE"]],
+    ["a path of TLS", (d) => set(d.routes[2], { match: { path: { prefix: "/" } } }), ["/routes/2/match/path VALUE"]],
+    [
+      "a foreign server name",
+      (d) => set(d.routes[2], { match: { hosts: ["b.example"] } }),
+      ["/routes/2/match/hosts/0 HOST_FOREIGN"],
+    ],
+    ["sources of HTTP", (d) => set(d.routes[4], { match: { sources: ["::/0"] } }), ["/routes/4/match/sources VALUE"]],
+    [
+      "a bad source",
+      (d) => set(d.routes[0], { match: { sources: ["10.0.0.1/8"] } }),
+      ["/routes/0/match/sources/0 VALUE"],
+    ],
+    [
+      "destinations that nobody knows",
+      (d) => set(d.routes[0], { match: { destinations: [{ port: 1 }] } }),
+      ["/routes/0/match/destinations VALUE"],
+    ],
+    [
+      "an empty destination",
+      (d) => set(d.routes[3], { match: { destinations: [{}] } }),
+      ["/routes/3/match/destinations/0 VALUE"],
+    ],
+    [
+      "a filter of HTTP",
+      (d) => set(d.routes[0], { filters: [{ builtin: "cors", config: { origins: ["*"] } }] }),
+      ["/routes/0/filters/0/builtin VALUE"],
+    ],
+    [
+      "a rate by header",
+      (d) => set(d.routes[0], { filters: [{ builtin: "rate-limit", config: { perSecond: 1, key: "header:x" } }] }),
+      ["/routes/0/filters/0/config/key VALUE"],
+    ],
+    ["datagrams to a Unix socket", (d) => set(d.routes[1], { upstream: "local" }), ["/routes/1 VALUE"]],
+    [
+      "`original` of a plain listener",
+      (d) => set(d.routes[0], { upstream: "original" }),
+      ["/routes/0/upstream REFERENCE"],
+    ],
+  ];
+  test.each(cases)("with %s", (_what, change, expected) => {
+    expect(findings(change)).toEqual(expected);
+  });
+
+  test("a tenant's own token takes a listener without hosts only where it was granted", () => {
+    const grants = (names: string[] | undefined) => (d: Declared) => {
+      d.routes.splice(1);
+      d.tenants[0] = { name: "t", hosts: [], allow: names === undefined ? {} : { listeners: names } };
+    };
+    expect(findings(grants(undefined), "t")).toEqual(["/routes/0/listeners GRANT"]);
+    expect(findings(grants(["db"]), "t")).toEqual([]);
+    expect(findings(grants(undefined))).toEqual([]);
+  });
+});
+
+function set(target: Record<string, unknown> | undefined, values: Record<string, unknown>): void {
+  if (target === undefined) throw new Error("nothing to change");
+  for (const [key, value] of Object.entries(values)) {
+    if (value === undefined) Reflect.deleteProperty(target, key);
+    else target[key] = value;
+  }
+}
