@@ -16,7 +16,16 @@ import {
 import type { RoutedHead } from "./routed-head.ts";
 
 /** `chosen`; `outranked`: it matches too, but comes later; otherwise the first thing that does not match. */
-export type Outcome = "chosen" | "outranked" | "path" | "method" | "header";
+export type Outcome =
+  | "chosen"
+  | "outranked"
+  | "path"
+  | "method"
+  | "header"
+  // Of streams.
+  | "destination"
+  | "port"
+  | "source";
 
 export interface Considered {
   /** Index into the snapshot's routes. */
