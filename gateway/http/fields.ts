@@ -187,6 +187,11 @@ export class Fields {
   }
 
   /** Writes `name: value CRLF` to scratch and points the row at it. */
+  /** As `remove`, also of a name that filters may not touch: for who frames the message anew. */
+  protected removeFixed(name: number): void {
+    this.#removeFrom(name, 0);
+  }
+
   #writeRow(index: number, name: number, source: Uint8Array, start: number, end: number): boolean {
     if (index >= ROWS_MAX) return false;
     while (start < end && isSpace(source[start] as number)) start++;

@@ -8,7 +8,7 @@
  */
 import { parseAuthority } from "./authority.ts";
 import { Fields, LINE_END, ROW_SHIFT } from "./fields.ts";
-import { HOST, newestName } from "./names.ts";
+import { CONTENT_LENGTH, HOST, newestName } from "./names.ts";
 import { QUERY, QUESTION, SLASH } from "./octets.ts";
 import type { Scratch } from "./scratch.ts";
 import { ABSOLUTE, normalise, ORIGIN, scanPath, type TargetSlots } from "./target.ts";
@@ -200,6 +200,13 @@ export class Head extends Fields implements TargetSlots {
     this.queryStart = hasQuery ? rawPathEnd + 1 : rawPathEnd;
     this.queryEnd = copyEnd;
     return true;
+  }
+
+  /** A filter changes the content: its length is not known any more, so it goes on in chunks. */
+  forgetLength(): void {
+    if (this.framing !== FRAMING_LENGTH) return;
+    this.removeFixed(CONTENT_LENGTH);
+    this.framing = FRAMING_CHUNKED;
   }
 
   /**

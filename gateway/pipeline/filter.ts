@@ -6,6 +6,7 @@
  * has ended.
  */
 import type { Head } from "#http/head.ts";
+import type { BodyStage, LengthEffect } from "./body.ts";
 
 /** What a hook decides. */
 export const CONTINUE = 0;
@@ -30,6 +31,21 @@ export interface Exchange {
 
   /** Makes the local reply. `headers` are name/value pairs, already valid; content-length is set by the engine. */
   respond(status: number, headers: readonly (readonly [string, string])[], body: Uint8Array): void;
+  /**
+   * The same with a body that comes from `source`, which is asked to begin (`drained`) once the head has been sent.
+   * `contentLength`: what it will write, or −1 when that is not known. A source for a request that gets no content is
+   * disposed at once.
+   */
+  respondFrom(
+    status: number,
+    headers: readonly (readonly [string, string])[],
+    contentLength: number,
+    source: BodyStage,
+  ): void;
+  /** Within the request hook, or before `resume`: the request's body goes through `stage` (see `body.ts`). */
+  filterRequestBody(stage: BodyStage, effect: LengthEffect): void;
+  /** Within the response hook, or before `resume`: the response's body goes through `stage`. */
+  filterResponseBody(stage: BodyStage, effect: LengthEffect): void;
   /** Takes a suspended exchange on. Does nothing when the exchange has ended meanwhile. */
   resume(verdict: Verdict): void;
   /** True once the exchange is over: a suspended filter has nothing left to say. */

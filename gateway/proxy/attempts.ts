@@ -29,6 +29,8 @@ export interface AttemptsOwner {
   responseHead(): void;
   responseData(buffer: number, start: number, end: number): void;
   responseEnd(trailers: Head | null): void;
+  /** The request's body can be taken: its head has been sent, or the endpoint has caught up. */
+  bodyWanted(): void;
   /** There is no response, or no more of it. */
   upstreamFailed(outcome: outcomes.Outcome): void;
 }
@@ -159,7 +161,7 @@ export class Attempts implements ResponseSink {
       return;
     }
     if (!this.#mayRetry(stream) && !this.#keepsHead) this.#releaseHead();
-    downstream.resumeRequest();
+    this.#owner.bodyWanted();
   }
 
   /**
@@ -182,7 +184,7 @@ export class Attempts implements ResponseSink {
   onUpstreamDrained(): void {
     if (!this.#paused) return;
     this.#paused = false;
-    this.#downstream?.resumeRequest();
+    this.#owner.bodyWanted();
   }
 
   onInformational(): void {

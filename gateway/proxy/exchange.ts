@@ -11,11 +11,12 @@ import { parseIp } from "#core/address.ts";
 import { assert } from "#core/assert.ts";
 import { FRAMING_LENGTH, FRAMING_NONE, Head, METHOD_CONNECT } from "#http/head.ts";
 import { refusalOf } from "#http/refusals.ts";
-import { HIGH_WATERMARK_BYTES } from "#net/connection.ts";
 import { REQUESTS } from "#observe/counters.ts";
+import { SAME_LENGTH, type BodyStage, type LengthEffect } from "#pipeline/body.ts";
 import { CONTINUE, HOOK_END, REPLY, SUSPEND, type Exchange, type Verdict } from "#pipeline/filter.ts";
 import { recordEnd } from "./access.ts";
 import { Attempts, type AttemptsOwner } from "./attempts.ts";
+import { Bodies, type BodiesOwner } from "./bodies.ts";
 import type { WorkerContext } from "./context.ts";
 import type { DownstreamStream } from "./downstream-stream.ts";
 import type { Engine, Route } from "./engine.ts";
@@ -33,7 +34,7 @@ interface Home {
   retire(): void;
 }
 
-export class ProxyExchange implements Exchange, AttemptsOwner {
+export class ProxyExchange implements Exchange, AttemptsOwner, BodiesOwner {
   readonly #worker: WorkerContext;
   readonly #home: Home;
   readonly request: Head;
@@ -42,6 +43,7 @@ export class ProxyExchange implements Exchange, AttemptsOwner {
   readonly #walk: FilterWalk;
   readonly #reply: LocalReply;
   readonly #attempts: Attempts;
+  readonly #bodies: Bodies;
 
   #clientBytes: Uint8Array | null = null;
   #downstream: DownstreamStream | null = null;
@@ -52,11 +54,9 @@ export class ProxyExchange implements Exchange, AttemptsOwner {
   #requestEnded = false;
   /** A response is on its way back; while a filter thinks about it, nothing of it has been sent. */
   #responseStarted = false;
-  #upstreamPaused = false;
   #outcome: outcomes.Outcome = outcomes.OK;
   startMs = 0;
   requestBytes = 0;
-  responseBytes = 0;
   /** True from the end to the next beginning. */
   ended = true;
 
@@ -68,6 +68,7 @@ export class ProxyExchange implements Exchange, AttemptsOwner {
     this.#walk = new FilterWalk(worker.loop);
     this.#reply = new LocalReply(worker.buffers, this.response);
     this.#attempts = new Attempts(worker, this);
+    this.#bodies = new Bodies(worker.buffers, this, this.#attempts);
   }
 
   get clientAddress(): string {
@@ -94,7 +95,15 @@ export class ProxyExchange implements Exchange, AttemptsOwner {
 
   /** True while the request's body can be taken. */
   get wantsBody(): boolean {
-    return this.#attempts.wantsBody;
+    return this.#bodies.wantsRequest;
+  }
+
+  get responseBytes(): number {
+    return this.#bodies.responseBytes;
+  }
+
+  get downstream(): DownstreamStream | null {
+    return this.#downstream;
   }
 
   get #stream(): DownstreamStream {
@@ -148,12 +157,16 @@ export class ProxyExchange implements Exchange, AttemptsOwner {
 
   requestData(buffer: number, start: number, end: number): void {
     this.requestBytes += end - start;
-    this.#attempts.data(buffer, start, end);
+    this.#bodies.requestData(buffer, start, end);
   }
 
   requestEnd(trailers: Head | null): void {
     this.#requestEnded = true;
-    this.#attempts.end(trailers);
+    this.#bodies.requestEnd(trailers);
+  }
+
+  bodyWanted(): void {
+    this.#bodies.requestWanted();
   }
 
   /** The client has gone, or broke off in the middle of its body. */
@@ -188,22 +201,37 @@ export class ProxyExchange implements Exchange, AttemptsOwner {
     }
     this.#walk.abandon();
     this.#outcome = outcome;
-    this.#reply.makeProblem(status, code, detail, this.request.method);
+    this.#makeProblem(status, code, detail);
     this.#deliverReply();
   }
 
   /** The client has taken everything that was written. */
   clientDrained(): void {
-    if (!this.#upstreamPaused) return;
-    this.#upstreamPaused = false;
-    this.#attempts.stream?.resume();
+    this.#bodies.clientDrained();
   }
 
   // Filters.
 
   respond(status: number, headers: ReplyFields, body: Uint8Array): void {
     this.#outcome = outcomes.LOCAL_REPLY;
+    this.#bodies.dropResponse();
     this.#reply.make(status, headers, body, "text/plain; charset=utf-8", this.request.method);
+  }
+
+  respondFrom(status: number, headers: ReplyFields, contentLength: number, source: BodyStage): void {
+    this.#outcome = outcomes.LOCAL_REPLY;
+    this.#bodies.dropResponse();
+    this.#reply.makeHead(status, headers, contentLength, this.request.method);
+    if (this.response.framing === FRAMING_NONE) source.dispose();
+    else this.#bodies.addResponse(source, SAME_LENGTH);
+  }
+
+  filterRequestBody(stage: BodyStage, effect: LengthEffect): void {
+    this.#bodies.addRequest(stage, effect);
+  }
+
+  filterResponseBody(stage: BodyStage, effect: LengthEffect): void {
+    this.#bodies.addResponse(stage, effect);
   }
 
   resume(verdict: Verdict): void {
@@ -225,6 +253,17 @@ export class ProxyExchange implements Exchange, AttemptsOwner {
     const verdict = this.#walk.request(this, (this.#route as Route).chain);
     if (verdict === CONTINUE) this.#proceed();
     else if (verdict === REPLY) this.#replyThroughFilters();
+    else if (this.#bodies.request?.full === false) this.#readAhead();
+  }
+
+  /** A filter thinks, and wants the body for it. A client that waits to be asked for it is asked (RFC 9110 section 10.1.1). */
+  #readAhead(): void {
+    const { request } = this;
+    if (request.expectContinue && request.minor === 1) {
+      request.expectContinue = false;
+      this.#reply.sendContinue(this.#stream);
+    }
+    this.#stream.resumeRequest();
   }
 
   /** Runs the response hooks that are left, from the last filter to the first. */
@@ -300,24 +339,35 @@ export class ProxyExchange implements Exchange, AttemptsOwner {
       this.#switchProtocols();
       return;
     }
-    if (this.#stream.sendHead(this.response)) return;
+    if (this.#stream.sendHead(this.response)) {
+      this.#bodies.headSent();
+      return;
+    }
     this.#attempts.drop();
     this.#cut(outcomes.OVERLOADED);
   }
 
   responseData(buffer: number, start: number, end: number): void {
-    this.responseBytes += end - start;
-    const stream = this.#stream;
-    stream.sendData(buffer, start, end);
-    if (!this.ended && !this.#upstreamPaused && stream.queuedBytes > HIGH_WATERMARK_BYTES) {
-      this.#upstreamPaused = true;
-      this.#attempts.stream?.pause();
-    }
+    this.#bodies.responseData(buffer, start, end);
   }
 
   responseEnd(trailers: Head | null): void {
-    this.#stream.sendEnd(trailers);
-    if (!this.ended) this.#end(this.#outcome, this.#requestEnded);
+    this.#bodies.responseEnd(trailers);
+  }
+
+  /** The response is with the client, as far as it is ours to send. */
+  responseSent(): void {
+    this.#end(this.#outcome, this.#requestEnded);
+  }
+
+  /** A filter takes no more of the request's body. */
+  requestFailed(status: number, code: string, detail: string): void {
+    this.#giveUpRequest(outcomes.LOCAL_REPLY, status, code, detail);
+  }
+
+  responseFailed(): void {
+    this.#attempts.drop();
+    this.#cut(outcomes.RESPONSE_CUT);
   }
 
   #switchProtocols(): void {
@@ -344,7 +394,7 @@ export class ProxyExchange implements Exchange, AttemptsOwner {
   #fail(outcome: outcomes.Outcome): void {
     const { status, code, detail } = outcomes.OUTCOMES[outcome] as outcomes.OutcomeSpec;
     this.#outcome = outcome;
-    this.#reply.makeProblem(status, code, detail, this.request.method);
+    this.#makeProblem(status, code, detail);
     const route = this.#route;
     if (route === null || !route.hasResponseHooks) {
       this.#deliverReply();
@@ -352,6 +402,11 @@ export class ProxyExchange implements Exchange, AttemptsOwner {
     }
     this.#walk.turnHere(route.chain);
     this.#replyThroughFilters();
+  }
+
+  #makeProblem(status: number, code: string, detail: string): void {
+    this.#bodies.dropResponse();
+    this.#reply.makeProblem(status, code, detail, this.request.method);
   }
 
   /** What a response filter was still looking at can't be had any more: nothing of it was sent, so there is an answer. */
@@ -374,10 +429,8 @@ export class ProxyExchange implements Exchange, AttemptsOwner {
       this.#cut(outcomes.OVERLOADED);
       return;
     }
-    this.responseBytes += this.#reply.bodyBytes;
-    this.#reply.sendBody(stream);
-    if (!this.ended) stream.sendEnd(null);
-    if (!this.ended) this.#end(this.#outcome, this.#requestEnded);
+    this.#reply.sendBody(this.#bodies);
+    this.#bodies.headSent();
   }
 
   // The end.
@@ -410,6 +463,7 @@ export class ProxyExchange implements Exchange, AttemptsOwner {
   }
 
   #reset(): void {
+    this.#bodies.reset();
     this.#attempts.reset();
     this.#reply.release();
     this.request.reset();
@@ -424,10 +478,8 @@ export class ProxyExchange implements Exchange, AttemptsOwner {
     this.#replying = false;
     this.#requestEnded = false;
     this.#responseStarted = false;
-    this.#upstreamPaused = false;
     this.#outcome = outcomes.OK;
     this.requestBytes = 0;
-    this.responseBytes = 0;
   }
 }
 

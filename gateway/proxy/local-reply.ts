@@ -5,14 +5,17 @@
 import { assert } from "#core/assert.ts";
 import { encodeLocalReply } from "#http/h1/encode.ts";
 import { parseResponseHead } from "#http/h1/parse-response.ts";
-import { FRAMING_NONE, type Head } from "#http/head.ts";
+import { FRAMING_NONE, METHOD_OTHER, type Head } from "#http/head.ts";
 import type { HeadLimits } from "#http/limits.ts";
 import { reasonPhrase } from "#http/reason-phrases.ts";
 import { BUFFER_BYTES, type Buffers } from "#io/buffers.ts";
+import type { Bodies } from "./bodies.ts";
 import type { DownstreamStream } from "./downstream-stream.ts";
 
 /** Head and body of a local reply stand in one buffer: what a filter's `respond` may hold at most. */
 export const REPLY_BODY_BYTES_MAX = 16 * 1024;
+
+const CONTINUE_HEAD = Buffer.from("HTTP/1.1 100 Continue\r\n\r\n");
 
 const LIMITS: HeadLimits = { headBytesMax: BUFFER_BYTES, targetBytesMax: 0, fieldsMax: 128 };
 
@@ -31,6 +34,8 @@ export class LocalReply {
   #buffer = -1;
   #bodyStart = 0;
   #bodyEnd = 0;
+  /** The body comes from elsewhere. */
+  #sourced = false;
 
   /** `response`: where its head is parsed to. */
   constructor(buffers: Buffers, response: Head) {
@@ -42,18 +47,24 @@ export class LocalReply {
   make(status: number, headers: ReplyFields, body: Uint8Array, contentType: string, requestMethod: number): void {
     if (this.#buffer < 0) this.#buffer = this.#buffers.allocate();
     if (this.#buffer < 0) return;
+    this.#sourced = false;
     const args = [status, headers, body, contentType, requestMethod] as const;
     const region = writeReply(this.#buffers, this.#buffer, this.#response, ...args);
     this.#bodyStart = region.start;
     this.#bodyEnd = region.end;
   }
 
-  makeProblem(status: number, code: string, detail: string, requestMethod: number): void {
-    this.make(status, [], problemReply(status, code, detail), "application/problem+json", requestMethod);
+  /** A head alone, for a body of `contentLength` bytes that comes from elsewhere; −1: in chunks. */
+  makeHead(status: number, headers: ReplyFields, contentLength: number, requestMethod: number): void {
+    if (this.#buffer < 0) this.#buffer = this.#buffers.allocate();
+    if (this.#buffer < 0) return;
+    this.#bodyStart = this.#bodyEnd = 0;
+    writeHead(this.#buffers, this.#buffer, this.#response, status, headers, contentLength, requestMethod, 0);
+    this.#sourced = this.#response.framing !== FRAMING_NONE;
   }
 
-  get bodyBytes(): number {
-    return this.#bodyEnd - this.#bodyStart;
+  makeProblem(status: number, code: string, detail: string, requestMethod: number): void {
+    this.make(status, [], problemReply(status, code, detail), "application/problem+json", requestMethod);
   }
 
   /** Writes the head. False when there is no memory for it. */
@@ -61,8 +72,23 @@ export class LocalReply {
     return this.#buffer >= 0 && stream.sendHead(this.#response);
   }
 
-  sendBody(stream: DownstreamStream): void {
-    if (this.#bodyEnd > this.#bodyStart) stream.sendData(this.#buffer, this.#bodyStart, this.#bodyEnd);
+  /** Body and end, through what filters have put in between; nothing when both come from elsewhere. */
+  sendBody(bodies: Bodies): void {
+    if (this.#sourced) return;
+    if (this.#bodyEnd > this.#bodyStart) bodies.responseData(this.#buffer, this.#bodyStart, this.#bodyEnd);
+    bodies.responseEnd(null);
+  }
+
+  /** 100, where the gateway itself wants a body that the client keeps back. Uses the response's head, which is empty still. */
+  sendContinue(stream: DownstreamStream): void {
+    const buffer = this.#buffers.allocate();
+    if (buffer < 0) return;
+    const at = buffer * BUFFER_BYTES;
+    this.#buffers.memory.set(CONTINUE_HEAD, at);
+    parseResponseHead(this.#response, at, at + CONTINUE_HEAD.length, LIMITS, METHOD_OTHER);
+    stream.sendInformational(this.#response);
+    this.#response.reset();
+    this.#buffers.release(buffer);
   }
 
   release(): void {
@@ -70,6 +96,7 @@ export class LocalReply {
     this.#buffer = -1;
     this.#bodyStart = 0;
     this.#bodyEnd = 0;
+    this.#sourced = false;
   }
 }
 
@@ -87,26 +114,34 @@ function writeReply(
   contentType: string,
   requestMethod: number,
 ): { start: number; end: number } {
-  const memory = buffers.memory;
-  const at = buffer * BUFFER_BYTES;
   const content = body.length > REPLY_BODY_BYTES_MAX ? body.subarray(0, REPLY_BODY_BYTES_MAX) : body;
   const typed = headers.some(([name]) => name === "content-type") || content.length === 0;
   const fields = typed ? headers : [...headers, ["content-type", contentType] as const];
-  const end = encodeLocalReply(
-    memory,
-    at,
-    at + BUFFER_BYTES - REPLY_BODY_BYTES_MAX,
-    status,
-    fields,
-    content.length,
-    true,
-  );
+  const room = REPLY_BODY_BYTES_MAX;
+  const end = writeHead(buffers, buffer, response, status, fields, content.length, requestMethod, room);
+  // HEAD, 204 and 304: a body would be read as the next response.
+  if (response.framing === FRAMING_NONE) return { start: end, end };
+  buffers.memory.set(content, end);
+  return { start: end, end: end + content.length };
+}
+
+/** Offset behind the head. `room`: bytes that must be left for the body. */
+function writeHead(
+  buffers: Buffers,
+  buffer: number,
+  response: Head,
+  status: number,
+  fields: ReplyFields,
+  contentLength: number,
+  requestMethod: number,
+  room: number,
+): number {
+  const at = buffer * BUFFER_BYTES;
+  const limit = at + BUFFER_BYTES - room;
+  const end = encodeLocalReply(buffers.memory, at, limit, status, fields, contentLength, true);
   assert(end > 0, "a local reply's fields fit into its buffer");
   response.reset();
   const parsed = parseResponseHead(response, at, end, LIMITS, requestMethod);
   assert(parsed === end, `a local reply that can be parsed (${parsed})`);
-  // HEAD, 204 and 304: a body would be read as the next response.
-  if (response.framing === FRAMING_NONE) return { start: end, end };
-  memory.set(content, end);
-  return { start: end, end: end + content.length };
+  return end;
 }

@@ -15,6 +15,7 @@ export class RequestWriter {
     framing: FRAMING_NONE,
     upgrade: false,
   };
+    dropExpect: false,
   /** The head was written to an upstream: what comes is a second try. */
   #sent = false;
 
@@ -27,6 +28,8 @@ export class RequestWriter {
     const encode = this.#encode;
     encode.dropForwarded = !stream.trusted;
     encode.appendStart = this.#workspace.start;
+    // The gateway has answered it where a filter reads the body first.
+    encode.dropExpect = !request.expectContinue;
     encode.appendEnd = forwardedLines(stream, request, this.#workspace, this.#sent);
     this.#sent = true;
     encode.framing = request.framing;

@@ -2,6 +2,7 @@
  * What a plugin filter needs around it, without a gateway: heads over plain memory, an exchange that records what was
  * done to it, services over maps in user space, and a snapshot's filter entry.
  */
+import type { BodyStage } from "#pipeline/body.ts";
 import {
   type Exchange,
   type FetchResponse,
@@ -45,6 +46,9 @@ export class TestExchange implements Exchange {
   readonly state: unknown[] = [null, null, null];
   ended = false;
   reply: Reply | null = null;
+  source: BodyStage | null = null;
+  readonly requestStages: BodyStage[] = [];
+  readonly responseStages: BodyStage[] = [];
   /** What it was resumed with, in order. */
   readonly resumed: Verdict[] = [];
   #wake: ((verdict: Verdict) => void) | null = null;
@@ -70,6 +74,24 @@ export class TestExchange implements Exchange {
 
   respond(status: number, headers: readonly (readonly [string, string])[], body: Uint8Array): void {
     this.reply = { status, headers, body: Buffer.from(body).toString() };
+  }
+
+  respondFrom(
+    status: number,
+    headers: readonly (readonly [string, string])[],
+    contentLength: number,
+    source: BodyStage,
+  ): void {
+    this.reply = { status, headers, body: `${contentLength} bytes from a source` };
+    this.source = source;
+  }
+
+  filterRequestBody(stage: BodyStage): void {
+    this.requestStages.push(stage);
+  }
+
+  filterResponseBody(stage: BodyStage): void {
+    this.responseStages.push(stage);
   }
 
   resume(verdict: Verdict): void {

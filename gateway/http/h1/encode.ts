@@ -179,6 +179,7 @@ export function encodeTrailers(head: Head, at: number, limit: number): number {
  * Names and values must be valid (`isToken`, `isFieldValue`): whoever takes them from a filter or guest sees to that, and
  * one that gets here is asserted against, since it could end this reply and begin another.
  */
+ * `bodyLength` −1: it comes in chunks.
 export function encodeLocalReply(
   memory: Uint8Array,
   at: number,
@@ -198,9 +199,13 @@ export function encodeLocalReply(
     at = writeText(memory, at, limit, `${name}: ${value}\r\n`);
   }
   if (status >= 200 && status !== 204 && status !== 304) {
-    at = writePiece(memory, at, limit, LENGTH_START);
-    at = writeDecimal(memory, at, limit, bodyLength);
-    at = writeCrlf(memory, at, limit);
+    if (bodyLength < 0) {
+      at = writePiece(memory, at, limit, CHUNKED_LINE);
+    } else {
+      at = writePiece(memory, at, limit, LENGTH_START);
+      at = writeDecimal(memory, at, limit, bodyLength);
+      at = writeCrlf(memory, at, limit);
+    }
   }
   if (!keepAlive) at = writePiece(memory, at, limit, CLOSE_LINE);
   else if (minor === 0) at = writePiece(memory, at, limit, KEEP_ALIVE_LINE);
