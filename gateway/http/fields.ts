@@ -130,6 +130,16 @@ export class Fields {
     return ((this.rows[(index << ROW_SHIFT) + ROW_FLAGS] as number) & ROW_REMOVED) !== 0;
   }
 
+  /** The line is a filter's, not as it was received. */
+  isEdited(index: number): boolean {
+    return ((this.rows[(index << ROW_SHIFT) + ROW_FLAGS] as number) & ROW_EDITED) !== 0;
+  }
+
+  /** False: nothing was edited. Cheap, where looking for an edited field is not. */
+  get mayBeEdited(): boolean {
+    return this.#scratchStart >= 0;
+  }
+
   /** Index of the first field of this name at or after `from`, or −1. Removed fields are passed over. */
   find(name: number, from = 0): number {
     const rows = this.rows;
@@ -177,6 +187,11 @@ export class Fields {
     return isEditable(name) ? this.#removeFrom(name, 0) : 0;
   }
 
+  /** As `remove`, also of a name that filters may not touch: for who frames the message anew. */
+  protected removeFixed(name: number): void {
+    this.#removeFrom(name, 0);
+  }
+
   #removeFrom(name: number, from: number): number {
     let removed = 0;
     for (let index = this.find(name, from); index >= 0; index = this.find(name, index + 1)) {
@@ -187,11 +202,6 @@ export class Fields {
   }
 
   /** Writes `name: value CRLF` to scratch and points the row at it. */
-  /** As `remove`, also of a name that filters may not touch: for who frames the message anew. */
-  protected removeFixed(name: number): void {
-    this.#removeFrom(name, 0);
-  }
-
   #writeRow(index: number, name: number, source: Uint8Array, start: number, end: number): boolean {
     if (index >= ROWS_MAX) return false;
     while (start < end && isSpace(source[start] as number)) start++;

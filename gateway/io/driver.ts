@@ -54,6 +54,13 @@ export interface Driver {
   shutdown(socket: Socket): void;
   /** Ends both directions now and gives the descriptor back. */
   close(socket: Socket): void;
+  /** The same by RST: the peer must not take what it has for the whole. What is queued is lost. */
+  reset(socket: Socket): void;
+  /**
+   * Bytes the kernel has taken to send since the connection began, those of a send under way included; below 0 where
+   * nobody counts them (Unix sockets). A system call: for who wonders whether a peer that seems to stand still moves.
+   */
+  takenBytes(socket: Socket): number;
 
   /** Calls back, within `turn`, whenever `fd` is readable (level-triggered), until `unwatch`: libuv's own descriptor, tickets, tests. */
   watch(fd: Fd, ready: () => void): void;

@@ -29,6 +29,8 @@ export class Loop {
   readonly timers: TimerWheel;
   /** Milliseconds of the monotonic clock, as of this turn: never from before a sleep. */
   nowMs: number;
+  /** Counts turns: what happens under one number happens before the kernel hears of any of it. */
+  turns = 0;
   readonly #clock: () => number;
   #running = false;
   /** libuv has work, or a callback of this turn has made some: leave the run of turns. */
@@ -84,6 +86,7 @@ export class Loop {
   /** One turn, libuv left aside: by the loop itself, or by a simulation in its place. Answers what the driver dispatched. */
   turn(waitMs: number): number {
     this.beforeTurn();
+    this.turns = (this.turns + 1) | 0;
     const count = this.driver.turn(waitMs);
     this.nowMs = this.#clock();
     this.timers.advance(this.nowMs);

@@ -58,6 +58,9 @@ export class Connection implements SocketHandler, Timed {
   #outStart = 0;
   #outEnd = 0;
   #gathered = false;
+  /** At the last `tookSome`. */
+  #queuedSeen = 0;
+  #takenSeen = -1;
 
   constructor(loop: Loop, gather: WriteGather) {
     this.loop = loop;
@@ -162,6 +165,20 @@ export class Connection implements SocketHandler, Timed {
     return this.socket === null ? 0 : this.socket.queuedBytes + (this.#out < 0 ? 0 : this.#outEnd - this.#outStart);
   }
 
+  /**
+   * Since the last call, has the peer taken any of what it is to get? Asked of the kernel too: a send of
+   * hundreds of kilobytes ends when a slow reader has taken all of it, and our own queue stands still until then.
+   */
+  tookSome(): boolean {
+    const queued = this.queuedBytes;
+    const taken = this.socket === null || queued === 0 ? -1 : this.loop.driver.takenBytes(this.socket);
+    const seen = this.#takenSeen;
+    const took = queued < this.#queuedSeen || (seen >= 0 && taken > seen);
+    this.#queuedSeen = queued;
+    this.#takenSeen = taken;
+    return took;
+  }
+
   /** FIN behind everything written. */
   end(): void {
     if (this.socket === null) return;
@@ -171,8 +188,19 @@ export class Connection implements SocketHandler, Timed {
 
   /** Closes now; what is queued and not yet in the kernel is lost. */
   close(): void {
+    const socket = this.#forget();
+    if (socket !== null) this.loop.driver.close(socket);
+  }
+
+  /** Closes by RST: the peer sees that what it has is not the whole. */
+  reset(): void {
+    const socket = this.#forget();
+    if (socket !== null) this.loop.driver.reset(socket);
+  }
+
+  #forget(): Socket | null {
     const socket = this.socket;
-    if (socket === null) return;
+    if (socket === null) return null;
     this.socket = null;
     this.protocol = null;
     this.loop.timers.forget(this);
@@ -180,7 +208,7 @@ export class Connection implements SocketHandler, Timed {
       this.buffers.release(this.#out);
       this.#out = -1;
     }
-    this.loop.driver.close(socket);
+    return socket;
   }
 
   /**
@@ -191,10 +219,10 @@ export class Connection implements SocketHandler, Timed {
   linger(patienceMs: number): void {
     if (this.socket === null) return;
     this.end();
-    const queued = this.queuedBytes;
-    this.protocol = new Linger(this, patienceMs, queued);
+    this.tookSome();
+    this.protocol = new Linger(this, patienceMs);
     this.resume();
-    this.expireBy(this.loop.nowMs + (queued > 0 ? patienceMs : LINGER_MS));
+    this.expireBy(this.loop.nowMs + (this.queuedBytes > 0 ? patienceMs : LINGER_MS));
   }
 
   onConnect(_socket: Socket, error: number): void {
@@ -228,14 +256,11 @@ export class Connection implements SocketHandler, Timed {
 class Linger implements Protocol {
   readonly #connection: Connection;
   readonly #patienceMs: number;
-  /** Bytes that were still to be sent at the last look. */
-  #queued: number;
   #discarded = 0;
 
-  constructor(connection: Connection, patienceMs: number, queued: number) {
+  constructor(connection: Connection, patienceMs: number) {
     this.#connection = connection;
     this.#patienceMs = patienceMs;
-    this.#queued = queued;
   }
 
   onConnected(): void {}
@@ -261,12 +286,10 @@ class Linger implements Protocol {
   onBroken(): void {}
 
   onDeadline(nowMs: number): void {
-    const queued = this.#connection.queuedBytes;
-    if (queued === 0 || queued >= this.#queued) {
+    if (this.#connection.queuedBytes === 0 || !this.#connection.tookSome()) {
       this.#connection.close();
       return;
     }
-    this.#queued = queued;
     this.#connection.expireBy(nowMs + this.#patienceMs);
   }
 }

@@ -122,7 +122,6 @@ export class Attempts implements ResponseSink {
   reset(): void {
     this.#releaseHead();
     this.#target.reset();
-    this.#writer.reset();
     this.#engine = null;
     this.#downstream = null;
     this.#keepsHead = false;

@@ -24,6 +24,7 @@ const BROKEN_WORDS: Readonly<Record<Broken, string>> = {
   3: "the upstream did not answer in time",
   4: "the upstream's response is malformed",
   5: "the gateway is at its memory bound",
+  6: "the upstream closed the connection",
 };
 
 /** Never rejects: what fails is told by `status` 0 and `error`. */

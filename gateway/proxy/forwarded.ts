@@ -1,63 +1,86 @@
 /**
  * The field lines that tell an upstream who asks. From a client whose address is not trusted, its own forwarding fields
- * are left out and replaced; a trusted proxy's list is continued.
+ * are left out and replaced; a trusted proxy's list is continued. What a filter wrote stands as the filter wrote it.
  */
+import type { RequestEncodeOptions } from "#http/h1/encode.ts";
 import type { Head } from "#http/head.ts";
 import { X_FORWARDED_FOR, X_FORWARDED_PROTO } from "#http/names.ts";
-import type { DownstreamStream } from "./downstream-stream.ts";
 import type { Workspace } from "./context.ts";
+import type { DownstreamStream } from "./downstream-stream.ts";
 
 const FOR = Buffer.from("x-forwarded-for: ");
 const PROTO = Buffer.from("x-forwarded-proto: http\r\n");
 const END_AND_PROTO = Buffer.from("\r\nx-forwarded-proto: http\r\n");
 
-/** Writes the lines for this request into the workspace; answers where they end. `again`: not for the first time. */
-export function forwardedLines(stream: DownstreamStream, request: Head, workspace: Workspace, again: boolean): number {
-  const memory = request.memory;
-  if (stream.trusted) return continuedLines(stream.client, request, workspace, again);
-  let at = workspace.start;
-  if (stream.client === "") {
-    memory.set(PROTO, at);
-    return at + PROTO.length;
-  }
+/** Writes the lines for this request into the workspace, and tells `encode` of them and of what they replace. */
+export function forwardedLines(
+  stream: DownstreamStream,
+  request: Head,
+  workspace: Workspace,
+  encode: RequestEncodeOptions,
+): void {
+  encode.dropForwarded = !stream.trusted;
+  encode.dropForwardedFor = false;
+  encode.appendStart = workspace.start;
+  if (stream.trusted || request.mayBeEdited) encode.appendEnd = someLines(stream, request, workspace, encode);
+  else encode.appendEnd = allLines(stream.client, request.memory, workspace.start);
+}
+
+function allLines(client: string, memory: Uint8Array, at: number): number {
+  if (client === "") return writePiece(memory, at, PROTO);
   memory.set(FOR, at);
-  at = writeText(memory, at + FOR.length, stream.client);
-  memory.set(END_AND_PROTO, at);
-  return at + END_AND_PROTO.length;
+  at = writeText(memory, at + FOR.length, client);
+  return writePiece(memory, at, END_AND_PROTO);
 }
 
-/**
- * `X-Forwarded-For` with the trusted peer appended; everything else it said stays as it is. The longer list becomes the
- * head's own, so that a second try finds it whole.
- */
-function continuedLines(client: string, request: Head, workspace: Workspace, again: boolean): number {
-  const memory = request.memory;
+/** Those that neither a filter nor a trusted peer has said. */
+function someLines(
+  stream: DownstreamStream,
+  request: Head,
+  workspace: Workspace,
+  encode: RequestEncodeOptions,
+): number {
+  const { memory } = request;
   let at = workspace.start;
-  if (request.find(X_FORWARDED_FOR) >= 0) {
-    if (!again) continueList(client, request, workspace);
-  } else if (client !== "") {
+  if (stream.client !== "" && !isOfFilter(request, X_FORWARDED_FOR)) {
     memory.set(FOR, at);
-    at = writeText(memory, at + FOR.length, `${client}\r\n`);
+    at += FOR.length;
+    if (stream.trusted && request.find(X_FORWARDED_FOR) >= 0) {
+      at = writeReceivedList(request, at, workspace.end);
+      encode.dropForwardedFor = true;
+    }
+    at = writeText(memory, at, stream.client);
+    at = writeText(memory, at, "\r\n");
   }
-  if (request.find(X_FORWARDED_PROTO) >= 0) return at;
-  memory.set(PROTO, at);
-  return at + PROTO.length;
+  const said = stream.trusted ? request.find(X_FORWARDED_PROTO) >= 0 : isOfFilter(request, X_FORWARDED_PROTO);
+  return said ? at : writePiece(memory, at, PROTO);
 }
 
-/** Without memory for the longer list, the list stays as it came: one hop is missing at its end. */
-function continueList(client: string, request: Head, workspace: Workspace): void {
-  if (client === "") return;
-  const memory = request.memory;
-  let at = workspace.start;
+/** `add` leaves the received lines in front of its own: any edited line makes the name the filter's. */
+function isOfFilter(request: Head, name: number): boolean {
+  if (!request.mayBeEdited) return false;
+  for (let i = request.find(name); i >= 0; i = request.find(name, i + 1)) if (request.isEdited(i)) return true;
+  return false;
+}
+
+/** A head has at most one buffer's bytes, and so has the workspace: what does not fit are the last hops of a list nobody needs. */
+function writeReceivedList(request: Head, at: number, limit: number): number {
+  const { memory } = request;
   for (let i = request.find(X_FORWARDED_FOR); i >= 0; i = request.find(X_FORWARDED_FOR, i + 1)) {
     const bytes = request.valueEnd(i) - request.valueStart(i);
-    if (at + bytes + 64 > workspace.end) break;
+    if (at + bytes + LINES_BYTES_MAX > limit) break;
     memory.copyWithin(at, request.valueStart(i), request.valueEnd(i));
-    at += bytes;
-    memory[at++] = 0x2c;
-    memory[at++] = 0x20;
+    at = writeText(memory, at + bytes, ", ");
   }
-  request.set(X_FORWARDED_FOR, memory, workspace.start, writeText(memory, at, client));
+  return at;
+}
+
+/** Room for an address of 45 characters and the line of the scheme behind the list. */
+const LINES_BYTES_MAX = 128;
+
+function writePiece(memory: Uint8Array, at: number, piece: Uint8Array): number {
+  memory.set(piece, at);
+  return at + piece.length;
 }
 
 /** ASCII text, octet by octet: shorter than what a call into C++ costs. Answers where it ends. */

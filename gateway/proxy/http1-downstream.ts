@@ -53,9 +53,10 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
   #consuming = false;
   /** The client has sent FIN. */
   #clientEnded = false;
-  /** Bytes that the client had not taken at the last look at the deadline, and when that was. */
-  #queuedSeen = 0;
+  /** When the deadline was last looked at. */
   #seenMs = 0;
+  /** What was sent is not the whole, and the client must see that. */
+  #aborted = false;
 
   constructor(
     connection: Connection,
@@ -133,9 +134,8 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
     const queued = this.#connection.queuedBytes;
     const waitsForBody = this.#phase === BODY && this.#exchange?.wantsBody !== false;
     if (this.#phase !== IDLE && !waitsForBody && queued === 0) this.#activityMs = nowMs;
-    // A client that reads slowly is told from one that has stopped by what is left: some of it went since the last look.
-    else if (queued < this.#queuedSeen) this.#activityMs = Math.max(this.#activityMs, this.#seenMs);
-    this.#queuedSeen = queued;
+    // A client that reads slowly is told from one that has stopped: it took some since the last look.
+    else if (this.#connection.tookSome()) this.#activityMs = Math.max(this.#activityMs, this.#seenMs);
     this.#seenMs = nowMs;
     const limit = this.#activityMs + (this.#phase === IDLE ? settings.idleTimeoutMs : settings.bodyIdleTimeoutMs);
     // A filter that never decides must not keep a request for ever: its client may be long gone.
@@ -180,12 +180,17 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
     if (connection.queuedBytes === 0) this.#activityMs = connection.loop.nowMs;
     const chunked = this.#responseFraming === FRAMING_CHUNKED;
     const written = chunked ? writeChunk(connection, buffer, start, end) : connection.write(buffer, start, end);
-    if (!written) this.#exchange?.clientGone(OVERLOADED);
+    if (!written) this.#overloaded();
   }
 
   sendEnd(trailers: Head | null): void {
     if (this.#responseFraming !== FRAMING_CHUNKED) return;
-    if (!writeLastChunk(this.#connection, trailers)) this.#exchange?.clientGone(OVERLOADED);
+    if (!writeLastChunk(this.#connection, trailers)) this.#overloaded();
+  }
+
+  #overloaded(): void {
+    this.abort();
+    this.#exchange?.clientGone(OVERLOADED);
   }
 
   resumeRequest(): void {
@@ -200,6 +205,7 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
 
   abort(): void {
     this.#keepAlive = false;
+    this.#aborted = true;
   }
 
   finished(clean: boolean): void {
@@ -422,6 +428,11 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
   /** The answer is written, whole or not: send it, then close. */
   #closeAfterAnswer(clean: boolean): void {
     if (this.#phase === CLOSED) return;
+    // Nothing but the way it ends tells whether a body without length and chunks is whole (RFC 9112 §8).
+    if (this.#aborted && this.#responseFraming === FRAMING_CLOSE) {
+      this.#close(true);
+      return;
+    }
     const reading = !this.#clientEnded && (this.#phase === BODY || !clean || !this.#held.empty);
     this.#phase = CLOSED;
     this.#leave();
@@ -430,12 +441,13 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
     else this.#connection.close();
   }
 
-  #close(): void {
+  #close(byReset = false): void {
     if (this.#phase === CLOSED) return;
     this.#phase = CLOSED;
     this.#leave();
     this.#held.clear();
-    this.#connection.close();
+    if (byReset) this.#connection.reset();
+    else this.#connection.close();
   }
 
   #leave(): void {

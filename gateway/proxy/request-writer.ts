@@ -10,14 +10,13 @@ export class RequestWriter {
   readonly #workspace: Workspace;
   readonly #encode: RequestEncodeOptions = {
     dropForwarded: true,
+    dropForwardedFor: false,
     appendStart: 0,
     appendEnd: 0,
     framing: FRAMING_NONE,
     upgrade: false,
-  };
     dropExpect: false,
-  /** The head was written to an upstream: what comes is a second try. */
-  #sent = false;
+  };
 
   constructor(workspace: Workspace) {
     this.#workspace = workspace;
@@ -26,18 +25,11 @@ export class RequestWriter {
   /** False when the head does not fit into one buffer, or none is free. */
   send(request: Head, stream: DownstreamStream, upstream: UpstreamStream): boolean {
     const encode = this.#encode;
-    encode.dropForwarded = !stream.trusted;
-    encode.appendStart = this.#workspace.start;
-    // The gateway has answered it where a filter reads the body first.
-    encode.dropExpect = !request.expectContinue;
-    encode.appendEnd = forwardedLines(stream, request, this.#workspace, this.#sent);
-    this.#sent = true;
+    forwardedLines(stream, request, this.#workspace, encode);
     encode.framing = request.framing;
     encode.upgrade = request.upgrade;
+    // The gateway has answered it where a filter reads the body first.
+    encode.dropExpect = !request.expectContinue;
     return upstream.sendHead(request, encode);
-  }
-
-  reset(): void {
-    this.#sent = false;
   }
 }

@@ -61,7 +61,7 @@ export class Target {
   acquire(sink: ResponseSink, engine: Engine): UpstreamStream {
     const endpoint = this.#endpoint as Endpoint;
     const timeouts = this.#upstream === null ? ORIGINAL_TIMEOUTS : this.#upstream.timeouts;
-    const idle = this.#fresh ? undefined : endpoint.idle.pop();
+    const idle = this.#fresh ? undefined : endpoint.take(this.#worker.loop.turns);
     if (idle !== undefined) {
       idle.begin(sink, timeouts);
       this.connected = true;

@@ -3,7 +3,8 @@
  * the configuration keeps its connections when the configuration changes.
  *
  * Idle connections are kept last in, first out: the one used last is the least likely to have been closed, and what is
- * not needed ages and goes.
+ * not needed ages and goes. Between two exchanges a connection rests for a turn of the loop, in which the kernel is asked
+ * whether it is still what it seems: closed ones leave, and so do those on which something came that nobody had asked for.
  */
 import type { UpstreamStream } from "./stream.ts";
 
@@ -12,7 +13,10 @@ export class Endpoint {
   readonly address: string;
   /** struct sockaddr. */
   readonly sockaddr: Uint8Array;
-  readonly idle: UpstreamStream[] = [];
+  readonly #idle: UpstreamStream[] = [];
+  /** Put back under the number of turn `#restingTurn`: not to be taken under the same. */
+  #resting: UpstreamStream[] = [];
+  #restingTurn = -1;
   /** Connections being made or in use. */
   active = 0;
   /** Idle connections kept; the most recent snapshot's value. */
@@ -26,8 +30,43 @@ export class Endpoint {
     this.idleMax = idleMax;
   }
 
+  /** Idle connections. */
+  get idleCount(): number {
+    return this.#idle.length + this.#resting.length;
+  }
+
+  /**
+   * An idle connection, or undefined. `turn`: of the loop. One that came back under this number has not been idle while
+   * the kernel was asked: bytes that stand behind its last response may be on their way up.
+   */
+  take(turn: number): UpstreamStream | undefined {
+    if (this.#restingTurn !== turn) this.#rested();
+    return this.#idle.pop();
+  }
+
+  /** Keeps a connection that has served; the one idle for the longest time goes when there are too many. */
+  put(connection: UpstreamStream, turn: number): void {
+    if (this.#restingTurn !== turn) this.#rested();
+    this.#restingTurn = turn;
+    this.#resting.push(connection);
+    if (this.idleCount > this.idleMax) (this.#idle.shift() ?? this.#resting.shift())?.discard();
+  }
+
+  /** Forgets an idle connection that is no more. */
+  drop(connection: UpstreamStream): void {
+    for (const list of [this.#resting, this.#idle]) {
+      const at = list.lastIndexOf(connection);
+      if (at >= 0) list.splice(at, 1);
+    }
+  }
+
   /** Closes what is idle. */
   drain(): void {
-    for (const connection of this.idle.splice(0)) connection.discard();
+    for (const connection of [...this.#idle.splice(0), ...this.#resting.splice(0)]) connection.discard();
+  }
+
+  #rested(): void {
+    for (let i = 0; i < this.#resting.length; i++) this.#idle.push(this.#resting[i] as UpstreamStream);
+    this.#resting.length = 0;
   }
 }

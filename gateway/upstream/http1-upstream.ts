@@ -22,6 +22,7 @@ import {
   BROKEN_NO_BUFFERS,
   BROKEN_RESET,
   BROKEN_TIMEOUT,
+  BROKEN_UNUSED,
   type Broken,
 } from "./broken.ts";
 import type { Endpoint } from "./endpoint.ts";
@@ -50,6 +51,8 @@ export class Http1Upstream implements Protocol, UpstreamStream {
   #activityMs: number;
   #requestFraming = FRAMING_NONE;
   #requestDone = false;
+  /** The turn in which the request's head was written: the kernel has it at the end of that turn. */
+  #headTurn = -1;
   #responseFraming = FRAMING_NONE;
   #remaining = 0;
   #keepAlive = false;
@@ -122,6 +125,7 @@ export class Http1Upstream implements Protocol, UpstreamStream {
       if (end < 0) return false;
     }
     connection.commit(end);
+    this.#headTurn = connection.loop.turns;
     this.#requestFraming = options.framing;
     const empty = options.framing === FRAMING_LENGTH && head.contentLength === 0;
     this.#requestDone = empty || options.framing === FRAMING_NONE;
@@ -231,8 +235,13 @@ export class Http1Upstream implements Protocol, UpstreamStream {
       this.#keepAlive = false;
       this.#complete(null, false);
     } else {
-      this.#break(BROKEN_CLOSED);
+      this.#break(this.#unsent ? BROKEN_UNUSED : BROKEN_CLOSED);
     }
+  }
+
+  /** Nothing of the request has left: what comes, bytes or the end, is no answer to it. */
+  get #unsent(): boolean {
+    return this.#phase === WAITING && this.#headTurn === this.#connection.loop.turns;
   }
 
   onDrained(): void {
@@ -242,7 +251,7 @@ export class Http1Upstream implements Protocol, UpstreamStream {
 
   onBroken(): void {
     if (this.#phase === CONNECTING) this.#failConnect(ETIMEDOUT);
-    else this.#break(BROKEN_RESET);
+    else this.#break(this.#unsent ? BROKEN_UNUSED : BROKEN_RESET);
   }
 
   onDeadline(nowMs: number): void {
@@ -285,6 +294,10 @@ export class Http1Upstream implements Protocol, UpstreamStream {
 
   /** Answers where to go on; `end` when all is used. */
   #readHead(buffer: number, at: number, end: number): number {
+    if (this.#unsent) {
+      this.#break(BROKEN_UNUSED);
+      return end;
+    }
     const sink = this.#sink as ResponseSink;
     const carry = this.#carry;
     if (!carry.active) {
@@ -385,14 +398,12 @@ export class Http1Upstream implements Protocol, UpstreamStream {
     this.#phase = IDLE;
     this.#paused = false;
     this.endpoint.active--;
-    this.endpoint.idle.push(this);
     this.#connection.resume();
-    if (this.endpoint.idle.length > this.endpoint.idleMax) this.endpoint.idle.shift()?.discard();
+    this.endpoint.put(this, this.#connection.loop.turns);
   }
 
   #leavePool(): void {
-    const at = this.endpoint.idle.lastIndexOf(this);
-    if (at >= 0) this.endpoint.idle.splice(at, 1);
+    this.endpoint.drop(this);
     this.#close();
   }
 

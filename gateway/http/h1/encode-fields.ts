@@ -6,13 +6,14 @@ import { LOWER_CASE } from "#http/octets.ts";
 import { writeCopy } from "./write.ts";
 
 // Copies, since compiled code folds constants of its own module only (see parse-fields.ts).
-const { LINE_END, NAME_END, NAME_ID, NAME_START, ROW_FLAGS, ROW_HOP, ROW_REMOVED, ROW_SHIFT } = table;
+const { LINE_END, NAME_END, NAME_ID, NAME_START, ROW_EDITED, ROW_FLAGS, ROW_HOP, ROW_REMOVED, ROW_SHIFT } = table;
 const { NAME_FORWARDED, nameFlags } = names;
 const lowerCase = LOWER_CASE;
 
 /**
  * Writes the run [runStart, runEnd), usually the start line, and the fields. Left out are removed and hop-by-hop ones,
  * those of `dropNames` (bit `id`, for ids below 32), and with `dropForwarded` those that tell where a request came from.
+ * What a filter wrote is the gateway's own word, and stays.
  */
 export function encodeFields(
   fields: Fields,
@@ -26,11 +27,13 @@ export function encodeFields(
   const { memory, rows } = fields;
   const end = fields.fieldCount << ROW_SHIFT;
   for (let row = 0; row < end; row += 1 << ROW_SHIFT) {
-    if (((rows[row + ROW_FLAGS] as number) & (ROW_HOP | ROW_REMOVED)) !== 0) continue;
+    const flags = rows[row + ROW_FLAGS] as number;
+    if ((flags & (ROW_HOP | ROW_REMOVED)) !== 0) continue;
     const id = rows[row + NAME_ID] as number;
     if (id < 32 && ((dropNames >>> id) & 1) !== 0) continue;
     const start = rows[row + NAME_START] as number;
-    if (dropForwarded && isForwarded(memory, id, start, rows[row + NAME_END] as number)) continue;
+    if (dropForwarded && (flags & ROW_EDITED) === 0 && isForwarded(memory, id, start, rows[row + NAME_END] as number))
+      continue;
     if (start !== runEnd) {
       at = writeCopy(memory, at, limit, runStart, runEnd);
       runStart = start;

@@ -4,7 +4,7 @@
  */
 import { assert } from "#core/assert.ts";
 import { ABSOLUTE, AUTHORITY, FRAMING_CHUNKED, FRAMING_LENGTH, type Head } from "#http/head.ts";
-import { CONTENT_LENGTH, EXPECT, HOST, TRAILER, UPGRADE } from "#http/names.ts";
+import { CONTENT_LENGTH, EXPECT, HOST, TRAILER, UPGRADE, X_FORWARDED_FOR } from "#http/names.ts";
 import { isFieldValue, isToken, QUESTION, SP } from "#http/octets.ts";
 import { reasonPhrase } from "#http/reason-phrases.ts";
 import { encodeFields } from "./encode-fields.ts";
@@ -13,6 +13,8 @@ import { piece, writeCopy, writeCrlf, writeDecimal, writeHexadecimal, writePiece
 export interface RequestEncodeOptions {
   /** Leave out received Forwarded and X-Forwarded-*: the client is not trusted to say where it comes from. */
   dropForwarded: boolean;
+  /** Leave out X-Forwarded-For: the lines to append have a longer list. */
+  dropForwardedFor?: boolean;
   /** Leave out Expect: the gateway has answered it. */
   dropExpect?: boolean;
   /** Ready-made field lines in the same memory, each with CRLF; start equals end for none. */
@@ -62,6 +64,7 @@ export function encodeRequestHead(head: Head, at: number, limit: number, options
   const replaceHost = head.targetForm === ABSOLUTE && !head.hostEdited;
   let drop = dropForFraming(head, options.framing);
   if (replaceHost) drop |= 1 << HOST;
+  if (options.dropForwardedFor === true) drop |= 1 << X_FORWARDED_FOR;
   if (options.dropExpect === true) drop |= 1 << EXPECT;
   at = encodeFields(head, at, limit, runStart, runEnd, drop, options.dropForwarded);
   if (replaceHost || ((head.seen & (1 << HOST)) === 0 && !head.hostEdited)) at = encodeHost(head, at, limit);
@@ -176,10 +179,10 @@ export function encodeTrailers(head: Head, at: number, limit: number): number {
 
 /**
  * Head of a reply that the gateway makes itself; Content-Length and Connection are added here. −1 when it does not fit.
+ * `bodyLength` −1: it comes in chunks.
  * Names and values must be valid (`isToken`, `isFieldValue`): whoever takes them from a filter or guest sees to that, and
  * one that gets here is asserted against, since it could end this reply and begin another.
  */
- * `bodyLength` −1: it comes in chunks.
 export function encodeLocalReply(
   memory: Uint8Array,
   at: number,

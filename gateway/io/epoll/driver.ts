@@ -38,10 +38,12 @@ import {
   getpeername,
   openStream,
   recv,
+  resetOnClose,
   shutdown,
   SHUT_WR,
   socketError,
 } from "#sys/socket.ts";
+import { bytesGiven } from "#sys/tcp-info.ts";
 import { Sender } from "./sender.ts";
 
 /** Events of one wait; what is left comes with the next. Some hundred sockets are busy in a turn at full load. */
@@ -191,6 +193,15 @@ class EpollDriver implements Driver {
     socket.fd = -1;
     socket.connecting = false;
     this.#recycle(socket);
+  }
+
+  reset(socket: Socket): void {
+    if (socket.fd >= 0 && !socket.connecting) resetOnClose(socket.fd as Fd);
+    this.close(socket);
+  }
+
+  takenBytes(socket: Socket): number {
+    return socket.fd < 0 ? -1 : bytesGiven(socket.fd);
   }
 
   watch(fd: Fd, ready: () => void): void {

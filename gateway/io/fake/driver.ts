@@ -213,6 +213,16 @@ export class FakeDriver implements Driver {
     this.#sockets.give(socket);
   }
 
+  reset(socket: Socket): void {
+    this.#endOf(socket)?.reset();
+    this.close(socket);
+  }
+
+  /** The pipe's room is given back as its reader takes: what is queued tells all there is to know. */
+  takenBytes(_socket: Socket): number {
+    return -1;
+  }
+
   watch(fd: Fd, ready: () => void): void {
     this.#watches.set(fd, ready);
   }

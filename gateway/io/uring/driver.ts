@@ -10,7 +10,8 @@
 import type { Fd } from "#core/brands.ts";
 import { ECANCELED, ENOBUFS } from "#core/errno.ts";
 import { blockingStream, setBlocking } from "#sys/blocking.ts";
-import { close as closeDescriptor, getpeername, SHUT_WR, shutdown } from "#sys/socket.ts";
+import { close as closeDescriptor, getpeername, resetOnClose, SHUT_WR, shutdown } from "#sys/socket.ts";
+import { bytesGiven } from "#sys/tcp-info.ts";
 import type { Arena } from "#io/arena.ts";
 import { BUFFER_BYTES, type Buffers } from "#io/buffers.ts";
 import type { AcceptHandler, Driver, Listening } from "#io/driver.ts";
@@ -185,6 +186,15 @@ class UringDriver implements Driver {
     socket.fd = -1;
   }
 
+  reset(socket: Socket): void {
+    if (socket.fd >= 0 && !socket.connecting) resetOnClose(socket.fd as Fd);
+    this.close(socket);
+  }
+
+  takenBytes(socket: Socket): number {
+    return socket.fd < 0 ? -1 : bytesGiven(socket.fd);
+  }
+
   watch(fd: Fd, ready: () => void): void {
     const watch: Watch = { fd, ready, active: true };
     this.#watches.push(watch);
@@ -211,11 +221,13 @@ class UringDriver implements Driver {
     const mask = ring.cqMask;
     const tail = ring.completionTail;
     let head = ring.completionHead;
+    ring.passed = head;
     let count = 0;
     while (head !== tail) {
       const at = ring.cqes + ((head & mask) << 2);
       head = (head + 1) | 0;
       count++;
+      ring.passed = head;
       this.#dispatch(words[at + 1] as number, words[at] as number, words[at + 2] as number, words[at + 3] as number);
     }
     ring.consume(head);

@@ -68,6 +68,9 @@ const SQE_BYTES = 64;
 const SQE_WORDS = 16;
 const CQE_BYTES = 16;
 
+/** Interrupted that often without an entry taken, something is wrong that waiting does not mend. */
+const ROOM_TRIES_MAX = 1000;
+
 /** ETIME: include/uapi/asm-generic/errno.h. */
 const ETIME = 62;
 
@@ -86,6 +89,8 @@ export class Ring {
   readonly #cqTailAt: number;
   readonly #sqTailAt: number;
   readonly #sqMask: number;
+  /** Completions before this one have been read, and may be given back early. Kept by the driver while it dispatches. */
+  passed = 0;
   #sqTail = 0;
   #queued = 0;
   /** struct io_uring_getevents_arg (24 bytes), then struct __kernel_timespec (16). */
@@ -150,7 +155,7 @@ export class Ring {
    * counts as submitted at the next `enter`; what it points to must stay until then.
    */
   prepare(operation: number, fd: number, userLow: number, userHigh: number): number {
-    if (this.#queued === this.entries) this.#submit();
+    if (this.#queued === this.entries) this.#makeRoom();
     const at = (this.#sqTail & this.#sqMask) * SQE_WORDS;
     const sqe = this.sqe;
     sqe[at] = operation;
@@ -201,11 +206,22 @@ export class Ring {
     if (taken < queued) this.#queued = taken < 0 ? queued : queued - taken;
   }
 
-  #submit(): void {
+  /**
+   * The queue is full in the middle of a turn. A signal may interrupt the call; and while completions wait for room in
+   * their ring the kernel takes nothing (EBUSY): those that were dispatched already make that room.
+   */
+  #makeRoom(): void {
     Atomics.store(this.words, this.#sqTailAt, this.#sqTail);
-    const taken = uringEnter(this.fd, this.#queued, 0, 0, 0, 0);
-    if (taken < 0) throw new Error(`io_uring_enter: errno ${-taken}`);
-    this.#queued -= taken;
+    for (let tries = 0; tries < ROOM_TRIES_MAX; tries++) {
+      const taken = uringEnter(this.fd, this.#queued, 0, 0, 0, 0);
+      if (taken > 0) {
+        this.#queued -= taken;
+        return;
+      }
+      if (taken < 0 && !isPassing(-taken)) throw new Error(`io_uring_enter: errno ${-taken}`);
+      this.consume(this.passed);
+    }
+    throw new Error(`io_uring_enter: takes none of ${this.#queued} entries`);
   }
 
   /** First completion not yet read. */

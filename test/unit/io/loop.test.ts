@@ -29,6 +29,8 @@ function sleepingDriver(dispatch: () => number | void, sleepMs = (_waitMs: numbe
     queuedBytes: unused,
     shutdown: unused,
     close: unused,
+    reset: unused,
+    takenBytes: unused,
     watch: (_fd, ready) => {
       libuvReady = ready;
     },
