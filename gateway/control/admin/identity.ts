@@ -1,8 +1,8 @@
 /**
  * Who asks, and what they may do.
  *
- * The Unix socket has mode 0600: who can open it owns the gateway, and is `admin`. Over TCP a bearer token says who it
- * is. Tokens are random (256 bits), so one SHA-256 is all the hashing they need; the store finds the row by that hash,
+ * Over the Unix socket the kernel says who it is (SO_PEERCRED): root and the owner of the socket own the gateway, and are
+ * `admin`. Everyone else who can open it, and who comes over TCP, says it by a bearer token. Tokens are random (256 bits), so one SHA-256 is all the hashing they need; the store finds the row by that hash,
  * and the hash is compared once more in constant time.
  */
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
@@ -41,7 +41,8 @@ export type Access =
 
 const SOCKET: Identity = { name: "socket", who: "socket", scopes: new Set(["admin"]) };
 
-export type Origin = "unix" | "tcp";
+/** `unix`: by the Unix socket, from root or its owner; `unix-other`: from somebody else whom its mode has let in. */
+export type Origin = "unix" | "unix-other" | "tcp";
 
 /** Undefined: nobody we know. */
 export function identify(

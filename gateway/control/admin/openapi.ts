@@ -130,6 +130,10 @@ function conditions(spec: RouteSpec): JsonSchema[] {
   });
   const changes =
     spec.query !== undefined && "dryRun" in spec.query && ["PUT", "PATCH", "DELETE"].includes(spec.method);
+  if (spec.method === "POST") {
+    const meaning = "Sent again with the same key, within a day, the request is not done again and has the same answer";
+    return [header("Idempotency-Key", meaning)];
+  }
   if (!changes) return [];
   const match = header("If-Match", "The ETag of what is replaced, changed or deleted");
   return spec.method === "PUT" ? [match, header("If-None-Match", "`*` to create")] : [match];
@@ -159,7 +163,14 @@ function responses(spec: RouteSpec): JsonSchema {
 function problemStatuses(spec: RouteSpec): [string, string][] {
   const statuses: [string, string][] = [["400", "The request is malformed"]];
   const guarded = spec.access !== "public";
-  if (guarded) statuses.push(["401", "A token is needed"], ["403", "The token's scopes do not allow this"]);
+  if (guarded) {
+    statuses.push(
+      ["401", "A token is needed"],
+      ["403", "The token's scopes do not allow this, or a page of another site sent it"],
+      ["421", "The request was meant for another host"],
+      ["429", "Too many attempts with a wrong token"],
+    );
+  }
   if (guarded || spec.path.includes("{")) statuses.push(["404", "No such thing, or another tenant's"]);
   const changes = spec.query !== undefined && "dryRun" in spec.query;
   if (changes) {
@@ -173,6 +184,7 @@ function problemStatuses(spec: RouteSpec): [string, string][] {
   }
   if (spec.body !== undefined)
     statuses.push(["413", "The body is too large"], ["415", "The body's type is not taken here"]);
+  if (spec.method === "POST" && !changes) statuses.push(["409", "The request with this Idempotency-Key has not ended"]);
   if (changes || spec.body !== undefined || spec.path.includes("{key}") || spec.path.endsWith("/entries")) {
     statuses.push(["422", "Refused, with all findings"]);
   }

@@ -5,14 +5,17 @@
 import { getRouterParams, type H3, type H3Event } from "h3";
 import * as v from "valibot";
 import { PenstockError } from "#core/errors.ts";
-import { controlError } from "#core/errors/control.ts";
+import { CONTROL_ERRORS, controlError } from "#core/errors/control.ts";
 import { unexpectedFields } from "#control/config/fields.ts";
 import { refusal, schemaFindings } from "#control/config/check.ts";
 import type { Logger } from "#control/logger.ts";
 import type { Store } from "#control/store/store.ts";
+import type { FailedAttempts } from "./failed-attempts.ts";
+import type { Idempotency } from "./idempotency.ts";
 import { authorize, identify, type Access, type Identity, type Origin } from "./identity.ts";
 import { isUnchanged } from "./preconditions.ts";
 import { problemResponse } from "./problem.ts";
+import { requireSameSite } from "./same-site.ts";
 
 export type Method = "GET" | "PUT" | "PATCH" | "POST" | "DELETE";
 
@@ -68,9 +71,13 @@ export function route(spec: RouteSpec): RouteSpec {
 export interface RouteContext {
   readonly store: Store;
   readonly log: Logger;
+  readonly failures: FailedAttempts;
+  readonly idempotency: Idempotency;
   now(): number;
   /** Which of our sockets the request came by. */
   originOf(event: H3Event): Origin;
+  /** Of the client, as text; empty over a Unix socket. */
+  addressOf(event: H3Event): string;
 }
 
 const NOBODY: Identity = { name: "nobody", who: "nobody", scopes: new Set() };
@@ -96,21 +103,46 @@ export function register(app: H3, specs: readonly RouteSpec[], context: RouteCon
 async function answer(event: H3Event, spec: RouteSpec, context: RouteContext): Promise<Response> {
   const request = event.req;
   try {
-    const identity = identify(
-      context.originOf(event),
-      request.headers.get("authorization"),
-      context.store,
-      context.now(),
-    );
+    const identity = identified(event, context);
     const params = decoded(event);
     authorize(identity, spec.access, params["tenant"]);
     checkQuery(event.url.searchParams, spec.query ?? {});
     const call: Call = { request, params, query: event.url.searchParams, identity: identity ?? NOBODY };
-    return respond(request, await spec.handle(call));
+    const key = spec.method === "POST" ? request.headers.get("idempotency-key") : null;
+    const answered =
+      key === null
+        ? spec.handle(call)
+        : context.idempotency.once(key, call.identity.who, request, (same) => spec.handle({ ...call, request: same }));
+    return respond(request, await answered);
   } catch (error) {
-    const anonymous = error instanceof PenstockError && error.status === 401;
-    return problemResponse(error, context.log, anonymous ? { "www-authenticate": 'Bearer realm="penstock"' } : {});
+    return problemResponse(error, context.log, refusalHeaders(error));
   }
+}
+
+function identified(event: H3Event, context: RouteContext): Identity | undefined {
+  const origin = context.originOf(event);
+  if (origin === "tcp") requireSameSite(event.req);
+  const authorization = event.req.headers.get("authorization");
+  const identity = identify(origin, authorization, context.store, context.now());
+  if (identity !== undefined || authorization === null) return identity;
+  const seconds = context.failures.failed(context.addressOf(event));
+  if (seconds > 0) throw new TooManyAttempts(seconds);
+  return undefined;
+}
+
+class TooManyAttempts extends PenstockError {
+  readonly retryAfterSeconds: number;
+
+  constructor(seconds: number) {
+    super("PENSTOCK_CONTROL_TOO_MANY", CONTROL_ERRORS.PENSTOCK_CONTROL_TOO_MANY);
+    this.retryAfterSeconds = seconds;
+  }
+}
+
+function refusalHeaders(error: unknown): Record<string, string> {
+  if (error instanceof TooManyAttempts) return { "retry-after": String(error.retryAfterSeconds) };
+  const anonymous = error instanceof PenstockError && error.status === 401;
+  return anonymous ? { "www-authenticate": 'Bearer realm="penstock"' } : {};
 }
 
 /** Decoded here, once: h3's own decoding leaves `%2F` as it is, and a key such as `10.0.0.0/8` has one. */

@@ -2,15 +2,20 @@
  * The admin API on sockets that someone else has bound. h3 runs over node:http directly: srvx would open a port of its
  * own choosing. Which socket a connection came by is remembered when it is accepted, since a closed one no longer tells.
  */
+import { fstatSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { H3, toNodeHandler, type H3Event, type HTTPError } from "h3";
+import { asFd } from "#core/brands.ts";
 import { controlError } from "#core/errors/control.ts";
+import { peerUid } from "#sys/peer-credentials.ts";
 import type { Events } from "#control/events.ts";
 import { auditRoutes } from "./audit-routes.ts";
 import { configRoutes } from "./config-routes.ts";
 import { eventRoutes } from "./event-routes.ts";
+import { FailedAttempts } from "./failed-attempts.ts";
+import { Idempotency } from "./idempotency.ts";
 import type { Origin } from "./identity.ts";
 import { kernelRoutes } from "./kernel-routes.ts";
 import { openApiRoute } from "./openapi.ts";
@@ -55,7 +60,13 @@ export class AdminServer {
     const { log, events } = services;
     this.#events = events;
     const app = new H3({ silent: true, onError: (error) => problemResponse(inOurTerms(error), log) });
-    register(app, adminRoutes(services), { ...services, originOf: (event) => this.#originOf(event) });
+    register(app, adminRoutes(services), {
+      ...services,
+      failures: new FailedAttempts(services.now),
+      idempotency: new Idempotency(services.store.keptAnswers),
+      originOf: (event) => this.#originOf(event),
+      addressOf: (event) => event.runtime?.node?.req.socket.remoteAddress ?? "",
+    });
     app.all("/**", (event) =>
       problemResponse(
         controlError("PENSTOCK_CONTROL_NOT_FOUND", { detail: `nothing is at ${event.url.pathname}` }),
@@ -66,12 +77,15 @@ export class AdminServer {
   }
 
   /** Serves on an inherited, listening descriptor. Resolves once it does. */
-  async serve(fd: number, origin: Origin): Promise<void> {
+  async serve(fd: number, origin: "unix" | "tcp"): Promise<void> {
     const server = createServer(
       { requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: HEADERS_TIMEOUT_MS, keepAliveTimeout: KEEP_ALIVE_MS },
       (request, response) => void this.#handler(request, response),
     );
-    server.on("connection", (socket) => this.#origins.set(socket, origin));
+    const owner = fstatSync(fd).uid;
+    server.on("connection", (socket) => {
+      this.#origins.set(socket, origin === "unix" && !isOwners(socket, owner) ? "unix-other" : origin);
+    });
     server.on("clientError", refuseBytes);
     this.#servers.push(server);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -98,6 +112,15 @@ export class AdminServer {
     // Whom we can't place gets no privileges: TCP asks for a token.
     return (socket === undefined ? undefined : this.#origins.get(socket as Socket)) ?? "tcp";
   }
+}
+
+/** Whether the peer is root, or who has made the listening socket. */
+function isOwners(socket: Socket, owner: number): boolean {
+  // Node has no other way to the descriptor of a connection (net.Socket has no `fd`).
+  const { fd } = (socket as Socket & { readonly _handle?: { readonly fd: number } })._handle ?? { fd: -1 };
+  if (fd < 0) return false;
+  const uid = peerUid(asFd(fd));
+  return uid === 0 || uid === owner;
 }
 
 /** What h3 itself refuses before a handler runs, such as a path that is not percent-encoded UTF-8. */

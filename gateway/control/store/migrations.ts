@@ -64,6 +64,16 @@ const STEPS: readonly string[] = [
 
   CREATE TABLE audit_head (one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL, hash TEXT NOT NULL) STRICT;
   `,
+  `
+  -- id: of caller and key; sealed: NULL until the request has been answered.
+  CREATE TABLE kept_answers (
+    id BLOB PRIMARY KEY,
+    fingerprint BLOB NOT NULL,
+    created_ms INTEGER NOT NULL,
+    sealed BLOB
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX kept_answers_by_age ON kept_answers (created_ms);
+  `,
 ];
 
 export function migrate(db: DatabaseSync): void {

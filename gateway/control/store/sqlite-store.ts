@@ -9,6 +9,7 @@ import type { AuditEntry, AuditHead, AuditRow } from "#control/audit-chain.ts";
 import type { ModuleFacts } from "#control/protocol.ts";
 import { AuditLog } from "./audit-log.ts";
 import { Blobs } from "./blobs.ts";
+import { KeptAnswers } from "./kept-answers.ts";
 import { migrate } from "./migrations.ts";
 import type {
   NewRevision,
@@ -30,6 +31,7 @@ export class SqliteStore implements Store {
   readonly #db: DatabaseSync;
   readonly #blobs: Blobs;
   readonly #audit: AuditLog;
+  readonly keptAnswers: KeptAnswers;
   readonly #now: () => number;
   readonly #changed: () => void;
   readonly #statements = new Map<string, StatementSync>();
@@ -45,6 +47,7 @@ export class SqliteStore implements Store {
     );
     migrate(this.#db);
     this.#audit = new AuditLog(this.#db, now);
+    this.keptAnswers = new KeptAnswers(this.#db, now);
     this.#recover();
   }
 

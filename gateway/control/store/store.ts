@@ -6,6 +6,7 @@
 import type { AuditEntry, AuditHead, AuditRow } from "#control/audit-chain.ts";
 import type { Declaration } from "#control/config/declaration.ts";
 import type { ModuleFacts } from "#control/protocol.ts";
+import type { KeptAnswers } from "./kept-answers.ts";
 
 /** What a revision says. Immutable, named by its digest. */
 export interface RevisionContent {
@@ -87,6 +88,9 @@ export interface Store {
   auditHead(): AuditHead;
   /** The number of the row before the first that is about a revision after this one; the last row's when none is. */
   auditBefore(revision: number): number;
+
+  /** Answers that are given again to who asks again. */
+  readonly keptAnswers: KeptAnswers;
 
   close(): void;
 }

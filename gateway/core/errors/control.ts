@@ -17,6 +17,36 @@ export const CONTROL_ERRORS = {
     status: 401,
     hint: "send `Authorization: Bearer pst_…`; the first start wrote one to admin.token in the data folder",
   },
+  PENSTOCK_CONTROL_TOO_MANY: {
+    message: "too many attempts with a wrong token",
+    status: 429,
+    hint: "the Retry-After field says when the next is heard",
+  },
+  PENSTOCK_CONTROL_MISDIRECTED: {
+    message: "the request was meant for another host",
+    status: 421,
+    hint: "name this machine by its address or as localhost",
+  },
+  PENSTOCK_CONTROL_CROSS_ORIGIN: {
+    message: "a page of another site sent this",
+    status: 403,
+    hint: "the admin API serves its own pages, and programs, which send no Origin",
+  },
+  PENSTOCK_CONTROL_KEY_REUSED: {
+    message: "the Idempotency-Key was used for another request",
+    status: 422,
+    hint: "make a new key for each request, and repeat it only with that one",
+  },
+  PENSTOCK_CONTROL_IN_PROGRESS: {
+    message: "the request with this Idempotency-Key is still being worked on",
+    status: 409,
+    hint: "ask again in a while",
+  },
+  PENSTOCK_CONTROL_INTERRUPTED: {
+    message: "the request with this Idempotency-Key was cut off, and may have been done or not",
+    status: 409,
+    hint: "look at what is there, and use another key if it is still to be done",
+  },
   PENSTOCK_CONTROL_FORBIDDEN: {
     message: "the token's scopes do not allow this",
     status: 403,
