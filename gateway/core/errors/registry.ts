@@ -7,6 +7,7 @@ import { CONFIG_ERRORS } from "./config.ts";
 import { CONTROL_ERRORS } from "./control.ts";
 import { MAIN_ERRORS } from "./main.ts";
 import { SYS_ERRORS } from "./sys.ts";
+import { TLS_ERRORS } from "./tls.ts";
 import { WASM_ERRORS } from "./wasm.ts";
 
 /** Every code the product can answer with, over all areas. */
@@ -19,5 +20,6 @@ export const ERRORS: ErrorTable = {
   ...CONTROL_ERRORS,
   ...MAIN_ERRORS,
   ...SYS_ERRORS,
+  ...TLS_ERRORS,
   ...WASM_ERRORS,
 };
