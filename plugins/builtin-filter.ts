@@ -3,7 +3,14 @@
  * so that letting a request pass allocates nothing; what has to be remembered of one exchange is a small integer in
  * `exchange.state`.
  */
-import { CONTINUE, type Exchange, type Filter, type Verdict } from "#pipeline/filter.ts";
+import {
+  CONTINUE,
+  type Exchange,
+  type FetchRequest,
+  type FetchResponse,
+  type Filter,
+  type Verdict,
+} from "#pipeline/filter.ts";
 
 export abstract class BuiltinFilter implements Filter {
   readonly name: string;
@@ -31,6 +38,11 @@ export abstract class BuiltinFilter implements Filter {
 export interface BuiltinServices {
   /** Milliseconds that only grow, as of the start of this turn. */
   nowMs(): number;
+  /** Milliseconds since the epoch, as of the start of this turn. */
+  wallMs(): number;
   /** How many workers serve the same listeners. */
   readonly workers: number;
+  /** A small request to an upstream, by its name in the snapshot. Never rejects. */
+  fetch(upstream: string, request: FetchRequest): Promise<FetchResponse>;
+  log(level: "debug" | "info" | "warn" | "error", filter: string, message: string): void;
 }

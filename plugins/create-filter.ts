@@ -7,6 +7,7 @@ import { CorsFilter } from "./cors.ts";
 import { FaultFilter } from "./fault.ts";
 import { HeadersFilter } from "./headers.ts";
 import { IpAccessFilter } from "./ip-access.ts";
+import { JwtFilter } from "./jwt/jwt.ts";
 import { KeyAuthFilter } from "./key-auth.ts";
 import { RateLimitFilter } from "./rate-limit.ts";
 import { RedirectFilter } from "./redirect.ts";
@@ -36,5 +37,7 @@ export function createBuiltinFilter(spec: BuiltinFilterSpec, services: BuiltinSe
       return new StaticResponseFilter(spec.config);
     case "fault":
       return new FaultFilter(spec.config);
+    case "jwt":
+      return new JwtFilter(spec.config, services);
   }
 }

@@ -9,6 +9,7 @@ import { CONTINUE, HOOK_REQUEST_HEAD, REPLY, type Exchange, type Verdict } from 
 import type { KeyAuthConfig } from "#snapshot/builtin-filters.ts";
 import { BuiltinFilter } from "./builtin-filter.ts";
 import { digestOf, IdentityField, indexOfDigest, sha256 } from "./credentials.ts";
+import { maskParameter, parameterEnd, parameterStart } from "./query.ts";
 import { lineOf, octetsOf } from "./texts.ts";
 
 const UNAUTHORIZED = lineOf("a key is needed");
@@ -17,10 +18,6 @@ const NO_ROOM = lineOf("the headers do not fit");
 const CHALLENGE = [["www-authenticate", 'ApiKey realm="restricted"']] as const;
 /** Longer ones are nobody's: a bound on what is hashed for a stranger. */
 const KEY_BYTES_MAX = 1024;
-const ASTERISK = 0x2a;
-const AMPERSAND = 0x26;
-const EQUALS = 0x3d;
-const QUESTION = 0x3f;
 
 export class KeyAuthFilter extends BuiltinFilter {
   readonly #header: number;
@@ -58,14 +55,10 @@ export class KeyAuthFilter extends BuiltinFilter {
   }
 
   #fromQuery(request: Head): number {
-    const { memory, queryStart, queryEnd, targetStart, targetEnd } = request;
-    const start = valueOf(memory, queryStart, queryEnd, this.#parameter);
-    const key = start < 0 ? -1 : this.#find(memory, start, valueEnd(memory, start, queryEnd));
-    this.#mask(memory, queryStart, queryEnd);
-    // As received, for the log: another place when an earlier filter has rewritten the target.
-    let question = targetStart;
-    while (question < targetEnd && memory[question] !== QUESTION) question++;
-    this.#mask(memory, question + 1, targetEnd);
+    const { memory, queryStart, queryEnd } = request;
+    const start = parameterStart(memory, queryStart, queryEnd, this.#parameter);
+    const key = start < 0 ? -1 : this.#find(memory, start, parameterEnd(memory, start, queryEnd));
+    maskParameter(request, this.#parameter);
     return key;
   }
 
@@ -73,33 +66,4 @@ export class KeyAuthFilter extends BuiltinFilter {
     if (end - start > KEY_BYTES_MAX || end === start) return -1;
     return indexOfDigest(this.#digests, sha256(memory.subarray(start, end)));
   }
-
-  /** Every value of the parameter, however often it comes. */
-  #mask(memory: Uint8Array, from: number, to: number): void {
-    for (let start = valueOf(memory, from, to, this.#parameter); start >= 0;) {
-      const end = valueEnd(memory, start, to);
-      memory.fill(ASTERISK, start, end);
-      start = valueOf(memory, end, to, this.#parameter);
-    }
-  }
-}
-
-/** Where the value of the first parameter of this name starts, or −1. `from`: the start of a query, or an ampersand in it. */
-function valueOf(memory: Uint8Array, from: number, to: number, name: Uint8Array): number {
-  for (let at = from; at < to; at = valueEnd(memory, at, to) + 1) {
-    while (memory[at] === AMPERSAND && at < to) at++;
-    const end = at + name.length;
-    if (end >= to) return -1;
-    if (memory[end] !== EQUALS) continue;
-    let same = true;
-    for (let i = 0; i < name.length; i++) if (memory[at + i] !== name[i]) same = false;
-    if (same) return end + 1;
-  }
-  return -1;
-}
-
-function valueEnd(memory: Uint8Array, from: number, to: number): number {
-  let end = from;
-  while (end < to && memory[end] !== AMPERSAND) end++;
-  return end;
 }

@@ -23,6 +23,7 @@ import { digestOf } from "./canonical.ts";
 import type { FilterResource, Resolved, RouteResource } from "./config/declaration.ts";
 import { compileMap } from "./config/kernel-maps.ts";
 import { streamListenerParts } from "./config/stream-listener.ts";
+import { resolvedConfig } from "./config/builtin/names.ts";
 import { keyOf } from "./config/kinds.ts";
 
 export interface CompileContext {
@@ -164,7 +165,10 @@ const NO_HOST = "invalid";
 
 function compileFilter(filter: FilterResource, tenant: string, tables: Tables): FilterSpec {
   // The schemas are paired with their names as the snapshot's types are.
-  if ("builtin" in filter) return { kind: "builtin", name: filter.builtin, config: filter.config } as BuiltinFilterSpec;
+  if ("builtin" in filter) {
+    const config = resolvedConfig(filter, (name) => upstreamNameOf(name, tenant, tables));
+    return { kind: "builtin", name: filter.builtin, config } as BuiltinFilterSpec;
+  }
   const config = Object.entries(filter.config).toSorted(([a], [b]) => (a < b ? -1 : 1));
   return {
     kind: "plugin",
@@ -191,6 +195,12 @@ function compileAction(route: RouteResource, tables: Tables): RouteAction {
 /** What a tenant's route calls by this name: the tenant's own comes first. */
 function upstreamOf(name: string, tenant: string, { upstreams }: Tables): number {
   return upstreams.get(`${tenant}/${name}`) ?? at(upstreams, name);
+}
+
+/** The same as the snapshot names it: for what outlives a snapshot, where indices don't. */
+function upstreamNameOf(name: string, tenant: string, { upstreams }: Tables): string {
+  const own = `${tenant}/${name}`;
+  return upstreams.has(own) ? own : name;
 }
 
 function compileKernel(declared: Resolved, tables: Tables): KernelSpec {

@@ -4,6 +4,7 @@
  */
 import { PenstockError, type Finding } from "#core/errors.ts";
 import { refusal } from "./config/check.ts";
+import { withFilterFiles } from "./config/filter-files.ts";
 import { refuseWithRest, withDigests } from "./config/module-files.ts";
 import { readSources, type Sources } from "./config/sources.ts";
 import type { Changes } from "./changes.ts";
@@ -16,7 +17,8 @@ export async function declare(request: DeclareRequest, changes: Changes, uploads
   try {
     if (sources.findings.length > 0) throw refusal(sources.findings);
     const files = new Map(request.modules.map(({ file, bytes }) => [file, bytes]));
-    const { declaration, findings } = await withDigests(sources.data, async (file, pointer) => {
+    const filled = withFilterFiles(sources.data, (file) => files.get(file));
+    const { declaration, findings: others } = await withDigests(filled.declaration, async (file, pointer) => {
       const bytes = files.get(file);
       if (bytes === undefined) {
         throw refusal([
@@ -30,6 +32,7 @@ export async function declare(request: DeclareRequest, changes: Changes, uploads
       const upload = async () => (await uploads.accept(bytes, true, request.author)).digest;
       return uploadedDigest(upload, file, pointer);
     });
+    const findings = [...filled.findings, ...others];
     const change = {
       author: request.author,
       who: request.author,

@@ -24,6 +24,7 @@ export interface BuiltinConfigs {
   readonly "rate-limit": RateLimitConfig;
   readonly "static-response": StaticResponseConfig;
   readonly fault: FaultConfig;
+  readonly jwt: JwtConfig;
 }
 
 /** Lower-case names to values. */
@@ -115,4 +116,57 @@ export interface StaticResponseConfig {
 export interface FaultConfig {
   readonly delay?: { readonly ms: number; readonly percent: number } | undefined;
   readonly abort?: { readonly status: number; readonly percent: number } | undefined;
+}
+
+export type JwtAlgorithm =
+  | "HS256"
+  | "HS384"
+  | "HS512"
+  | "RS256"
+  | "RS384"
+  | "RS512"
+  | "PS256"
+  | "PS384"
+  | "PS512"
+  | "ES256"
+  | "ES384"
+  | "EdDSA";
+
+/** RFC 7517. Of an upstream it is whatever that said. */
+export type JsonWebKeySpec = Readonly<Record<string, unknown>>;
+
+export interface JwksUpstream {
+  /** By its name in the snapshot. */
+  readonly upstream: string;
+  readonly path: string;
+  readonly host?: string | undefined;
+  readonly ttlSeconds: number;
+  readonly staleSeconds: number;
+  readonly timeoutMs: number;
+}
+
+export interface JwtConfig {
+  readonly algorithms: readonly JwtAlgorithm[];
+  /** Empty where they come from an upstream. */
+  readonly keys: readonly JsonWebKeySpec[];
+  readonly jwksUpstream?: JwksUpstream | undefined;
+  /** One of the three places; the header `authorization` when none is named. */
+  readonly from: {
+    readonly header?: string | undefined;
+    readonly scheme: string;
+    readonly cookie?: string | undefined;
+    readonly query?: string | undefined;
+  };
+  /** Empty: any. */
+  readonly issuers: readonly string[];
+  readonly audiences: readonly string[];
+  /** Claims that must be there. */
+  readonly required: readonly string[];
+  readonly leewaySeconds: number;
+  readonly ageMaxSeconds?: number | undefined;
+  /** Fields of the request to the claims they are made of. */
+  readonly claimHeaders: FieldValues;
+  readonly forward: boolean;
+  readonly optional: boolean;
+  readonly realm: string;
 }

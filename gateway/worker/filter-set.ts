@@ -5,7 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import { defined } from "#core/assert.ts";
-import type { Filter, FilterServices } from "#pipeline/filter.ts";
+import type { FetchRequest, FetchResponse, Filter, FilterServices } from "#pipeline/filter.ts";
 import type { BuiltinServices } from "#plugins/builtin-filter.ts";
 import { createBuiltinFilter } from "#plugins/create-filter.ts";
 import type { WorkerContext } from "#proxy/context.ts";
@@ -45,7 +45,13 @@ export class FilterSet {
   /** `workers`: how many serve the same listeners. */
   constructor(context: WorkerContext, maps: MapSet, workers: number, log: (line: string) => void) {
     this.#context = context;
-    this.#builtinServices = { nowMs: () => context.loop.nowMs, workers };
+    this.#builtinServices = {
+      nowMs: () => context.loop.nowMs,
+      wallMs: () => performance.timeOrigin + context.loop.nowMs,
+      workers,
+      fetch: (upstream, request) => this.#fetch(upstream, request),
+      log: (level, filter, message) => log(JSON.stringify({ time: new Date().toISOString(), level, filter, message })),
+    };
     this.#maps = maps;
     this.#log = log;
   }
@@ -139,16 +145,7 @@ export class FilterSet {
   #services(snapshot: Snapshot, route: RouteSpec): FilterServices {
     const { loop } = this.#context;
     return {
-      fetch: (index, request) => {
-        const engine = defined(this.#engine, "an engine in force");
-        const name = snapshot.upstreams[index]?.name;
-        return fetchUpstream(
-          this.#context,
-          engine,
-          engine.upstreams.findIndex((upstream) => upstream.name === name),
-          request,
-        );
-      },
+      fetch: (index, request) => this.#fetch(snapshot.upstreams[index]?.name ?? "", request),
       map: (index) => this.#maps.get(defined(snapshot.maps[index], "map of a filter").name),
       log: (level, filter, message) => {
         this.#log(
@@ -158,6 +155,13 @@ export class FilterSet {
       nowMs: () => performance.timeOrigin + loop.nowMs,
       bootMs: () => Number(boottimeNs() / 1_000_000n),
     };
+  }
+
+  /** From the upstream that has this name in the snapshot in force. */
+  #fetch(name: string, request: FetchRequest): Promise<FetchResponse> {
+    const engine = defined(this.#engine, "an engine in force");
+    const index = engine.upstreams.findIndex((upstream) => upstream.name === name);
+    return fetchUpstream(this.#context, engine, index, request);
   }
 
   #release(taken: readonly Held[]): void {

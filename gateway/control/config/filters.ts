@@ -3,6 +3,7 @@ import * as v from "valibot";
 import { BasicAuthConfig, KeyAuthConfig } from "./builtin/authentication.ts";
 import { CorsConfig } from "./builtin/cors.ts";
 import { HeadersConfig } from "./builtin/headers.ts";
+import { JwtConfig } from "./builtin/jwt.ts";
 import { IpAccessConfig } from "./builtin/ip-access.ts";
 import { RateLimitConfig } from "./builtin/rate-limit.ts";
 import { RedirectConfig, RewriteConfig } from "./builtin/redirect.ts";
@@ -65,19 +66,11 @@ const BUILTINS = [
   builtin("rate-limit", RateLimitConfig),
   builtin("static-response", StaticResponseConfig),
   builtin("fault", FaultConfig),
+  builtin("jwt", JwtConfig),
 ] as const;
 
 const BUILTIN_NAMES = BUILTINS.map((one) => one.entries.builtin.literal);
-const BUILTINS_LATER = [
-  "jwt",
-  "mirror",
-  "compression",
-  "decompression",
-  "buffer",
-  "static-files",
-  "cache",
-  "sticky-split",
-];
+const BUILTINS_LATER = ["mirror", "compression", "decompression", "buffer", "static-files", "cache", "sticky-split"];
 
 /** What a name that isn't one of them is refused by. */
 const UnknownBuiltin = fields("a built-in filter", {

@@ -1,4 +1,5 @@
 /** Tenants: whose host it is, what a tenant was granted, and how much of it. */
+import { referencesOf } from "./builtin/names.ts";
 import type { RouteResource, TenantResource } from "./declaration.ts";
 import type { Draft, Entry } from "./draft.ts";
 import { ownerOf, type Claim } from "./hosts.ts";
@@ -123,7 +124,12 @@ function checkGrants(
   for (const [index, part] of (route.split ?? []).entries())
     check("upstreams", part.upstream, `/split/${index}/upstream`);
   for (const [index, filter] of route.filters.entries()) {
-    if ("builtin" in filter) continue;
+    if ("builtin" in filter) {
+      for (const { kind, name, pointer: below } of referencesOf(filter)) {
+        check(kind === "upstream" ? "upstreams" : "maps", name, `/filters/${index}${below}`);
+      }
+      continue;
+    }
     for (const [at, name] of filter.allow.upstreams.entries())
       check("upstreams", name, `/filters/${index}/allow/upstreams/${at}`);
     for (const [at, name] of filter.allow.maps.entries()) check("maps", name, `/filters/${index}/allow/maps/${at}`);

@@ -1,5 +1,6 @@
 /** What concerns more than one entry: names, references, duplicates. One function a concern, each reports all it finds. */
 import type { ConfigErrorCode } from "#core/errors/config.ts";
+import { referencesOf } from "./builtin/names.ts";
 import type { RouteResource } from "./declaration.ts";
 import { upstreamsFor, type Draft, type Entry } from "./draft.ts";
 import { keyOf, lastSegment } from "./kinds.ts";
@@ -161,8 +162,13 @@ function checkFilters(
 ): void {
   const upstreams = upstreamsFor(draft, route.tenant);
   for (const [index, filter] of route.filters.entries()) {
-    if ("builtin" in filter) continue;
     const place = `${pointer}/filters/${index}`;
+    if ("builtin" in filter) {
+      for (const { kind, name, pointer: below } of referencesOf(filter)) {
+        must(`${place}${below}`, kind, name, kind === "upstream" ? upstreams : draft.names.maps);
+      }
+      continue;
+    }
     must(`${place}/plugin`, "plugin", filter.plugin, own, ` of tenant "${route.tenant}" in \`plugins\``);
     for (const [at, name] of filter.allow.upstreams.entries()) {
       must(`${place}/allow/upstreams/${at}`, "upstream", name, upstreams);

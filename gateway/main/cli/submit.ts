@@ -2,6 +2,7 @@
 import type { Difference } from "#control/diff.ts";
 import type { Declaration } from "#control/config/declaration.ts";
 import { refusal } from "#control/config/check.ts";
+import { withFilterFiles } from "#control/config/filter-files.ts";
 import { refuseWithRest, withDigests } from "#control/config/module-files.ts";
 import { sha256Hex } from "#control/canonical.ts";
 import { PenstockError } from "#core/errors.ts";
@@ -26,9 +27,11 @@ export async function submit(files: DeclarationFiles, client: Client, options: S
   const { sources } = files;
   if (sources.findings.length > 0) throw refusal(sources.findings);
   try {
-    const { declaration, findings } = await withDigests(sources.data, (file, pointer) =>
+    const filled = withFilterFiles(sources.data, (file, pointer) => files.moduleAt(pointer, file));
+    const { declaration, findings: others } = await withDigests(filled.declaration, (file, pointer) =>
       uploaded(files, file, pointer, client, options.dryRun),
     );
+    const findings = [...filled.findings, ...others];
     if (findings.length > 0)
       await refuseWithRest(findings, () => put(declaration, client, { ...options, dryRun: true }));
     return await put(declaration, client, options);

@@ -1,4 +1,5 @@
 /** `run -f FILE|DIR`: the declaration as text, with the modules it names, for the control process to judge. */
+import { withFilterFiles } from "#control/config/filter-files.ts";
 import { withDigests } from "#control/config/module-files.ts";
 import type { DeclareRequest } from "#control/protocol.ts";
 import { readDeclarationFiles } from "#main/cli/declaration-files.ts";
@@ -12,6 +13,11 @@ export async function readDeclaration(path: string, cwd: string): Promise<Omit<D
     const bytes = moduleAt(pointer, file);
     if (bytes !== undefined) modules.set(file, bytes);
     return Promise.resolve("");
+  });
+  withFilterFiles(sources.data, (file, pointer) => {
+    const bytes = moduleAt(pointer, file);
+    if (bytes !== undefined) modules.set(file, bytes);
+    return bytes;
   });
   return {
     author: "penstock run",

@@ -84,7 +84,7 @@ describe("a declaration", () => {
     ["retries", (d) => Object.assign(at(d.upstreams, 0), { retry: {} }), ["/upstreams/0/retry UNSUPPORTED"]],
     [
       "a builtin filter of later",
-      (d) => (at(d.routes, 0).filters[0] = { builtin: "jwt" } as never),
+      (d) => (at(d.routes, 0).filters[0] = { builtin: "cache" } as never),
       ["/routes/0/filters/0/builtin UNSUPPORTED"],
     ],
     ["services", (d) => Object.assign(d.kernel, { services: [] }), ["/kernel/services UNSUPPORTED"]],

@@ -1,11 +1,12 @@
 /** A request as text, through one built-in filter. */
 import { parseIp } from "#core/address.ts";
-import type { Filter, Verdict } from "#pipeline/filter.ts";
+import type { FetchRequest, FetchResponse, Filter, Verdict } from "#pipeline/filter.ts";
+import type { BuiltinServices } from "#plugins/builtin-filter.ts";
 import { createBuiltinFilter } from "#plugins/create-filter.ts";
 import type { BuiltinConfigs, BuiltinFilterSpec, BuiltinName } from "#snapshot/builtin-filters.ts";
 import { TestExchange } from "#test/support/wasm.ts";
 
-export class Clock {
+export class Clock implements BuiltinServices {
   ms = 1000;
   readonly workers: number;
   constructor(workers = 1) {
@@ -13,6 +14,22 @@ export class Clock {
   }
   nowMs(): number {
     return this.ms;
+  }
+  /** The epoch's first second is when a test begins, unless it says otherwise. */
+  wallMs(): number {
+    return this.ms;
+  }
+  /** What upstreams answer, in turn. */
+  readonly answers: FetchResponse[] = [];
+  readonly asked: { readonly upstream: string; readonly request: FetchRequest }[] = [];
+  readonly logs: string[] = [];
+  fetch(upstream: string, request: FetchRequest): Promise<FetchResponse> {
+    this.asked.push({ upstream, request });
+    const none = { status: 0, headers: [], body: new Uint8Array(0), error: "nobody there" };
+    return Promise.resolve(this.answers.shift() ?? none);
+  }
+  log(level: string, filter: string, message: string): void {
+    this.logs.push(`${level} ${filter}: ${message}`);
   }
 }
 

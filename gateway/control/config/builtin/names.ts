@@ -1,0 +1,33 @@
+/** The resources that built-in filters refer to by name, for whoever checks or resolves references. */
+import type { FilterResource } from "#control/config/declaration.ts";
+
+export interface BuiltinReference {
+  readonly kind: "upstream" | "map" | "directory";
+  readonly name: string;
+  /** Below the filter. */
+  readonly pointer: string;
+}
+
+type BuiltinFilter = Extract<FilterResource, { builtin: string }>;
+
+export function referencesOf(filter: BuiltinFilter): BuiltinReference[] {
+  const { builtin, config } = filter;
+  if (builtin === "jwt") {
+    const { jwksUpstream } = config;
+    if (jwksUpstream === undefined) return [];
+    return [{ kind: "upstream", name: jwksUpstream.upstream, pointer: "/config/jwksUpstream/upstream" }];
+  }
+  return [];
+}
+
+/** The filter's configuration as the snapshot has it: upstreams by the names they have there. */
+export function resolvedConfig(filter: BuiltinFilter, upstream: (name: string) => string): object {
+  const { builtin, config } = filter;
+  if (builtin === "jwt") {
+    const { jwks, jwksFile: _, jwksUpstream, ...rest } = config;
+    const keys = jwks?.keys ?? [];
+    if (jwksUpstream === undefined) return { ...rest, keys };
+    return { ...rest, keys, jwksUpstream: { ...jwksUpstream, upstream: upstream(jwksUpstream.upstream) } };
+  }
+  return config;
+}
