@@ -1,6 +1,6 @@
 /** One connection of the gateway to an origin: reads requests, holds them against their plans, answers as planned. */
+import type { FakeDriver } from "#io/fake/driver.ts";
 import type { FakePeer, PeerHandler } from "#io/fake/peer.ts";
-import type { Agenda } from "./agenda.ts";
 import type { Ledger } from "./ledger.ts";
 import { fieldOf, type Message, MessageReader } from "./message-reader.ts";
 import { bodyOf, type Plan } from "./plan.ts";
@@ -13,16 +13,16 @@ const SMUGGLED = "HTTP/1.1 200 OK\r\nx-tag: smuggled\r\ncontent-length: 8\r\n\r\
 
 export class Origin implements PeerHandler {
   readonly #ledger: Ledger;
-  readonly #agenda: Agenda;
+  readonly #driver: FakeDriver;
   readonly #peer: FakePeer;
   readonly #reader: MessageReader;
   #closed = false;
   #plan: Plan | null = null;
 
-  constructor(peer: FakePeer, ledger: Ledger, agenda: Agenda) {
+  constructor(peer: FakePeer, ledger: Ledger, driver: FakeDriver) {
     this.#peer = peer;
     this.#ledger = ledger;
-    this.#agenda = agenda;
+    this.#driver = driver;
     this.#reader = new MessageReader({
       onHead: (message) => this.#onHead(message),
       onComplete: (message) => this.#onComplete(message),
@@ -88,7 +88,7 @@ export class Origin implements PeerHandler {
     if (answer.kind === "early") this.#plan = null;
     if (answer.kind === "early" || answer.kind === "silent") return;
     if (answer.delayMs === 0) this.#answer(tag);
-    else this.#agenda.after(answer.delayMs, () => this.#answer(tag));
+    else this.#driver.after(answer.delayMs, () => this.#answer(tag));
   }
 
   #answer(tag: string): void {
@@ -121,7 +121,7 @@ export class Origin implements PeerHandler {
       default:
         this.#peer.write(message);
         if (answer.framing === "close") this.#close();
-        else if (answer.kind === "stale") this.#agenda.after(answer.delayMs / 4, () => this.#close());
+        else if (answer.kind === "stale") this.#driver.after(answer.delayMs / 4, () => this.#close());
     }
   }
 
@@ -139,7 +139,7 @@ export class Origin implements PeerHandler {
   }
 
   #closeWhenSent(): void {
-    this.#agenda.after(50, () => (this.#peer.queuedBytes > 0 ? this.#closeWhenSent() : this.#peer.close()));
+    this.#driver.after(50, () => (this.#peer.queuedBytes > 0 ? this.#closeWhenSent() : this.#peer.close()));
   }
 }
 

@@ -17,7 +17,6 @@ import { Random } from "#io/fake/random.ts";
 import { Engine } from "#proxy/engine.ts";
 import { testSnapshot } from "#test/support/snapshot.ts";
 import { DataPlane } from "#worker/data-plane.ts";
-import { Agenda } from "./agenda.ts";
 import { Client } from "./client.ts";
 import { Ledger } from "./ledger.ts";
 import { Origin } from "./origin.ts";
@@ -67,7 +66,6 @@ class Simulation {
   readonly #driver: FakeDriver;
   readonly #plane: DataPlane;
   readonly #ledger: Ledger;
-  readonly #agenda: Agenda;
   readonly #clients: Client[] = [];
   readonly #fd: Fd;
   /** Buffers of a plane that has served nobody. */
@@ -89,13 +87,12 @@ class Simulation {
     const buffers = new PoisonedBuffers(scarce ? memory.slice(0, BUFFERS_SCARCE * BUFFER_BYTES) : memory);
     const arena: Arena = { buffers, address: 0n };
     this.#driver = createFakeDriver({ arena, seed, faults: FAULTS[this.#weather] });
-    this.#agenda = new Agenda(this.#driver, random);
     const driver = this.#driver;
     this.#ledger = new Ledger(tell && ((what) => tell(`${driver.nowMs.toFixed(3)} ${what}`)));
     this.#plane = new DataPlane(driver, -1, () => driver.nowMs);
     this.#freeAtRest = buffers.free;
     this.#fd = driver.listen();
-    for (const address of ENDPOINTS) driver.serve(address, (peer) => new Origin(peer, this.#ledger, this.#agenda));
+    for (const address of ENDPOINTS) driver.serve(address, (peer) => new Origin(peer, this.#ledger, this.#driver));
     sabotage?.(driver, random);
   }
 
@@ -136,11 +133,11 @@ class Simulation {
         leavesAfter: random.chance(0.1) ? random.below(10) : Number.POSITIVE_INFINITY,
         slow: random.chance(0.2),
       };
-      this.#agenda.after(random.chance(0.5) ? 0 : random.below(3000), () => {
-        this.#clients.push(new Client(options, this.#driver, this.#fd, this.#ledger, this.#agenda, random));
+      this.#driver.after(random.chance(0.5) ? 0 : random.below(3000), () => {
+        this.#clients.push(new Client(options, this.#driver, this.#fd, this.#ledger, random));
       });
     }
-    if (random.chance(0.3)) this.#agenda.after(random.below(2000), () => this.#swap());
+    if (random.chance(0.3)) this.#driver.after(random.below(2000), () => this.#swap());
     this.#turnUntil(() => this.#clients.length === count, "the clients' coming");
   }
 
@@ -156,7 +153,7 @@ class Simulation {
     const { random, plane } = { random: this.#random, plane: this.#plane };
     const endpoints = ENDPOINTS.slice(0, 1 + random.below(ENDPOINTS.length));
     const snapshot = testSnapshot({ endpoints, listener: "unix:/simulated" });
-    const filters = this.#filters ? [new ThinkingFilter(this.#ledger, this.#agenda)] : [];
+    const filters = this.#filters ? [new ThinkingFilter(this.#ledger, this.#driver)] : [];
     this.#ledger.tell(`swap, ${endpoints.length} endpoints`);
     const engine = new Engine({ ...snapshot, revision: ++this.#revision }, [filters], plane.context.endpoints, () => {
       this.#ledger.note("engine released");
@@ -170,10 +167,9 @@ class Simulation {
     const { loop } = this.#plane;
     const driver = this.#driver;
     while (!done()) {
-      const wait = Math.min(forever(loop.timers.nextWaitMs(driver.nowMs)), this.#agenda.nextMs - driver.nowMs);
-      const stuck = wait === Infinity && driver.idle;
-      loop.turn(wait === Infinity ? -1 : Math.max(0, wait));
-      this.#agenda.work();
+      const wait = loop.timers.nextWaitMs(driver.nowMs);
+      const stuck = wait < 0 && driver.idle;
+      loop.turn(wait);
       if (!stuck && ++this.#turns < TURNS_MAX) continue;
       const states = this.#clients.map((client) => client.state).join("; ");
       this.#ledger.violation(`${what} never came to an end${stuck ? ": nothing will happen any more" : ""}; ${states}`);
@@ -198,8 +194,4 @@ class Simulation {
       if (count !== 0) this.#ledger.violation(`${count} ${what} are left behind`);
     }
   }
-}
-
-function forever(waitMs: number): number {
-  return waitMs < 0 ? Infinity : waitMs;
 }

@@ -1,4 +1,5 @@
 /** A filter that does to each exchange what its plan says, at once or after a while. */
+import type { FakeDriver } from "#io/fake/driver.ts";
 import {
   CONTINUE,
   type Exchange,
@@ -10,7 +11,6 @@ import {
   SUSPEND,
   type Verdict,
 } from "#pipeline/filter.ts";
-import type { Agenda } from "./agenda.ts";
 import type { Ledger } from "./ledger.ts";
 import { DENIED, type FilterPlan, REPLACED } from "./plan.ts";
 
@@ -20,11 +20,11 @@ export class ThinkingFilter implements Filter {
   readonly name = "thinking";
   readonly hooks = HOOK_REQUEST_HEAD | HOOK_RESPONSE_HEAD | HOOK_END;
   readonly #ledger: Ledger;
-  readonly #agenda: Agenda;
+  readonly #driver: FakeDriver;
 
-  constructor(ledger: Ledger, agenda: Agenda) {
+  constructor(ledger: Ledger, driver: FakeDriver) {
     this.#ledger = ledger;
-    this.#agenda = agenda;
+    this.#driver = driver;
   }
 
   requestHead(exchange: Exchange): Verdict {
@@ -32,7 +32,7 @@ export class ThinkingFilter implements Filter {
     const plan = this.#planOf(tag);
     if (plan.request === "pass") return CONTINUE;
     if (plan.request === "deny") return this.#deny(exchange, tag, DENIED);
-    this.#agenda.after(plan.delayMs, () => {
+    this.#driver.after(plan.delayMs, () => {
       if (exchange.ended || exchange.request.get("x-tag") !== tag) return;
       exchange.resume(plan.request === "later" ? CONTINUE : this.#deny(exchange, tag, DENIED));
     });
@@ -44,7 +44,7 @@ export class ThinkingFilter implements Filter {
     const plan = this.#planOf(tag);
     if (exchange.response.get("x-filter") !== undefined || plan.response === "pass") return CONTINUE;
     if (plan.response === "replace") return this.#deny(exchange, tag, REPLACED);
-    this.#agenda.after(plan.delayMs, () => exchange.resume(CONTINUE));
+    this.#driver.after(plan.delayMs, () => exchange.resume(CONTINUE));
     return SUSPEND;
   }
 

@@ -117,6 +117,14 @@ export class FakeDriver implements Driver {
     this.#silent.add(formatAddress(parseAddress(address)));
   }
 
+  /** Does something `ms` from now, in a turn, which ends with it as with a completion: what clients and servers do by their own clocks. */
+  after(ms: number, run: () => void): void {
+    this.#world.schedule.add(this.nowMs + ms, () => {
+      this.#dispatched++;
+      run();
+    });
+  }
+
   /** Makes a watched descriptor readable, or no longer. */
   setReadable(fd: Fd, readable: boolean): void {
     if (readable) this.#readable.add(fd);
@@ -126,6 +134,11 @@ export class FakeDriver implements Driver {
   /** Who is at the other end of a socket: the bytes of a struct sockaddr. */
   peerAddress(socket: Socket): Uint8Array {
     return parseAddress(this.#addresses[socket.index] ?? "");
+  }
+
+  /** The fake has one address at our end. */
+  localAddress(_socket: Socket): Uint8Array {
+    return parseAddress("198.51.100.1:80");
   }
 
   accept(fd: Fd, handler: AcceptHandler): Listening {
