@@ -4,22 +4,11 @@
  */
 import { cgroupId } from "#sys/cgroup.ts";
 import { bpfError } from "#core/errors/bpf.ts";
-import { findInterface, networkInterface } from "#bpf/netlink/interfaces.ts";
-import type { Firewall } from "#bpf/programs/firewall/firewall.ts";
 import type { Leases } from "#bpf/programs/steer/leases.ts";
 import type { Link } from "#bpf/kernel/link.ts";
+import { putInterface, releaseInterface, type AttachedInterface } from "./interfaces.ts";
 import type { PreparedKernel } from "./prepared.ts";
 import type { Steering } from "#bpf/programs/steer/steering.ts";
-import type { XdpMode } from "#bpf/kernel/xdp.ts";
-
-export interface AttachedFirewall {
-  readonly item: Firewall;
-  /** Another one after a change of mode was undone. */
-  link: Link;
-  readonly mode: XdpMode;
-  /** Of the interface: another one may come under the same name. */
-  readonly index: number;
-}
 
 export interface AttachedSteering {
   readonly item: Steering;
@@ -29,21 +18,20 @@ export interface AttachedSteering {
 }
 
 export class Attachments {
-  #firewalls = new Map<string, AttachedFirewall>();
+  #interfaces = new Map<string, AttachedInterface>();
   #steerings = new Map<string, AttachedSteering>();
 
-  get firewalls(): Iterable<AttachedFirewall> {
-    return this.#firewalls.values();
+  get interfaces(): Iterable<AttachedInterface> {
+    return this.#interfaces.values();
   }
 
   get steerings(): Iterable<AttachedSteering> {
     return this.#steerings.values();
   }
 
-  /** The one in force on a device; undefined when there is none, or the device is not the one it was put on. */
-  firewall(device: string): Firewall | undefined {
-    const attached = this.#firewalls.get(device);
-    return attached !== undefined && isInPlace(attached) ? attached.item : undefined;
+  /** What is in force on a device, which may be another one by now (`isInPlace`). */
+  interface(device: string): AttachedInterface | undefined {
+    return this.#interfaces.get(device);
   }
 
   steering(key: string): Steering | undefined {
@@ -58,12 +46,11 @@ export class Attachments {
   /** All or nothing. `leases`: those of new entries begin before a connect can meet them. */
   change(prepared: PreparedKernel, leases: Leases | null): void {
     const undo: (() => void)[] = [];
-    const firewalls = new Map<string, AttachedFirewall>();
+    const interfaces = new Map<string, AttachedInterface>();
     const steerings = new Map<string, AttachedSteering>();
     try {
-      for (const [device, { kept, item }] of prepared.firewalls) {
-        const current = this.#firewalls.get(device);
-        firewalls.set(device, kept && current !== undefined ? current : putFirewall(item, current, undo));
+      for (const [device, plan] of prepared.interfaces) {
+        interfaces.set(device, putInterface(plan, this.#interfaces.get(device), undo));
       }
       for (const [key, { kept, item }] of prepared.steerings) {
         const current = this.#steerings.get(key);
@@ -75,30 +62,23 @@ export class Attachments {
       throw error;
     }
     // Nothing below can fail.
-    for (const [device, old] of this.#firewalls) {
-      const now = firewalls.get(device);
-      if (now?.link !== old.link) old.link.close();
-      if (now?.item !== old.item) old.item.close();
-    }
+    for (const [device, old] of this.#interfaces) releaseInterface(old, interfaces.get(device));
     for (const [key, old] of this.#steerings) {
       const now = steerings.get(key);
       if (now?.links !== old.links) for (const link of old.links.values()) link.close();
       if (now?.item !== old.item) old.item.close();
     }
-    this.#firewalls = firewalls;
+    this.#interfaces = interfaces;
     this.#steerings = steerings;
   }
 
   close(): void {
-    for (const { link, item } of this.#firewalls.values()) {
-      link.close();
-      item.close();
-    }
+    for (const each of this.#interfaces.values()) releaseInterface(each, undefined);
     for (const { links, item } of this.#steerings.values()) {
       for (const link of links.values()) link.close();
       item.close();
     }
-    this.#firewalls.clear();
+    this.#interfaces.clear();
     this.#steerings.clear();
   }
 }
@@ -121,36 +101,8 @@ function undoAll(undo: readonly (() => void)[], reason: unknown): void {
   });
 }
 
-function isInPlace({ item, index }: AttachedFirewall): boolean {
-  return findInterface(item.declaration.device)?.index === index;
-}
-
 function isSteering({ item, cgroup }: AttachedSteering): boolean {
   return cgroup !== null && cgroupId(item.declaration.cgroup) === cgroup;
-}
-
-function putFirewall(item: Firewall, current: AttachedFirewall | undefined, undo: (() => void)[]): AttachedFirewall {
-  const { device, mode } = item.declaration;
-  if (current === undefined || !isInPlace(current)) {
-    const index = networkInterface(device).index;
-    const attached = item.attach();
-    undo.push(() => attached.link.close());
-    return { item, ...attached, index };
-  }
-  if (mode === current.item.declaration.mode || mode === current.mode) {
-    item.replace(current.item, current.link);
-    undo.push(() => current.item.replace(item, current.link));
-    return { ...current, item };
-  }
-  // The two modes can't be in place together: here, and only here, packets pass unseen for a moment.
-  current.link.detach();
-  undo.push(() => {
-    current.link.close();
-    current.link = current.item.attach().link;
-  });
-  const attached = item.attach();
-  undo.push(() => attached.link.close());
-  return { item, ...attached, index: current.index };
 }
 
 function putSteering(item: Steering, current: AttachedSteering | undefined, undo: (() => void)[]): AttachedSteering {

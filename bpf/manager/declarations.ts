@@ -3,6 +3,8 @@
  * nothing of snapshots; a test holds the two together.
  */
 import type { MapSchema } from "#core/map-codec.ts";
+import type { CounterDeclaration } from "#bpf/programs/counter/declaration.ts";
+import type { LimitDeclaration } from "#bpf/programs/firewall/limits.ts";
 
 export interface MapDeclaration extends MapSchema {
   readonly name: string;
@@ -10,14 +12,22 @@ export interface MapDeclaration extends MapSchema {
   readonly maxEntries: number;
 }
 
+/** What runs on a device, in this order: firewall, counter, balancer. At least one. */
 export interface InterfaceDeclaration {
   readonly device: string;
   readonly mode: "auto" | "native" | "generic";
-  readonly programs: readonly "firewall"[];
+  readonly firewall?: FirewallDeclaration;
+  readonly counter?: CounterDeclaration;
+}
+
+export interface FirewallDeclaration {
   /** Index into the maps: denied prefixes. */
   readonly blocklist: number;
   /** Index into the maps: prefixes that are never dropped. */
   readonly allowlist?: number;
+  readonly limits: readonly LimitDeclaration[];
+  /** Above as many SYNs a second they are answered with cookies; 0: never. */
+  readonly synsPerSecond: number;
 }
 
 export interface SteeringDeclaration {

@@ -17,10 +17,11 @@ import { closeFd } from "#bpf/kernel/call.ts";
 import { Attachments } from "./attachments.ts";
 import { Collection } from "#bpf/kernel/collection.ts";
 import type { Declaration, InterfaceDeclaration, MapDeclaration, SteeringDeclaration } from "./declarations.ts";
-import { Firewall } from "#bpf/programs/firewall/firewall.ts";
+import { planInterface, type PlannedInterface } from "./interfaces.ts";
 import { Link } from "#bpf/kernel/link.ts";
 import { committedSpec } from "#bpf/kernel/objects.ts";
-import { closeNew, PreparedKernel, type Planned } from "./prepared.ts";
+import type { Planned } from "./planned.ts";
+import { closeNew, PreparedKernel } from "./prepared.ts";
 import { requireKernel } from "./probe.ts";
 import { SharedKernelMap, type MapEntry } from "./shared-maps.ts";
 import { statusOf, type KernelStatus } from "./status.ts";
@@ -63,16 +64,15 @@ export class KernelManager {
   /** Throws the first refusal: VerifierError, PENSTOCK_BPF_DEVICE, PENSTOCK_BPF_CGROUP …; then nothing has changed. */
   prepare(declaration: Declaration): PreparedKernel {
     const maps = new Map<string, Planned<SharedKernelMap>>();
-    const firewalls = new Map<string, Planned<Firewall>>();
+    const interfaces = new Map<string, PlannedInterface>();
     const steerings = new Map<string, Planned<Steering>>();
-    const prepared = new PreparedKernel(this.#commits, maps, firewalls, steerings);
+    const prepared = new PreparedKernel(this.#commits, maps, interfaces, steerings);
     try {
       for (const each of declaration.maps) maps.set(each.name, this.#planMap(each));
       for (const each of declaration.kernel.interfaces) {
-        if (firewalls.has(each.device))
+        if (interfaces.has(each.device))
           throw bpfError("PENSTOCK_BPF_DEVICE", { detail: `${each.device} is named twice` });
-        if (each.programs.includes("firewall"))
-          firewalls.set(each.device, this.#planFirewall(each, declaration.maps, prepared));
+        interfaces.set(each.device, this.#planInterface(each, declaration.maps, prepared));
       }
       for (const each of declaration.kernel.steering) this.#planSteering(each, declaration, steerings);
       return prepared;
@@ -169,33 +169,18 @@ export class KernelManager {
     return { kept: false, item: new SharedKernelMap(declaration) };
   }
 
-  #planFirewall(
+  #planInterface(
     each: InterfaceDeclaration,
     maps: readonly MapDeclaration[],
     prepared: PreparedKernel,
-  ): Planned<Firewall> {
-    const prefixes = (index: number): SharedKernelMap => {
+  ): PlannedInterface {
+    return planInterface(each, this.#attachments.interface(each.device), (index) => {
       const declaration = maps[index];
       assert(declaration !== undefined, `interface ${each.device} names map ${index}`);
-      if (declaration.type !== "lpm-trie" || declaration.key !== "ip-prefix" || declaration.value !== "expiry") {
-        throw bpfError("PENSTOCK_BPF_TYPES", { detail: `${declaration.name} is no lpm-trie of ip-prefix and expiry` });
-      }
       const planned = prepared.maps.get(declaration.name);
       assert(planned !== undefined, "maps are planned first");
-      return planned.item;
-    };
-    const deny = prefixes(each.blocklist).map;
-    const allow = each.allowlist === undefined ? null : prefixes(each.allowlist).map;
-    const current = this.#attachments.firewall(each.device);
-    if (
-      current !== undefined &&
-      current.maps.deny === deny &&
-      current.maps.allow === allow &&
-      current.declaration.mode === each.mode
-    ) {
-      return { kept: true, item: current };
-    }
-    return { kept: false, item: new Firewall(each, { deny, allow }) };
+      return { declaration, map: planned.item.map };
+    });
   }
 
   #planSteering(each: SteeringDeclaration, declaration: Declaration, planned: Map<string, Planned<Steering>>): void {

@@ -1,18 +1,14 @@
 /** What `prepare` made: loaded and verified, attached nowhere. Either committed or discarded, once. */
 import type { Fd } from "#core/brands.ts";
-import type { Firewall } from "#bpf/programs/firewall/firewall.ts";
+import { closeNewInterface, type PlannedInterface } from "./interfaces.ts";
+import type { Planned } from "./planned.ts";
 import type { SharedKernelMap } from "./shared-maps.ts";
 import type { Steering } from "#bpf/programs/steer/steering.ts";
 
-export interface Planned<T> {
-  /** In force already and unchanged. */
-  readonly kept: boolean;
-  readonly item: T;
-}
-
 export class PreparedKernel {
   readonly maps: ReadonlyMap<string, Planned<SharedKernelMap>>;
-  readonly firewalls: ReadonlyMap<string, Planned<Firewall>>;
+  /** By device. */
+  readonly interfaces: ReadonlyMap<string, PlannedInterface>;
   readonly steerings: ReadonlyMap<string, Planned<Steering>>;
   /** The manager's count of commits that this was planned on: what it keeps must still be there. */
   readonly basis: number;
@@ -21,12 +17,12 @@ export class PreparedKernel {
   constructor(
     basis: number,
     maps: ReadonlyMap<string, Planned<SharedKernelMap>>,
-    firewalls: ReadonlyMap<string, Planned<Firewall>>,
+    interfaces: ReadonlyMap<string, PlannedInterface>,
     steerings: ReadonlyMap<string, Planned<Steering>>,
   ) {
     this.basis = basis;
     this.maps = maps;
-    this.firewalls = firewalls;
+    this.interfaces = interfaces;
     this.steerings = steerings;
   }
 
@@ -49,7 +45,8 @@ export class PreparedKernel {
 }
 
 export function closeNew(prepared: PreparedKernel): void {
-  for (const group of [prepared.firewalls, prepared.steerings, prepared.maps]) {
+  for (const each of prepared.interfaces.values()) closeNewInterface(each);
+  for (const group of [prepared.steerings, prepared.maps]) {
     for (const { kept, item } of group.values()) if (!kept) item.close();
   }
 }

@@ -1,5 +1,8 @@
 /** A picture of the kernel part, for `penstock kernel status`, the admin API and metrics. Plain data. */
-import type { Attachments, AttachedFirewall, AttachedSteering } from "./attachments.ts";
+import type { Attachments, AttachedSteering } from "./attachments.ts";
+import type { AttachedInterface } from "./interfaces.ts";
+import { CHAIN_ORDER } from "#bpf/kernel/xdp-chain.ts";
+import type { OtherTraffic } from "#bpf/programs/counter/counter.ts";
 import type { FirewallCounters } from "#bpf/programs/firewall/firewall.ts";
 import { cgroupPrograms, interfacePrograms, type AttachedProgram } from "./query.ts";
 import type { SharedKernelMap } from "./shared-maps.ts";
@@ -12,6 +15,21 @@ export interface ProgramStatus {
   readonly linkId: number;
 }
 
+export interface InterfaceStatus {
+  readonly device: string;
+  /** Null while nothing of ours is on XDP there. */
+  readonly mode: XdpMode | null;
+  /** In the order in which packets meet them. */
+  readonly programs: readonly (ProgramStatus & { readonly hook: "xdp" | "tcx" })[];
+  readonly firewall: {
+    readonly blocklist: string;
+    readonly allowlist: string | null;
+    /** Packets since the program was loaded. */
+    readonly counters: FirewallCounters;
+  } | null;
+  readonly counter: { readonly by: "source" | "port"; readonly other: OtherTraffic } | null;
+}
+
 export interface KernelStatus {
   readonly maps: readonly {
     readonly name: string;
@@ -20,14 +38,7 @@ export interface KernelStatus {
     readonly entries: number;
     readonly maxEntries: number;
   }[];
-  readonly interfaces: readonly {
-    readonly device: string;
-    readonly mode: XdpMode;
-    readonly program: ProgramStatus;
-    readonly blocklist: string;
-    /** Packets since the program was loaded. */
-    readonly counters: FirewallCounters;
-  }[];
+  readonly interfaces: readonly InterfaceStatus[];
   readonly steering: readonly {
     readonly cgroup: string;
     readonly listener: string;
@@ -50,13 +61,13 @@ export function statusOf(
   attachments: Attachments,
   steering: SteeringMaps | null,
 ): KernelStatus {
-  const interfaces = Array.from(attachments.firewalls, interfaceStatus);
+  const interfaces = Array.from(attachments.interfaces, interfaceStatus);
   const entries = Array.from(attachments.steerings, (each) => ({
     ...steeringStatus(each),
     leaseRemainingMs: steering?.leases.remainingMs(each.item.slot) ?? 0,
   }));
   const ours = new Set([
-    ...interfaces.map((each) => each.program.id),
+    ...interfaces.flatMap((each) => each.programs.map((p) => p.id)),
     ...entries.flatMap((each) => each.programs.map((p) => p.id)),
   ]);
   const attached = [
@@ -78,14 +89,34 @@ export function statusOf(
   };
 }
 
-function interfaceStatus({ item, link, mode }: AttachedFirewall): KernelStatus["interfaces"][number] {
-  const program = item.collection.program("firewall");
+function interfaceStatus({ declaration, chain, firewall, counter, counterPlace }: AttachedInterface): InterfaceStatus {
+  const xdp = CHAIN_ORDER.map((slot) => chain.programs[slot]).filter((program) => program !== undefined);
+  const linkId = chain.link?.info().id ?? 0;
+  const programs = xdp.map((program) => ({ name: program.name, id: program.info().id, linkId, hook: "xdp" as const }));
+  const behind =
+    counter === null || counterPlace === null
+      ? []
+      : [
+          {
+            name: counter.program.name,
+            id: counter.program.info().id,
+            linkId: counterPlace.linkId(),
+            hook: "tcx" as const,
+          },
+        ];
   return {
-    device: item.declaration.device,
-    mode,
-    program: { name: program.name, id: program.info().id, linkId: link.info().id },
-    blocklist: item.maps.deny.name,
-    counters: item.counters(),
+    device: declaration.device,
+    mode: chain.mode,
+    programs: [...programs, ...behind],
+    firewall:
+      firewall === null
+        ? null
+        : {
+            blocklist: firewall.maps.deny.name,
+            allowlist: firewall.maps.allow?.name ?? null,
+            counters: firewall.counters(),
+          },
+    counter: counter === null ? null : { by: counter.by, other: counter.other() },
   };
 }
 

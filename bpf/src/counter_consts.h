@@ -5,9 +5,13 @@
 /* As declared; the gateway makes it as large as the operator chose. */
 #define SOURCES_MAX 65536
 
+#define COUNT_BY_SOURCE 0
+#define COUNT_BY_PORT 1
+
 /* Indices of counter_other: what has no entry of its own. */
 #define OTHER_NOT_IP 0
 #define OTHER_NO_ROOM 1
-#define OTHERS_MAX 2
+#define OTHER_NO_PORT 2
+#define OTHERS_MAX 3
 
 #endif

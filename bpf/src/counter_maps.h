@@ -8,8 +8,9 @@
 const volatile struct counter_config counter_config = {};
 
 /*
- * The network a packet comes from -> what came from it. Who has not been heard of for longest makes room. One list of
- * ages for all CPUs (no BPF_F_NO_COMMON_LRU): a source that one CPU is busy with is not forgotten by another.
+ * The network a packet comes from, or the port it is for, as { 0, 0, protocol, port } in this machine's numbers -> what
+ * came. Who has not been heard of for longest makes room. One list of ages for all CPUs (no BPF_F_NO_COMMON_LRU): a
+ * source that one CPU is busy with is not forgotten by another.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_PERCPU_HASH);

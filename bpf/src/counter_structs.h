@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0 OR BSD-3-Clause) */
-/* Layouts shared with user space: bpf/kernel/counter.ts. */
+/* Layouts shared with user space: bpf/programs/counter. */
 #ifndef PENSTOCK_COUNTER_STRUCTS_H
 #define PENSTOCK_COUNTER_STRUCTS_H
 
@@ -12,6 +12,8 @@ struct traffic {
 };
 
 struct counter_config {
+	/* COUNT_BY_SOURCE or COUNT_BY_PORT. */
+	__u32 by;
 	/* What is kept of a source; the rest counts as zero. Of IPv4, and of the 128 bits of IPv6. */
 	__be32 mask_v4;
 	struct ip_address mask_v6;

@@ -21,6 +21,7 @@ import type {
 } from "#snapshot/snapshot.ts";
 import { digestOf } from "./canonical.ts";
 import type { FilterResource, Resolved, RouteResource } from "./config/declaration.ts";
+import { compileInterface } from "./config/kernel-interfaces.ts";
 import { compileMap } from "./config/kernel-maps.ts";
 import { streamListenerParts } from "./config/stream-listener.ts";
 import { resolvedConfig } from "./config/builtin/names.ts";
@@ -205,13 +206,7 @@ function upstreamNameOf(name: string, tenant: string, { upstreams }: Tables): st
 
 function compileKernel(declared: Resolved, tables: Tables): KernelSpec {
   return {
-    interfaces: declared.kernel.interfaces.map((one) => ({
-      device: one.device,
-      mode: one.mode,
-      // `blocklist` and `firewall` are two names of one program.
-      programs: ["firewall"],
-      blocklist: at(tables.maps, one.blocklist),
-    })),
+    interfaces: declared.kernel.interfaces.map((one) => compileInterface(one, (name) => at(tables.maps, name))),
     steering: declared.kernel.steering.map((one) => ({
       cgroup: one.cgroup,
       ports: [...one.ports],

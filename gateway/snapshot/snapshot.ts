@@ -165,13 +165,42 @@ export interface KernelSpec {
   readonly steering: readonly SteeringSpec[];
 }
 
+/** What runs on a device, in this order; at least one. */
 export interface InterfaceSpec {
   readonly device: string;
   /** `auto`: native, else generic. */
   readonly mode: "auto" | "native" | "generic";
-  readonly programs: readonly "firewall"[];
+  readonly firewall?: FirewallSpec;
+  readonly counter?: CounterSpec;
+}
+
+export interface FirewallSpec {
   /** Index into `maps`: the LPM trie of denied prefixes. */
   readonly blocklist: number;
+  /** Index into `maps`: the LPM trie of prefixes that are never dropped. */
+  readonly allowlist?: number;
+  readonly limits: readonly PacketLimitSpec[];
+  /** Above as many SYNs a second they are answered with cookies; 0: never. */
+  readonly synsPerSecond: number;
+}
+
+export interface PacketLimitSpec {
+  /** `default`: every source that no other limit holds. */
+  readonly prefix: string;
+  readonly packetsPerSecond: number;
+  readonly burst: number;
+  readonly each: "prefix" | "source";
+}
+
+export interface CounterSpec {
+  readonly by: "source" | "port";
+  /** Bits of a source that count; sources that share them are one. */
+  readonly ipv4Bits: number;
+  readonly ipv6Bits: number;
+  readonly entriesMax: number;
+  /** How many of the largest are shown in metrics. */
+  readonly top: number;
+  readonly hook: "xdp" | "tcx";
 }
 
 export interface SteeringSpec {

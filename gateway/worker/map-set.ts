@@ -70,7 +70,7 @@ export class MapSet {
   kernelView(message: PrepareMessage, descriptors: Descriptors): KernelView {
     const tag = message.originalsFdTag;
     const originals = tag === null ? null : new OriginalDestinations(defined(descriptors.byTag.get(tag), "originals"));
-    const lists = this.#userSpaceBlocklists(message.snapshot);
+    const lists = this.#userSpaceLists(message.snapshot);
     const own = new Set(message.listeners.map((listener) => listener.address));
     const key = new Uint8Array(20);
     key[0] = WHOLE_ADDRESS_BITS;
@@ -84,16 +84,27 @@ export class MapSet {
       banned: (peer: Peer) => {
         if (lists.length === 0) return false;
         key.set(peer.ipBytes, 4);
-        return lists.some((list) => list.get(key) !== null);
+        return lists.some(({ deny, allow }) => deny.get(key) !== null && (allow?.get(key) ?? null) === null);
       },
     };
   }
 
-  /** Blocklists that no XDP program reads: connections are refused here instead. */
-  #userSpaceBlocklists(snapshot: Snapshot): UserMap[] {
-    const names = new Set(snapshot.kernel.interfaces.map((one) => snapshot.maps[one.blocklist]?.name ?? ""));
-    const maps = [...names].map((name) => this.#current.get(name)?.map);
-    return maps.filter((map) => map instanceof UserMap);
+  /**
+   * The lists of firewalls that no XDP program reads, each pair once: connections are refused here instead. Which device
+   * a client came in by is not asked, so a client that any of the firewalls denies is refused.
+   */
+  #userSpaceLists({ kernel, maps }: Snapshot): { readonly deny: UserMap; readonly allow: UserMap | null }[] {
+    const userMap = (index: number | undefined): UserMap | null => {
+      const map = index === undefined ? undefined : this.#current.get(maps[index]?.name ?? "")?.map;
+      return map instanceof UserMap ? map : null;
+    };
+    const pairs = new Map<string, { readonly deny: UserMap; readonly allow: UserMap | null }>();
+    for (const { firewall } of kernel.interfaces) {
+      const deny = userMap(firewall?.blocklist);
+      if (firewall === undefined || deny === null) continue;
+      pairs.set(`${firewall.blocklist} ${firewall.allowlist}`, { deny, allow: userMap(firewall.allowlist) });
+    }
+    return [...pairs.values()];
   }
 
   #make(spec: MapSpec, grant: MapGrant, identity: string, descriptors: Descriptors): Entry {

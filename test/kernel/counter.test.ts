@@ -14,6 +14,16 @@ const XDP_PASS = 2;
 const IPV4_BYTES = 14 + 20 + 8 + 6;
 const IPV6_BYTES = 14 + 40 + 8 + 6;
 
+/** A frame whose transport is that protocol, for that port. */
+function portFrame(source: string, tags: readonly number[], protocol: number, port: number): Buffer {
+  const packet = frame(source, tags);
+  const network = 14 + 4 * tags.length;
+  const v6 = source.includes(":");
+  packet[network + (v6 ? 6 : 9)] = protocol;
+  packet.writeUInt16BE(port, network + (v6 ? 40 : 20) + 2);
+  return packet;
+}
+
 describeKernel("counter, test-run", () => {
   let counter: PacketCounter;
   const make = (options: CounterOptions = {}): PacketCounter => (counter = new PacketCounter(options));
@@ -40,7 +50,8 @@ describeKernel("counter, test-run", () => {
     const packet = frame(source, tags);
     see(packet, 3);
     expect(counter.sources()).toEqual([{ source: network, packets: 3, bytes: 3 * packet.length }]);
-    expect(counter.other()).toEqual({ notIp: { packets: 0, bytes: 0 }, noRoom: { packets: 0, bytes: 0 } });
+    const none = { packets: 0, bytes: 0 };
+    expect(counter.other()).toEqual({ notIp: none, noRoom: none, noPort: none });
   });
 
   it("counts apart what is no IP, too short, or behind too many tags", () => {
@@ -54,6 +65,26 @@ describeKernel("counter, test-run", () => {
     const bytes = packets.reduce((sum, { length }) => sum + length, 0);
     expect(counter.other().notIp).toEqual({ packets: 3, bytes });
     expect(counter.sources()).toEqual([]);
+  });
+
+  it.each([
+    ["203.0.113.201", [], 17, "53/udp"],
+    ["203.0.113.201", [0x8100], 6, "53/tcp"],
+    ["2001:db8::5", [0x88a8, 0x8100], 17, "53/udp"],
+  ] as const)("by port, takes %s behind tags %j, protocol %i, for %s", (source, tags, protocol, port) => {
+    make({ by: "port" });
+    see(portFrame(source, tags, protocol, 53), 2);
+    expect(counter.sources()).toMatchObject([{ source: port, packets: 2 }]);
+  });
+
+  it("by port, counts apart what has none: other protocols, and fragments without a header", () => {
+    make({ by: "port" });
+    see(portFrame("203.0.113.1", [], 1, 53));
+    const fragment = portFrame("203.0.113.1", [], 17, 53);
+    fragment.writeUInt16BE(100, 14 + 6);
+    see(fragment);
+    expect(counter.sources()).toEqual([]);
+    expect(counter.other().noPort.packets).toBe(2);
   });
 
   it("tells who sent most, by packets or by bytes", () => {

@@ -6,7 +6,12 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
 import { parseKey, makeValue } from "#core/map-codec.ts";
 import { boottimeNs } from "#sys/clock.ts";
 import { inNetworkNamespace } from "#sys/netns.ts";
-import type { Declaration, InterfaceDeclaration, MapDeclaration } from "#bpf/manager/declarations.ts";
+import type {
+  Declaration,
+  FirewallDeclaration,
+  InterfaceDeclaration,
+  MapDeclaration,
+} from "#bpf/manager/declarations.ts";
 import { Collection } from "#bpf/kernel/collection.ts";
 import { KernelManager } from "#bpf/manager/manager.ts";
 import { committedSpec } from "#bpf/kernel/objects.ts";
@@ -147,11 +152,13 @@ describeKernel("firewall, on a device", () => {
 
   const inside = <T>(work: () => T): T => inNetworkNamespace(gateway.path, work);
   const commit = (declaration: Declaration): void => inside(() => manager.commit(manager.prepare(declaration)));
-  const entry = (mode: InterfaceDeclaration["mode"]): InterfaceDeclaration => ({
+  const entry = (
+    mode: InterfaceDeclaration["mode"],
+    firewall: Partial<FirewallDeclaration> = {},
+  ): InterfaceDeclaration => ({
     device,
     mode,
-    programs: ["firewall"],
-    blocklist: 0,
+    firewall: { blocklist: 0, limits: [], synsPerSecond: 0, ...firewall },
   });
 
   /** Whether a packet from there arrives. */
@@ -184,9 +191,9 @@ describeKernel("firewall, on a device", () => {
       expect(manager.delete("blocklist", "fd00:77:1::2/128")).toBe(true);
       expect(arrives("fd00:77:1::2")).toBe(true);
       const status = inside(() => manager.status());
-      expect(status).toMatchObject({ interfaces: [{ device, mode, program: { name: "firewall" } }], foreign: [] });
-      expect(status.interfaces[0]?.counters.dropped).toBeGreaterThanOrEqual(2);
-      expect(status.interfaces[0]?.counters.expired).toBeGreaterThanOrEqual(1);
+      expect(status).toMatchObject({ interfaces: [{ device, mode, programs: [{ name: "firewall" }] }], foreign: [] });
+      expect(status.interfaces[0]?.firewall?.counters.denied).toBeGreaterThanOrEqual(2);
+      expect(status.interfaces[0]?.firewall?.counters.expired).toBeGreaterThanOrEqual(1);
       expect(manager.sweep()).toBe(1);
       expect(manager.entries("blocklist", 10)).toEqual([]);
     },
@@ -204,13 +211,13 @@ describeKernel("firewall, on a device", () => {
   it("keeps the entries of an unchanged map, and replaces the program behind its link when the map changes", () => {
     commit(declare([entry("native")]));
     manager.put("blocklist", "10.77.1.2", {});
-    const link = inside(() => manager.status()).interfaces[0]?.program.linkId;
+    const link = inside(() => manager.status()).interfaces[0]?.programs[0]?.linkId;
     commit(declare([entry("native")]));
     expect(manager.entries("blocklist", 10)).toEqual([{ key: "10.77.1.2/32", ttlSeconds: null }]);
     commit(declare([entry("native")], [{ ...BLOCKLIST, maxEntries: 99 }]));
     const after = inside(() => manager.status());
     expect(after.maps).toMatchObject([{ entries: 0, maxEntries: 99 }]);
-    expect(after.interfaces[0]?.program.linkId).toBe(link);
+    expect(after.interfaces[0]?.programs[0]?.linkId).toBe(link);
     expect(arrives("10.77.1.2")).toBe(true);
   });
 
@@ -235,8 +242,8 @@ describeKernel("firewall, on a device", () => {
       for (let i = 0; flooding; i++) {
         // A second map makes another program; the first map, with its entries, stays.
         const allow = { ...BLOCKLIST, name: `allow${i}` };
-        commit(declare([{ ...entry("native"), allowlist: 1 }], [BLOCKLIST, allow]));
-        ids.add(inside(() => manager.status()).interfaces[0]?.program.id);
+        commit(declare([entry("native", { allowlist: 1 })], [BLOCKLIST, allow]));
+        ids.add(inside(() => manager.status()).interfaces[0]?.programs[0]?.id);
         arrived += good.drain();
         await sleep(1);
       }
@@ -279,7 +286,7 @@ describeKernel("firewall, on a device", () => {
       expect(() => commit(declaration)).toThrow(reason);
       expect(inside(() => manager.status())).toMatchObject({
         ...before,
-        interfaces: [{ program: before.interfaces[0]?.program }],
+        interfaces: [{ programs: before.interfaces[0]?.programs }],
       });
     }
     expect(manager.entries("blocklist", 10)).toHaveLength(1);

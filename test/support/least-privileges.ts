@@ -18,7 +18,7 @@ const maps = [
     maxEntries: 64,
   },
 ] as const;
-const interfaces = [{ device, mode: "auto", programs: ["firewall"], blocklist: 0 }] as const;
+const interfaces = [{ device, mode: "auto", firewall: { blocklist: 0, limits: [], synsPerSecond: 0 } }] as const;
 const steering = [{ cgroup, ports: [80], listener: 0, leaseMs: 1000 }];
 const listeners = [{ name: "l", addresses: ["127.0.0.1:18000"] }];
 manager.commit(manager.prepare({ maps, kernel: { interfaces, steering }, listeners }));

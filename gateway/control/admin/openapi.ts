@@ -1,8 +1,8 @@
 /** The OpenAPI 3.1 document, generated from the routes themselves (`route.ts`). */
 import * as v from "valibot";
 import { jsonSchema, type JsonSchema } from "#control/config/json-schema.ts";
+import { KernelInterface } from "#control/config/kernel-interfaces.ts";
 import {
-  KernelInterface,
   KernelMap,
   KernelSteering,
   Listener,

@@ -5,6 +5,7 @@
  */
 import * as v from "valibot";
 import { expectedFields, isRecord } from "./fields.ts";
+import { KernelInterface, type InterfaceResource } from "./kernel-interfaces.ts";
 import type {
   ListenerResource,
   MapResource,
@@ -14,7 +15,7 @@ import type {
   TenantResource,
   UpstreamResource,
 } from "./declaration.ts";
-import { KernelInterface, KernelMap, KernelSteering, Listener, Plugin, Route, Tenant, Upstream } from "./resources.ts";
+import { KernelMap, KernelSteering, Listener, Plugin, Route, Tenant, Upstream } from "./resources.ts";
 
 export interface Entry<T> {
   /** JSON pointer of the entry. */
@@ -29,7 +30,7 @@ export interface Draft {
   readonly plugins: readonly Entry<PluginResource>[];
   readonly routes: readonly Entry<RouteResource>[];
   readonly maps: readonly Entry<MapResource>[];
-  readonly interfaces: readonly Entry<Resolved["kernel"]["interfaces"][number]>[];
+  readonly interfaces: readonly Entry<InterfaceResource>[];
   readonly steering: readonly Entry<Resolved["kernel"]["steering"][number]>[];
   readonly names: {
     readonly listeners: ReadonlySet<string>;

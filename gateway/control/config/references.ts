@@ -3,6 +3,7 @@ import type { ConfigErrorCode } from "#core/errors/config.ts";
 import { referencesOf } from "./builtin/names.ts";
 import type { RouteResource } from "./declaration.ts";
 import { upstreamsFor, type Draft, type Entry } from "./draft.ts";
+import { hasFirewall } from "./kernel-interfaces.ts";
 import { keyOf, lastSegment } from "./kinds.ts";
 import { suggestion } from "./suggest.ts";
 
@@ -101,8 +102,10 @@ export function checkReferences(draft: Draft, report: Report): void {
       report(`${pointer}/listener`, "PENSTOCK_CONFIG_REFERENCE", detail);
     }
   }
-  for (const { pointer, value } of draft.interfaces)
-    checkBlocklist(`${pointer}/blocklist`, value.blocklist, draft, must, report);
+  for (const { pointer, value } of draft.interfaces) {
+    if (hasFirewall(value)) must(`${pointer}/blocklist`, "map", value.blocklist, draft.names.maps);
+    if (value.allowlist !== undefined) must(`${pointer}/allowlist`, "map", value.allowlist, draft.names.maps);
+  }
 }
 
 /** `where` is added to "there is no …", if it isn't clear. */
@@ -175,15 +178,5 @@ function checkFilters(
     }
     for (const [at, name] of filter.allow.maps.entries())
       must(`${place}/allow/maps/${at}`, "map", name, draft.names.maps);
-  }
-}
-
-function checkBlocklist(pointer: string, name: string, draft: Draft, must: Must, report: Report): void {
-  must(pointer, "map", name, draft.names.maps);
-  const map = draft.maps.find((one) => one.value.name === name);
-  if (map === undefined) return;
-  if (map.value.type !== "lpm-trie" || map.value.value !== "expiry") {
-    const detail = `the firewall needs a map of type lpm-trie with value expiry; "${name}" at ${map.pointer} is ${map.value.type} with ${map.value.value}`;
-    report(pointer, "PENSTOCK_CONFIG_REFERENCE", detail);
   }
 }

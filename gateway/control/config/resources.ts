@@ -8,6 +8,7 @@
 import * as v from "valibot";
 import { fields } from "./fields.ts";
 import { Filter } from "./filters.ts";
+import { KernelInterface } from "./kernel-interfaces.ts";
 import { Destination, ProxyProtocol, ProxyVersion } from "./stream-resources.ts";
 import { prefix } from "./prefix.ts";
 import {
@@ -198,18 +199,6 @@ export const KernelMap = fields("a kernel map", {
   value: choice("value", ["expiry", "counter", "bytes"]),
   valueBytes: v.optional(integer(1, 4096)),
   maxEntries: integer(1, 4_194_304),
-});
-
-export const KernelInterface = fields("an interface", {
-  device: v.pipe(text, v.regex(/^[^\s/:]{1,15}$/, "a device is named as `ip link` names it, at most 15 characters")),
-  mode: v.optional(choice("mode", ["auto", "native", "generic"], ["offload"]), "auto"),
-  /** `blocklist` is the contract's name of the `firewall` program. */
-  programs: v.pipe(
-    list(choice("program", ["blocklist", "firewall"], ["packet-counter", "balancer", "interceptor"]), 8),
-    v.minLength(1, "name a program, or remove the interface"),
-  ),
-  /** The map of denied prefixes. */
-  blocklist: v.optional(name, "blocklist"),
 });
 
 export const KernelSteering = fields(

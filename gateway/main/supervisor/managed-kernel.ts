@@ -111,7 +111,12 @@ class ManagedKernel implements KernelPart {
   status(): ReturnType<KernelPart["status"]> {
     const { maps, interfaces, steering, foreign } = this.#manager.status();
     const programs = [
-      ...interfaces.map(({ device, mode, program }) => ({ ...program, attachedTo: `xdp:${device} (${mode})` })),
+      ...interfaces.flatMap(({ device, mode, programs: on }) =>
+        on.map((program) => ({
+          ...program,
+          attachedTo: program.hook === "xdp" ? `xdp:${device} (${mode})` : `tcx:${device} ingress`,
+        })),
+      ),
       ...steering.flatMap((each) =>
         each.programs.map((program) => ({ ...program, attachedTo: `cgroup:${each.cgroup}` })),
       ),

@@ -89,11 +89,6 @@ describe("a declaration", () => {
     ],
     ["services", (d) => Object.assign(d.kernel, { services: [] }), ["/kernel/services UNSUPPORTED"]],
     [
-      "a packet counter",
-      (d) => (at(d.kernel.interfaces, 0).programs = ["packet-counter" as never]),
-      ["/kernel/interfaces/0/programs/0 UNSUPPORTED"],
-    ],
-    [
       "a missing field",
       (d) => Reflect.deleteProperty(at(d.listeners, 0), "address"),
       ["/listeners/0/address REQUIRED"],
@@ -186,6 +181,63 @@ describe("a declaration", () => {
       "a firewall without its map",
       (d) => (at(d.kernel.interfaces, 0).blocklist = "nope"),
       ["/kernel/interfaces/0/blocklist REFERENCE"],
+    ],
+    [
+      "one program by two names",
+      (d) => (at(d.kernel.interfaces, 0).programs = ["blocklist", "packet-counter" as never, "firewall"]),
+      ["/kernel/interfaces/0/programs/2 DUPLICATE"],
+    ],
+    [
+      "settings of programs that are not there",
+      (d) =>
+        Object.assign(at(d.kernel.interfaces, 0), {
+          programs: ["packet-counter"],
+          allowlist: "blocklist",
+          limits: [{ prefix: "default", packetsPerSecond: 10 }],
+          synCookies: { synsPerSecond: 100 },
+        }),
+      [
+        "/kernel/interfaces/0/allowlist VALUE",
+        "/kernel/interfaces/0/limits VALUE",
+        "/kernel/interfaces/0/synCookies VALUE",
+      ],
+    ],
+    [
+      "settings of a counter that is not there",
+      (d) => Object.assign(at(d.kernel.interfaces, 0), { counter: { by: "port" } }),
+      ["/kernel/interfaces/0/counter VALUE"],
+    ],
+    [
+      "limits that don't make sense",
+      (d) =>
+        Object.assign(at(d.kernel.interfaces, 0), {
+          limits: [
+            { prefix: "10.0.0.0/8", packetsPerSecond: 10 },
+            { prefix: "10.0.0.1/8", packetsPerSecond: 10 },
+            { prefix: "10.0.0.0/8", packetsPerSecond: 0, burst: 1 },
+          ],
+        }),
+      [
+        "/kernel/interfaces/0/limits/1/prefix VALUE",
+        "/kernel/interfaces/0/limits/2/packetsPerSecond VALUE",
+        "/kernel/interfaces/0/limits/2/prefix DUPLICATE",
+      ],
+    ],
+    [
+      "a prefix limited twice",
+      (d) =>
+        Object.assign(at(d.kernel.interfaces, 0), {
+          limits: [
+            { prefix: "2001:db8::/32", packetsPerSecond: 10 },
+            { prefix: "2001:0db8::/32", packetsPerSecond: 20 },
+          ],
+        }),
+      ["/kernel/interfaces/0/limits/1/prefix DUPLICATE"],
+    ],
+    [
+      "an allow list that is not there",
+      (d) => Object.assign(at(d.kernel.interfaces, 0), { allowlist: "nope" }),
+      ["/kernel/interfaces/0/allowlist REFERENCE"],
     ],
     [
       "a firewall on a counter",

@@ -79,7 +79,7 @@ it("resolves every name and fills in every default", () => {
   });
   expect(snapshot.maps[0]).toMatchObject({ keyBytes: 20, valueBytes: 8 });
   expect(snapshot.kernel).toEqual({
-    interfaces: [{ device: "veth0", mode: "auto", programs: ["firewall"], blocklist: 0 }],
+    interfaces: [{ device: "veth0", mode: "auto", firewall: { blocklist: 0, limits: [], synsPerSecond: 0 } }],
     steering: [{ cgroup: "/sys/fs/cgroup/unified/apps", ports: [80, 8080], listener: 1, leaseMs: 3000 }],
   });
   expect(snapshot.settings).toMatchObject({ accessLog: "json", fieldsMax: 128 });
