@@ -8,6 +8,8 @@ import type { Texts } from "./failure.ts";
 export interface DeclarationFiles {
   readonly sources: Sources;
   readonly texts: Texts;
+  /** Folders of the files above and of every module that was asked for, absolute. */
+  readonly folders: ReadonlySet<string>;
   /** A module's bytes, by its name as written at a pointer; relative to the file that holds it. Undefined: unreadable. */
   moduleAt(pointer: string, file: string): Uint8Array | undefined;
 }
@@ -17,12 +19,15 @@ export function readDeclarationFiles(path: string, cwd: string): DeclarationFile
   const names = namesAt(path, cwd);
   const files = names.map((file) => ({ file, text: readText(resolve(cwd, file)) }));
   const sources = readSources(files);
+  const folders = new Set(names.map((name) => dirname(resolve(cwd, name))));
   return {
     sources,
+    folders,
     texts: new Map(files.map(({ file, text }) => [file, text])),
     moduleAt: (pointer, file) => {
       const declaring = sources.fileOf(pointer) ?? names[0] ?? path;
       const full = isAbsolute(file) ? file : resolve(cwd, dirname(declaring), file);
+      folders.add(dirname(full));
       try {
         return readFileSync(full);
       } catch {

@@ -1,12 +1,12 @@
 /** `run -f FILE|DIR`: the declaration as text, with the modules it names, for the control process to judge. */
 import { withFilterFiles } from "#control/config/filter-files.ts";
 import { withDigests } from "#control/config/module-files.ts";
-import type { DeclareRequest } from "#control/protocol.ts";
 import { readDeclarationFiles } from "#main/cli/declaration-files.ts";
+import type { ReadDeclaration } from "./reload.ts";
 
 /** Throws PENSTOCK_CLI_FILE. What it says is not judged here: modules that can't be read are simply not sent along. */
-export async function readDeclaration(path: string, cwd: string): Promise<Omit<DeclareRequest, "type" | "id">> {
-  const { sources, texts, moduleAt } = readDeclarationFiles(path, cwd);
+export async function readDeclaration(path: string, cwd: string): Promise<ReadDeclaration> {
+  const { sources, texts, folders, moduleAt } = readDeclarationFiles(path, cwd);
   const modules = new Map<string, Uint8Array>();
   // The walk over the plugins is what is wanted; the digests it puts in are of no use here.
   await withDigests(sources.data, (file, pointer) => {
@@ -19,9 +19,10 @@ export async function readDeclaration(path: string, cwd: string): Promise<Omit<D
     if (bytes !== undefined) modules.set(file, bytes);
     return bytes;
   });
-  return {
+  const declaration = {
     author: "penstock run",
     sources: Array.from(texts, ([file, text]) => ({ file, text })),
     modules: Array.from(modules, ([file, bytes]) => ({ file, bytes })),
   };
+  return { declaration, folders };
 }

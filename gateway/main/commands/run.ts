@@ -3,7 +3,6 @@ import { isAbsolute, resolve } from "node:path";
 import { availableParallelism } from "node:os";
 import { familyOf, ipOf, parsePrefix, prefixContains, readAddress } from "#core/address.ts";
 import { readLastGood } from "#control/store/last-good.ts";
-import type { DeclaredReply } from "#control/protocol.ts";
 import type { ExitCode, Output, ParsedArgs, Verb, VerbContext } from "#main/cli/verb.ts";
 import { UsageError } from "#main/cli/verb.ts";
 import { thisInstallation, unreadableFiles } from "#main/confine/installation.ts";
@@ -19,12 +18,16 @@ import { Supervisor } from "#main/supervisor/supervisor.ts";
 import type { Snapshot } from "#snapshot/snapshot.ts";
 import { readDeclaration } from "./declaration.ts";
 import { isPrivileged, raiseOpenFiles, whatIsOff } from "./privileges.ts";
+import { refusal } from "./refusal.ts";
+import { Reload } from "./reload.ts";
 import { StopSignals } from "./signals.ts";
 import { penstockVersion } from "./version.ts";
 
 interface RunOptions {
   readonly data: string;
   readonly file: { readonly path: string; readonly cwd: string } | null;
+  /** Reads the file again when it changes. */
+  readonly watch: boolean;
   readonly example: boolean;
   readonly listen: string | undefined;
   readonly workers: number;
@@ -33,12 +36,18 @@ interface RunOptions {
 
 export const run: Verb = {
   summary: "start a gateway here, in the foreground",
-  usage: ["run [-f FILE] [--data DIR] [--workers N] [--admin HOST:PORT] [--example]"],
-  examples: ["run", "run -f penstock.yaml --workers 4", "run --admin 127.0.0.1:9900 --data /var/lib/penstock"],
+  usage: ["run [-f FILE [--watch]] [--data DIR] [--workers N] [--admin HOST:PORT] [--example]"],
+  examples: [
+    "run",
+    "run -f penstock.yaml --watch",
+    "run -f penstock.yaml --workers 4",
+    "run --admin 127.0.0.1:9900 --data /var/lib/penstock",
+  ],
   options: {
     file: { type: "string", short: "f" },
     workers: { type: "string" },
     admin: { type: "string" },
+    watch: { type: "boolean" },
     example: { type: "boolean" },
     listen: { type: "string" },
   },
@@ -61,9 +70,11 @@ function optionsOf({ values, positionals }: ParsedArgs, context: VerbContext): R
     throw new UsageError(`--admin ${admin} is no loopback address: tokens would cross the network in the clear`);
   const file = text("file");
   const data = text("data");
+  if (values["watch"] === true && file === null) throw new UsageError("--watch needs a file to watch: -f FILE");
   return {
     data: data === null ? context.dataDir : path(data),
     file: file === null ? null : { path: file, cwd: context.cwd },
+    watch: values["watch"] === true,
     example: values["example"] === true,
     listen: text("listen") ?? undefined,
     workers: count,
@@ -107,7 +118,16 @@ async function runGateway(options: RunOptions, out: Output, { env }: VerbContext
     log,
     logFormat,
   });
-  const signals = new StopSignals(supervisor, log);
+  const { file } = options;
+  const reload =
+    file === null
+      ? null
+      : new Reload({
+          read: () => readDeclaration(file.path, file.cwd),
+          declare: (declaration) => supervisor.declare(declaration),
+          log,
+        });
+  const signals = new StopSignals(supervisor, reload, log);
   let echo: EchoServer | null = null;
   try {
     const last = exampleAddress(lastGood(data.path));
@@ -116,13 +136,17 @@ async function runGateway(options: RunOptions, out: Output, { env }: VerbContext
     }
     const ready = supervisor.controlReady();
     supervisor.start();
-    const begun = await Promise.race([signals.stopped, begin(supervisor, options, installation, echo, ready, out)]);
+    const begun = await Promise.race([
+      signals.stopped,
+      begin(supervisor, options, installation, echo, ready, reload, out),
+    ]);
     if (begun === false) return 1;
     await signals.stopped;
     return 0;
   } finally {
     await supervisor.stop();
     await echo?.stop();
+    reload?.close();
     signals.dispose();
   }
 }
@@ -134,12 +158,15 @@ async function begin(
   installation: Installation,
   echo: EchoServer | null,
   ready: Promise<number>,
+  reload: Reload | null,
   out: Output,
 ): Promise<boolean> {
   const revision = await ready;
+  const read = options.file === null ? null : await readDeclaration(options.file.path, options.file.cwd);
+  if (read !== null && options.watch) reload?.watch(read.folders);
   const declaration =
-    options.file !== null
-      ? await readDeclaration(options.file.path, options.file.cwd)
+    read !== null
+      ? read.declaration
       : revision === 0 && echo !== null
         ? exampleDeclaration(installation, echo.address, options.listen)
         : null;
@@ -153,14 +180,6 @@ async function begin(
   await supervisor.workersReady();
   announce(supervisor, echo !== null, out);
   return true;
-}
-
-/** Every finding with its place, then the one line that sums up. */
-function refusal({ findings = [], error, code }: DeclaredReply): string[] {
-  const lines = findings.map(
-    (one) => `${one.at ?? one.pointer}: ${one.detail} (${one.code}${one.at === undefined ? "" : ` at ${one.pointer}`})`,
-  );
-  return [...lines, `refused: ${error ?? "no reason given"}${code === undefined ? "" : ` (${code})`}`];
 }
 
 function announce(supervisor: Supervisor, example: boolean, out: Output): void {

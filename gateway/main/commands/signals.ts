@@ -1,32 +1,42 @@
 /**
- * SIGINT and SIGTERM end the gateway in order, a second one at once. SIGHUP is kept for reading the declaration again and
- * SIGUSR2 for handing over to a new version: until they mean something they are noted, so that neither ends the gateway.
+ * SIGINT and SIGTERM end the gateway in order, a second one at once. SIGHUP reads the declaration again. SIGUSR2 is kept for
+ * handing over to a new version: until it means something it is noted, so that it does not end the gateway.
  */
 import type { LogSink } from "#main/supervisor/log.ts";
 import type { Supervisor } from "#main/supervisor/supervisor.ts";
+import type { Reload } from "./reload.ts";
 
 const ENDING = ["SIGINT", "SIGTERM"] as const;
-const KEPT = ["SIGHUP", "SIGUSR2"] as const;
+const KEPT = ["SIGUSR2"] as const;
 
 export class StopSignals {
   /** Resolves once a signal has come and everything is stopped. */
   readonly stopped: Promise<void>;
   readonly #supervisor: Supervisor;
+  readonly #reload: Reload | null;
   readonly #log: LogSink;
   #resolve: () => void = () => {};
   #count = 0;
   readonly #onEnding = (signal: NodeJS.Signals): void => this.#end(signal);
   readonly #onKept = (signal: NodeJS.Signals): void => this.#log("info", `${signal}: nothing to do`);
 
-  constructor(supervisor: Supervisor, log: LogSink) {
+  /** `reload`: null when the configuration is only in the store. */
+  constructor(supervisor: Supervisor, reload: Reload | null, log: LogSink) {
     this.#supervisor = supervisor;
+    this.#reload = reload;
     this.#log = log;
     this.stopped = new Promise((resolve) => {
       this.#resolve = resolve;
     });
     for (const signal of ENDING) process.on(signal, this.#onEnding);
     for (const signal of KEPT) process.on(signal, this.#onKept);
+    process.on("SIGHUP", this.#onHangup);
   }
+
+  readonly #onHangup = (): void => {
+    if (this.#reload === null) this.#log("info", "SIGHUP: no file was given, so nothing is read again");
+    else this.#reload.request("SIGHUP");
+  };
 
   #end(signal: string): void {
     this.#count++;
@@ -42,5 +52,6 @@ export class StopSignals {
   dispose(): void {
     for (const signal of ENDING) process.off(signal, this.#onEnding);
     for (const signal of KEPT) process.off(signal, this.#onKept);
+    process.off("SIGHUP", this.#onHangup);
   }
 }

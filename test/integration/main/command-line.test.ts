@@ -42,6 +42,7 @@ test.each([
   [["run", "now"], /run takes no now/],
   [["run", "--admin", "0.0.0.0:9900"], /--admin 0\.0\.0\.0:9900 is no loopback address/],
   [["run", "--admin", "[::]:9900"], /is no loopback address/],
+  [["run", "--watch"], /--watch needs a file/],
   [["doctor", "me"], /doctor takes no me/],
   [["help", "nothing"], /there is no verb nothing/],
 ])("%j is wrong use", (args, err) => {
