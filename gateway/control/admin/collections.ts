@@ -2,7 +2,7 @@
 import type * as v from "valibot";
 import { controlError } from "#core/errors/control.ts";
 import { keyOf, listOf, type Item, type Kind } from "#control/config/kinds.ts";
-import { KernelInterface } from "#control/config/kernel-interfaces.ts";
+import { KernelInterface } from "#control/config/kernel-devices.ts";
 import {
   KernelMap,
   KernelSteering,

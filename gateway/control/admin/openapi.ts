@@ -1,7 +1,7 @@
 /** The OpenAPI 3.1 document, generated from the routes themselves (`route.ts`). */
 import * as v from "valibot";
 import { jsonSchema, type JsonSchema } from "#control/config/json-schema.ts";
-import { KernelInterface } from "#control/config/kernel-interfaces.ts";
+import { KernelInterface } from "#control/config/kernel-devices.ts";
 import {
   KernelMap,
   KernelSteering,

@@ -5,7 +5,7 @@
  */
 import * as v from "valibot";
 import { expectedFields, isRecord } from "./fields.ts";
-import { KernelInterface, type InterfaceResource } from "./kernel-interfaces.ts";
+import { KernelInterface, type InterfaceResource } from "./kernel-devices.ts";
 import type {
   ListenerResource,
   MapResource,

@@ -1,78 +1,10 @@
-/** Programs on network devices: what can be declared of them, what must agree, and how the snapshot says it. */
+/** Programs on network devices: what must agree in their declarations, and how the snapshot says them. */
 import * as v from "valibot";
 import { readPrefix } from "#core/address.ts";
 import type { CounterSpec, FirewallSpec, InterfaceSpec } from "#snapshot/snapshot.ts";
 import type { Draft, Entry } from "./draft.ts";
-import { fields } from "./fields.ts";
-import { choice, integer, list, name, text } from "./primitives.ts";
+import { CounterSettings, hasCounter, hasFirewall, type InterfaceResource } from "./kernel-devices.ts";
 import type { Report } from "./references.ts";
-
-const PACKETS_PER_SECOND_MAX = 10_000_000;
-/** As many limits as the program has buckets for. */
-const LIMITS_MAX = 1024;
-/** Series in /metrics, for each device. */
-const TOP_MAX = 100;
-
-export const deviceName = v.pipe(
-  text,
-  v.regex(/^[^\s/:]{1,15}$/, "a device is named as `ip link` names it, at most 15 characters"),
-);
-
-/** Held against the source's address: of several that hold it, the longest decides alone. */
-const limitPrefix = v.pipe(
-  text,
-  v.check(
-    (value) => value === "default" || typeof readPrefix(value) !== "string",
-    ({ input }) =>
-      `${JSON.stringify(input)} is neither "default" nor a prefix such as 203.0.113.0/24: ${String(readPrefix(input))}`,
-  ),
-);
-
-const Limit = fields("a limit", {
-  prefix: limitPrefix,
-  packetsPerSecond: integer(1, PACKETS_PER_SECOND_MAX),
-  /** Left out: what a second brings. */
-  burst: v.optional(integer(1, PACKETS_PER_SECOND_MAX)),
-  /** One bucket for the prefix, or one for each source in it (an IPv4 address, an IPv6 /64). */
-  each: v.optional(choice("each", ["prefix", "source"]), "prefix"),
-});
-
-const Counter = fields("a counter's settings", {
-  by: v.optional(choice("by", ["source", "port"]), "source"),
-  ipv4Bits: v.optional(integer(0, 32), 32),
-  ipv6Bits: v.optional(integer(0, 128), 64),
-  entriesMax: v.optional(integer(1, 1_048_576), 65_536),
-  /** How many of the largest /metrics shows. */
-  top: v.optional(integer(0, TOP_MAX), 10),
-  hook: v.optional(choice("hook", ["xdp", "tcx"]), "xdp"),
-});
-
-export const KernelInterface = fields("an interface", {
-  device: deviceName,
-  mode: v.optional(choice("mode", ["auto", "native", "generic"], ["offload"]), "auto"),
-  /** `blocklist` is the contract's name of the `firewall` program. */
-  programs: v.pipe(
-    list(choice("program", ["blocklist", "firewall", "packet-counter"], ["balancer"]), 8),
-    v.minLength(1, "name a program, or remove the interface"),
-  ),
-  /** The firewall's map of denied prefixes. */
-  blocklist: v.optional(name, "blocklist"),
-  /** Its map of prefixes that are never dropped. */
-  allowlist: v.optional(name),
-  limits: v.optional(list(Limit, LIMITS_MAX), []),
-  synCookies: v.optional(fields("SYN cookies", { synsPerSecond: integer(1, PACKETS_PER_SECOND_MAX) })),
-  counter: v.optional(Counter),
-});
-
-export type InterfaceResource = v.InferOutput<typeof KernelInterface>;
-
-export function hasFirewall({ programs }: InterfaceResource): boolean {
-  return programs.some((program) => program === "firewall" || program === "blocklist");
-}
-
-function hasCounter({ programs }: InterfaceResource): boolean {
-  return programs.includes("packet-counter");
-}
 
 /** That settings have their program, that maps fit, that no prefix is limited twice. */
 export function checkInterfaces(draft: Draft, report: Report): void {
@@ -154,5 +86,5 @@ function compileFirewall(one: InterfaceResource, mapAt: (name: string) => number
 }
 
 function compileCounter(one: InterfaceResource): CounterSpec {
-  return one.counter ?? v.parse(Counter, {});
+  return one.counter ?? v.parse(CounterSettings, {});
 }

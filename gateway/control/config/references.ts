@@ -3,7 +3,7 @@ import type { ConfigErrorCode } from "#core/errors/config.ts";
 import { referencesOf } from "./builtin/names.ts";
 import type { RouteResource } from "./declaration.ts";
 import { upstreamsFor, type Draft, type Entry } from "./draft.ts";
-import { hasFirewall } from "./kernel-interfaces.ts";
+import { hasFirewall } from "./kernel-devices.ts";
 import { keyOf, lastSegment } from "./kinds.ts";
 import { suggestion } from "./suggest.ts";
 

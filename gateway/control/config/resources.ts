@@ -8,7 +8,7 @@
 import * as v from "valibot";
 import { fields } from "./fields.ts";
 import { Filter } from "./filters.ts";
-import { KernelInterface } from "./kernel-interfaces.ts";
+import { KernelInterface } from "./kernel-devices.ts";
 import { Destination, ProxyProtocol, ProxyVersion } from "./stream-resources.ts";
 import { prefix } from "./prefix.ts";
 import {
