@@ -2,7 +2,10 @@
 import type { Filter } from "#pipeline/filter.ts";
 import type { BuiltinFilterSpec } from "#snapshot/builtin-filters.ts";
 import { BasicAuthFilter } from "./basic-auth.ts";
+import { BufferFilter } from "./buffer.ts";
 import type { BuiltinServices } from "./builtin-filter.ts";
+import { CompressFilter } from "./coding/compress.ts";
+import { DecompressFilter } from "./coding/decompress.ts";
 import { CorsFilter } from "./cors.ts";
 import { FaultFilter } from "./fault.ts";
 import { HeadersFilter } from "./headers.ts";
@@ -39,5 +42,11 @@ export function createBuiltinFilter(spec: BuiltinFilterSpec, services: BuiltinSe
       return new FaultFilter(spec.config);
     case "jwt":
       return new JwtFilter(spec.config, services);
+    case "compress":
+      return new CompressFilter(spec.config);
+    case "decompress":
+      return new DecompressFilter(spec.config);
+    case "buffer":
+      return new BufferFilter(spec.config);
   }
 }

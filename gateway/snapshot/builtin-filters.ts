@@ -25,6 +25,9 @@ export interface BuiltinConfigs {
   readonly "static-response": StaticResponseConfig;
   readonly fault: FaultConfig;
   readonly jwt: JwtConfig;
+  readonly compress: CompressConfig;
+  readonly decompress: DecompressConfig;
+  readonly buffer: BufferConfig;
 }
 
 /** Lower-case names to values. */
@@ -169,4 +172,27 @@ export interface JwtConfig {
   readonly forward: boolean;
   readonly optional: boolean;
   readonly realm: string;
+}
+
+export type Coding = "gzip" | "br" | "zstd";
+
+export interface CompressConfig {
+  /** In order of preference. */
+  readonly codings: readonly Coding[];
+  /** In lower case, without parameters: `text/html`, `text/*`, `*+json`. */
+  readonly contentTypes: readonly string[];
+  /** Of a response that says its length. */
+  readonly bytesMin: number;
+  readonly levels: { readonly [Name in Coding]?: number | undefined };
+}
+
+export interface DecompressConfig {
+  readonly request: boolean;
+  readonly response: "never" | "unless-accepted" | "always";
+  /** Of what comes out. */
+  readonly bytesMax: number;
+}
+
+export interface BufferConfig {
+  readonly bytesMax: number;
 }

@@ -1,6 +1,7 @@
 /** A route's filters: a tenant's plugin, or one that is built in. Which of them it is, its fields say. */
 import * as v from "valibot";
 import { BasicAuthConfig, KeyAuthConfig } from "./builtin/authentication.ts";
+import { BufferConfig, CompressConfig, DecompressConfig } from "./builtin/coding.ts";
 import { CorsConfig } from "./builtin/cors.ts";
 import { HeadersConfig } from "./builtin/headers.ts";
 import { JwtConfig } from "./builtin/jwt.ts";
@@ -67,10 +68,13 @@ const BUILTINS = [
   builtin("static-response", StaticResponseConfig),
   builtin("fault", FaultConfig),
   builtin("jwt", JwtConfig),
+  builtin("compress", CompressConfig),
+  builtin("decompress", DecompressConfig),
+  builtin("buffer", BufferConfig),
 ] as const;
 
 const BUILTIN_NAMES = BUILTINS.map((one) => one.entries.builtin.literal);
-const BUILTINS_LATER = ["mirror", "compression", "decompression", "buffer", "static-files", "cache", "sticky-split"];
+const BUILTINS_LATER = ["mirror", "static-files", "cache"];
 
 /** What a name that isn't one of them is refused by. */
 const UnknownBuiltin = fields("a built-in filter", {

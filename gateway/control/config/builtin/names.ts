@@ -1,5 +1,6 @@
 /** The resources that built-in filters refer to by name, for whoever checks or resolves references. */
-import type { FilterResource } from "#control/config/declaration.ts";
+import type * as v from "valibot";
+import type { Filter } from "#control/config/filters.ts";
 
 export interface BuiltinReference {
   readonly kind: "upstream" | "map" | "directory";
@@ -8,7 +9,7 @@ export interface BuiltinReference {
   readonly pointer: string;
 }
 
-type BuiltinFilter = Extract<FilterResource, { builtin: string }>;
+type BuiltinFilter = Extract<v.InferOutput<typeof Filter>, { builtin: string }>;
 
 export function referencesOf(filter: BuiltinFilter): BuiltinReference[] {
   const { builtin, config } = filter;
