@@ -42,6 +42,8 @@ export interface Driver {
 
   /** Who is at the other end: a fresh struct sockaddr; null when the peer has already gone. */
   peerAddress(socket: Socket): Uint8Array | null;
+  /** Where it is at this end: a fresh struct sockaddr. */
+  localAddress(socket: Socket): Uint8Array;
 
   startReceive(socket: Socket): void;
   stopReceive(socket: Socket): void;

@@ -21,6 +21,8 @@ export interface Peer {
   readonly port: number;
   /** struct sockaddr as the kernel gave it. */
   readonly address: Uint8Array;
+  /** Where the client connected to, when a proxy in front has told: a struct sockaddr. */
+  readonly destination?: Uint8Array | null;
 }
 
 export interface ConnectionHandler {
@@ -36,7 +38,8 @@ export class Listener implements AcceptHandler, Timed {
   readonly fd: Fd;
   readonly #loop: Loop;
   readonly #gather: WriteGather;
-  readonly #handler: ConnectionHandler;
+  /** Of connections from now on. */
+  handler: ConnectionHandler;
   #listening: Listening | null = null;
   /** Accepts that failed, by want of descriptors mostly. */
   acceptErrors = 0;
@@ -50,7 +53,7 @@ export class Listener implements AcceptHandler, Timed {
     this.fd = fd;
     this.#loop = loop;
     this.#gather = gather;
-    this.#handler = handler;
+    this.handler = handler;
   }
 
   start(): void {
@@ -70,7 +73,7 @@ export class Listener implements AcceptHandler, Timed {
     connection.adopt(socket, null);
     const address = this.#loop.driver.peerAddress(socket);
     if (address === null) connection.close();
-    else this.#handler.onConnection(connection, socket, peerOf(address));
+    else this.handler.onConnection(connection, socket, peerOf(address));
   }
 
   onAcceptError(_error: number): void {

@@ -8,6 +8,7 @@ import type { WriteGather } from "#net/gather.ts";
 import type { AccessLog } from "#observe/access-log.ts";
 import type { Endpoints } from "#upstream/endpoints.ts";
 import type { Counters } from "#observe/counters.ts";
+import type { StreamCounters } from "#observe/stream-counters.ts";
 import type { Engine } from "./engine.ts";
 
 export interface WorkerContext {
@@ -17,6 +18,7 @@ export interface WorkerContext {
   readonly scratch: Scratch;
   readonly endpoints: Endpoints;
   readonly counters: Counters;
+  readonly streams: StreamCounters;
   readonly accessLog: AccessLog;
   /** One buffer for bytes that must stand in `memory` for the length of a call. */
   readonly workspace: Workspace;

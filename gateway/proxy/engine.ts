@@ -3,11 +3,14 @@
  * balancers and filters keep. It is retired when another takes its place, and disposed when its last exchange has ended.
  */
 import { HOOK_END, HOOK_REQUEST_HEAD, HOOK_RESPONSE_HEAD, type Filter } from "#pipeline/filter.ts";
+import type { StreamFilter } from "#pipeline/stream-filter.ts";
 import { compileRouter, type Router } from "#router/router.ts";
+import { StreamRouter } from "#router/stream-router.ts";
 import type { RouteSpec, Snapshot } from "#snapshot/snapshot.ts";
 import type { HeadLimits } from "#http/limits.ts";
 import type { Endpoints } from "#upstream/endpoints.ts";
 import { Upstream } from "#upstream/upstream.ts";
+import { makeStreamRoute, type StreamRoute } from "./stream/stream-route.ts";
 
 export interface Route {
   readonly spec: RouteSpec;
@@ -24,6 +27,9 @@ export class Engine {
   readonly snapshot: Snapshot;
   readonly routers: readonly Router[];
   readonly routes: readonly Route[];
+  /** By listener; null for those that speak HTTP. */
+  readonly streamRouters: readonly (StreamRouter | null)[];
+  readonly streamRoutes: readonly StreamRoute[];
   readonly upstreams: readonly Upstream[];
   readonly limits: HeadLimits;
   readonly #endpoints: Endpoints;
@@ -33,7 +39,7 @@ export class Engine {
   readonly #releaseFilters: () => void;
 
   /**
-   * `chains`: the filters of each of the snapshot's routes; they stay the caller's, who hears by `releaseFilters` when
+   * `chains` and `streamFilters`: the filters of each of the snapshot's routes; they stay the caller's, who hears by `releaseFilters` when
    * the last exchange that uses them has ended. Throws PenstockError for an endpoint address that can't be one.
    */
   constructor(
@@ -41,6 +47,7 @@ export class Engine {
     chains: readonly (readonly Filter[])[],
     endpoints: Endpoints,
     releaseFilters: () => void,
+    streamFilters: readonly (readonly StreamFilter[])[] = [],
   ) {
     this.snapshot = snapshot;
     this.#endpoints = endpoints;
@@ -48,6 +55,11 @@ export class Engine {
     this.limits = snapshot.settings;
     this.upstreams = snapshot.upstreams.map((spec) => new Upstream(spec, endpoints));
     this.routes = snapshot.routes.map((spec, i) => this.#route(spec, chains[i] ?? []));
+    const streamRoutes = snapshot.streamRoutes ?? [];
+    this.streamRoutes = streamRoutes.map((spec, i) => makeStreamRoute(spec, streamFilters[i] ?? [], this.upstreams));
+    this.streamRouters = snapshot.listeners.map(({ protocol }, i) =>
+      protocol === "http" ? null : new StreamRouter(streamRoutes, i),
+    );
     this.routers = snapshot.listeners.map((_, i) => compileRouter(snapshot.routes, i));
   }
 

@@ -7,12 +7,15 @@ import type { UpstreamTimeouts } from "./stream.ts";
 
 export class Upstream {
   readonly name: string;
+  /** Connections begin with a header that names the client; null: they don't. */
+  readonly proxyProtocol: "v1" | "v2" | null;
   readonly timeouts: UpstreamTimeouts;
   readonly balancer: RoundRobin;
   readonly #endpoints: readonly Endpoint[];
 
   constructor(spec: UpstreamSpec, endpoints: Endpoints) {
     this.name = spec.name;
+    this.proxyProtocol = spec.proxyProtocol ?? null;
     this.timeouts = spec.timeouts;
     this.#endpoints = spec.endpoints.map((one) => endpoints.acquire(one.address, spec.idleConnectionsMax));
     this.balancer = new RoundRobin(

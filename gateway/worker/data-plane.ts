@@ -10,14 +10,16 @@ import { WriteGather } from "#net/gather.ts";
 import { Listener, type Peer } from "#net/listener.ts";
 import { AccessLog } from "#observe/access-log.ts";
 import { ACCESS_LOG_DROPPED, CONNECTIONS_OPEN, Counters } from "#observe/counters.ts";
+import { StreamCounters } from "#observe/stream-counters.ts";
 import { createWorkspace, type ListenerContext, type WorkerContext } from "#proxy/context.ts";
 import type { Engine } from "#proxy/engine.ts";
 import { ExchangePool } from "#proxy/exchange-pool.ts";
 import { headScratch } from "#proxy/head-scratch.ts";
-import { Http1Listener } from "#proxy/http1-listener.ts";
 import { OUTCOMES } from "#proxy/outcomes.ts";
+import { STREAM_OUTCOMES } from "#proxy/stream/outcomes.ts";
 import { close as closeDescriptor, IPPROTO_TCP, setsockoptInt, TCP_NODELAY } from "#sys/socket.ts";
 import { Endpoints } from "#upstream/endpoints.ts";
+import { connectionHandler, speaksOtherwise } from "./connection-handler.ts";
 import type { ListenerGrant } from "./protocol.ts";
 
 /** How often a partly filled access log buffer is written. */
@@ -60,6 +62,7 @@ export class DataPlane {
       scratch: headScratch(buffers),
       endpoints: new Endpoints(),
       counters: new Counters(OUTCOMES.map((one) => one.code)),
+      streams: new StreamCounters(STREAM_OUTCOMES),
       accessLog: this.#accessLog(logFd),
       workspace: createWorkspace(buffers),
       originalOf: (peer, fd) => this.#kernel.originalOf(peer, fd),
@@ -109,10 +112,11 @@ export class DataPlane {
   }
 
   counters(): Record<string, number> {
-    const { counters, accessLog, buffers } = this.context;
+    const { counters, streams, accessLog, buffers } = this.context;
     counters.values[ACCESS_LOG_DROPPED] = accessLog.dropped;
     return {
       ...counters.read(),
+      ...streams.read(),
       exchanges_open: this.#exchanges.taken,
       buffers_free: buffers.free,
       buffers_all: buffers.count,
@@ -132,16 +136,22 @@ export class DataPlane {
     };
     // Accepted sockets inherit it: no call of our own for each connection.
     if (!grant.address.startsWith("unix:")) setsockoptInt(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    const listener = new Listener(grant.name, fd, this.loop, this.#gather, new Http1Listener(context, this.#exchanges));
+    const handler = connectionHandler(context, this.#exchanges);
+    const listener = new Listener(grant.name, fd, this.loop, this.#gather, handler);
     this.#serving.set(grant.fdTag, { grant, context, listener });
     listener.start();
   }
 
   #move(serving: Serving, grant: ListenerGrant, engine: Engine): void {
+    const beforeIndex = serving.context.index;
     serving.context.index = grant.index;
     serving.context.name = grant.name;
     serving.context.transparent = engine.snapshot.listeners[grant.index]?.transparent ?? false;
+    const before = serving.context.engine.snapshot.listeners[beforeIndex];
     serving.context.engine = engine;
+    if (speaksOtherwise(before, engine.snapshot.listeners[grant.index])) {
+      serving.listener.handler = connectionHandler(serving.context, this.#exchanges);
+    }
   }
 
   #stop(tag: number, serving: Serving): void {

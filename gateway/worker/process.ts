@@ -9,6 +9,7 @@ import { Descriptors } from "./descriptors.ts";
 import { explainRequest } from "./explain.ts";
 import { FilterSet, type Chains } from "./filter-set.ts";
 import { MapSet } from "./map-set.ts";
+import { StreamFilterSet } from "./stream-filter-set.ts";
 import type { PrepareMessage, ToSupervisor, ToWorker } from "./protocol.ts";
 
 export interface WorkerOptions {
@@ -39,6 +40,7 @@ export class WorkerProcess {
   readonly #descriptors: Descriptors;
   readonly #maps: MapSet;
   readonly #filters: FilterSet;
+  readonly #streamFilters: StreamFilterSet;
   #prepared: Prepared | null = null;
   /** Since its `prepare`, until `commit` or `abort`. */
   #preparing: PrepareMessage | null = null;
@@ -49,6 +51,8 @@ export class WorkerProcess {
     this.#descriptors = new Descriptors();
     this.#maps = new MapSet((change) => options.send(change));
     this.#filters = new FilterSet(this.#plane.context, this.#maps, options.workers, options.log);
+    const services = { nowMs: () => this.#plane.loop.nowMs, workers: options.workers };
+    this.#streamFilters = new StreamFilterSet(services);
   }
 
   start(): void {
@@ -118,7 +122,13 @@ export class WorkerProcess {
 
   #engine(snapshot: Snapshot, chains: Chains): Engine {
     try {
-      return new Engine(snapshot, chains.filters, this.#plane.context.endpoints, chains.release);
+      return new Engine(
+        snapshot,
+        chains.filters,
+        this.#plane.context.endpoints,
+        chains.release,
+        this.#streamFilters.prepare(snapshot),
+      );
     } catch (error) {
       chains.release();
       throw error;

@@ -36,6 +36,7 @@ import {
   close as closeDescriptor,
   connect,
   getpeername,
+  getsockname,
   openStream,
   recv,
   resetOnClose,
@@ -150,6 +151,10 @@ class EpollDriver implements Driver {
 
   peerAddress(socket: Socket): Uint8Array | null {
     return getpeername(socket.fd as Fd);
+  }
+
+  localAddress(socket: Socket): Uint8Array {
+    return getsockname(socket.fd as Fd);
   }
 
   startReceive(socket: Socket): void {

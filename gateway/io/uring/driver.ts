@@ -10,7 +10,7 @@
 import type { Fd } from "#core/brands.ts";
 import { ECANCELED, ENOBUFS } from "#core/errno.ts";
 import { blockingStream, setBlocking } from "#sys/blocking.ts";
-import { close as closeDescriptor, getpeername, resetOnClose, SHUT_WR, shutdown } from "#sys/socket.ts";
+import { close as closeDescriptor, getpeername, getsockname, resetOnClose, SHUT_WR, shutdown } from "#sys/socket.ts";
 import { bytesGiven } from "#sys/tcp-info.ts";
 import type { Arena } from "#io/arena.ts";
 import { BUFFER_BYTES, type Buffers } from "#io/buffers.ts";
@@ -133,6 +133,10 @@ class UringDriver implements Driver {
 
   peerAddress(socket: Socket): Uint8Array | null {
     return getpeername(socket.fd as Fd);
+  }
+
+  localAddress(socket: Socket): Uint8Array {
+    return getsockname(socket.fd as Fd);
   }
 
   startReceive(socket: Socket): void {

@@ -23,6 +23,7 @@ function sleepingDriver(dispatch: () => number | void, sleepMs = (_waitMs: numbe
     stopAccept: unused,
     connect: unused,
     peerAddress: unused,
+    localAddress: unused,
     startReceive: unused,
     stopReceive: unused,
     send: unused,

@@ -1,0 +1,165 @@
+/**
+ * Two connections joined byte for byte, in both directions, until both have ended. Owns both from `start` on.
+ *
+ *     end of one side   passed on as an end behind everything it sent (half-close); the other direction goes on
+ *     both have ended   closed once everything is in the kernel
+ *     a reset           passed on as a reset: neither peer must take what it has for the whole
+ *     a slow reader     stops the receive on the other side above the high watermark, until it has drained
+ *
+ * Received bytes go out as the regions they came in: nothing is copied but small pieces.
+ */
+import { HIGH_WATERMARK_BYTES, type Connection, type Protocol } from "#net/connection.ts";
+import type { HeldRegions } from "#net/held.ts";
+
+/** How a relay ends; which side, where there is one, is the side that did it. */
+export type RelayEnd = "closed" | "reset" | "idle" | "no-buffers";
+
+export interface RelayOwner {
+  /** Both connections are closed by now. `side`: FIRST or SECOND. */
+  onRelayEnd(end: RelayEnd, side: number): void;
+}
+
+export const FIRST = 0;
+export const SECOND = 1;
+
+export class Relay {
+  readonly #owner: RelayOwner;
+  readonly #idleMs: number;
+  readonly #sides: readonly [RelaySide, RelaySide];
+  #over = false;
+
+  constructor(first: Connection, second: Connection, idleMs: number, owner: RelayOwner) {
+    this.#owner = owner;
+    this.#idleMs = idleMs;
+    this.#sides = [new RelaySide(this, FIRST, first, second), new RelaySide(this, SECOND, second, first)];
+  }
+
+  /** What each side has sent before goes first; `held` may be null for none. */
+  start(firstHeld: HeldRegions | null, secondHeld: HeldRegions | null): void {
+    const [first, second] = this.#sides;
+    first.connection.protocol = first;
+    second.connection.protocol = second;
+    // Whatever deadline the second had (of its connect), the relay's stands at the first.
+    second.connection.deadlineMs = Number.POSITIVE_INFINITY;
+    second.connection.loop.timers.forget(second.connection);
+    this.touch();
+    first.begin(firstHeld);
+    second.begin(secondHeld);
+    first.connection.expireBy(first.connection.deadlineMs);
+  }
+
+  /** Bytes that side has sent. */
+  bytesFrom(side: number): number {
+    return (side === FIRST ? this.#sides[FIRST] : this.#sides[SECOND]).bytes;
+  }
+
+  /** Something has moved. One deadline for both, on the first connection: a store. */
+  touch(): void {
+    const { connection } = this.#sides[FIRST];
+    connection.deadlineMs = connection.loop.nowMs + this.#idleMs;
+  }
+
+  /** The deadline has passed: a reader that is slow but moves keeps a relay alive. */
+  expire(): void {
+    const [first, second] = this.#sides;
+    const moved = [first.connection.tookSome(), second.connection.tookSome()].includes(true);
+    if (!moved) {
+      this.finish("idle", FIRST);
+      return;
+    }
+    this.touch();
+    first.connection.expireBy(first.connection.deadlineMs);
+  }
+
+  peerOf(side: number): RelaySide {
+    return side === FIRST ? this.#sides[SECOND] : this.#sides[FIRST];
+  }
+
+  finishWhenDrained(): void {
+    const [first, second] = this.#sides;
+    if (!first.ended || !second.ended) return;
+    first.connection.flush();
+    second.connection.flush();
+    if (first.connection.queuedBytes === 0 && second.connection.queuedBytes === 0) this.finish("closed", FIRST);
+  }
+
+  finish(end: RelayEnd, side: number): void {
+    if (this.#over) return;
+    this.#over = true;
+    for (const one of this.#sides) {
+      if (end === "closed" || end === "idle") one.connection.close();
+      else one.connection.reset();
+    }
+    this.#owner.onRelayEnd(end, side);
+  }
+}
+
+class RelaySide implements Protocol {
+  readonly #relay: Relay;
+  readonly #side: number;
+  readonly connection: Connection;
+  readonly #other: Connection;
+  bytes = 0;
+  /** It has sent FIN. */
+  ended = false;
+  #paused = false;
+
+  constructor(relay: Relay, side: number, connection: Connection, other: Connection) {
+    this.#relay = relay;
+    this.#side = side;
+    this.connection = connection;
+    this.#other = other;
+  }
+
+  begin(held: HeldRegions | null): void {
+    while (held !== null && this.connection.open && held.shift()) {
+      this.onBytes(held.buffer, held.start, held.end);
+      this.connection.buffers.release(held.buffer);
+    }
+    if (!this.connection.open) return;
+    if (this.connection.peerEnded) this.onEnd();
+    else if (!this.#paused) this.connection.resume();
+  }
+
+  onConnected(): void {}
+
+  onBytes(buffer: number, start: number, end: number): void {
+    this.bytes += end - start;
+    this.#relay.touch();
+    if (!this.#other.write(buffer, start, end)) {
+      this.#relay.finish("no-buffers", this.#side);
+    } else if (!this.#paused && this.#other.queuedBytes > HIGH_WATERMARK_BYTES) {
+      this.#paused = true;
+      this.connection.pause();
+    }
+  }
+
+  onEnd(): void {
+    if (this.ended) return;
+    this.ended = true;
+    this.#relay.touch();
+    this.#other.end();
+    this.#relay.finishWhenDrained();
+  }
+
+  /** What the other side has sent is in the kernel: read on there. */
+  onDrained(): void {
+    this.#relay.touch();
+    this.#relay.peerOf(this.#side).resume();
+    this.#relay.finishWhenDrained();
+  }
+
+  resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.connection.resume();
+  }
+
+  onBroken(): void {
+    this.#relay.finish("reset", this.#side);
+  }
+
+  onDeadline(): void {
+    this.#relay.expire();
+  }
+}

@@ -1,0 +1,290 @@
+/**
+ * One TCP connection of a client, from its accept to its end.
+ *
+ *     HELLO (tls-passthrough: the ClientHello is read, not consumed) ─▶ CONNECTING ─▶ RELAYING ─▶ over
+ *
+ * Until there is an upstream, what the client sends waits: in the kernel, but for what was received with the ClientHello.
+ * Belongs to the engine that was in force when it began, and keeps it until its end.
+ */
+import { formatAddress, ipOf, parseAddress, portOf } from "#core/address.ts";
+import { ETIMEDOUT } from "#core/errno.ts";
+import { Connection, type Protocol } from "#net/connection.ts";
+import { HeldRegions } from "#net/held.ts";
+import type { Peer } from "#net/listener.ts";
+import { encodeProxyHeader } from "#net/proxy-protocol/encode.ts";
+import { CONNECTIONS_OPEN, UPSTREAM_CONNECT_FAILURES, UPSTREAM_CONNECTS, UPSTREAM_RETRIES } from "#observe/counters.ts";
+import {
+  TCP_BYTES_RECEIVED,
+  TCP_BYTES_SENT,
+  TCP_DURATION_MS,
+  TCP_STREAMS,
+  TCP_STREAMS_OPEN,
+} from "#observe/stream-counters.ts";
+import type { Drainable, ListenerContext } from "#proxy/context.ts";
+import type { Engine } from "#proxy/engine.ts";
+import { HelloReader } from "./hello-reader.ts";
+import { logStream } from "./log.ts";
+import * as outcomes from "./outcomes.ts";
+import { FIRST, Relay, SECOND, type RelayEnd, type RelayOwner } from "./relay.ts";
+import { admits, type StreamRoute } from "./stream-route.ts";
+import { StreamTarget } from "./target.ts";
+
+export class TcpSession implements Protocol, RelayOwner, Drainable {
+  readonly #listener: ListenerContext;
+  readonly #engine: Engine;
+  /** Of the listener in that engine's snapshot. */
+  readonly #index: number;
+  readonly #client: Connection;
+  readonly #peer: Peer;
+  readonly #startMs: number;
+  readonly #target = new StreamTarget();
+  readonly #held: HeldRegions;
+  #hello: HelloReader | null = null;
+  #serverName = "";
+  /** Where a steered client wanted to go. */
+  #original: string | null = null;
+  #route: StreamRoute | null = null;
+  #upstream: Connection | null = null;
+  #relay: Relay | null = null;
+  #over = false;
+
+  constructor(listener: ListenerContext, client: Connection, peer: Peer) {
+    this.#listener = listener;
+    this.#engine = listener.engine;
+    this.#index = listener.index;
+    this.#client = client;
+    this.#peer = peer;
+    this.#startMs = client.loop.nowMs;
+    this.#held = new HeldRegions(client.buffers);
+    this.#engine.retain();
+    listener.connections.add(this);
+    listener.worker.counters.add(CONNECTIONS_OPEN, 1);
+    listener.worker.streams.add(TCP_STREAMS, 1);
+    listener.worker.streams.add(TCP_STREAMS_OPEN, 1);
+  }
+
+  get #spec() {
+    return this.#engine.snapshot.listeners[this.#index];
+  }
+
+  start(): void {
+    const client = this.#client;
+    client.protocol = this;
+    if (this.#listener.transparent) {
+      this.#original = this.#listener.worker.originalOf(this.#peer, client.socket?.fd ?? -1);
+    }
+    if (this.#spec?.protocol !== "tls-passthrough") {
+      this.#routeIt();
+      return;
+    }
+    this.#hello = new HelloReader(client.buffers);
+    client.resume();
+    client.expireBy(this.#startMs + this.#engine.snapshot.settings.headTimeoutMs);
+  }
+
+  /** A stream has no end of its own making: it goes on until its peers end it, or the worker leaves. */
+  drain(): void {}
+
+  // The client's connection, before it is relayed.
+
+  onConnected(): void {}
+
+  onBytes(buffer: number, start: number, end: number): void {
+    this.#held.push(buffer, start, end);
+    const hello = this.#hello;
+    if (hello === null) return;
+    const read = hello.add(start, end);
+    if (read === "more") return;
+    this.#endHello();
+    if (read === "refused") this.#finish(outcomes.NOT_TLS);
+    else if (read === "no-buffers") this.#finish(outcomes.OVERLOADED);
+    else {
+      this.#serverName = hello.serverName;
+      this.#client.pause();
+      this.#routeIt();
+    }
+  }
+
+  /** Before the ClientHello is whole there will be none; behind it, it is the relay's to pass on. */
+  onEnd(): void {
+    if (this.#hello !== null) this.#finish(outcomes.CLIENT_GONE);
+  }
+
+  onDrained(): void {}
+
+  onBroken(): void {
+    this.#finish(outcomes.CLIENT_GONE);
+  }
+
+  onDeadline(): void {
+    this.#finish(outcomes.HELLO_TIMEOUT);
+  }
+
+  #endHello(): void {
+    this.#hello?.clear();
+    this.#hello = null;
+    this.#client.deadlineMs = Number.POSITIVE_INFINITY;
+    this.#client.loop.timers.forget(this.#client);
+  }
+
+  #routeIt(): void {
+    const { worker } = this.#listener;
+    const original = this.#original === null ? null : parseAddress(this.#original);
+    const index = this.#engine.streamRouters[this.#index]?.match({
+      serverName: this.#serverName,
+      source: this.#peer.ipBytes,
+      destination: original === null ? null : ipOf(original),
+      destinationPort: original === null ? 0 : portOf(original),
+    });
+    const route = this.#engine.streamRoutes[index ?? -1];
+    if (route === undefined) {
+      this.#finish(outcomes.NO_ROUTE);
+      return;
+    }
+    this.#route = route;
+    const chosen = admits(route, this.#peer.ipBytes)
+      ? this.#target.choose(worker, route, this.#original)
+      : outcomes.DENIED;
+    if (chosen >= 0) this.#finish(chosen);
+    else this.#connect();
+  }
+
+  #connect(): void {
+    const { loop, gather, counters } = this.#listener.worker;
+    counters.add(UPSTREAM_CONNECTS, 1);
+    const upstream = new Connection(loop, gather);
+    this.#upstream = upstream;
+    this.#target.count(1);
+    upstream.adopt(loop.driver.connect(this.#target.sockaddr, upstream), new Dialling(this));
+    upstream.expireBy(loop.nowMs + this.#target.connectMs);
+  }
+
+  /** The connect has ended: 0 or an errno. */
+  dialled(error: number): void {
+    if (error !== 0) {
+      this.#connectFailed(error);
+      return;
+    }
+    const upstream = this.#upstream as Connection;
+    if (!this.#introduce(upstream)) {
+      this.#finish(outcomes.OVERLOADED);
+      return;
+    }
+    const idleMs = this.#spec?.stream?.idleTimeoutMs ?? Number.POSITIVE_INFINITY;
+    this.#relay = new Relay(this.#client, upstream, idleMs, this);
+    this.#relay.start(this.#held, null);
+  }
+
+  #connectFailed(error: number): void {
+    const { counters } = this.#listener.worker;
+    counters.add(UPSTREAM_CONNECT_FAILURES, 1);
+    this.#upstream?.close();
+    this.#upstream = null;
+    this.#target.count(-1);
+    if (this.#target.next()) {
+      counters.add(UPSTREAM_RETRIES, 1);
+      this.#connect();
+    } else {
+      this.#finish(error === ETIMEDOUT ? outcomes.CONNECT_TIMEOUT : outcomes.CONNECT_FAILED);
+    }
+  }
+
+  /** The PROXY header, where the upstream wants one. False: no buffer. */
+  #introduce(upstream: Connection): boolean {
+    const version = this.#target.proxyProtocol;
+    if (version === null) return true;
+    const header = encodeProxyHeader(version, this.#peer.address, this.#destination());
+    const at = upstream.reserve(header.length);
+    if (at < 0) return false;
+    upstream.memory.set(header, at);
+    upstream.commit(at + header.length);
+    return true;
+  }
+
+  /** Where the client believes to be. */
+  #destination(): Uint8Array {
+    if (this.#original !== null) return parseAddress(this.#original);
+    const { socket, loop } = this.#client;
+    const own = socket === null ? null : loop.driver.localAddress(socket);
+    return this.#peer.destination ?? own ?? this.#peer.address;
+  }
+
+  onRelayEnd(end: RelayEnd, side: number): void {
+    this.#held.clear();
+    if (end === "reset") this.#end(side === FIRST ? outcomes.CLIENT_RESET : outcomes.UPSTREAM_RESET);
+    else if (end === "idle") this.#end(outcomes.IDLE_TIMEOUT);
+    else this.#end(end === "closed" ? outcomes.CLOSED : outcomes.OVERLOADED);
+  }
+
+  /** Before there was a relay. A client that gets nothing is told so by a reset. */
+  #finish(outcome: outcomes.StreamOutcome): void {
+    if (this.#over) return;
+    this.#hello?.clear();
+    this.#hello = null;
+    this.#held.clear();
+    this.#client.reset();
+    this.#upstream?.close();
+    this.#end(outcome);
+  }
+
+  #end(outcome: outcomes.StreamOutcome): void {
+    if (this.#over) return;
+    this.#over = true;
+    const { worker, connections } = this.#listener;
+    const { streams, counters, loop, accessLog } = worker;
+    if (this.#upstream !== null) this.#target.count(-1);
+    const received = this.#relay?.bytesFrom(FIRST) ?? 0;
+    const sent = this.#relay?.bytesFrom(SECOND) ?? 0;
+    streams.add(TCP_STREAMS_OPEN, -1);
+    streams.add(TCP_BYTES_RECEIVED, received);
+    streams.add(TCP_BYTES_SENT, sent);
+    streams.add(TCP_DURATION_MS, loop.nowMs - this.#startMs);
+    streams.ended(outcome);
+    counters.add(CONNECTIONS_OPEN, -1);
+    if (accessLog.enabled) this.#log(received, sent, outcome);
+    connections.delete(this);
+    if (connections.size === 0) this.#listener.emptied();
+    this.#engine.release();
+  }
+
+  #log(bytesReceived: number, bytesSent: number, outcome: outcomes.StreamOutcome): void {
+    const { protocol } = this.#spec ?? {};
+    const stream = {
+      protocol: protocol === "tls-passthrough" ? ("TLS" as const) : ("TCP" as const),
+      client: this.#peer.ip === "" ? formatAddress(this.#peer.address) : this.#peer.ip,
+      serverName: this.#serverName,
+      destination: this.#original ?? "",
+      startMs: this.#startMs,
+      bytesReceived,
+      bytesSent,
+      route: this.#route?.spec.name ?? "",
+      upstream: this.#target.address,
+    };
+    logStream(this.#listener.worker, stream, outcome);
+  }
+}
+
+/** The connection to the upstream until it is established. */
+class Dialling implements Protocol {
+  readonly #session: TcpSession;
+
+  constructor(session: TcpSession) {
+    this.#session = session;
+  }
+
+  onConnected(error: number): void {
+    this.#session.dialled(error);
+  }
+
+  onBytes(): void {}
+  onEnd(): void {}
+  onDrained(): void {}
+
+  onBroken(error: number): void {
+    this.#session.dialled(error);
+  }
+
+  onDeadline(): void {
+    this.#session.dialled(ETIMEDOUT);
+  }
+}

@@ -1,0 +1,43 @@
+/** What a listener's connections are given to: the protocol of its specification, behind a PROXY header where it asks for one. */
+import type { ConnectionHandler } from "#net/listener.ts";
+import { ProxyReceiver } from "#net/proxy-protocol/receiver.ts";
+import { CONNECTIONS_OPEN } from "#observe/counters.ts";
+import { PROXY_HEADERS, PROXY_HEADERS_REFUSED } from "#observe/stream-counters.ts";
+import type { ListenerContext } from "#proxy/context.ts";
+import type { ExchangePool } from "#proxy/exchange-pool.ts";
+import { Http1Listener } from "#proxy/http1-listener.ts";
+import { TcpListener } from "#proxy/stream/tcp-listener.ts";
+import type { ListenerSpec } from "#snapshot/snapshot.ts";
+
+/** For connections from now on; of the engine that `listener` has now, and of those that follow. */
+export function connectionHandler(listener: ListenerContext, exchanges: ExchangePool): ConnectionHandler {
+  const { listeners, settings } = listener.engine.snapshot;
+  const spec = listeners[listener.index];
+  const http = spec === undefined || spec.protocol === "http";
+  const handler = http ? new Http1Listener(listener, exchanges) : new TcpListener(listener);
+  if (spec?.proxyProtocol === undefined) return handler;
+  const { worker, connections } = listener;
+  return new ProxyReceiver(
+    handler,
+    { ...spec.proxyProtocol, timeoutMs: settings.headTimeoutMs },
+    {
+      waiting: (one) => {
+        connections.add(one);
+        worker.counters.add(CONNECTIONS_OPEN, 1);
+      },
+      settled: (one) => {
+        worker.counters.add(CONNECTIONS_OPEN, -1);
+        connections.delete(one);
+        if (connections.size === 0) listener.emptied();
+      },
+      accepted: () => worker.streams.add(PROXY_HEADERS, 1),
+      refused: () => worker.streams.add(PROXY_HEADERS_REFUSED, 1),
+    },
+  );
+}
+
+/** Whether a listener that keeps its socket needs another handler. */
+export function speaksOtherwise(before: ListenerSpec | undefined, after: ListenerSpec | undefined): boolean {
+  const meaning = (spec: ListenerSpec | undefined) => JSON.stringify([spec?.protocol, spec?.proxyProtocol]);
+  return meaning(before) !== meaning(after);
+}

@@ -1,0 +1,56 @@
+/** From a snapshot's filter of streams to one that runs: the same sets and buckets as for requests, asked once a stream. */
+import { isIpv4 } from "#core/address.ts";
+import type { OpeningStream, StreamFilter } from "#pipeline/stream-filter.ts";
+import type { IpAccessConfig, RateLimitConfig } from "#snapshot/builtin-filters.ts";
+import type { StreamFilterSpec } from "#snapshot/snapshot.ts";
+import { AddressSet } from "./address-set.ts";
+import { Buckets } from "./buckets.ts";
+import type { BuiltinServices } from "./builtin-filter.ts";
+
+const IP_BYTES = 16;
+/** What one IPv6 subscriber has is a /64. */
+const IP6_SUBSCRIBER_BYTES = 8;
+
+/** Of what the worker lends to all built-in filters, the part that these need. */
+export type StreamFilterServices = Pick<BuiltinServices, "nowMs" | "workers">;
+
+/** The configuration was checked. */
+export function createStreamFilter(spec: StreamFilterSpec, services: StreamFilterServices): StreamFilter {
+  return spec.name === "ip-access" ? new StreamAccess(spec.config) : new StreamRate(spec.config, services);
+}
+
+class StreamAccess implements StreamFilter {
+  readonly name = "ip-access";
+  readonly #allowed: AddressSet;
+  readonly #denied: AddressSet;
+
+  constructor(config: IpAccessConfig) {
+    this.#allowed = new AddressSet(config.allow);
+    this.#denied = new AddressSet(config.deny);
+  }
+
+  admits({ clientIp }: OpeningStream): boolean {
+    return !this.#denied.has(clientIp) && (this.#allowed.empty || this.#allowed.has(clientIp));
+  }
+}
+
+/** Streams a second, by client or of the whole route. Each worker gives its part of the rate. */
+class StreamRate implements StreamFilter {
+  readonly name = "rate-limit";
+  readonly #services: StreamFilterServices;
+  readonly #buckets: Buckets;
+  readonly #byClient: boolean;
+
+  constructor({ perSecond, burst, key, keysMax }: RateLimitConfig, services: StreamFilterServices) {
+    this.#services = services;
+    this.#byClient = key === "client-ip";
+    // Less than one token would never let anything pass.
+    const share = Math.max(1, burst / services.workers);
+    this.#buckets = new Buckets(perSecond / services.workers, share, this.#byClient ? keysMax : 1);
+  }
+
+  admits({ clientIp }: OpeningStream): boolean {
+    const bytes = this.#byClient ? (isIpv4(clientIp) ? IP_BYTES : IP6_SUBSCRIBER_BYTES) : 0;
+    return this.#buckets.take(clientIp, 0, bytes, this.#services.nowMs()) === 0;
+  }
+}
