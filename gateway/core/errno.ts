@@ -10,6 +10,7 @@ export const EINVAL = 22;
 export const EMFILE = 24;
 export const ENOSPC = 28;
 export const EPIPE = 32;
+export const EPROTO = 71;
 export const ENOPROTOOPT = 92;
 export const EOPNOTSUPP = 95;
 export const ECONNABORTED = 103;

@@ -14,6 +14,8 @@ import type { Loop } from "#io/loop.ts";
 import type { Socket, SocketHandler } from "#io/socket.ts";
 import type { Timed } from "#io/timers.ts";
 import type { WriteGather } from "./gather.ts";
+import type { TlsPeer } from "./tls/peer.ts";
+import type { Transport } from "./transport.ts";
 
 /** What a connection tells its protocol. */
 export interface Protocol {
@@ -44,6 +46,10 @@ export class Connection implements SocketHandler, Timed {
   readonly #gather: WriteGather;
   socket: Socket | null = null;
   protocol: Protocol | null = null;
+  /** What the bytes go through: the driver itself, or TLS. */
+  transport: Transport;
+  /** What TLS has settled with the peer; null without TLS. */
+  tls: TlsPeer | null = null;
   /** The peer has sent FIN. */
   peerEnded = false;
 
@@ -65,6 +71,7 @@ export class Connection implements SocketHandler, Timed {
   constructor(loop: Loop, gather: WriteGather) {
     this.loop = loop;
     this.buffers = loop.driver.buffers;
+    this.transport = loop.driver;
     this.#gather = gather;
   }
 
@@ -84,11 +91,11 @@ export class Connection implements SocketHandler, Timed {
   }
 
   resume(): void {
-    if (this.socket !== null) this.loop.driver.startReceive(this.socket);
+    if (this.socket !== null) this.transport.startReceive(this.socket);
   }
 
   pause(): void {
-    if (this.socket !== null) this.loop.driver.stopReceive(this.socket);
+    if (this.socket !== null) this.transport.stopReceive(this.socket);
   }
 
   /** Sets the deadline where it may be earlier than the one in force. */
@@ -139,7 +146,7 @@ export class Connection implements SocketHandler, Timed {
       return true;
     }
     this.flush();
-    if (this.socket !== null) this.loop.driver.send(this.socket, buffer, start, end);
+    if (this.socket !== null) this.transport.send(this.socket, buffer, start, end);
     return true;
   }
 
@@ -149,7 +156,7 @@ export class Connection implements SocketHandler, Timed {
     const buffer = this.#out;
     this.#out = -1;
     if (this.socket !== null && this.#outEnd > this.#outStart) {
-      this.loop.driver.send(this.socket, buffer, this.#outStart, this.#outEnd);
+      this.transport.send(this.socket, buffer, this.#outStart, this.#outEnd);
     }
     this.buffers.release(buffer);
   }
@@ -183,19 +190,19 @@ export class Connection implements SocketHandler, Timed {
   end(): void {
     if (this.socket === null) return;
     this.flush();
-    this.loop.driver.shutdown(this.socket);
+    this.transport.shutdown(this.socket);
   }
 
   /** Closes now; what is queued and not yet in the kernel is lost. */
   close(): void {
     const socket = this.#forget();
-    if (socket !== null) this.loop.driver.close(socket);
+    if (socket !== null) this.transport.close(socket);
   }
 
   /** Closes by RST: the peer sees that what it has is not the whole. */
   reset(): void {
     const socket = this.#forget();
-    if (socket !== null) this.loop.driver.reset(socket);
+    if (socket !== null) this.transport.reset(socket);
   }
 
   #forget(): Socket | null {
