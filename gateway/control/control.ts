@@ -59,6 +59,7 @@ export class Control {
       uploads: this.#uploads,
       events,
       log,
+      dataDir,
       now: Date.now,
     };
     this.#admin = new AdminServer(services);

@@ -12,6 +12,7 @@ import { controlError } from "#core/errors/control.ts";
 import { peerUid } from "#sys/peer-credentials.ts";
 import type { Events } from "#control/events.ts";
 import { auditRoutes } from "./audit-routes.ts";
+import { backupRoutes } from "./backup-routes.ts";
 import { configRoutes } from "./config-routes.ts";
 import { eventRoutes } from "./event-routes.ts";
 import { FailedAttempts } from "./failed-attempts.ts";
@@ -44,6 +45,7 @@ export function adminRoutes(services: Services): RouteSpec[] {
     ...revisionRoutes(services),
     ...tokenRoutes(services),
     ...auditRoutes(services),
+    ...backupRoutes(services),
     ...eventRoutes(services),
     ...statusRoutes(services),
   ];

@@ -13,5 +13,7 @@ export interface Services {
   readonly uploads: Uploads;
   readonly events: Events;
   readonly log: Logger;
+  /** Where control may write. */
+  readonly dataDir: string;
   now(): number;
 }

@@ -76,12 +76,13 @@ const STEPS: readonly string[] = [
   `,
 ];
 
+/** The one that this version makes, and the newest it knows. */
+export const LAYOUT = STEPS.length;
+
 export function migrate(db: DatabaseSync): void {
   const version = Number(db.prepare("PRAGMA user_version").get()?.["user_version"] ?? 0);
-  if (version > STEPS.length) {
-    throw new Error(
-      `the store has layout ${version}, and this version of penstock knows ${STEPS.length}: use a newer one`,
-    );
+  if (version > LAYOUT) {
+    throw new Error(`the store has layout ${version}, and this version of penstock knows ${LAYOUT}: use a newer one`);
   }
   for (const [index, step] of STEPS.entries()) {
     if (index < version) continue;

@@ -8,6 +8,7 @@ import { canonicalJson, digestOf } from "#control/canonical.ts";
 import type { AuditEntry, AuditHead, AuditRow } from "#control/audit-chain.ts";
 import type { ModuleFacts } from "#control/protocol.ts";
 import { AuditLog } from "./audit-log.ts";
+import { sweepBackups, writeBackup } from "./backup.ts";
 import { Blobs } from "./blobs.ts";
 import { KeptAnswers } from "./kept-answers.ts";
 import { migrate } from "./migrations.ts";
@@ -22,12 +23,15 @@ import type {
 } from "./store.ts";
 
 const DAY_MS = 86_400_000;
+/** Revisions that can be looked at and gone back to; older ones leave their row in the audit log. */
+const REVISIONS_KEPT = 1000;
 /** Stands in the audit log for what nobody asked for. */
 const ITSELF = "control";
 
 type Row = Record<string, SQLOutputValue>;
 
 export class SqliteStore implements Store {
+  readonly #dataDir: string;
   readonly #db: DatabaseSync;
   readonly #blobs: Blobs;
   readonly #audit: AuditLog;
@@ -38,6 +42,7 @@ export class SqliteStore implements Store {
 
   /** Opens or makes the store in a folder that this process owns, and clears up what an earlier one left half done. `changed` is called after each commit. */
   constructor(dataDir: string, now: () => number = Date.now, changed: () => void = () => undefined) {
+    this.#dataDir = dataDir;
     this.#now = now;
     this.#changed = changed;
     this.#blobs = new Blobs(dataDir);
@@ -52,12 +57,14 @@ export class SqliteStore implements Store {
   }
 
   #recover(): void {
+    sweepBackups(this.#dataDir);
     this.#transaction(() => {
       this.#beginAudit();
       // Nobody waits for its answer any more, and the workers are given the current one again.
       const reason = "control ended before the gateway answered";
       for (const row of this.#sql("SELECT number FROM revisions WHERE state='pending'").all())
         this.#settle(numberOf(row, "number"), "refused", reason, ITSELF);
+      this.#forgetOld();
       // Uploaded, never declared, and not of the last day: nobody is about to declare it.
       this.#sql("DELETE FROM modules WHERE created_ms < ? AND digest NOT IN (SELECT module FROM content_modules)").run(
         this.#now() - DAY_MS,
@@ -125,8 +132,18 @@ export class SqliteStore implements Store {
          RETURNING number, digest, state, author, message, created_ms, reason`,
       ).get(digest, author, message, this.#now());
       if (row === undefined) throw new Error("the inserted revision was not returned");
+      this.#forgetOld();
       return revisionOf(row);
     });
+  }
+
+  /** Within a transaction. */
+  #forgetOld(): void {
+    const { changes } = this.#sql(
+      `DELETE FROM revisions WHERE number <= (SELECT max(number) FROM revisions) - ?
+       AND number NOT IN (SELECT number FROM current)`,
+    ).run(REVISIONS_KEPT);
+    if (changes > 0) this.#sql("DELETE FROM contents WHERE digest NOT IN (SELECT digest FROM revisions)").run();
   }
 
   applied(number: number, who: string): void {
@@ -233,6 +250,11 @@ export class SqliteStore implements Store {
 
   auditHead(): AuditHead {
     return this.#audit.head();
+  }
+
+  async backup(path: string, who: string): Promise<void> {
+    await writeBackup(this.#db, this.#blobs, path, this.#now());
+    this.#transaction(() => this.#done(who, "make backup", ""));
   }
 
   close(): void {

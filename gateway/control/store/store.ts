@@ -55,6 +55,9 @@ export interface StoredToken {
   readonly expiresMs: number;
 }
 
+/** Names that start so, in the data folder, are backups on their way out. */
+export const BACKUP_PREFIX = ".backup-";
+
 export interface Store {
   /** The revision in force. */
   current(): (Revision & { readonly content: RevisionContent }) | undefined;
@@ -88,6 +91,9 @@ export interface Store {
   auditHead(): AuditHead;
   /** The number of the row before the first that is about a revision after this one; the last row's when none is. */
   auditBefore(revision: number): number;
+
+  /** Writes a backup (`backup.ts`) to a file that is not there yet. Changes may be made meanwhile: it has them or not. */
+  backup(path: string, who: string): Promise<void>;
 
   /** Answers that are given again to who asks again. */
   readonly keptAnswers: KeptAnswers;

@@ -117,6 +117,11 @@ export const CONTROL_ERRORS = {
     status: 503,
     hint: "end one of them, or follow /v1/audit page by page",
   },
+  PENSTOCK_CONTROL_BACKUP: {
+    message: "the backup can't be restored",
+    status: 422,
+    hint: "`penstock backup FILE` makes one; the detail says what is wrong with this",
+  },
   PENSTOCK_CONTROL_STORE: {
     message: "the store failed",
     status: 500,

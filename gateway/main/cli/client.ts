@@ -99,6 +99,13 @@ export class Client {
     return { status, etag: response.headers.etag ?? "", body };
   }
 
+  /** The bytes of an answer as they come; one that ends early is an error. */
+  async *download(path: string): AsyncGenerator<Uint8Array> {
+    const response = await this.#exchange("GET", path, {});
+    if ((response.statusCode ?? 0) >= 400) throw asError(parse(await textOf(response), this.#shown));
+    for await (const chunk of response) yield chunk as Buffer;
+  }
+
   #exchange(method: string, path: string, { headers = {}, json, module }: Request): Promise<IncomingMessage> {
     const body = module ?? (json === undefined ? undefined : Buffer.from(JSON.stringify(json)));
     const all: Record<string, string | number> = { accept: "application/json", ...headers };

@@ -1,6 +1,7 @@
 /** Every verb that talks to a running gateway or helps a plugin's author, by name. */
 import { apply, diff } from "./apply.ts";
 import { audit } from "./audit.ts";
+import { backup, restore } from "./backup.ts";
 import { completionOf } from "./completion.ts";
 import { explain } from "./explain.ts";
 import { exportAll, get, remove } from "./get.ts";
@@ -22,6 +23,8 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   plugin,
   token,
   audit,
+  backup,
+  restore,
   kernel,
   // `run` and `doctor` need no gateway, and are loaded only to be asked for their options.
   completion: completionOf(async () => {

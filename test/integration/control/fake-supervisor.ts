@@ -58,8 +58,9 @@ export class FakeSupervisor {
   #declared: PromiseWithResolvers<DeclaredReply> = Promise.withResolvers();
   #tcpPort = 0;
 
-  constructor() {
-    this.dataDir = mkdtempSync(join(tmpdir(), "penstock-control-"));
+  /** `dataDir`: an earlier one's; removed with the rest at the end. */
+  constructor(dataDir?: string) {
+    this.dataDir = dataDir ?? mkdtempSync(join(tmpdir(), "penstock-control-"));
   }
 
   get socketPath(): string {

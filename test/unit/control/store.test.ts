@@ -45,6 +45,21 @@ describe("revisions", () => {
     store.close();
   });
 
+  it("are kept by the thousand, and the one in force whatever its age", () => {
+    const store = open();
+    store.applied(store.begin({ content: content(1), ...by }).number, "me");
+    for (let i = 2; i <= 1003; i++) store.refused(store.begin({ content: content(i), ...by }).number, "no", "me");
+    const kept = store.revisions(undefined, 2000).map(({ number }) => number);
+    expect([kept.length, kept.at(-2), kept.at(-1)]).toEqual([1001, 4, 1]);
+    expect(store.revision(3)).toBeUndefined();
+    expect(store.current()).toMatchObject({ number: 1, content: content(1) });
+    store.applied(store.begin({ content: content(2), ...by }).number, "me");
+    store.begin({ content: content(3), ...by });
+    // The content of one that went is still there, as another revision has the same.
+    expect([store.revision(1), store.revision(1004)?.content]).toEqual([undefined, content(2)]);
+    store.close();
+  });
+
   it("that nobody answered are refused at the next start", () => {
     const store = open();
     store.begin({ content: content(1), ...by });

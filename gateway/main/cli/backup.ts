@@ -1,0 +1,94 @@
+/** `penstock backup FILE` and `penstock restore FILE`: everything a gateway knows, in one file and out of it. */
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { isAbsolute, resolve } from "node:path";
+import { cliError } from "#core/errors/cli.ts";
+import { positionals } from "./arguments.ts";
+import { Client } from "./client.ts";
+import { printFailure } from "./failure.ts";
+import type { Output, Verb, VerbContext } from "./verb.ts";
+
+export const backup: Verb = {
+  summary: "write all revisions, modules, tokens and the audit log into one file",
+  usage: ["backup FILE"],
+  examples: ["backup penstock.backup"],
+  options: {},
+  run: async (args, out, context) => {
+    const [file = ""] = positionals(args, "FILE");
+    try {
+      const bytes = await download(Client.of(args, context), within(file, context));
+      out.print(out.json ? JSON.stringify({ file, bytes }) : `${file}: ${bytes} bytes`);
+      return 0;
+    } catch (error) {
+      return printFailure(error, out);
+    }
+  },
+};
+
+export const restore: Verb = {
+  summary: "make a data folder of a backup; no gateway may run on it",
+  usage: ["restore FILE [--data DIR]"],
+  examples: ["restore penstock.backup --data /var/lib/penstock"],
+  options: {},
+  run: async (args, out, context) => {
+    const [file = ""] = positionals(args, "FILE");
+    // Loaded here, as no other verb opens a database.
+    const { restoreBackup } = await import("#control/store/backup.ts");
+    try {
+      const dataDir = within(context.dataDir, context);
+      report(restoreBackup(within(file, context), dataDir), dataDir, out);
+      return 0;
+    } catch (error) {
+      return printFailure(error, out);
+    }
+  },
+};
+
+function report(
+  facts: { readonly revision: number; readonly modules: number; readonly auditRows: number; readonly madeMs: number },
+  dataDir: string,
+  out: Output,
+): void {
+  if (out.json) {
+    out.print(JSON.stringify({ dataDir, ...facts }));
+    return;
+  }
+  const { revision, modules, auditRows, madeMs } = facts;
+  const made = new Date(madeMs).toISOString().slice(0, 19).replace("T", " ");
+  out.print(
+    `${dataDir}: revision ${revision}, ${modules} modules, ${auditRows} rows of the audit log, as of ${made} UTC`,
+  );
+  out.print("`penstock run` starts from it");
+}
+
+function within(path: string, { cwd }: VerbContext): string {
+  return isAbsolute(path) ? path : resolve(cwd, path);
+}
+
+/** Beside its place first: a file of that name is a whole backup. Answers its size. */
+async function download(client: Client, path: string): Promise<number> {
+  const partial = `${path}.partial`;
+  const fd = openFile(partial);
+  let bytes = 0;
+  try {
+    for await (const chunk of client.download("/v1/backup")) {
+      for (let at = 0; at < chunk.byteLength;) at += writeSync(fd, chunk, at);
+      bytes += chunk.byteLength;
+    }
+    fsyncSync(fd);
+    renameSync(partial, path);
+    return bytes;
+  } catch (error) {
+    rmSync(partial, { force: true });
+    throw error;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function openFile(path: string): number {
+  try {
+    return openSync(path, "w", 0o600);
+  } catch (error) {
+    throw cliError("PENSTOCK_CLI_FILE", { detail: error instanceof Error ? error.message : path, cause: error });
+  }
+}
