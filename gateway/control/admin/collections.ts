@@ -2,7 +2,6 @@
 import type * as v from "valibot";
 import { controlError } from "#core/errors/control.ts";
 import { keyOf, listOf, type Item, type Kind } from "#control/config/kinds.ts";
-<<<<<<< Updated upstream
 import { KernelInterface } from "#control/config/kernel-devices.ts";
 import {
   KernelMap,
@@ -12,10 +11,6 @@ import {
   Tenant,
   Upstream,
 } from "#control/config/resources.ts";
-=======
-import { KernelInterface } from "#control/config/kernel-interfaces.ts";
-import { KernelMap, KernelSteering, Listener, Route, Tenant, Upstream } from "#control/config/resources.ts";
->>>>>>> Stashed changes
 import type { Declaration } from "#control/config/declaration.ts";
 import type { Access } from "./identity.ts";
 import type { Call } from "./route.ts";

@@ -1,7 +1,6 @@
 /** The OpenAPI 3.1 document, generated from the routes themselves (`route.ts`). */
 import * as v from "valibot";
 import { jsonSchema, type JsonSchema } from "#control/config/json-schema.ts";
-<<<<<<< Updated upstream
 import { KernelInterface } from "#control/config/kernel-devices.ts";
 import {
   KernelMap,
@@ -12,10 +11,6 @@ import {
   Tenant,
   Upstream,
 } from "#control/config/resources.ts";
-=======
-import { KernelInterface } from "#control/config/kernel-interfaces.ts";
-import { KernelMap, KernelSteering, Listener, Route, Settings, Tenant, Upstream } from "#control/config/resources.ts";
->>>>>>> Stashed changes
 import { DeclarationSchema } from "#control/config/declaration.ts";
 import { TenantDeclarationSchema } from "#control/config/tenant-declaration.ts";
 import { ChangeSchema } from "./edit.ts";
