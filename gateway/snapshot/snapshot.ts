@@ -4,6 +4,7 @@
  * people. Module bytes travel beside it, by digest.
  */
 import type { BuiltinFilterSpec } from "./builtin-filters.ts";
+import type { CertificateSpec, ListenerTlsSpec, UpstreamTlsSpec } from "./tls.ts";
 
 export interface Snapshot {
   /** Revision it was compiled from; grows by one with every change. */
@@ -11,6 +12,8 @@ export interface Snapshot {
   /** SHA-256 (hex) of the canonical JSON of everything below. */
   readonly digest: string;
   readonly listeners: readonly ListenerSpec[];
+  /** Absent: none. */
+  readonly certificates?: readonly CertificateSpec[];
   readonly upstreams: readonly UpstreamSpec[];
   readonly plugins: readonly PluginSpec[];
   readonly routes: readonly RouteSpec[];
@@ -33,6 +36,8 @@ export interface ListenerSpec {
   readonly transparent: boolean;
   /** Each connection begins with a PROXY header; absent: none does. */
   readonly proxyProtocol?: ProxyProtocolSpec;
+  /** Absent: plaintext. */
+  readonly tls?: ListenerTlsSpec;
   /** Of listeners that do not speak HTTP. */
   readonly stream?: StreamListenerSpec;
 }
@@ -59,14 +64,91 @@ export interface UpstreamSpec {
   readonly timeouts: { readonly connectMs: number; readonly requestMs: number; readonly idleMs: number };
   /** Every connection to an endpoint begins with a header that names the client; absent: none does. */
   readonly proxyProtocol?: "v1" | "v2";
+  /** Absent: plaintext. */
+  readonly tls?: UpstreamTlsSpec;
   /** Idle connections kept per endpoint and worker. */
   readonly idleConnectionsMax: number;
+  /** Absent: round robin. */
+  readonly balancer?: BalancerSpec;
+  /** Absent: every endpoint counts as healthy. */
+  readonly healthCheck?: HealthCheckSpec;
+  /** Absent: none is ejected. */
+  readonly outlierDetection?: OutlierDetectionSpec;
+  /** How long an endpoint that is new, or back, takes to get its whole share; absent: it has it at once. */
+  readonly slowStartMs?: number;
+  /** Absent: without bound. */
+  readonly limits?: UpstreamLimitsSpec;
+  /** Absent: only what is safe by itself is tried again. */
+  readonly retry?: RetrySpec;
+}
+
+export interface BalancerSpec {
+  readonly type: "round-robin" | "least-request" | "random" | "ring-hash" | "maglev";
+  /** What ring-hash and maglev choose by: `client-ip`, `path`, `header:NAME`, `cookie:NAME`, `query:NAME`; empty for the others. */
+  readonly key: string;
+  /** A client stays with its endpoint by this cookie; absent: it does not. `ttlSeconds` 0: until the browser closes. */
+  readonly sticky?: { readonly cookie: string; readonly ttlSeconds: number };
+}
+
+export interface HealthCheckSpec {
+  readonly type: "http" | "tcp";
+  /** Of `http`. */
+  readonly path: string;
+  /** The Host field; empty: the endpoint's address. */
+  readonly host: string;
+  /** The lowest and the highest status that is healthy. */
+  readonly statusMin: number;
+  readonly statusMax: number;
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  /** Checks in a row that make an endpoint unhealthy, and healthy again. */
+  readonly unhealthyThreshold: number;
+  readonly healthyThreshold: number;
+}
+
+export interface OutlierDetectionSpec {
+  /** Errors in a row: failed connects, broken connections, time-outs and 5xx. */
+  readonly consecutiveErrors: number;
+  /** The first ejection; each further one lasts that much longer, up to `maxEjectionMs`. */
+  readonly baseEjectionMs: number;
+  readonly maxEjectionMs: number;
+  /** Of an upstream's endpoints, at most so many are ejected at one time. */
+  readonly maxEjectionPercent: number;
+}
+
+/** Of the whole gateway, for each endpoint: a worker has its part of them. 0: without bound. */
+export interface UpstreamLimitsSpec {
+  readonly connectionsMax: number;
+  readonly requestsMax: number;
+  /** Requests of the upstream that may wait for a free endpoint, and how long. */
+  readonly queueMax: number;
+  readonly queueMs: number;
+}
+
+export interface RetrySpec {
+  /** Further attempts after the first. */
+  readonly attempts: number;
+  readonly onConnectFailure: boolean;
+  /** The connection broke or was closed before a response. */
+  readonly onReset: boolean;
+  readonly onTimeout: boolean;
+  readonly onStatus: readonly number[];
+  /** Retries, as a part of the requests. */
+  readonly budgetPercent: number;
+  /** From the beginning of an attempt to the head of its response; 0: without bound. */
+  readonly perTryMs: number;
+  /** A longer body is not sent twice. */
+  readonly bodyBytesMax: number;
 }
 
 export interface EndpointSpec {
-  /** `127.0.0.1:9001`, `[::1]:80`, `unix:/run/app.sock`. */
+  /** `127.0.0.1:9001`, `[::1]:80`, `unix:/run/app.sock`; a name, `api.internal:80`, stands for all its addresses. */
   readonly address: string;
   readonly weight: number;
+  /** Those of the lowest number that has an endpoint that can be used get all requests; absent: 0. */
+  readonly priority?: number;
+  /** Gets no new requests, but of clients that a cookie binds to it. */
+  readonly drain?: boolean;
 }
 
 export interface PluginSpec {
