@@ -25,6 +25,8 @@ export interface CodingOptions {
 export class CodingStage extends PassingStage {
   readonly #stream: CodingStream;
   readonly #options: CodingOptions;
+  /** Buffers of regions that the stream has not finished, oldest first. */
+  readonly #lent: number[] = [];
   #pending = 0;
   #paused = false;
   #made = 0;
@@ -52,10 +54,12 @@ export class CodingStage extends PassingStage {
   override data(buffer: number, start: number, end: number): void {
     const { link } = this;
     link.retain(buffer);
+    this.#lent.push(buffer);
     this.#pending += end - start;
     this.#stream.write(this.#octets.subarray(start, end), () => {
-      // Also when the stream was destroyed: by now nobody reads the region.
-      link.release(buffer);
+      const lent = this.#lent.shift();
+      if (lent === undefined) return;
+      link.release(lent);
       this.#pending -= end - start;
       if (!this.#paused || this.#pending > PENDING_BYTES_MAX / 2) return;
       this.#paused = false;
@@ -75,8 +79,13 @@ export class CodingStage extends PassingStage {
     this.#stream.resume();
   }
 
+  /**
+   * A destroyed stream does not tell of every write. A thread that still reads a region then reads another's bytes, of
+   * which nothing comes out any more.
+   */
   override dispose(): void {
     this.#stream.destroy();
+    for (const buffer of this.#lent.splice(0)) this.link.release(buffer);
   }
 
   #produced(chunk: Buffer): void {
