@@ -5,6 +5,7 @@ import { BUFFER_BYTES } from "#io/buffers.ts";
 import type { Loop } from "#io/loop.ts";
 import type { Peer } from "#net/listener.ts";
 import type { WriteGather } from "#net/gather.ts";
+import type { TlsRecords } from "#net/tls/records.ts";
 import type { AccessLog } from "#observe/access-log.ts";
 import type { Endpoints } from "#upstream/endpoints.ts";
 import type { Counters } from "#observe/counters.ts";
@@ -20,6 +21,9 @@ export interface WorkerContext {
   readonly counters: Counters;
   readonly streams: StreamCounters;
   readonly accessLog: AccessLog;
+  readonly tls: TlsRecords;
+  /** A line for the operator about what clients or endpoints do; at most a few in a second. */
+  log(line: string): void;
   /** One buffer for bytes that must stand in `memory` for the length of a call. */
   readonly workspace: Workspace;
   /** Where a steered connection wanted to go, as `address:port`; null when it was not steered. */

@@ -3,6 +3,8 @@
  * balancers and filters keep. It is retired when another takes its place, and disposed when its last exchange has ended.
  */
 import { HOOK_END, HOOK_REQUEST_HEAD, HOOK_RESPONSE_HEAD, type Filter } from "#pipeline/filter.ts";
+import type { ClientTls } from "#net/tls/client-tls.ts";
+import type { ServerTls } from "#net/tls/server-tls.ts";
 import type { StreamFilter } from "#pipeline/stream-filter.ts";
 import { compileRouter, type Router } from "#router/router.ts";
 import { StreamRouter } from "#router/stream-router.ts";
@@ -23,8 +25,17 @@ export interface Route {
   readonly splitSum: number;
 }
 
+/** By listener and by upstream; null for those without TLS. They stay their maker's. */
+export interface EngineTls {
+  readonly servers: readonly (ServerTls | null)[];
+  readonly clients: readonly (ClientTls | null)[];
+}
+
+export const NO_TLS: EngineTls = { servers: [], clients: [] };
+
 export class Engine {
   readonly snapshot: Snapshot;
+  readonly tls: EngineTls;
   readonly routers: readonly Router[];
   readonly routes: readonly Route[];
   /** By listener; null for those that speak HTTP. */
@@ -48,8 +59,10 @@ export class Engine {
     endpoints: Endpoints,
     releaseFilters: () => void,
     streamFilters: readonly (readonly StreamFilter[])[] = [],
+    tls: EngineTls = NO_TLS,
   ) {
     this.snapshot = snapshot;
+    this.tls = tls;
     this.#endpoints = endpoints;
     this.#releaseFilters = releaseFilters;
     this.limits = snapshot.settings;

@@ -1,5 +1,7 @@
 /** What a listener's connections are given to: the protocol of its specification, behind a PROXY header where it asks for one. */
+import { defined } from "#core/assert.ts";
 import type { ConnectionHandler } from "#net/listener.ts";
+import { TlsAcceptor } from "#net/tls/acceptor.ts";
 import { ProxyReceiver } from "#net/proxy-protocol/receiver.ts";
 import { CONNECTIONS_OPEN } from "#observe/counters.ts";
 import { PROXY_HEADERS, PROXY_HEADERS_REFUSED } from "#observe/stream-counters.ts";
@@ -14,7 +16,8 @@ export function connectionHandler(listener: ListenerContext, exchanges: Exchange
   const { listeners, settings } = listener.engine.snapshot;
   const spec = listeners[listener.index];
   const http = spec === undefined || spec.protocol === "http";
-  const handler = http ? new Http1Listener(listener, exchanges) : new TcpListener(listener);
+  const plain = http ? new Http1Listener(listener, exchanges) : new TcpListener(listener);
+  const handler = spec?.tls === undefined ? plain : encrypted(listener, plain);
   if (spec?.proxyProtocol === undefined) return handler;
   const { worker, connections } = listener;
   return new ProxyReceiver(
@@ -36,8 +39,24 @@ export function connectionHandler(listener: ListenerContext, exchanges: Exchange
   );
 }
 
+/** Of the engine in force when a client says what it wants. */
+function encrypted(listener: ListenerContext, plain: ConnectionHandler): ConnectionHandler {
+  const { worker } = listener;
+  return new TlsAcceptor(
+    {
+      records: worker.tls,
+      settings: () => defined(listener.engine.tls.servers[listener.index], "TLS of a listener"),
+      banned: (peer) => worker.banned(peer),
+      refused: (peer, reason, detail) =>
+        worker.log(`listener ${listener.name}, client ${peer.ip}: TLS handshake refused (${reason}): ${detail}`),
+    },
+    plain,
+  );
+}
+
 /** Whether a listener that keeps its socket needs another handler. */
 export function speaksOtherwise(before: ListenerSpec | undefined, after: ListenerSpec | undefined): boolean {
-  const meaning = (spec: ListenerSpec | undefined) => JSON.stringify([spec?.protocol, spec?.proxyProtocol]);
+  const meaning = (spec: ListenerSpec | undefined) =>
+    JSON.stringify([spec?.protocol, spec?.proxyProtocol, spec?.tls === undefined]);
   return meaning(before) !== meaning(after);
 }

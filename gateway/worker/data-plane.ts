@@ -7,6 +7,7 @@ import type { Driver } from "#io/driver.ts";
 import { Loop } from "#io/loop.ts";
 import type { Timed } from "#io/timers.ts";
 import { WriteGather } from "#net/gather.ts";
+import { TlsRecords } from "#net/tls/records.ts";
 import { Listener, type Peer } from "#net/listener.ts";
 import { AccessLog } from "#observe/access-log.ts";
 import { ACCESS_LOG_DROPPED, CONNECTIONS_OPEN, Counters } from "#observe/counters.ts";
@@ -18,8 +19,10 @@ import { headScratch } from "#proxy/head-scratch.ts";
 import { OUTCOMES } from "#proxy/outcomes.ts";
 import { STREAM_OUTCOMES } from "#proxy/stream/outcomes.ts";
 import { close as closeDescriptor, IPPROTO_TCP, setsockoptInt, TCP_NODELAY } from "#sys/socket.ts";
+import { UdpListener } from "#proxy/stream/udp-listener.ts";
 import { Endpoints } from "#upstream/endpoints.ts";
 import { connectionHandler, speaksOtherwise } from "./connection-handler.ts";
+import { throttled } from "./log-throttle.ts";
 import type { ListenerGrant } from "./protocol.ts";
 
 /** How often a partly filled access log buffer is written. */
@@ -36,7 +39,7 @@ const NO_KERNEL: KernelView = { originalOf: () => null, banned: () => false };
 interface Serving {
   readonly grant: ListenerGrant;
   readonly context: ListenerContext;
-  readonly listener: Listener;
+  readonly listener: Listener | UdpListener;
 }
 
 export class DataPlane {
@@ -50,8 +53,8 @@ export class DataPlane {
   #kernel: KernelView = NO_KERNEL;
   #engine: Engine | null = null;
 
-  /** `clock`: of a simulation, in milliseconds; else the machine's. */
-  constructor(driver: Driver, logFd: number, clock?: () => number) {
+  /** `clock`: of a simulation, in milliseconds; else the machine's. `log`: lines for the operator. */
+  constructor(driver: Driver, logFd: number, clock?: () => number, log: (line: string) => void = () => {}) {
     this.driver = driver;
     this.loop = new Loop(driver, clock);
     const { buffers } = driver;
@@ -64,6 +67,8 @@ export class DataPlane {
       counters: new Counters(OUTCOMES.map((one) => one.code)),
       streams: new StreamCounters(STREAM_OUTCOMES),
       accessLog: this.#accessLog(logFd),
+      tls: new TlsRecords(this.loop),
+      log: throttled(log, () => this.loop.nowMs),
       workspace: createWorkspace(buffers),
       originalOf: (peer, fd) => this.#kernel.originalOf(peer, fd),
       banned: (peer) => this.#kernel.banned(peer),
@@ -76,9 +81,9 @@ export class DataPlane {
     return this.#engine;
   }
 
-  /** Clients' connections, tunnels and those of listeners that are no more included. */
+  /** Clients' connections, with tunnels, TLS handshakes and those of listeners that are no more. */
   get connections(): number {
-    return this.context.counters.values[CONNECTIONS_OPEN] ?? 0;
+    return (this.context.counters.values[CONNECTIONS_OPEN] ?? 0) + this.context.tls.handshakes;
   }
 
   /** Puts a prepared engine into force: listeners that stay keep their connections, new ones open, others stop accepting. */
@@ -112,11 +117,12 @@ export class DataPlane {
   }
 
   counters(): Record<string, number> {
-    const { counters, streams, accessLog, buffers } = this.context;
+    const { counters, streams, accessLog, buffers, tls } = this.context;
     counters.values[ACCESS_LOG_DROPPED] = accessLog.dropped;
     return {
       ...counters.read(),
       ...streams.read(),
+      ...tls.counters.read(tls.handshakes),
       exchanges_open: this.#exchanges.taken,
       buffers_free: buffers.free,
       buffers_all: buffers.count,
@@ -134,12 +140,18 @@ export class DataPlane {
       connections: new Set(),
       emptied: () => {},
     };
-    // Accepted sockets inherit it: no call of our own for each connection.
-    if (!grant.address.startsWith("unix:")) setsockoptInt(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    const handler = connectionHandler(context, this.#exchanges);
-    const listener = new Listener(grant.name, fd, this.loop, this.#gather, handler);
+    const listener =
+      engine.snapshot.listeners[grant.index]?.protocol === "udp"
+        ? new UdpListener(fd, context)
+        : this.#streamListener(grant, fd, context);
     this.#serving.set(grant.fdTag, { grant, context, listener });
     listener.start();
+  }
+
+  #streamListener(grant: ListenerGrant, fd: Fd, context: ListenerContext): Listener {
+    // Accepted sockets inherit it: no call of our own for each connection.
+    if (!grant.address.startsWith("unix:")) setsockoptInt(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    return new Listener(grant.name, fd, this.loop, this.#gather, connectionHandler(context, this.#exchanges));
   }
 
   #move(serving: Serving, grant: ListenerGrant, engine: Engine): void {
@@ -149,8 +161,9 @@ export class DataPlane {
     serving.context.transparent = engine.snapshot.listeners[grant.index]?.transparent ?? false;
     const before = serving.context.engine.snapshot.listeners[beforeIndex];
     serving.context.engine = engine;
-    if (speaksOtherwise(before, engine.snapshot.listeners[grant.index])) {
-      serving.listener.handler = connectionHandler(serving.context, this.#exchanges);
+    const { listener } = serving;
+    if (listener instanceof Listener && speaksOtherwise(before, engine.snapshot.listeners[grant.index])) {
+      listener.handler = connectionHandler(serving.context, this.#exchanges);
     }
   }
 
@@ -158,8 +171,7 @@ export class DataPlane {
     serving.listener.stop();
     this.#serving.delete(tag);
     this.#retire(serving.context);
-    // The accept must be cancelled before the descriptor may go: both happen with the next turn, in this order.
-    setImmediate(() => closeDescriptor(serving.listener.fd));
+    serving.listener.leave(() => closeDescriptor(serving.listener.fd));
   }
 
   /** Requests that are still coming in on its connections are served by the engine they know: it must not go before them. */

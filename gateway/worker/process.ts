@@ -1,8 +1,8 @@
 /** The worker's side of the protocol: two-phase snapshots, drain, statistics. */
 import type { Fd } from "#core/brands.ts";
 import { Engine } from "#proxy/engine.ts";
-import type { Snapshot } from "#snapshot/snapshot.ts";
 import { receiveDescriptors } from "#sys/descriptors.ts";
+import { setTicketKeys } from "#sys/openssl-tickets.ts";
 import { DataPlane } from "./data-plane.ts";
 import { openDriver } from "./driver.ts";
 import { Descriptors } from "./descriptors.ts";
@@ -10,7 +10,8 @@ import { explainRequest } from "./explain.ts";
 import { FilterSet, type Chains } from "./filter-set.ts";
 import { MapSet } from "./map-set.ts";
 import { StreamFilterSet } from "./stream-filter-set.ts";
-import type { PrepareMessage, ToSupervisor, ToWorker } from "./protocol.ts";
+import type { PrepareMessage, ToSupervisor, ToWorker, TlsMaterial } from "./protocol.ts";
+import { TlsSet } from "./tls-set.ts";
 
 export interface WorkerOptions {
   readonly io: string;
@@ -29,6 +30,8 @@ interface Prepared {
   readonly engine: Engine;
 }
 
+const NO_MATERIAL: TlsMaterial = { keys: [], systemCa: null };
+
 /** How often a draining worker looks whether its last connection has gone. */
 const DRAIN_POLL_MS = 50;
 /** Without a supervisor: how long what is under way may take. */
@@ -41,18 +44,20 @@ export class WorkerProcess {
   readonly #maps: MapSet;
   readonly #filters: FilterSet;
   readonly #streamFilters: StreamFilterSet;
+  readonly #tls: TlsSet;
   #prepared: Prepared | null = null;
   /** Since its `prepare`, until `commit` or `abort`. */
   #preparing: PrepareMessage | null = null;
 
   constructor(options: WorkerOptions) {
     this.#options = options;
-    this.#plane = new DataPlane(openDriver(options.io), options.logFd);
+    this.#plane = new DataPlane(openDriver(options.io), options.logFd, undefined, options.log);
     this.#descriptors = new Descriptors();
     this.#maps = new MapSet((change) => options.send(change));
     this.#filters = new FilterSet(this.#plane.context, this.#maps, options.workers, options.log);
     const services = { nowMs: () => this.#plane.loop.nowMs, workers: options.workers };
     this.#streamFilters = new StreamFilterSet(services);
+    this.#tls = new TlsSet(this.#plane.context.tls, (line) => this.#plane.context.log(line));
   }
 
   start(): void {
@@ -85,6 +90,9 @@ export class WorkerProcess {
           result: explainRequest(this.#plane.context, this.#plane.engine, message.request),
         });
         break;
+      case "ticket-keys":
+        setTicketKeys(message.keys);
+        break;
       case "map-change":
         this.#maps.applyRemote(message);
         break;
@@ -105,7 +113,7 @@ export class WorkerProcess {
       this.#descriptors.keep(receiveDescriptors(this.#options.descriptors));
       this.#maps.prepare(message, this.#descriptors);
       const chains = await this.#filters.prepare(message);
-      const engine = this.#engine(snapshot, chains);
+      const engine = this.#engine(message, chains);
       if (this.#preparing !== message) {
         engine.release();
         this.#forget(message);
@@ -120,7 +128,7 @@ export class WorkerProcess {
     }
   }
 
-  #engine(snapshot: Snapshot, chains: Chains): Engine {
+  #engine({ snapshot, tls }: PrepareMessage, chains: Chains): Engine {
     try {
       return new Engine(
         snapshot,
@@ -128,6 +136,7 @@ export class WorkerProcess {
         this.#plane.context.endpoints,
         chains.release,
         this.#streamFilters.prepare(snapshot),
+        this.#tls.prepare(snapshot, tls ?? NO_MATERIAL),
       );
     } catch (error) {
       chains.release();
@@ -145,6 +154,8 @@ export class WorkerProcess {
     this.#filters.commit(engine);
     const kernel = this.#maps.kernelView(message, this.#descriptors);
     this.#plane.commit(engine, message.listeners, this.#descriptors.byTag, kernel);
+    // What only the engine before it used may go now.
+    this.#tls.commit();
     this.#descriptors.retain(message);
     this.#options.send({ type: "committed", id });
   }
@@ -164,7 +175,10 @@ export class WorkerProcess {
   /** Nothing of a snapshot that will not come into force stays. */
   #forget(message: PrepareMessage): void {
     // Another may be in preparation by now: its maps stay.
-    if (this.#preparing === null) this.#maps.abort();
+    if (this.#preparing === null) {
+      this.#maps.abort();
+      this.#tls.abort();
+    }
     this.#descriptors.drop(message);
   }
 

@@ -28,6 +28,8 @@ export type ToWorker =
   | { readonly type: "drain"; readonly deadlineMs: number }
   | { readonly type: "stats"; readonly id: number }
   | { readonly type: "explain"; readonly id: number; readonly request: ExplainRequest }
+  /** Session tickets' keys, the one that seals first; before the first `prepare`, and whenever they change. Never logged. */
+  | { readonly type: "ticket-keys"; readonly keys: readonly Uint8Array[] }
   /** A sibling, or the admin API, changed a user-space map. Never echoed. */
   | MapChangeMessage;
 
@@ -52,8 +54,18 @@ export interface PrepareMessage {
   readonly listeners: readonly ListenerGrant[];
   /** One for each of `snapshot.maps`, in that order. */
   readonly maps: readonly MapGrant[];
+  /** Absent: the snapshot has no TLS. Never logged. */
+  readonly tls?: TlsMaterial;
   /** The kernel map of original destinations (see kernel.md); null without steering. */
   readonly originalsFdTag: number | null;
+}
+
+/** What the snapshot's TLS needs beside it: secrets, and what only the supervisor can read. */
+export interface TlsMaterial {
+  /** Private keys (PEM), one for each of `snapshot.certificates`. */
+  readonly keys: readonly Uint8Array[];
+  /** The machine's certificate authorities (PEM); null: there are none, or none were needed. */
+  readonly systemCa: Uint8Array | null;
 }
 
 export interface ModuleBytes {
