@@ -8,11 +8,13 @@ import { withFilterFiles } from "./config/filter-files.ts";
 import { refuseWithRest, withDigests } from "./config/module-files.ts";
 import { readSources, type Sources } from "./config/sources.ts";
 import type { Changes } from "./changes.ts";
-import type { DeclaredReply, DeclareRequest } from "./protocol.ts";
+import { variableKey, type DeclaredReply, type DeclareRequest } from "./protocol.ts";
 import type { Uploads } from "./uploads.ts";
 
 export async function declare(request: DeclareRequest, changes: Changes, uploads: Uploads): Promise<DeclaredReply> {
-  const sources = readSources(request.sources);
+  const sources = readSources(request.sources, {
+    resolve: (reference, file) => request.variables?.[variableKey(file, reference)],
+  });
   const { id } = request;
   try {
     if (sources.findings.length > 0) throw refusal(sources.findings);

@@ -287,8 +287,15 @@ export interface DeclareRequest {
   readonly id: number;
   readonly author: string;
   readonly sources: readonly { readonly file: string; readonly text: string }[];
+  /** What references in the sources (`config/variables.ts`) stand for, by `variableKey`. Absent: for nothing. */
+  readonly variables?: Readonly<Record<string, string>>;
   /** The files that `plugins[].file` name, relative to the declaring file's folder, exactly as written there. */
   readonly modules: readonly { readonly file: string; readonly bytes: Uint8Array }[];
+}
+
+/** The key of a reference of a file in `DeclareRequest.variables`. */
+export function variableKey(file: string, reference: string): string {
+  return `${file}\n${reference}`;
 }
 
 export interface ShutdownMessage {

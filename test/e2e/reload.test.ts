@@ -59,6 +59,16 @@ test("SIGHUP reads the file again; a bad one changes nothing and says where", as
   await says(running, /nothing has changed/);
 });
 
+test("what stands in the environment and in other files is put in", async () => {
+  const running = await startGateway({
+    config: config("${GREETING} ${file:name.txt}"),
+    env: { GREETING: "hello" },
+  }).catch((error: unknown) => String(error));
+  expect(running).toMatch(/penstock\.yaml:\d+:\d+: \$\{file:name\.txt\}: the file can't be read/);
+  gateway = await startGateway({ config: config("${GREETING} ${NAME:-world}"), env: { GREETING: "hello" } });
+  expect((await gateway.request("web", "/")).body).toBe("hello world");
+});
+
 test("--watch follows the file, without a signal", async () => {
   const { running, rewrite } = await start("--watch");
   rewrite(stringify(config("two")));

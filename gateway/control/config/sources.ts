@@ -1,12 +1,13 @@
 /**
  * Declarations as files: YAML in, plain data out, and back from a JSON pointer to file, line and column, so that a
  * finding can say where it is and show the line. Several files (of a folder) make one declaration: their lists are
- * joined, their other fields must not collide.
+ * joined, their other fields must not collide. A file may include others; who reads files from a disk follows them.
  */
 import { isMap, isPair, isScalar, isSeq, LineCounter, parseDocument, type Document, type YAMLError } from "yaml";
 import type { Finding } from "#core/errors.ts";
 import { isRecord } from "./fields.ts";
 import { pointerSteps } from "./pointer.ts";
+import { expand } from "./variables.ts";
 
 export interface SourceFile {
   /** As it is shown: relative to where the user stands. */
@@ -25,6 +26,17 @@ export interface Sources {
   fileOf(pointer: string): string | undefined;
 }
 
+export interface SourceOptions {
+  /** For files of a disk: what references in them stand for. Absent: they are text like any other. */
+  readonly resolve?: (reference: string, file: string) => string | undefined;
+}
+
+/** What one file includes, as written: paths and patterns, relative to it. */
+export interface Inclusion {
+  readonly pattern: string;
+  readonly at: string;
+}
+
 interface Parsed {
   readonly file: string;
   readonly document: Document.Parsed;
@@ -33,8 +45,18 @@ interface Parsed {
   readonly findings: readonly Finding[];
 }
 
-export function readSources(files: readonly SourceFile[]): Sources {
-  const parsed = files.map(parseOne);
+/** The files that a file includes. What is no list of texts is a finding when the file is read. */
+export function inclusionsOf(source: SourceFile): Inclusion[] {
+  const parsed = parseOne(source, {});
+  const list = isRecord(parsed.data) ? parsed.data["include"] : undefined;
+  if (!Array.isArray(list)) return [];
+  return list.flatMap((pattern: unknown, index) =>
+    typeof pattern === "string" ? [{ pattern, at: placeOf(parsed, ["include", String(index)]) ?? source.file }] : [],
+  );
+}
+
+export function readSources(files: readonly SourceFile[], options: SourceOptions = {}): Sources {
+  const parsed = files.map((file) => parseOne(file, options));
   const origins = new Map<string, { parsed: Parsed; local: string[] }>();
   const findings = parsed.flatMap((one) => [...one.findings]);
   const data = findings.length === 0 ? join(parsed, origins, findings) : undefined;
@@ -52,7 +74,7 @@ export function readSources(files: readonly SourceFile[]): Sources {
   };
 }
 
-function parseOne({ file, text }: SourceFile): Parsed {
+function parseOne({ file, text }: SourceFile, { resolve }: SourceOptions): Parsed {
   const lines = new LineCounter();
   const document = parseDocument(text, {
     lineCounter: lines,
@@ -63,6 +85,12 @@ function parseOne({ file, text }: SourceFile): Parsed {
     prettyErrors: false,
   });
   const findings = [...document.errors, ...document.warnings].map((error) => syntaxFinding(error, file, lines));
+  if (findings.length === 0 && resolve !== undefined) {
+    const missing = expand(document, (reference) => resolve(reference, file));
+    findings.push(
+      ...missing.map(({ reference, offset }) => unresolvedFinding(reference, placeAt(file, lines, offset))),
+    );
+  }
   let data: unknown;
   if (findings.length === 0) {
     try {
@@ -73,7 +101,27 @@ function parseOne({ file, text }: SourceFile): Parsed {
       findings.push({ pointer: "", code: "PENSTOCK_CONFIG_SYNTAX", detail, at: `${file}:1:1` });
     }
   }
+  if (resolve !== undefined && isRecord(data) && "include" in data) {
+    const { include, ...rest } = data;
+    data = rest;
+    if (!Array.isArray(include) || include.some((one) => typeof one !== "string")) {
+      const at = `${file}:1:1`;
+      findings.push({ pointer: "/include", code: "PENSTOCK_CONFIG_TYPE", detail: "expected a list of files", at });
+    }
+  }
   return { file, document, lines, data, findings };
+}
+
+function unresolvedFinding(reference: string, at: string): Finding {
+  const detail = reference.startsWith("file:")
+    ? `\${${reference}}: the file can't be read`
+    : `\${${reference}} is not in the environment; \${${reference}:-otherwise} has something in its place`;
+  return { pointer: "", code: "PENSTOCK_CONFIG_READ", detail, at };
+}
+
+function placeAt(file: string, lines: LineCounter, offset: number): string {
+  const { line, col } = lines.linePos(offset);
+  return `${file}:${line}:${col}`;
 }
 
 /** What to do about the parser's complaint, by its code. */

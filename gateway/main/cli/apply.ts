@@ -44,7 +44,7 @@ async function send(
   const path = requiredOption(args, "file", "a file, or a folder of .yaml files");
   let texts: Texts = new Map();
   try {
-    const files = readDeclarationFiles(path, context.cwd);
+    const files = readDeclarationFiles(path, context.cwd, context.env);
     texts = files.texts;
     const message = textOption(args, "message") ?? `apply ${path}`;
     report(await submit(files, Client.of(args, context), { ...how, message }), out);

@@ -5,8 +5,12 @@ import { readDeclarationFiles } from "#main/cli/declaration-files.ts";
 import type { ReadDeclaration } from "./reload.ts";
 
 /** Throws PENSTOCK_CLI_FILE. What it says is not judged here: modules that can't be read are simply not sent along. */
-export async function readDeclaration(path: string, cwd: string): Promise<ReadDeclaration> {
-  const { sources, texts, folders, moduleAt } = readDeclarationFiles(path, cwd);
+export async function readDeclaration(
+  path: string,
+  cwd: string,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<ReadDeclaration> {
+  const { sources, texts, variables, folders, moduleAt } = readDeclarationFiles(path, cwd, env);
   const modules = new Map<string, Uint8Array>();
   // The walk over the plugins is what is wanted; the digests it puts in are of no use here.
   await withDigests(sources.data, (file, pointer) => {
@@ -22,6 +26,7 @@ export async function readDeclaration(path: string, cwd: string): Promise<ReadDe
   const declaration = {
     author: "penstock run",
     sources: Array.from(texts, ([file, text]) => ({ file, text })),
+    variables: Object.fromEntries(variables),
     modules: Array.from(modules, ([file, bytes]) => ({ file, bytes })),
   };
   return { declaration, folders };

@@ -1,4 +1,5 @@
 /** `penstock run`: the gateway in the foreground, until a signal ends it. */
+import { realpathSync, statSync } from "node:fs";
 import { isAbsolute, resolve } from "node:path";
 import { availableParallelism } from "node:os";
 import { familyOf, ipOf, parsePrefix, prefixContains, readAddress } from "#core/address.ts";
@@ -25,22 +26,25 @@ import { penstockVersion } from "./version.ts";
 
 interface RunOptions {
   readonly data: string;
-  readonly file: { readonly path: string; readonly cwd: string } | null;
+  readonly file: { readonly path: string; readonly cwd: string; readonly env: VerbContext["env"] } | null;
   /** Reads the file again when it changes. */
   readonly watch: boolean;
   readonly example: boolean;
   readonly listen: string | undefined;
   readonly workers: number;
   readonly admin: string | null;
+  /** Directories whose files may be served, by name. */
+  readonly files: Readonly<Record<string, string>>;
 }
 
 export const run: Verb = {
   summary: "start a gateway here, in the foreground",
-  usage: ["run [-f FILE [--watch]] [--data DIR] [--workers N] [--admin HOST:PORT] [--example]"],
+  usage: ["run [-f FILE [--watch]] [--data DIR] [--workers N] [--admin HOST:PORT] [--files NAME=DIR]... [--example]"],
   examples: [
     "run",
     "run -f penstock.yaml --watch",
     "run -f penstock.yaml --workers 4",
+    "run -f penstock.yaml --files site=./public",
     "run --admin 127.0.0.1:9900 --data /var/lib/penstock",
   ],
   options: {
@@ -50,6 +54,7 @@ export const run: Verb = {
     watch: { type: "boolean" },
     example: { type: "boolean" },
     listen: { type: "string" },
+    files: { type: "string", multiple: true },
   },
   run: (args, out, context) => runGateway(optionsOf(args, context), out, context),
 };
@@ -73,13 +78,28 @@ function optionsOf({ values, positionals }: ParsedArgs, context: VerbContext): R
   if (values["watch"] === true && file === null) throw new UsageError("--watch needs a file to watch: -f FILE");
   return {
     data: data === null ? context.dataDir : path(data),
-    file: file === null ? null : { path: file, cwd: context.cwd },
+    file: file === null ? null : { path: file, cwd: context.cwd, env: context.env },
     watch: values["watch"] === true,
     example: values["example"] === true,
     listen: text("listen") ?? undefined,
     workers: count,
     admin,
+    files: grantedFiles(Array.isArray(values["files"]) ? values["files"].map(String) : [], path),
   };
+}
+
+/** Links are resolved here: what is granted is the directory that is there now. */
+function grantedFiles(texts: readonly string[], absolute: (path: string) => string): Record<string, string> {
+  const grants: Record<string, string> = {};
+  for (const text of texts) {
+    const [, name, path] = /^([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)=(.+)$/.exec(text) ?? [];
+    if (name === undefined || path === undefined) throw new UsageError(`--files takes NAME=DIRECTORY, not ${text}`);
+    if (Object.hasOwn(grants, name)) throw new UsageError(`--files ${name}: given twice`);
+    const directory = statSync(absolute(path), { throwIfNoEntry: false });
+    if (directory?.isDirectory() !== true) throw new UsageError(`--files ${name}: ${path} is no directory`);
+    grants[name] = realpathSync(absolute(path));
+  }
+  return grants;
 }
 
 const LOOPBACK = ["127.0.0.0/8", "::1/128"].map(parsePrefix);
@@ -115,6 +135,7 @@ async function runGateway(options: RunOptions, out: Output, { env }: VerbContext
     ioUring: env["PENSTOCK_IO"] !== "epoll",
     kernel,
     version: penstockVersion(installation),
+    files: options.files,
     log,
     logFormat,
   });
@@ -123,7 +144,7 @@ async function runGateway(options: RunOptions, out: Output, { env }: VerbContext
     file === null
       ? null
       : new Reload({
-          read: () => readDeclaration(file.path, file.cwd),
+          read: () => readDeclaration(file.path, file.cwd, file.env),
           declare: (declaration) => supervisor.declare(declaration),
           log,
         });
@@ -162,7 +183,8 @@ async function begin(
   out: Output,
 ): Promise<boolean> {
   const revision = await ready;
-  const read = options.file === null ? null : await readDeclaration(options.file.path, options.file.cwd);
+  const read =
+    options.file === null ? null : await readDeclaration(options.file.path, options.file.cwd, options.file.env);
   if (read !== null && options.watch) reload?.watch(read.folders);
   const declaration =
     read !== null

@@ -102,6 +102,39 @@ describe("sources", () => {
     ]);
   });
 
+  const expanded = (text: string, known: Readonly<Record<string, string>>) =>
+    readSources([{ file: "a.yaml", text }], { resolve: (reference) => known[reference] });
+
+  it.each([
+    ["a: ${X}", "plain", "plain"],
+    ["a: ${X}", "8080", 8080],
+    ["a: ${X}", "true", true],
+    ["a: '${X}'", "8080", "8080"],
+    ["a: 127.0.0.1:${X}", "80", "127.0.0.1:80"],
+    ["a: ${Y:-3}", "", 3],
+    ["a: '${Y:-}'", "", ""],
+    ['a: "<${X}>"', 'b"\nc: d', '<b"\nc: d>'],
+    ["a: ${X}", "{ b: c }", "{ b: c }"],
+    ["a: ${X}", "!!binary x", "!!binary x"],
+    ["a: $${X}", "no", "${X}"],
+    ["a: ${1X} $X", "no", "${1X} $X"],
+    ["a: ${file:secret.txt}", "", "from a file"],
+  ])("put values in the place of references: %s", (text, X, a) => {
+    expect(expanded(text, { X, "file:secret.txt": "from a file" }).data).toEqual({ a });
+  });
+
+  it("name references that stand for nothing, with their place, and leave those of the network alone", () => {
+    expect(expanded("b: 1\na: [x, '${NOPE}']\nc: ${file:nope}\n", {}).findings).toEqual([
+      expect.objectContaining({
+        at: "a.yaml:2:8",
+        detail: expect.stringContaining("${NOPE} is not in the environment"),
+      }),
+      expect.objectContaining({ at: "a.yaml:3:4", detail: expect.stringContaining("can't be read") }),
+    ]);
+    expect(readSources([{ file: "body", text: "a: '${HOME}'" }]).data).toEqual({ a: "${HOME}" });
+    expect(expanded("${X}: ${X}", { X: "v" }).data).toEqual({ "${X}": "v" });
+  });
+
   it("refuse an alias bomb, and keep __proto__ a name like others", () => {
     const bomb = ["a: &a [x, x, x, x, x, x, x, x, x]"];
     for (let level = 0; level < 8; level++) {
