@@ -34,6 +34,16 @@ export abstract class BuiltinFilter implements Filter {
   dispose(): void {}
 }
 
+/** The directories that the gateway was given when it was started. */
+export interface FileServices {
+  /** A descriptor that stays open. Throws PENSTOCK_FILTER_DIRECTORY. */
+  directory(name: string): number;
+  /** Opens a path that nothing leads out of the directory: a descriptor that is the caller's, or −errno. */
+  open(directory: number, path: string): number;
+  /** Bytes of the page cache at `position`; 0 at the end, negative where somebody would have to wait. */
+  readCached(fd: number, target: Uint8Array, position: number): number;
+}
+
 /** What the worker lends to them. */
 export interface BuiltinServices {
   /** Milliseconds that only grow, as of the start of this turn. */
@@ -45,4 +55,5 @@ export interface BuiltinServices {
   /** A small request to an upstream, by its name in the snapshot. Never rejects. */
   fetch(upstream: string, request: FetchRequest): Promise<FetchResponse>;
   log(level: "debug" | "info" | "warn" | "error", filter: string, message: string): void;
+  readonly files: FileServices;
 }

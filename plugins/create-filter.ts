@@ -15,6 +15,7 @@ import { KeyAuthFilter } from "./key-auth.ts";
 import { RateLimitFilter } from "./rate-limit.ts";
 import { RedirectFilter } from "./redirect.ts";
 import { RewriteFilter } from "./rewrite.ts";
+import { StaticFilesFilter } from "./static-files/static-files.ts";
 import { StaticResponseFilter } from "./static-response.ts";
 
 /** The configuration was checked. Throws PENSTOCK_HTTP_NAMES_FULL. */
@@ -46,6 +47,8 @@ export function createBuiltinFilter(spec: BuiltinFilterSpec, services: BuiltinSe
       return new CompressFilter(spec.config);
     case "decompress":
       return new DecompressFilter(spec.config);
+    case "static-files":
+      return new StaticFilesFilter(spec.config, services);
     case "buffer":
       return new BufferFilter(spec.config);
   }

@@ -28,6 +28,7 @@ export interface BuiltinConfigs {
   readonly compress: CompressConfig;
   readonly decompress: DecompressConfig;
   readonly buffer: BufferConfig;
+  readonly "static-files": StaticFilesConfig;
 }
 
 /** Lower-case names to values. */
@@ -195,4 +196,21 @@ export interface DecompressConfig {
 
 export interface BufferConfig {
   readonly bytesMax: number;
+}
+
+export interface StaticFilesConfig {
+  /** By the name it was given to the gateway under. */
+  readonly directory: string;
+  /** Whole segments at the beginning of the path that are no directory; `/` for none. */
+  readonly stripPrefix: string;
+  /** Tried in a directory, in order. */
+  readonly index: readonly string[];
+  /** What is served where there is no such file. */
+  readonly fallback?: string | undefined;
+  readonly missing: "404" | "upstream";
+  /** Names that begin with a dot are files too. */
+  readonly hidden: boolean;
+  readonly cacheControl?: string | undefined;
+  /** Media types by the end of a name, in lower case. */
+  readonly types: FieldValues;
 }

@@ -15,6 +15,7 @@ import type { BuiltinFilterSpec } from "#snapshot/builtin-filters.ts";
 import type { PluginFilterSpec, PluginSpec, RouteSpec, Snapshot } from "#snapshot/snapshot.ts";
 import { boottimeNs } from "#sys/clock.ts";
 import { compileModule, createWasmFilter, type WasmFilter } from "#wasm/create-filter.ts";
+import { FileRoots, type FileGrants } from "./file-roots.ts";
 import type { MapSet } from "./map-set.ts";
 import type { ModuleBytes, PrepareMessage } from "./protocol.ts";
 
@@ -43,13 +44,20 @@ export class FilterSet {
   #engine: Engine | null = null;
 
   /** `workers`: how many serve the same listeners. */
-  constructor(context: WorkerContext, maps: MapSet, workers: number, log: (line: string) => void) {
+  constructor(
+    context: WorkerContext,
+    maps: MapSet,
+    workers: number,
+    log: (line: string) => void,
+    files: FileGrants = {},
+  ) {
     this.#context = context;
     this.#builtinServices = {
       nowMs: () => context.loop.nowMs,
       wallMs: () => performance.timeOrigin + context.loop.nowMs,
       workers,
       fetch: (upstream, request) => this.#fetch(upstream, request),
+      files: new FileRoots(files),
       log: (level, filter, message) => log(JSON.stringify({ time: new Date().toISOString(), level, filter, message })),
     };
     this.#maps = maps;

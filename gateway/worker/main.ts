@@ -12,6 +12,7 @@ const worker = new WorkerProcess({
   io: process.env["PENSTOCK_IO"] ?? "auto",
   descriptors: asFd(FD_CHANNEL),
   workers: Number(process.argv[2] ?? 1),
+  files: JSON.parse(process.argv[3] ?? "{}") as Record<string, string>,
   logFd: STDOUT,
   log: (line: string) => {
     process.stderr.write(`${line}\n`);

@@ -7,6 +7,7 @@ import { DataPlane } from "./data-plane.ts";
 import { openDriver } from "./driver.ts";
 import { Descriptors } from "./descriptors.ts";
 import { explainRequest } from "./explain.ts";
+import type { FileGrants } from "./file-roots.ts";
 import { FilterSet, type Chains } from "./filter-set.ts";
 import { MapSet } from "./map-set.ts";
 import { StreamFilterSet } from "./stream-filter-set.ts";
@@ -18,6 +19,8 @@ export interface WorkerOptions {
   readonly descriptors: Fd;
   /** How many there are of its kind. */
   readonly workers: number;
+  /** Directories that may be read, by name. */
+  readonly files: FileGrants;
   readonly logFd: number;
   /** A line for the operator. */
   readonly log: (line: string) => void;
@@ -54,7 +57,7 @@ export class WorkerProcess {
     this.#plane = new DataPlane(openDriver(options.io), options.logFd, undefined, options.log);
     this.#descriptors = new Descriptors();
     this.#maps = new MapSet((change) => options.send(change));
-    this.#filters = new FilterSet(this.#plane.context, this.#maps, options.workers, options.log);
+    this.#filters = new FilterSet(this.#plane.context, this.#maps, options.workers, options.log, options.files);
     const services = { nowMs: () => this.#plane.loop.nowMs, workers: options.workers };
     this.#streamFilters = new StreamFilterSet(services);
     this.#tls = new TlsSet(this.#plane.context.tls, (line) => this.#plane.context.log(line));

@@ -8,6 +8,7 @@ import { JwtConfig } from "./builtin/jwt.ts";
 import { IpAccessConfig } from "./builtin/ip-access.ts";
 import { RateLimitConfig } from "./builtin/rate-limit.ts";
 import { RedirectConfig, RewriteConfig } from "./builtin/redirect.ts";
+import { StaticFilesConfig } from "./builtin/static-files.ts";
 import { FaultConfig, StaticResponseConfig } from "./builtin/replies.ts";
 import { alternatives, fields, isRecord } from "./fields.ts";
 import { choice, integer, list, name, text } from "./primitives.ts";
@@ -71,10 +72,11 @@ const BUILTINS = [
   builtin("compress", CompressConfig),
   builtin("decompress", DecompressConfig),
   builtin("buffer", BufferConfig),
+  builtin("static-files", StaticFilesConfig),
 ] as const;
 
 const BUILTIN_NAMES = BUILTINS.map((one) => one.entries.builtin.literal);
-const BUILTINS_LATER = ["mirror", "static-files", "cache"];
+const BUILTINS_LATER = ["mirror", "cache"];
 
 /** What a name that isn't one of them is refused by. */
 const UnknownBuiltin = fields("a built-in filter", {

@@ -5,6 +5,7 @@ import { HTTP_ERRORS } from "./http.ts";
 import { CLI_ERRORS } from "./cli.ts";
 import { CONFIG_ERRORS } from "./config.ts";
 import { CONTROL_ERRORS } from "./control.ts";
+import { FILTER_ERRORS } from "./filters.ts";
 import { MAIN_ERRORS } from "./main.ts";
 import { SYS_ERRORS } from "./sys.ts";
 import { TLS_ERRORS } from "./tls.ts";
@@ -18,6 +19,7 @@ export const ERRORS: ErrorTable = {
   ...CLI_ERRORS,
   ...CONFIG_ERRORS,
   ...CONTROL_ERRORS,
+  ...FILTER_ERRORS,
   ...MAIN_ERRORS,
   ...SYS_ERRORS,
   ...TLS_ERRORS,

@@ -2,7 +2,8 @@
  * What each kind of child keeps. Pure: the supervisor computes a policy, the launcher applies it.
  *
  *     child     files                      TCP            bpf(2)         io_uring
- *     worker    code, read                 connect        elements only  yes, unless PENSTOCK_IO=epoll
+ *     worker    code and granted           connect        elements only  yes, unless PENSTOCK_IO=epoll
+ *               directories, read
  *     control   code, resolver, read;      connect        no             no
  *               its data directory, all
  *     builder   code, read                 none           no             no
@@ -24,6 +25,8 @@ export interface PolicyInput {
   readonly entry: string;
   /** The data directory, for `control`. */
   readonly data: string | null;
+  /** Directories whose files a worker may read, absolute and free of links. */
+  readonly files: readonly string[];
   /** Is there root to give up? */
   readonly privileged: boolean;
   readonly ioUring: boolean;
@@ -64,7 +67,7 @@ export function policyFor(input: PolicyInput): Confinement {
   const own = kind === "control" && input.data !== null ? [input.data] : [];
   return {
     identity: input.privileged ? UNPRIVILEGED : null,
-    reachable: [installation.root, join(installation.node, ".."), ...own],
+    reachable: [installation.root, join(installation.node, ".."), ...own, ...(kind === "worker" ? input.files : [])],
     landlock: { files: files(input, own), bindPorts: [], connect: kind !== "builder" },
     seccomp: {
       bpfMaps: kind === "worker",
@@ -92,6 +95,7 @@ function files(input: PolicyInput, own: readonly string[]): Confinement["landloc
     ...MACHINE_FILES,
   ];
   if (kind === "control") read.push(...RESOLVER);
+  if (kind === "worker") read.push(...input.files);
   for (const path of read) rules.push({ path, access: "read" });
   for (const path of own) rules.push({ path, access: "own" });
   return rules;

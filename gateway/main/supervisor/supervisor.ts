@@ -50,6 +50,8 @@ export interface SupervisorOptions {
   readonly log: LogSink;
   /** Of the control process's log. */
   readonly logFormat: LogFormat;
+  /** Directories that workers may read, by name: absolute and free of links. */
+  readonly files?: Readonly<Record<string, string>>;
   /** How long a worker may take to prepare a snapshot. */
   readonly prepareMs?: number;
   /** Modules that the children run; a test names its own. */
@@ -165,6 +167,7 @@ export class Supervisor {
       installation,
       entry: entry ?? join(installation.root, ENTRIES[input.kind]),
       data: input.kind === "control" ? data.path : null,
+      files: Object.values(this.#options.files ?? {}),
       privileged,
       ioUring,
       output: "inherit",
@@ -172,7 +175,8 @@ export class Supervisor {
   }
 
   #spawnWorker(channel: Fd): ChildProcess {
-    const child = this.#spawn({ kind: "worker", args: [String(this.#options.workers)], descriptors: [channel] });
+    const args = [String(this.#options.workers), JSON.stringify(this.#options.files ?? {})];
+    const child = this.#spawn({ kind: "worker", args, descriptors: [channel] });
     const pids = this.#workers.all.map((worker) => worker.child.pid);
     this.#options.data.record([...pids, child.pid ?? 0].filter((pid) => pid > 0));
     return child;

@@ -1,6 +1,7 @@
 /** A request as text, through one built-in filter. */
 import { parseIp } from "#core/address.ts";
 import type { FetchRequest, FetchResponse, Filter, Verdict } from "#pipeline/filter.ts";
+import { FileRoots } from "#worker/file-roots.ts";
 import type { BuiltinServices } from "#plugins/builtin-filter.ts";
 import { createBuiltinFilter } from "#plugins/create-filter.ts";
 import type { BuiltinConfigs, BuiltinFilterSpec, BuiltinName } from "#snapshot/builtin-filters.ts";
@@ -28,6 +29,7 @@ export class Clock implements BuiltinServices {
     const none = { status: 0, headers: [], body: new Uint8Array(0), error: "nobody there" };
     return Promise.resolve(this.answers.shift() ?? none);
   }
+  readonly files = new FileRoots({});
   log(level: string, filter: string, message: string): void {
     this.logs.push(`${level} ${filter}: ${message}`);
   }
