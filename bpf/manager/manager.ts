@@ -21,6 +21,7 @@ import { planInterface, type PlannedInterface } from "./interfaces.ts";
 import { Link } from "#bpf/kernel/link.ts";
 import { committedSpec } from "#bpf/kernel/objects.ts";
 import type { Planned } from "./planned.ts";
+import type { SourceTraffic, Traffic } from "#bpf/programs/counter/counter.ts";
 import { closeNew, PreparedKernel } from "./prepared.ts";
 import { requireKernel } from "./probe.ts";
 import { SharedKernelMap, type MapEntry } from "./shared-maps.ts";
@@ -143,6 +144,11 @@ export class KernelManager {
 
   delete(map: string, key: string): boolean {
     return this.#map(map).delete(key);
+  }
+
+  /** The largest entries of a device's counter; null when nothing counts there. */
+  counterEntries(device: string, count: number, by: keyof Traffic = "packets"): SourceTraffic[] | null {
+    return this.#attachments.interface(device)?.counter?.top(count, by) ?? null;
   }
 
   /** Detaches everything of ours. */
