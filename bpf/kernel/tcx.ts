@@ -4,7 +4,7 @@ import type { Program } from "./program.ts";
 
 export interface TcAttachment {
   readonly kind: "tcx";
-  readonly place: string;
+  readonly device: string;
   /** No packet meets neither. */
   update(program: Program, old: Program): void;
   /** 0 where there is no link. */
@@ -20,7 +20,7 @@ export function attachIngress(program: Program, device: string, index: number): 
   const link = Link.toInterface(program, index, 0, `${device} tcx ingress`);
   return {
     kind: "tcx",
-    place: link.place,
+    device,
     update: (next, old) => link.update(next, old),
     linkId: () => link.info().id,
     close: () => link.close(),

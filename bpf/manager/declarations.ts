@@ -4,6 +4,7 @@
  */
 import type { MapSchema } from "#core/map-codec.ts";
 import type { CounterDeclaration } from "#bpf/programs/counter/declaration.ts";
+import type { InterceptorDeclaration } from "#bpf/programs/interceptor/declaration.ts";
 import type { LimitDeclaration } from "#bpf/programs/firewall/limits.ts";
 
 export interface MapDeclaration extends MapSchema {
@@ -42,6 +43,8 @@ export interface SteeringDeclaration {
 export interface KernelDeclaration {
   readonly interfaces: readonly InterfaceDeclaration[];
   readonly steering: readonly SteeringDeclaration[];
+  /** Absent: none. */
+  readonly interceptors?: readonly InterceptorDeclaration[];
 }
 
 export interface ListenerDeclaration {

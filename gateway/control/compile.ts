@@ -21,7 +21,7 @@ import type {
 } from "#snapshot/snapshot.ts";
 import { digestOf } from "./canonical.ts";
 import type { FilterResource, Resolved, RouteResource } from "./config/declaration.ts";
-import { compileInterface } from "./config/kernel-interfaces.ts";
+import { compileInterceptors, compileInterface } from "./config/kernel-interfaces.ts";
 import { compileMap } from "./config/kernel-maps.ts";
 import { streamListenerParts } from "./config/stream-listener.ts";
 import { resolvedConfig } from "./config/builtin/names.ts";
@@ -213,6 +213,7 @@ function compileKernel(declared: Resolved, tables: Tables): KernelSpec {
       listener: at(tables.listeners, one.listener),
       leaseMs: one.leaseMs,
     })),
+    ...compileInterceptors(declared.kernel.interceptors, (name) => at(tables.listeners, name)),
   };
 }
 

@@ -245,6 +245,8 @@ export interface MapSpec {
 export interface KernelSpec {
   readonly interfaces: readonly InterfaceSpec[];
   readonly steering: readonly SteeringSpec[];
+  /** Absent: none. */
+  readonly interceptors?: readonly InterceptorSpec[];
 }
 
 /** What runs on a device, in this order; at least one. */
@@ -283,6 +285,17 @@ export interface CounterSpec {
   /** How many of the largest are shown in metrics. */
   readonly top: number;
   readonly hook: "xdp" | "tcx";
+}
+
+/** Connections from outside to these ports go to a listener of ours. */
+export interface InterceptorSpec {
+  readonly name: string;
+  /** By name; empty: all that connections come in by from outside, also those that are made later. */
+  readonly devices: readonly string[];
+  readonly ports: readonly number[];
+  /** Index into `listeners`; a transparent one. */
+  readonly listener: number;
+  readonly leaseMs: number;
 }
 
 export interface SteeringSpec {

@@ -3,10 +3,11 @@
  * A map whose schema and place stay the same is the same object through all snapshots, so filters keep it.
  */
 import { formatAddress } from "#core/address.ts";
-import type { Fd } from "#core/brands.ts";
+import { asFd, type Fd } from "#core/brands.ts";
 import { defined } from "#core/assert.ts";
 import type { Peer } from "#net/listener.ts";
 import type { SharedMap } from "#pipeline/filter.ts";
+import { getsockname } from "#sys/socket.ts";
 import type { MapSpec, Snapshot } from "#snapshot/snapshot.ts";
 import type { KernelView } from "./data-plane.ts";
 import type { Descriptors } from "./descriptors.ts";
@@ -75,11 +76,12 @@ export class MapSet {
     const key = new Uint8Array(20);
     key[0] = WHOLE_ADDRESS_BITS;
     return {
-      originalOf: (peer: Peer) => {
+      originalOf: (peer: Peer, fd: number) => {
         const found = originals?.find(peer.address) ?? null;
-        const address = found === null ? null : formatAddress(found);
+        // A connection that was diverted as it came in has the address that was asked for as the socket's own.
+        const address = formatAddress(found ?? getsockname(asFd(fd)));
         // A client that asked for the gateway itself would be sent round in circles.
-        return address !== null && own.has(address) ? null : address;
+        return own.has(address) ? null : address;
       },
       banned: (peer: Peer) => {
         if (lists.length === 0) return false;

@@ -146,7 +146,7 @@ describeKernel("port interceptor", () => {
   it("gives a port to the listener, which knows where the client wanted to go", async () => {
     await serveProxy();
     attach();
-    expect(places.devices.map(({ device }) => device).toSorted()).toEqual(["gw0", "gw1"]);
+    expect(places.all.map(({ device }) => device).toSorted()).toEqual(["gw0", "gw1"]);
     const targets = ["10.75.1.1 80", "10.75.1.1 8080", "10.75.2.1 80", "fd00:75:1::1 80", "fd00:75:2::1 8080"];
     expect(await ask(...targets)).toEqual([
       "proxy 10.75.1.1:80",
@@ -215,7 +215,7 @@ describeKernel("port interceptor", () => {
     const named: InterceptorDeclaration = { ...DECLARATION, devices: ["gw0", "late0"] };
     await serveProxy();
     attach(named);
-    expect(places.devices.map(({ device }) => device)).toEqual(["gw0"]);
+    expect(places.all.map(({ device }) => device)).toEqual(["gw0"]);
     const late = new Namespace("icpt-l");
     try {
       connect(late, { device: "la0", addresses: ["10.75.3.2/24"] }, gateway, {
@@ -223,7 +223,7 @@ describeKernel("port interceptor", () => {
         addresses: ["10.75.3.1/24"],
       });
       expect(inside(() => places.follow(named, links(), interceptor.program))).toEqual([]);
-      expect(places.devices.map(({ device }) => device)).toEqual(["gw0", "late0"]);
+      expect(places.all.map(({ device }) => device)).toEqual(["gw0", "late0"]);
       const child = late.spawn("socat", "-u", "TCP:10.75.3.1:80", "-");
       const [bytes] = (await once(child.stdout ?? child, "data")) as [Buffer];
       expect(bytes.toString()).toBe("proxy 10.75.3.1:80");
@@ -233,18 +233,18 @@ describeKernel("port interceptor", () => {
     for (let i = 0; i < 50 && inside(links).some(({ name }) => name === "late0"); i++)
       await new Promise((resolve) => setTimeout(resolve, 20));
     inside(() => places.follow(named, links(), interceptor.program));
-    expect(places.devices.map(({ device }) => device)).toEqual(["gw0"]);
+    expect(places.all.map(({ device }) => device)).toEqual(["gw0"]);
   });
 
   it("is replaced behind its links, and undone as a whole", async () => {
     await serveProxy();
     attach();
-    const before = places.devices.map(({ attachment }) => attachment.linkId());
+    const before = places.all.map((place) => place.linkId());
     const next = new Interceptor({ ...DECLARATION, ports: [81] }, LISTENER, leases);
     next.renew();
     const undo: (() => void)[] = [];
     inside(() => places.change(next.declaration, links(), next.program, interceptor.program, undo));
-    expect(places.devices.map(({ attachment }) => attachment.linkId())).toEqual(before);
+    expect(places.all.map((place) => place.linkId())).toEqual(before);
     expect(await ask("10.75.1.1 81", "10.75.1.1 80")).toEqual(["proxy 10.75.1.1:81", "error ECONNREFUSED"]);
     for (const step of undo.toReversed()) step();
     expect(await ask("10.75.1.1 80", "10.75.1.1 81")).toEqual(["proxy 10.75.1.1:80", "error ECONNREFUSED"]);

@@ -18,9 +18,9 @@ export function isWanted({ devices }: Pick<InterceptorDeclaration, "devices">, l
 }
 
 export class InterceptorPlaces {
-  #places = new Map<number, { readonly device: string; readonly attachment: TcAttachment }>();
+  #places = new Map<number, TcAttachment>();
 
-  get devices(): { readonly device: string; readonly attachment: TcAttachment }[] {
+  get all(): TcAttachment[] {
     return [...this.#places.values()];
   }
 
@@ -40,8 +40,8 @@ export class InterceptorPlaces {
       if (place === undefined) {
         this.#attach(link, program, undo);
       } else if (old !== null && old !== program) {
-        place.attachment.update(program, old);
-        undo.push(() => place.attachment.update(old, program));
+        place.update(program, old);
+        undo.push(() => place.update(old, program));
       }
     }
   }
@@ -49,9 +49,9 @@ export class InterceptorPlaces {
   /** Lets go of devices that are gone, or not wanted any more. */
   release(declaration: InterceptorDeclaration, links: readonly NetworkLink[]): void {
     const wanted = new Set(links.filter((each) => isWanted(declaration, each)).map(({ index }) => index));
-    for (const [index, { attachment }] of this.#places) {
+    for (const [index, place] of this.#places) {
       if (wanted.has(index)) continue;
-      attachment.close();
+      place.close();
       this.#places.delete(index);
     }
   }
@@ -74,14 +74,14 @@ export class InterceptorPlaces {
   }
 
   close(): void {
-    for (const { attachment } of this.#places.values()) attachment.close();
+    for (const place of this.#places.values()) place.close();
     this.#places.clear();
   }
 
   #attach({ index, name }: NetworkLink, program: Program, undo: Undo): void {
-    this.#places.set(index, { device: name, attachment: attachIngress(program, name, index) });
+    this.#places.set(index, attachIngress(program, name, index));
     undo.push(() => {
-      this.#places.get(index)?.attachment.close();
+      this.#places.get(index)?.close();
       this.#places.delete(index);
     });
   }

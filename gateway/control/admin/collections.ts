@@ -2,15 +2,8 @@
 import type * as v from "valibot";
 import { controlError } from "#core/errors/control.ts";
 import { keyOf, listOf, type Item, type Kind } from "#control/config/kinds.ts";
-import { KernelInterface } from "#control/config/kernel-devices.ts";
-import {
-  KernelMap,
-  KernelSteering,
-  Listener,
-  Route,
-  Tenant,
-  Upstream,
-} from "#control/config/resources.ts";
+import { KernelInterceptor, KernelInterface } from "#control/config/kernel-devices.ts";
+import { KernelMap, KernelSteering, Listener, Route, Tenant, Upstream } from "#control/config/resources.ts";
 import type { Declaration } from "#control/config/declaration.ts";
 import type { Access } from "./identity.ts";
 import type { Call } from "./route.ts";
@@ -104,6 +97,15 @@ export const COLLECTIONS: readonly Collection[] = [
     path: "/v1/kernel/steering",
     param: "name",
     schema: KernelSteering,
+    ...operated,
+    fixed: byName,
+  },
+  {
+    kind: "kernel/interceptors",
+    noun: "interceptor",
+    path: "/v1/kernel/interceptors",
+    param: "name",
+    schema: KernelInterceptor,
     ...operated,
     fixed: byName,
   },

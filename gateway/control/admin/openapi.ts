@@ -1,16 +1,8 @@
 /** The OpenAPI 3.1 document, generated from the routes themselves (`route.ts`). */
 import * as v from "valibot";
 import { jsonSchema, type JsonSchema } from "#control/config/json-schema.ts";
-import { KernelInterface } from "#control/config/kernel-devices.ts";
-import {
-  KernelMap,
-  KernelSteering,
-  Listener,
-  Route,
-  Settings,
-  Tenant,
-  Upstream,
-} from "#control/config/resources.ts";
+import { KernelInterceptor, KernelInterface } from "#control/config/kernel-devices.ts";
+import { KernelMap, KernelSteering, Listener, Route, Settings, Tenant, Upstream } from "#control/config/resources.ts";
 import { DeclarationSchema } from "#control/config/declaration.ts";
 import { TenantDeclarationSchema } from "#control/config/tenant-declaration.ts";
 import { ChangeSchema } from "./edit.ts";
@@ -29,6 +21,7 @@ const NAMED = new Map<v.GenericSchema, string>([
   [KernelMap, "KernelMap"],
   [KernelInterface, "KernelInterface"],
   [KernelSteering, "KernelSteering"],
+  [KernelInterceptor, "KernelInterceptor"],
   [ChangeSchema, "Change"],
   [ProblemSchema, "Problem"],
 ]);

@@ -10,7 +10,7 @@ import { checkAddresses } from "./addresses.ts";
 import { DeclarationSchema, type Resolved } from "./declaration.ts";
 import { draftOf } from "./draft.ts";
 import { unexpectedFields, withoutMisspelt } from "./fields.ts";
-import { checkInterfaces } from "./kernel-interfaces.ts";
+import { checkInterceptors, checkInterfaces } from "./kernel-interfaces.ts";
 import { checkMaps } from "./kernel-maps.ts";
 import { checkModules } from "./modules.ts";
 import { checkHosts, checkTenants, type OwnershipContext } from "./ownership.ts";
@@ -42,6 +42,7 @@ export function checkDeclaration(input: unknown, context: CheckContext): Checked
   checkStreams(draft, context.actor, report);
   checkMaps(draft, report);
   checkInterfaces(draft, report);
+  checkInterceptors(draft, report);
   checkSettings(input, report);
   checkHosts(draft, context, report);
   checkTenants(draft, context, report);

@@ -5,7 +5,12 @@
  */
 import * as v from "valibot";
 import { expectedFields, isRecord } from "./fields.ts";
-import { KernelInterface, type InterfaceResource } from "./kernel-devices.ts";
+import {
+  KernelInterceptor,
+  KernelInterface,
+  type InterceptorResource,
+  type InterfaceResource,
+} from "./kernel-devices.ts";
 import type {
   ListenerResource,
   MapResource,
@@ -32,6 +37,7 @@ export interface Draft {
   readonly maps: readonly Entry<MapResource>[];
   readonly interfaces: readonly Entry<InterfaceResource>[];
   readonly steering: readonly Entry<Resolved["kernel"]["steering"][number]>[];
+  readonly interceptors: readonly Entry<InterceptorResource>[];
   readonly names: {
     readonly listeners: ReadonlySet<string>;
     /** The gateway's own. */
@@ -57,6 +63,7 @@ export function draftOf(input: unknown): Draft {
     maps: entries(KernelMap, kernel["maps"], "/kernel/maps"),
     interfaces: entries(KernelInterface, kernel["interfaces"], "/kernel/interfaces"),
     steering: entries(KernelSteering, kernel["steering"], "/kernel/steering"),
+    interceptors: entries(KernelInterceptor, kernel["interceptors"], "/kernel/interceptors"),
     names: {
       listeners: namesIn(root["listeners"]),
       upstreams: namesIn(root["upstreams"], (one) => one["tenant"] === undefined),

@@ -63,6 +63,21 @@ export const KernelInterface = fields("an interface", {
 
 export type InterfaceResource = v.InferOutput<typeof KernelInterface>;
 
+const LEASE_MS_MIN = 500;
+const LEASE_MS_MAX = 60_000;
+
+export const KernelInterceptor = fields("an interceptor", {
+  name,
+  /** Left out: every device that connections come in by from outside, also those that are made later. */
+  devices: v.optional(v.pipe(list(deviceName, 64), v.minLength(1, "name a device, or leave `devices` out for all"))),
+  ports: v.pipe(list(integer(1, 65_535), 64), v.minLength(1, "name a port")),
+  /** A transparent one. */
+  listener: name,
+  leaseMs: v.optional(integer(LEASE_MS_MIN, LEASE_MS_MAX), 3000),
+});
+
+export type InterceptorResource = v.InferOutput<typeof KernelInterceptor>;
+
 export function hasFirewall({ programs }: InterfaceResource): boolean {
   return programs.some((program) => program === "firewall" || program === "blocklist");
 }

@@ -1,9 +1,15 @@
 /** Programs on network devices: what must agree in their declarations, and how the snapshot says them. */
 import * as v from "valibot";
 import { readPrefix } from "#core/address.ts";
-import type { CounterSpec, FirewallSpec, InterfaceSpec } from "#snapshot/snapshot.ts";
+import type { CounterSpec, FirewallSpec, InterceptorSpec, InterfaceSpec } from "#snapshot/snapshot.ts";
 import type { Draft, Entry } from "./draft.ts";
-import { CounterSettings, hasCounter, hasFirewall, type InterfaceResource } from "./kernel-devices.ts";
+import {
+  CounterSettings,
+  hasCounter,
+  hasFirewall,
+  type InterceptorResource,
+  type InterfaceResource,
+} from "./kernel-devices.ts";
 import type { Report } from "./references.ts";
 
 /** That settings have their program, that maps fit, that no prefix is limited twice. */
@@ -87,4 +93,39 @@ function compileFirewall(one: InterfaceResource, mapAt: (name: string) => number
 
 function compileCounter(one: InterfaceResource): CounterSpec {
   return one.counter ?? v.parse(CounterSettings, {});
+}
+
+/** A port of a device is diverted to one listener. Interceptors of all devices stand on each. */
+export function checkInterceptors(draft: Draft, report: Report): void {
+  const taken: { readonly device: string | null; readonly port: number; readonly pointer: string }[] = [];
+  for (const { pointer, value } of draft.interceptors) {
+    const devices = value.devices ?? [null];
+    for (const [index, port] of value.ports.entries()) {
+      const place = `${pointer}/ports/${index}`;
+      const other = taken.find(
+        (one) =>
+          one.port === port && devices.some((each) => each === null || one.device === null || each === one.device),
+      );
+      if (other !== undefined)
+        report(place, "PENSTOCK_CONFIG_DUPLICATE", `port ${port} is intercepted at ${other.pointer} already`);
+      for (const device of devices) taken.push({ device, port, pointer: place });
+    }
+  }
+}
+
+/** Nothing where there is none: the snapshot of a declaration without them stays what it was. */
+export function compileInterceptors(
+  interceptors: readonly InterceptorResource[],
+  listenerAt: (name: string) => number,
+): { readonly interceptors?: readonly InterceptorSpec[] } {
+  if (interceptors.length === 0) return {};
+  return {
+    interceptors: interceptors.map(({ name, devices = [], ports, listener, leaseMs }) => ({
+      name,
+      devices: [...devices],
+      ports: [...ports],
+      listener: listenerAt(listener),
+      leaseMs,
+    })),
+  };
 }

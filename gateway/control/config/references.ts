@@ -41,6 +41,7 @@ export function checkDuplicates(draft: Draft, report: Report): void {
       );
   }
   unique(draft.steering, "steering", (one) => one.name ?? lastSegment(one.cgroup));
+  unique(draft.interceptors, "interceptor", (one) => one.name);
   checkSteeredPorts(draft, report);
 }
 
@@ -94,7 +95,7 @@ export function checkReferences(draft: Draft, report: Report): void {
     checkRoute(entry, draft, must, report);
     checkFilters(entry, plugins.get(entry.value.tenant) ?? new Set(), draft, must);
   }
-  for (const { pointer, value } of draft.steering) {
+  for (const { pointer, value } of [...draft.steering, ...draft.interceptors]) {
     must(`${pointer}/listener`, "listener", value.listener, draft.names.listeners);
     const listener = draft.listeners.find((one) => one.value.name === value.listener);
     if (listener !== undefined && !listener.value.transparent) {

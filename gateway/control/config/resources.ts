@@ -8,7 +8,7 @@
 import * as v from "valibot";
 import { fields } from "./fields.ts";
 import { Filter } from "./filters.ts";
-import { KernelInterface } from "./kernel-devices.ts";
+import { KernelInterceptor, KernelInterface } from "./kernel-devices.ts";
 import { Destination, ProxyProtocol, ProxyVersion } from "./stream-resources.ts";
 import { prefix } from "./prefix.ts";
 import {
@@ -223,8 +223,9 @@ export const Kernel = fields(
     maps: v.optional(list(KernelMap, 256), []),
     interfaces: v.optional(list(KernelInterface, 64), []),
     steering: v.optional(list(KernelSteering, 64), []),
+    interceptors: v.optional(list(KernelInterceptor, 64), []),
   },
-  { services: "L4 services in XDP", binds: "inbound steering", counters: "packet counters" },
+  { services: "L4 services in XDP", binds: "inbound steering" },
 );
 
 export const Settings = fields("settings", {

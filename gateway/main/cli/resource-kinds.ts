@@ -58,6 +58,12 @@ const KINDS: readonly ResourceKind[] = [
     path: "/v1/kernel/steering",
     columns: ["name", "cgroup", "ports", "listener"],
   },
+  {
+    names: ["interceptors", "interceptor", "kernel/interceptors"],
+    ofTenant: false,
+    path: "/v1/kernel/interceptors",
+    columns: ["name", "devices", "ports", "listener"],
+  },
 ];
 
 /** As `get` lists them. */

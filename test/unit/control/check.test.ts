@@ -235,6 +235,25 @@ describe("a declaration", () => {
       ["/kernel/interfaces/0/limits/1/prefix DUPLICATE"],
     ],
     [
+      "interceptors that divert one port twice, to a listener that is not transparent",
+      (d) =>
+        Object.assign(d.kernel, {
+          interceptors: [
+            { name: "a", ports: [80], listener: "web" },
+            { name: "b", ports: [443, 80], devices: ["eth0"], listener: "nope" },
+            { name: "b", ports: [90, 90], devices: ["eth0", "eth1"], listener: "nope" },
+          ],
+        }),
+      [
+        "/kernel/interceptors/0/listener REFERENCE",
+        "/kernel/interceptors/1/listener REFERENCE",
+        "/kernel/interceptors/1/ports/1 DUPLICATE",
+        "/kernel/interceptors/2/listener REFERENCE",
+        "/kernel/interceptors/2/name DUPLICATE",
+        "/kernel/interceptors/2/ports/1 DUPLICATE",
+      ],
+    ],
+    [
       "an allow list that is not there",
       (d) => Object.assign(at(d.kernel.interfaces, 0), { allowlist: "nope" }),
       ["/kernel/interfaces/0/allowlist REFERENCE"],
