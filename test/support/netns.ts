@@ -38,6 +38,11 @@ export class Namespace {
     return spawn("nsenter", [`--net=${this.path}`, command, ...args], { stdio: ["ignore", "pipe", "pipe"] });
   }
 
+  /** As `spawn`, with an input to write to. */
+  spawnWithInput(command: string, ...args: readonly string[]): ChildProcess {
+    return spawn("nsenter", [`--net=${this.path}`, command, ...args], { stdio: ["pipe", "pipe", "pipe"] });
+  }
+
   /** Packets that a device had no room for, and that went no further. */
   dropped(device: string): number {
     const [link] = JSON.parse(this.ip("-json", "-s", "link", "show", device)) as [LinkStatistics];

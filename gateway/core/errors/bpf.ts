@@ -57,6 +57,11 @@ export const BPF_ERRORS = {
     status: 422,
     hint: "ip: 203.0.113.7; ip-prefix: 203.0.113.0/24; bytes: hexadecimal; counter: a decimal number",
   },
+  PENSTOCK_BPF_SERVICE: {
+    message: "a service can't be balanced as declared",
+    status: 422,
+    hint: "the detail names the service, the endpoint or the device under kernel.services",
+  },
   PENSTOCK_BPF_NETLINK: {
     message: "a netlink request failed",
     status: 500,
