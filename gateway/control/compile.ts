@@ -22,6 +22,7 @@ import type {
 import { digestOf } from "./canonical.ts";
 import type { FilterResource, Resolved, RouteResource } from "./config/declaration.ts";
 import { compileInterceptors, compileInterface } from "./config/kernel-interfaces.ts";
+import { compileServices } from "./config/kernel-services.ts";
 import { compileMap } from "./config/kernel-maps.ts";
 import { streamListenerParts } from "./config/stream-listener.ts";
 import { resolvedConfig } from "./config/builtin/names.ts";
@@ -214,6 +215,7 @@ function compileKernel(declared: Resolved, tables: Tables): KernelSpec {
       leaseMs: one.leaseMs,
     })),
     ...compileInterceptors(declared.kernel.interceptors, (name) => at(tables.listeners, name)),
+    ...compileServices(declared.kernel.services, declared.kernel.interfaces),
   };
 }
 

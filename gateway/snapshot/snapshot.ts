@@ -247,6 +247,8 @@ export interface KernelSpec {
   readonly steering: readonly SteeringSpec[];
   /** Absent: none. */
   readonly interceptors?: readonly InterceptorSpec[];
+  /** Absent: none. */
+  readonly services?: readonly ServiceSpec[];
 }
 
 /** What runs on a device, in this order; at least one. */
@@ -285,6 +287,44 @@ export interface CounterSpec {
   /** How many of the largest are shown in metrics. */
   readonly top: number;
   readonly hook: "xdp" | "tcx";
+}
+
+/** An L4 service: packets for its address go to its endpoints, in XDP. */
+export interface ServiceSpec {
+  readonly name: string;
+  readonly address: string;
+  readonly port: number;
+  readonly protocol: "tcp" | "udp";
+  /** `dsr`: encapsulated, answered directly; `nat`: both ends rewritten, answered through the balancer. */
+  readonly mode: "dsr" | "nat";
+  readonly devices: readonly string[];
+  /** A flow that was silent for longer is a new one. */
+  readonly flowTimeoutMs: number;
+  /** An address, or with `dsr` a prefix; absent: the host's own address towards each endpoint. */
+  readonly source?: string;
+  readonly endpoints: readonly ServiceEndpointSpec[];
+  /** Absent: endpoints are taken for healthy. */
+  readonly healthCheck?: ServiceCheckSpec;
+}
+
+export interface ServiceEndpointSpec {
+  readonly address: string;
+  readonly port: number;
+  readonly weight: number;
+  /** Keeps its flows and gets no new ones. */
+  readonly drain: boolean;
+}
+
+export interface ServiceCheckSpec {
+  readonly type: "tcp" | "http" | "udp";
+  /** Absent: the endpoint's. */
+  readonly port?: number;
+  /** Of `http`. */
+  readonly path: string;
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  readonly healthyThreshold: number;
+  readonly unhealthyThreshold: number;
 }
 
 /** Connections from outside to these ports go to a listener of ours. */

@@ -3,6 +3,7 @@ import type * as v from "valibot";
 import { controlError } from "#core/errors/control.ts";
 import { keyOf, listOf, type Item, type Kind } from "#control/config/kinds.ts";
 import { KernelInterceptor, KernelInterface } from "#control/config/kernel-devices.ts";
+import { KernelService } from "#control/config/service-resources.ts";
 import { KernelMap, KernelSteering, Listener, Route, Tenant, Upstream } from "#control/config/resources.ts";
 import type { Declaration } from "#control/config/declaration.ts";
 import type { Access } from "./identity.ts";
@@ -106,6 +107,15 @@ export const COLLECTIONS: readonly Collection[] = [
     path: "/v1/kernel/interceptors",
     param: "name",
     schema: KernelInterceptor,
+    ...operated,
+    fixed: byName,
+  },
+  {
+    kind: "kernel/services",
+    noun: "service",
+    path: "/v1/kernel/services",
+    param: "name",
+    schema: KernelService,
     ...operated,
     fixed: byName,
   },

@@ -2,6 +2,7 @@
 import * as v from "valibot";
 import { jsonSchema, type JsonSchema } from "#control/config/json-schema.ts";
 import { KernelInterceptor, KernelInterface } from "#control/config/kernel-devices.ts";
+import { KernelService } from "#control/config/service-resources.ts";
 import { KernelMap, KernelSteering, Listener, Route, Settings, Tenant, Upstream } from "#control/config/resources.ts";
 import { DeclarationSchema } from "#control/config/declaration.ts";
 import { TenantDeclarationSchema } from "#control/config/tenant-declaration.ts";
@@ -22,6 +23,7 @@ const NAMED = new Map<v.GenericSchema, string>([
   [KernelInterface, "KernelInterface"],
   [KernelSteering, "KernelSteering"],
   [KernelInterceptor, "KernelInterceptor"],
+  [KernelService, "KernelService"],
   [ChangeSchema, "Change"],
   [ProblemSchema, "Problem"],
 ]);

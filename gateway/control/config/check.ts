@@ -12,6 +12,7 @@ import { draftOf } from "./draft.ts";
 import { unexpectedFields, withoutMisspelt } from "./fields.ts";
 import { checkInterceptors, checkInterfaces } from "./kernel-interfaces.ts";
 import { checkMaps } from "./kernel-maps.ts";
+import { checkServices } from "./kernel-services.ts";
 import { checkModules } from "./modules.ts";
 import { checkHosts, checkTenants, type OwnershipContext } from "./ownership.ts";
 import { pointerTo } from "./pointer.ts";
@@ -43,6 +44,7 @@ export function checkDeclaration(input: unknown, context: CheckContext): Checked
   checkMaps(draft, report);
   checkInterfaces(draft, report);
   checkInterceptors(draft, report);
+  checkServices(draft, report);
   checkSettings(input, report);
   checkHosts(draft, context, report);
   checkTenants(draft, context, report);

@@ -11,6 +11,7 @@ import {
   type InterceptorResource,
   type InterfaceResource,
 } from "./kernel-devices.ts";
+import { KernelService, type ServiceResource } from "./service-resources.ts";
 import type {
   ListenerResource,
   MapResource,
@@ -38,6 +39,7 @@ export interface Draft {
   readonly interfaces: readonly Entry<InterfaceResource>[];
   readonly steering: readonly Entry<Resolved["kernel"]["steering"][number]>[];
   readonly interceptors: readonly Entry<InterceptorResource>[];
+  readonly services: readonly Entry<ServiceResource>[];
   readonly names: {
     readonly listeners: ReadonlySet<string>;
     /** The gateway's own. */
@@ -64,6 +66,7 @@ export function draftOf(input: unknown): Draft {
     interfaces: entries(KernelInterface, kernel["interfaces"], "/kernel/interfaces"),
     steering: entries(KernelSteering, kernel["steering"], "/kernel/steering"),
     interceptors: entries(KernelInterceptor, kernel["interceptors"], "/kernel/interceptors"),
+    services: entries(KernelService, kernel["services"], "/kernel/services"),
     names: {
       listeners: namesIn(root["listeners"]),
       upstreams: namesIn(root["upstreams"], (one) => one["tenant"] === undefined),

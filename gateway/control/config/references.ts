@@ -42,6 +42,7 @@ export function checkDuplicates(draft: Draft, report: Report): void {
   }
   unique(draft.steering, "steering", (one) => one.name ?? lastSegment(one.cgroup));
   unique(draft.interceptors, "interceptor", (one) => one.name);
+  unique(draft.services, "service", (one) => one.name);
   checkSteeredPorts(draft, report);
 }
 

@@ -9,6 +9,7 @@ import * as v from "valibot";
 import { fields } from "./fields.ts";
 import { Filter } from "./filters.ts";
 import { KernelInterceptor, KernelInterface } from "./kernel-devices.ts";
+import { kernelServices } from "./service-resources.ts";
 import { Destination, ProxyProtocol, ProxyVersion } from "./stream-resources.ts";
 import { prefix } from "./prefix.ts";
 import {
@@ -224,8 +225,9 @@ export const Kernel = fields(
     interfaces: v.optional(list(KernelInterface, 64), []),
     steering: v.optional(list(KernelSteering, 64), []),
     interceptors: v.optional(list(KernelInterceptor, 64), []),
+    services: kernelServices,
   },
-  { services: "L4 services in XDP", binds: "inbound steering" },
+  { binds: "inbound steering" },
 );
 
 export const Settings = fields("settings", {

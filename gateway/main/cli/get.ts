@@ -9,7 +9,8 @@ import { table } from "./table.ts";
 import { UsageError, type Output, type Verb } from "./verb.ts";
 
 export const get: Verb = {
-  summary: "show resources: listeners, upstreams, tenants, routes, plugins, maps, interfaces, steering, interceptors",
+  summary:
+    "show resources: listeners, upstreams, tenants, routes, plugins, maps, interfaces, steering, interceptors, services",
   usage: ["get KIND [NAME]"],
   examples: [
     "get listeners",

@@ -64,6 +64,12 @@ const KINDS: readonly ResourceKind[] = [
     path: "/v1/kernel/interceptors",
     columns: ["name", "devices", "ports", "listener"],
   },
+  {
+    names: ["services", "service", "kernel/services"],
+    ofTenant: false,
+    path: "/v1/kernel/services",
+    columns: ["name", "address", "mode", "devices"],
+  },
 ];
 
 /** As `get` lists them. */

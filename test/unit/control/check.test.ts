@@ -84,10 +84,77 @@ describe("a declaration", () => {
     ["retries", (d) => Object.assign(at(d.upstreams, 0), { retry: {} }), ["/upstreams/0/retry UNSUPPORTED"]],
     [
       "a builtin filter of later",
-      (d) => (at(d.routes, 0).filters[0] = { builtin: "cache" } as never),
+      (d) => (at(d.routes, 0).filters[0] = { builtin: "mirror" } as never),
       ["/routes/0/filters/0/builtin UNSUPPORTED"],
     ],
-    ["services", (d) => Object.assign(d.kernel, { services: [] }), ["/kernel/services UNSUPPORTED"]],
+    [
+      "services at no address, of one address, of families that can't be bridged, without a device",
+      (d) =>
+        Object.assign(d.kernel, {
+          interfaces: [],
+          services: [
+            { name: "a", address: "10.0.0.10:53", endpoints: [] },
+            { name: "b", address: "10.0.0.10:53/udp", devices: ["eth0"], endpoints: [{ address: "10.0.0.1" }] },
+            { name: "b", address: "10.0.0.10:53/udp", devices: ["eth0"], endpoints: [] },
+            {
+              name: "c",
+              address: "10.0.0.10:53/tcp",
+              mode: "nat",
+              source: "172.16.0.0/16",
+              devices: ["eth0"],
+              endpoints: [
+                { address: "fd00::1" },
+                { address: "10.0.0.1:0" },
+                { address: "10.0.0.1" },
+                { address: "10.0.0.1:53" },
+              ],
+            },
+            { name: "d", address: "10.0.0.11:53/tcp", source: "172.0.0.0/8", endpoints: [{ address: "fd00::1" }] },
+            { name: "e", address: "[fd00::9]:53/sctp", endpoints: [] },
+            { name: "f", address: "[fd00::9]:53/udp", source: "fd00::/64", devices: ["eth0"], endpoints: [] },
+          ],
+        }),
+      [
+        "/kernel/services/0/address ADDRESS",
+        "/kernel/services/2/address DUPLICATE",
+        "/kernel/services/2/name DUPLICATE",
+        "/kernel/services/3/endpoints/0/address ADDRESS",
+        "/kernel/services/3/endpoints/1/address ADDRESS",
+        "/kernel/services/3/endpoints/3/address DUPLICATE",
+        "/kernel/services/3/source ADDRESS",
+        "/kernel/services/4/devices REQUIRED",
+        "/kernel/services/4/endpoints/0/address ADDRESS",
+        "/kernel/services/5/address ADDRESS",
+        "/kernel/services/6/source ADDRESS",
+      ],
+    ],
+    [
+      "a service whose values are none",
+      (d) =>
+        Object.assign(d.kernel, {
+          services: [
+            {
+              name: "a",
+              address: "10.0.0.10:53/udp",
+              mode: "l2",
+              devices: [],
+              flowTimeoutMs: 1,
+              endpoints: [{ address: "10.0.0.1", weight: 1001, port: 53 }],
+              healthCheck: { type: "icmp", path: "x", intervalMs: 1 },
+            },
+          ],
+        }),
+      [
+        "/kernel/services/0/devices VALUE",
+        "/kernel/services/0/endpoints/0/port UNKNOWN_FIELD",
+        "/kernel/services/0/endpoints/0/weight VALUE",
+        "/kernel/services/0/flowTimeoutMs VALUE",
+        "/kernel/services/0/healthCheck/intervalMs VALUE",
+        "/kernel/services/0/healthCheck/path VALUE",
+        "/kernel/services/0/healthCheck/type VALUE",
+        "/kernel/services/0/mode VALUE",
+      ],
+    ],
     [
       "a missing field",
       (d) => Reflect.deleteProperty(at(d.listeners, 0), "address"),

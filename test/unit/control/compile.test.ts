@@ -125,3 +125,61 @@ it("keeps the ages of routes that stay, and lets new ones be younger", () => {
   ];
   expect(agesAfter(["b/old", "a/gone", "a/old"], routes)).toEqual(["b/old", "a/old", "a/new"]);
 });
+
+it("puts services on the devices of interfaces, with what flows of their protocol live for", () => {
+  const { kernel } = snapshotOf(
+    resolved((d) =>
+      Object.assign(d.kernel, {
+        services: [
+          {
+            name: "dns",
+            address: "[fd00::9]:53/udp",
+            endpoints: [{ address: "fd00::1" }, { address: "[fd00::2]:5353" }],
+          },
+          {
+            name: "web",
+            address: "10.0.0.10:80/tcp",
+            mode: "nat",
+            devices: ["lan0"],
+            endpoints: [{ address: "10.0.0.1", weight: 3, drain: true }],
+            healthCheck: { type: "http", path: "/up" },
+          },
+        ],
+      }),
+    ),
+  );
+  const devices = kernel.interfaces.map(({ device }) => device);
+  expect(kernel.services).toEqual([
+    {
+      name: "dns",
+      address: "fd00::9",
+      port: 53,
+      protocol: "udp",
+      mode: "dsr",
+      devices,
+      flowTimeoutMs: 30_000,
+      endpoints: [
+        { address: "fd00::1", port: 53, weight: 1, drain: false },
+        { address: "fd00::2", port: 5353, weight: 1, drain: false },
+      ],
+    },
+    {
+      name: "web",
+      address: "10.0.0.10",
+      port: 80,
+      protocol: "tcp",
+      mode: "nat",
+      devices: ["lan0"],
+      flowTimeoutMs: 7_440_000,
+      endpoints: [{ address: "10.0.0.1", port: 80, weight: 3, drain: true }],
+      healthCheck: {
+        type: "http",
+        path: "/up",
+        intervalMs: 5000,
+        timeoutMs: 1000,
+        healthyThreshold: 2,
+        unhealthyThreshold: 3,
+      },
+    },
+  ]);
+});
