@@ -47,7 +47,7 @@ static __always_inline int balance(struct xdp_md *ctx, struct packet *packet, __
 		return too_big(ctx, packet, id, hop->mtu - overhead);
 	if (!take_hop(ctx, packet))
 		return drop_for(id, REASON_TTL);
-	count_packet(id, owner.id, packet->bytes);
+	count_packet(id, owner.id, packet->bytes, owner.fresh);
 	if (service->mode == MODE_NAT)
 		return nat_to_endpoint(ctx, packet, &owner, hop, now);
 	return encapsulate(ctx, packet, &owner, hop, id);
@@ -66,20 +66,26 @@ static __always_inline int balance_error(struct xdp_md *ctx, struct packet *pack
 	return verdict;
 }
 
-SEC("xdp.frags")
-int balancer(struct xdp_md *ctx)
+/* NOT_OURS, or what becomes of the packet. */
+static __always_inline int send_on(struct xdp_md *ctx)
 {
 	struct packet packet = {};
-	int verdict = NOT_OURS;
 
 	switch (read_packet(ctx, &packet)) {
 	case KIND_TRANSPORT:
-		verdict = balance(ctx, &packet, bpf_ktime_get_coarse_ns());
-		break;
+		return balance(ctx, &packet, bpf_ktime_get_coarse_ns());
 	case KIND_ERROR:
-		verdict = balance_error(ctx, &packet, bpf_ktime_get_coarse_ns());
-		break;
+		return balance_error(ctx, &packet, bpf_ktime_get_coarse_ns());
+	default:
+		return NOT_OURS;
 	}
+}
+
+SEC("xdp.frags")
+int balancer(struct xdp_md *ctx)
+{
+	int verdict = send_on(ctx);
+
 	return verdict == NOT_OURS ? chain_pass(ctx, CHAIN_BALANCER) : verdict;
 }
 

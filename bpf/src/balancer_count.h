@@ -19,7 +19,8 @@ static __always_inline int drop_for(__u32 service, __u32 reason)
 	return XDP_DROP;
 }
 
-static __always_inline void count_packet(__u32 service, __u32 endpoint, __u16 bytes)
+/* `flows`: 1 for the first packet of one, else 0. */
+static __always_inline void count_packet(__u32 service, __u32 endpoint, __u16 bytes, __u32 flows)
 {
 	struct service_counters *counters = bpf_map_lookup_elem(&balancer_service_counters, &service);
 	struct endpoint_counters *its = bpf_map_lookup_elem(&balancer_endpoint_counters, &endpoint);
@@ -27,22 +28,13 @@ static __always_inline void count_packet(__u32 service, __u32 endpoint, __u16 by
 	if (counters) {
 		counters->packets += 1;
 		counters->bytes += bytes;
+		counters->flows += flows;
 	}
 	if (its) {
 		its->packets += 1;
 		its->bytes += bytes;
+		its->flows += flows;
 	}
-}
-
-static __always_inline void count_flow(__u32 service, __u32 endpoint)
-{
-	struct service_counters *counters = bpf_map_lookup_elem(&balancer_service_counters, &service);
-	struct endpoint_counters *its = bpf_map_lookup_elem(&balancer_endpoint_counters, &endpoint);
-
-	if (counters)
-		counters->flows += 1;
-	if (its)
-		its->flows += 1;
 }
 
 static __always_inline void count_return(__u32 service, __u16 bytes)

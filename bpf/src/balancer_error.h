@@ -179,9 +179,7 @@ static __noinline int error_to_endpoint(struct xdp_md *ctx, struct packet *packe
 		/* A flow that another node knows, perhaps. With NAT its ports are known to that one only. */
 		if (service->mode == MODE_NAT)
 			return drop_for(id, REASON_NO_PORT);
-		owner.id = ring_endpoint(id, owner.hash);
-		owner.endpoint = endpoint_of(owner.id, id);
-		if (!owner.endpoint)
+		if (!ring_owner(&client, service, &owner))
 			return drop_for(id, REASON_NO_ENDPOINT);
 	}
 	reason = endpoint_hop(ctx, owner.endpoint, owner.id, now, &hop);

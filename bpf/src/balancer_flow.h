@@ -19,6 +19,8 @@ struct owner {
 	struct flow *flow;
 	__u32 id;
 	__u32 hash;
+	/* 1: the flow was not known before. */
+	__u32 fresh;
 };
 
 static __always_inline struct service *find_service(const struct ip_address *address, __be16 port, __u8 protocol,
@@ -117,7 +119,7 @@ static __always_inline void flow_key(struct flow_key *key, const struct client *
 	key->service = client->service;
 }
 
-/* The endpoint that a flow has, if that still is one. Fills in the hash in any case. */
+/* The endpoint that a flow has, if that still is one. */
 static __always_inline int known_owner(const struct client *client, const struct service *service, int opens, __u64 now,
 				       struct owner *owner)
 {
@@ -125,7 +127,6 @@ static __always_inline int known_owner(const struct client *client, const struct
 	struct flow_key key;
 	struct flow *flow;
 
-	owner->hash = flow_hash(client, service);
 	flow_key(&key, client);
 	flow = bpf_map_lookup_elem(&balancer_flows, &key);
 	if (!flow)
@@ -143,7 +144,18 @@ static __always_inline int known_owner(const struct client *client, const struct
 	owner->endpoint = endpoint;
 	owner->flow = flow;
 	owner->id = flow->endpoint;
+	owner->hash = flow->hash;
 	return 1;
+}
+
+/* The endpoint that the ring gives. */
+static __always_inline int ring_owner(const struct client *client, const struct service *service, struct owner *owner)
+{
+	owner->hash = flow_hash(client, service);
+	owner->id = ring_endpoint(client->service, owner->hash);
+	owner->endpoint = endpoint_of(owner->id, client->service);
+	owner->flow = 0;
+	return !!owner->endpoint;
 }
 
 /* For packets of clients: remembers what it finds. 0: there is no endpoint. */
@@ -159,18 +171,16 @@ static __always_inline int find_owner(const struct client *client, const struct 
 			owner->flow->seen_ns = now;
 		return 1;
 	}
-	owner->id = ring_endpoint(client->service, owner->hash);
-	owner->endpoint = endpoint_of(owner->id, client->service);
-	owner->flow = 0;
-	if (!owner->endpoint)
+	if (!ring_owner(client, service, owner))
 		return 0;
-	count_flow(client->service, owner->id);
+	owner->fresh = 1;
 	if (!within_rate(now)) {
 		count_reason(client->service, REASON_UNRECORDED);
 		return 1;
 	}
 	flow.endpoint = owner->id;
 	flow.generation = owner->endpoint->generation;
+	flow.hash = owner->hash;
 	flow_key(&key, client);
 	bpf_map_update_elem(&balancer_flows, &key, &flow, BPF_ANY);
 	if (service->mode == MODE_NAT)

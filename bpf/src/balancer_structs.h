@@ -65,10 +65,11 @@ struct flow {
 	__u64 seen_ns;
 	__u32 endpoint;
 	__u32 generation;
+	/* flow_hash, kept: it costs as much as a lookup. */
+	__u32 hash;
 	/* NAT: our port towards the endpoint. */
 	__be16 nat_port;
 	__u16 zero;
-	__u32 zero2;
 };
 
 /* NAT: what comes back from an endpoint, `port` being its own and `nat_port` ours. */
