@@ -12,6 +12,7 @@
  */
 import type { Fd } from "#core/brands.ts";
 import type { Buffers } from "./buffers.ts";
+import type { DatagramHandler, DatagramSocket } from "./datagram.ts";
 import type { Socket, SocketHandler } from "./socket.ts";
 
 /** Accepts on a listening socket. */
@@ -63,6 +64,11 @@ export interface Driver {
    * nobody counts them (Unix sockets). A system call: for who wonders whether a peer that seems to stand still moves.
    */
   takenBytes(socket: Socket): number;
+
+  /** Receives the datagrams of a bound socket. The descriptor stays the caller's. */
+  datagrams(fd: Fd, handler: DatagramHandler): DatagramSocket;
+  /** A new datagram socket, connected to `address`; or −errno. */
+  connectDatagrams(address: Uint8Array, handler: DatagramHandler): DatagramSocket | number;
 
   /** Calls back, within `turn`, whenever `fd` is readable (level-triggered), until `unwatch`: libuv's own descriptor, tickets, tests. */
   watch(fd: Fd, ready: () => void): void;

@@ -68,6 +68,12 @@ export class Listener implements AcceptHandler, Timed {
     this.#listening = null;
   }
 
+  /** After `stop`: `close` once the kernel no longer accepts for us. */
+  leave(close: () => void): void {
+    // The accept must be cancelled before the descriptor may go: both happen with the next turn, in this order.
+    setImmediate(close);
+  }
+
   onAccept(socket: Socket): void {
     const connection = new Connection(this.#loop, this.#gather);
     connection.adopt(socket, null);

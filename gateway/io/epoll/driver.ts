@@ -15,7 +15,9 @@ import type { Fd } from "#core/brands.ts";
 import { EAGAIN, ECONNABORTED, EINPROGRESS, EINTR } from "#core/errno.ts";
 import type { Arena } from "#io/arena.ts";
 import { BUFFER_BYTES, BUFFER_SHIFT, type Buffers } from "#io/buffers.ts";
+import type { DatagramHandler, DatagramSocket } from "#io/datagram.ts";
 import type { AcceptHandler, Driver, Listening } from "#io/driver.ts";
+import { connectDatagrams, DatagramTable, KernelDatagrams } from "#io/kernel-datagrams.ts";
 import { clearRegions, pushRegion } from "#io/send-queue.ts";
 import { SocketTable } from "#io/socket-table.ts";
 import type { Socket, SocketHandler } from "#io/socket.ts";
@@ -94,6 +96,8 @@ class EpollDriver implements Driver {
   readonly #epoll = new Epoll(EVENTS_MAX);
   readonly #sender: Sender;
   readonly #sockets = new SocketTable();
+  /** Made when the first datagram socket is. */
+  #datagramTable: DatagramTable | null = null;
   readonly #listenings = new Map<number, EpollListening>();
   readonly #watches = new Map<number, () => void>();
   #listeningsMade = 0;
@@ -209,6 +213,16 @@ class EpollDriver implements Driver {
     return socket.fd < 0 ? -1 : bytesGiven(socket.fd);
   }
 
+  datagrams(fd: Fd, handler: DatagramHandler): DatagramSocket {
+    this.#datagramTable ??= new DatagramTable();
+    return new KernelDatagrams(fd, false, this.#datagramTable, this, handler);
+  }
+
+  connectDatagrams(address: Uint8Array, handler: DatagramHandler): DatagramSocket | number {
+    this.#datagramTable ??= new DatagramTable();
+    return connectDatagrams(address, this.#datagramTable, this, handler);
+  }
+
   watch(fd: Fd, ready: () => void): void {
     this.#epoll.add(fd, EPOLLIN, fd, KIND_WATCH << KIND_SHIFT);
     this.#watches.set(fd, ready);
@@ -232,6 +246,7 @@ class EpollDriver implements Driver {
   }
 
   dispose(): void {
+    this.#datagramTable?.dispose();
     this.#epoll.dispose();
     this.#sender.dispose();
   }

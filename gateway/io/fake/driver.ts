@@ -10,11 +10,13 @@ import { asFd, type Fd } from "#core/brands.ts";
 import { ECONNREFUSED, ECONNRESET, EMFILE, EPIPE, ETIMEDOUT } from "#core/errno.ts";
 import type { Arena } from "#io/arena.ts";
 import { BUFFER_BYTES, BUFFER_SHIFT, type Buffers } from "#io/buffers.ts";
+import type { DatagramHandler, DatagramSocket } from "#io/datagram.ts";
 import type { AcceptHandler, Driver, Listening } from "#io/driver.ts";
 import { clearRegions, consumeRegions, pushRegion } from "#io/send-queue.ts";
 import { SocketTable } from "#io/socket-table.ts";
 import type { Socket, SocketHandler } from "#io/socket.ts";
 import { connectEnds, type End } from "./connection.ts";
+import { type DatagramService, FakeDatagramNetwork } from "./datagrams.ts";
 import { CALM, type Faults } from "./faults.ts";
 import { FakeListener } from "./listener.ts";
 import { FakePeer, type PeerHandler } from "./peer.ts";
@@ -46,6 +48,7 @@ export class FakeDriver implements Driver {
   readonly buffers: Buffers;
   readonly #world: World;
   readonly #sockets = new SocketTable();
+  readonly #datagramNetwork: FakeDatagramNetwork;
   /** The connected end of each socket, by index. */
   readonly #ends: (End | null)[] = [];
   readonly #addresses: string[] = [];
@@ -62,6 +65,7 @@ export class FakeDriver implements Driver {
   constructor(options: FakeDriverOptions) {
     this.buffers = options.arena.buffers;
     this.#world = new World(options.seed, { ...CALM, ...options.faults }, options.nowMs ?? 0);
+    this.#datagramNetwork = new FakeDatagramNetwork(this.#world, () => this.#dispatched++);
   }
 
   /** The virtual clock. */
@@ -234,6 +238,29 @@ export class FakeDriver implements Driver {
   /** The pipe's room is given back as its reader takes: what is queued tells all there is to know. */
   takenBytes(_socket: Socket): number {
     return -1;
+  }
+
+  /** A bound datagram socket, for `datagrams` and `sendDatagram`. */
+  bindDatagrams(): Fd {
+    return this.#newFd();
+  }
+
+  /** A client's datagram to a bound socket; `reply` hears of what is sent back to `from`. */
+  sendDatagram(fd: Fd, bytes: Uint8Array, from: string, reply: (bytes: Uint8Array) => void): void {
+    this.#datagramNetwork.toBound(fd, bytes, from, reply);
+  }
+
+  /** An upstream of datagrams; null for nobody any more. */
+  serveDatagrams(address: string, service: DatagramService | null): void {
+    this.#datagramNetwork.serve(address, service);
+  }
+
+  datagrams(fd: Fd, handler: DatagramHandler): DatagramSocket {
+    return this.#datagramNetwork.bound(fd, handler);
+  }
+
+  connectDatagrams(address: Uint8Array, handler: DatagramHandler): DatagramSocket {
+    return this.#datagramNetwork.connected(this.#newFd(), address, handler);
   }
 
   watch(fd: Fd, ready: () => void): void {

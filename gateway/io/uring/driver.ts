@@ -14,7 +14,9 @@ import { close as closeDescriptor, getpeername, getsockname, resetOnClose, SHUT_
 import { bytesGiven } from "#sys/tcp-info.ts";
 import type { Arena } from "#io/arena.ts";
 import { BUFFER_BYTES, type Buffers } from "#io/buffers.ts";
+import type { DatagramHandler, DatagramSocket } from "#io/datagram.ts";
 import type { AcceptHandler, Driver, Listening } from "#io/driver.ts";
+import { connectDatagrams, DatagramTable, KernelDatagrams } from "#io/kernel-datagrams.ts";
 import { clearRegions, pushRegion } from "#io/send-queue.ts";
 import type { Socket, SocketHandler } from "#io/socket.ts";
 import { SocketTable } from "#io/socket-table.ts";
@@ -84,8 +86,14 @@ class UringDriver implements Driver {
   readonly #provided: ProvidedBuffers;
   readonly #sender: Sender;
   readonly #sockets = new SocketTable();
+  /** Made when the first datagram socket is. */
+  #datagramTable: DatagramTable | null = null;
   readonly #listenings: (UringListening | null)[] = [];
   readonly #watches: (Watch | null)[] = [];
+  /** Places that the kernel has answered for the last time. */
+  readonly #freeWatches: number[] = [];
+  /** By descriptor, of those that are active. */
+  readonly #watchOf = new Map<Fd, number>();
   /** Sockets whose receive ended for want of buffers. */
   #starved: Socket[] = [];
 
@@ -199,16 +207,29 @@ class UringDriver implements Driver {
     return socket.fd < 0 ? -1 : bytesGiven(socket.fd);
   }
 
+  datagrams(fd: Fd, handler: DatagramHandler): DatagramSocket {
+    this.#datagramTable ??= new DatagramTable();
+    return new KernelDatagrams(fd, false, this.#datagramTable, this, handler);
+  }
+
+  connectDatagrams(address: Uint8Array, handler: DatagramHandler): DatagramSocket | number {
+    this.#datagramTable ??= new DatagramTable();
+    return connectDatagrams(address, this.#datagramTable, this, handler);
+  }
+
   watch(fd: Fd, ready: () => void): void {
     const watch: Watch = { fd, ready, active: true };
-    this.#watches.push(watch);
-    this.#armWatch(watch, this.#watches.length - 1);
+    const index = this.#freeWatches.pop() ?? this.#watches.length;
+    this.#watches[index] = watch;
+    this.#watchOf.set(fd, index);
+    this.#armWatch(watch, index);
   }
 
   unwatch(fd: Fd): void {
-    const index = this.#watches.findIndex((one) => one !== null && one.active && one.fd === fd);
-    const watch = this.#watches[index];
-    if (watch === undefined || watch === null) return;
+    const index = this.#watchOf.get(fd);
+    const watch = index === undefined ? undefined : this.#watches[index];
+    if (index === undefined || watch === undefined || watch === null) return;
+    this.#watchOf.delete(fd);
     watch.active = false;
     const at = this.#ring.prepare(OP_ASYNC_CANCEL, -1, 0, KIND_IGNORE);
     this.#ring.sqe[at + 4] = index;
@@ -239,6 +260,7 @@ class UringDriver implements Driver {
   }
 
   dispose(): void {
+    this.#datagramTable?.dispose();
     closeDescriptor(this.#ring.fd);
     this.#provided.dispose();
     this.#sender.dispose();
@@ -369,6 +391,7 @@ class UringDriver implements Driver {
       }
     }
     this.#watches[index] = null;
+    this.#freeWatches.push(index);
   }
 
   #settle(socket: Socket): void {

@@ -10,7 +10,16 @@ import type { ListenerStatus } from "#control/protocol.ts";
 import type { ListenerSpec } from "#snapshot/snapshot.ts";
 import type { ListenerGrant } from "#worker/protocol.ts";
 import { close, getsockname } from "#sys/socket.ts";
-import { addressesOf, assertFree, boundAddress, listenOn, unixPath, withPort } from "./listening-socket.ts";
+import {
+  addressesOf,
+  assertFree,
+  boundAddress,
+  listenOn,
+  transportOf,
+  unixPath,
+  withPort,
+  type Transport,
+} from "./listening-socket.ts";
 import { tagged } from "./tags.ts";
 import type { Tagged } from "./tags.ts";
 
@@ -64,7 +73,9 @@ export class Listeners {
     for (const address of addressesOf(spec)) {
       const key = keyOf(spec, address);
       const bound =
-        this.#bound.get(key) ?? next.get(key) ?? this.#open(port === null ? address : withPort(address, port));
+        this.#bound.get(key) ??
+        next.get(key) ??
+        this.#open(port === null ? address : withPort(address, port), transportOf(spec));
       next.set(key, bound);
       // The second address of a transparent listener has the port of the first, also where 0 was asked for.
       const first = bound.sockets[0];
@@ -72,16 +83,16 @@ export class Listeners {
     }
   }
 
-  #open(address: string): Bound {
-    if (!this.#takeOver) assertFree(address);
+  #open(address: string, transport: Transport): Bound {
+    if (!this.#takeOver) assertFree(address, transport);
     const shared = unixPath(address) !== null;
     const sockets: Tagged[] = [];
     try {
-      const first = tagged(listenOn(address, "shared"));
+      const first = tagged(listenOn(address, "shared", transport));
       sockets.push(first);
       const bound = boundAddress(first.fd);
       for (let worker = 1; worker < this.#workers; worker++) {
-        sockets.push(shared ? first : tagged(listenOn(bound, "shared")));
+        sockets.push(shared ? first : tagged(listenOn(bound, "shared", transport)));
       }
       return { address: bound, sockets };
     } catch (error) {
@@ -142,7 +153,8 @@ export class Listeners {
 
 /** A listener may change its name and keep its sockets; with port 0 the name is all that tells two of them apart. */
 function keyOf(spec: ListenerSpec, address: string): string {
-  return address.endsWith(":0") ? `${address} ${spec.name}` : address;
+  const place = address.endsWith(":0") ? `${address} ${spec.name}` : address;
+  return spec.protocol === "udp" ? `${place} udp` : place;
 }
 
 /** Closes what `from` has and `kept` has not. */

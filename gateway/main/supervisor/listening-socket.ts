@@ -3,6 +3,7 @@ import { existsSync, lstatSync, unlinkSync } from "node:fs";
 import { formatAddress, parseAddress, portOf } from "#core/address.ts";
 import type { Fd } from "#core/brands.ts";
 import { mainError } from "#core/errors/main.ts";
+import { receiveRoom } from "#sys/datagram.ts";
 import type { ListenerSpec } from "#snapshot/snapshot.ts";
 import {
   AF_INET6,
@@ -16,6 +17,8 @@ import {
   setsockoptInt,
   SO_REUSEADDR,
   SO_REUSEPORT,
+  SOCK_DGRAM,
+  SOCK_STREAM,
   SOL_SOCKET,
   socket,
 } from "#sys/socket.ts";
@@ -38,29 +41,42 @@ export function unixPath(address: string): string | null {
   return address.startsWith("unix:") ? address.slice("unix:".length) : null;
 }
 
+/** What the sockets are of: connections, or datagrams. */
+export type Transport = "stream" | "datagram";
+
+export function transportOf({ protocol }: Pick<ListenerSpec, "protocol">): Transport {
+  return protocol === "udp" ? "datagram" : "stream";
+}
+
 /** Throws PENSTOCK_MAIN_LISTEN, with the address and the reason. */
-export function listenOn(address: string, sharing: Sharing): Fd {
+export function listenOn(address: string, sharing: Sharing, transport: Transport = "stream"): Fd {
   try {
-    return open(address, sharing);
+    return open(address, sharing, transport);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw mainError("PENSTOCK_MAIN_LISTEN", { detail: `${address}: ${reason}`, cause });
   }
 }
 
-function open(address: string, sharing: Sharing): Fd {
+/** Datagrams that wait for a busy worker: some thousand small ones. The kernel grants what net.core.rmem_max allows. */
+const DATAGRAM_ROOM_BYTES = 1 << 20;
+
+function open(address: string, sharing: Sharing, transport: Transport): Fd {
   const sockaddr = parseAddress(address);
   const family = sockaddr[0] ?? 0;
   const path = unixPath(address);
   if (path !== null) removeStale(path);
-  const fd = socket(family);
+  const stream = transport === "stream";
+  const fd = socket(family, stream ? SOCK_STREAM : SOCK_DGRAM);
   try {
-    if (family !== AF_UNIX) setsockoptInt(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    // For datagrams this option means what SO_REUSEPORT does, and would hide that an address is taken.
+    if (family !== AF_UNIX && stream) setsockoptInt(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     if (family !== AF_UNIX && sharing === "shared") setsockoptInt(fd, SOL_SOCKET, SO_REUSEPORT, 1);
     // `[::]` takes IPv4 too, whatever net.ipv6.bindv6only says.
     if (family === AF_INET6) setsockoptInt(fd, IPPROTO_IPV6, IPV6_V6ONLY, address.startsWith("[::]:") ? 0 : 1);
     bind(fd, sockaddr);
-    listen(fd);
+    if (stream) listen(fd);
+    else receiveRoom(fd, DATAGRAM_ROOM_BYTES);
     return fd;
   } catch (error) {
     close(fd);
@@ -77,8 +93,8 @@ function removeStale(path: string): void {
  * Is the address free? SO_REUSEPORT would let two gateways of one user share a port without a word; an exclusive bind
  * does not. Throws PENSTOCK_MAIN_LISTEN when it is taken.
  */
-export function assertFree(address: string): void {
-  if (unixPath(address) === null) close(listenOn(address, "alone"));
+export function assertFree(address: string, transport: Transport): void {
+  if (unixPath(address) === null) close(listenOn(address, "alone", transport));
 }
 
 /** The address as bound: with the real port where 0 was asked for. */

@@ -24,6 +24,8 @@ function sleepingDriver(dispatch: () => number | void, sleepMs = (_waitMs: numbe
     connect: unused,
     peerAddress: unused,
     localAddress: unused,
+    datagrams: unused,
+    connectDatagrams: unused,
     startReceive: unused,
     stopReceive: unused,
     send: unused,

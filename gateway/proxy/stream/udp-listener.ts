@@ -1,0 +1,179 @@
+/**
+ * UDP on a bound socket: datagrams find their session by the client's address (and, on a wildcard address, by which of ours
+ * it spoke to); one that finds none begins a session, if a route takes it. The descriptor is the supervisor's, one for
+ * each worker: the kernel keeps a client with one of them (SO_REUSEPORT), over the lives of workers too.
+ */
+import { formatIp, ipOf, parseAddress, portOf } from "#core/address.ts";
+import type { Fd } from "#core/brands.ts";
+import { LOCAL_BYTES, type DatagramHandler, type DatagramSocket } from "#io/datagram.ts";
+import type { Peer } from "#net/listener.ts";
+import { CONNECTIONS_OPEN, CONNECTIONS_REFUSED } from "#observe/counters.ts";
+import {
+  UDP_DATAGRAMS_DROPPED,
+  UDP_SESSIONS,
+  UDP_SESSIONS_EVICTED,
+  UDP_SESSIONS_OPEN,
+} from "#observe/stream-counters.ts";
+import type { Drainable, ListenerContext, WorkerContext } from "#proxy/context.ts";
+import * as outcomes from "./outcomes.ts";
+import { SessionTable } from "./session-table.ts";
+import { admits } from "./stream-route.ts";
+import { StreamTarget } from "./target.ts";
+import { UdpSession, type SessionOrigin, type SessionOwner } from "./udp-session.ts";
+
+/** What is under way when the worker leaves: how long an answer may take. */
+const LAST_ANSWER_MS = 1000;
+
+export class UdpListener implements DatagramHandler, SessionOwner, Drainable {
+  readonly fd: Fd;
+  readonly #listener: ListenerContext;
+  readonly #sessions = new SessionTable<UdpSession>();
+  /** A view of the driver's memory for keys. */
+  #text: Buffer | null = null;
+  #receiving = false;
+  #close: (() => void) | null = null;
+  bound: DatagramSocket | null = null;
+
+  constructor(fd: Fd, listener: ListenerContext) {
+    this.fd = fd;
+    this.#listener = listener;
+  }
+
+  get worker(): WorkerContext {
+    return this.#listener.worker;
+  }
+
+  start(): void {
+    this.bound = this.worker.loop.driver.datagrams(this.fd, this);
+    this.#text = Buffer.from(this.bound.memory.buffer, this.bound.memory.byteOffset, this.bound.memory.byteLength);
+    this.#receiving = true;
+  }
+
+  /** Takes no more from clients: what waits in the kernel is for the socket's next owner. Answers still go out. */
+  stop(): void {
+    this.bound?.close();
+    this.#receiving = false;
+  }
+
+  /** After `stop`: `close` once nobody has to be answered any more. */
+  leave(close: () => void): void {
+    this.#close = close;
+    if (this.#sessions.size === 0) this.#closeIt();
+  }
+
+  #closeIt(): void {
+    this.bound = null;
+    this.#close?.();
+    this.#close = null;
+  }
+
+  drain(): void {
+    const until = this.worker.loop.nowMs + LAST_ANSWER_MS;
+    for (const session of this.#sessions.all()) {
+      session.deadlineMs = Math.min(session.deadlineMs, until);
+      this.worker.loop.timers.watch(session);
+    }
+  }
+
+  onDatagram(socket: DatagramSocket): void {
+    if (!this.#receiving) return;
+    const text = this.#text as Buffer;
+    const key = text.toString("latin1", socket.addressStart, socket.localStart + LOCAL_BYTES);
+    let session = this.#sessions.get(key);
+    if (session === undefined) session = this.#begin(socket, key);
+    else this.#sessions.touch(session);
+    if (session === undefined) this.worker.streams.add(UDP_DATAGRAMS_DROPPED, 1);
+    else session.forward(socket);
+  }
+
+  /** Of the bound socket: want of memory, mostly. The next datagram tries again. */
+  onDatagramError(): void {
+    this.worker.streams.add(UDP_DATAGRAMS_DROPPED, 1);
+  }
+
+  answered(session: UdpSession): void {
+    this.#sessions.answer(session);
+  }
+
+  over(session: UdpSession, outcome: outcomes.StreamOutcome): void {
+    if (this.#sessions.get(session.key) !== session) return;
+    this.#sessions.remove(session);
+    session.close(outcome);
+    session.target.count(-1);
+    const { streams, counters } = this.worker;
+    streams.add(UDP_SESSIONS_OPEN, -1);
+    streams.ended(outcome);
+    counters.add(CONNECTIONS_OPEN, -1);
+    if (this.#sessions.size === 0) {
+      if (this.#close !== null) this.#closeIt();
+      this.#listener.connections.delete(this);
+      if (this.#listener.connections.size === 0) this.#listener.emptied();
+    }
+    session.engine.release();
+  }
+
+  /** A session for a client that has none; undefined: it gets none. */
+  #begin(socket: DatagramSocket, key: string): UdpSession | undefined {
+    const { engine, index, worker } = this.#listener;
+    const spec = engine.snapshot.listeners[index]?.stream;
+    const { memory, addressStart, localStart } = socket;
+    const client = memory.slice(addressStart, addressStart + socket.addressBytes);
+    const local = memory.slice(localStart, localStart + LOCAL_BYTES);
+    const ipBytes = ipOf(client);
+    const peer: Peer = { ip: formatIp(ipBytes), ipBytes, port: portOf(client), address: client };
+    if (spec === undefined || worker.banned(peer)) {
+      worker.counters.add(CONNECTIONS_REFUSED, 1);
+      return undefined;
+    }
+    const original = this.#listener.transparent ? worker.originalOf(peer, this.fd) : null;
+    const origin = { key, client, local: local.some((byte) => byte !== 0) ? local : null, destination: original ?? "" };
+    const session = this.#route(peer, original, origin, spec.idleTimeoutMs);
+    if (session === null) return undefined;
+    if (this.#sessions.size >= spec.sessionsMax) this.#evict();
+    session.target.count(1);
+    engine.retain();
+    this.#account(session);
+    if (session.open()) return session;
+    this.over(session, outcomes.OVERLOADED);
+    return undefined;
+  }
+
+  #route(peer: Peer, original: string | null, origin: SessionOrigin, idleMs: number): UdpSession | null {
+    const { engine, index, worker } = this.#listener;
+    const destination = original === null ? null : parseAddress(original);
+    const found = engine.streamRouters[index]?.match({
+      serverName: "",
+      source: peer.ipBytes,
+      destination: destination === null ? null : ipOf(destination),
+      destinationPort: destination === null ? 0 : portOf(destination),
+    });
+    const route = engine.streamRoutes[found ?? -1];
+    if (route === undefined) return this.#refuse(outcomes.NO_ROUTE);
+    if (!admits(route, peer.ipBytes)) return this.#refuse(outcomes.DENIED);
+    const target = new StreamTarget();
+    const chosen = target.choose(worker, route, original);
+    if (chosen >= 0) return this.#refuse(chosen);
+    return new UdpSession(this, engine, route, target, origin, idleMs);
+  }
+
+  #refuse(outcome: outcomes.StreamOutcome): null {
+    this.worker.streams.ended(outcome);
+    return null;
+  }
+
+  #account(session: UdpSession): void {
+    const { streams, counters } = this.worker;
+    if (this.#sessions.size === 0) this.#listener.connections.add(this);
+    this.#sessions.add(session);
+    streams.add(UDP_SESSIONS, 1);
+    streams.add(UDP_SESSIONS_OPEN, 1);
+    counters.add(CONNECTIONS_OPEN, 1);
+  }
+
+  #evict(): void {
+    const { victim } = this.#sessions;
+    if (victim === undefined) return;
+    this.worker.streams.add(UDP_SESSIONS_EVICTED, 1);
+    this.over(victim, outcomes.EVICTED);
+  }
+}

@@ -1,0 +1,163 @@
+/**
+ * One client's datagrams: a socket of its own towards the upstream, so that answers find their way back without looking at
+ * them. Ends when nothing has come from either side for the idle time, when ICMP says that nobody listens, when the table
+ * needs its place, or when the worker leaves.
+ */
+import { formatAddress } from "#core/address.ts";
+import { ECONNREFUSED, EHOSTUNREACH, ENETUNREACH } from "#core/errno.ts";
+import type { DatagramHandler, DatagramSocket } from "#io/datagram.ts";
+import type { Timed } from "#io/timers.ts";
+import {
+  UDP_BYTES_RECEIVED,
+  UDP_BYTES_SENT,
+  UDP_DATAGRAMS_DROPPED,
+  UDP_DATAGRAMS_RECEIVED,
+  UDP_DATAGRAMS_SENT,
+} from "#observe/stream-counters.ts";
+import type { WorkerContext } from "#proxy/context.ts";
+import type { Engine } from "#proxy/engine.ts";
+import { logStream } from "./log.ts";
+import * as outcomes from "./outcomes.ts";
+import type { Placed } from "./session-table.ts";
+import type { StreamRoute } from "./stream-route.ts";
+import type { StreamTarget } from "./target.ts";
+
+/** What a session needs of its listener. */
+export interface SessionOwner {
+  readonly worker: WorkerContext;
+  /** Where clients are answered from; null when the listener has stopped. */
+  readonly bound: DatagramSocket | null;
+  answered(session: UdpSession): void;
+  over(session: UdpSession, outcome: outcomes.StreamOutcome): void;
+}
+
+export interface SessionOrigin {
+  readonly key: string;
+  /** struct sockaddr of the client. */
+  readonly client: Uint8Array;
+  /** Which of our addresses it spoke to, as DatagramSocket has it; null where there is one only. */
+  readonly local: Uint8Array | null;
+  /** Where a steered client wanted to go; empty: to the listener. */
+  readonly destination: string;
+}
+
+export class UdpSession implements DatagramHandler, Timed, Placed {
+  readonly key: string;
+  readonly engine: Engine;
+  readonly route: StreamRoute;
+  readonly target: StreamTarget;
+  readonly #owner: SessionOwner;
+  readonly #origin: SessionOrigin;
+  readonly #idleMs: number;
+  readonly #startMs: number;
+  #upstream: DatagramSocket | null = null;
+  #received = 0;
+  #sent = 0;
+
+  older: Placed | null = null;
+  newer: Placed | null = null;
+  answered = false;
+
+  deadlineMs = Number.POSITIVE_INFINITY;
+  wheelSlot = -1;
+  wheelNext: Timed | null = null;
+  wheelPrev: Timed | null = null;
+
+  constructor(
+    owner: SessionOwner,
+    engine: Engine,
+    route: StreamRoute,
+    target: StreamTarget,
+    origin: SessionOrigin,
+    idleMs: number,
+  ) {
+    this.key = origin.key;
+    this.engine = engine;
+    this.route = route;
+    this.target = target;
+    this.#owner = owner;
+    this.#origin = origin;
+    this.#idleMs = idleMs;
+    this.#startMs = owner.worker.loop.nowMs;
+  }
+
+  /** False: there is no socket to be had, or no way to the endpoint. */
+  open(): boolean {
+    const { driver } = this.#owner.worker.loop;
+    const socket = driver.connectDatagrams(this.target.sockaddr, this);
+    if (typeof socket === "number") return false;
+    this.#upstream = socket;
+    this.#touch();
+    this.#owner.worker.loop.timers.watch(this);
+    return true;
+  }
+
+  /** A datagram of the client's, in `from`. */
+  forward(from: DatagramSocket): void {
+    const { streams } = this.#owner.worker;
+    const bytes = from.end - from.start;
+    this.#touch();
+    this.#received += bytes;
+    streams.add(UDP_DATAGRAMS_RECEIVED, 1);
+    streams.add(UDP_BYTES_RECEIVED, bytes);
+    const result = this.#upstream?.send(from, from.start, from.end) ?? 0;
+    if (result < 0) this.#failed(-result);
+  }
+
+  onDatagram(socket: DatagramSocket): void {
+    const { streams } = this.#owner.worker;
+    const bytes = socket.end - socket.start;
+    this.#touch();
+    this.#owner.answered(this);
+    const { client, local } = this.#origin;
+    const result = this.#owner.bound?.sendTo(socket, socket.start, socket.end, client, local) ?? -1;
+    if (result < 0) {
+      streams.add(UDP_DATAGRAMS_DROPPED, 1);
+      return;
+    }
+    this.#sent += bytes;
+    streams.add(UDP_DATAGRAMS_SENT, 1);
+    streams.add(UDP_BYTES_SENT, bytes);
+  }
+
+  onDatagramError(_socket: DatagramSocket, error: number): void {
+    this.#failed(error);
+  }
+
+  onDeadline(): void {
+    this.#owner.over(this, outcomes.IDLE_TIMEOUT);
+  }
+
+  /** Ends it; the owner does the accounts. */
+  close(outcome: outcomes.StreamOutcome): void {
+    const { worker } = this.#owner;
+    worker.loop.timers.forget(this);
+    this.#upstream?.close();
+    this.#upstream = null;
+    if (!worker.accessLog.enabled) return;
+    const stream = {
+      protocol: "UDP" as const,
+      client: formatAddress(this.#origin.client),
+      serverName: "",
+      destination: this.#origin.destination,
+      startMs: this.#startMs,
+      bytesReceived: this.#received,
+      bytesSent: this.#sent,
+      route: this.route.spec.name,
+      upstream: this.target.address,
+    };
+    logStream(worker, stream, outcome);
+  }
+
+  /** What ICMP says of an earlier datagram; anything else (no room, too long for the path) costs that one datagram. */
+  #failed(error: number): void {
+    this.#owner.worker.streams.add(UDP_DATAGRAMS_DROPPED, 1);
+    if (error === ECONNREFUSED || error === EHOSTUNREACH || error === ENETUNREACH) {
+      this.#owner.over(this, outcomes.UNREACHABLE);
+    }
+  }
+
+  #touch(): void {
+    this.deadlineMs = this.#owner.worker.loop.nowMs + this.#idleMs;
+  }
+}
