@@ -19,6 +19,8 @@ export interface PlannedInterface {
   readonly chain: Planned<XdpChain>;
   readonly firewall: Planned<Firewall> | null;
   readonly counter: Planned<PacketCounter> | null;
+  /** Programs of other features in this device's chain; theirs to close. */
+  readonly guests: ChainPrograms;
 }
 
 export interface AttachedInterface {
@@ -28,28 +30,28 @@ export interface AttachedInterface {
   readonly counter: PacketCounter | null;
   /** Of a counter behind XDP. */
   readonly counterPlace: TcAttachment | null;
+  readonly guests: ChainPrograms;
 }
 
 /** Finds the map of a declaration's index, planned already. */
 export type MapAt = (index: number) => { readonly declaration: MapDeclaration; readonly map: BpfMap };
 
 /**
- * Loads what is new and keeps what can stay. `current`: what is in force there. Throws the first refusal; then nothing of
- * it is left.
+ * Loads what is new and keeps what can stay. `before`: what is in force there, `chain` and `guests`: as drafted. Throws the
+ * first refusal; then nothing of it is left but the chain, which is the draft's.
  */
 export function planInterface(
   declaration: InterfaceDeclaration,
-  current: AttachedInterface | undefined,
+  before: AttachedInterface | undefined,
+  chain: Planned<XdpChain>,
+  guests: ChainPrograms,
   mapAt: MapAt,
 ): PlannedInterface {
-  const before = current !== undefined && isInPlace(current) ? current : undefined;
-  const chain = planned(before?.chain, () => new XdpChain(declaration.device));
-  let firewall: Planned<Firewall> | null = null;
+  const firewall = planFirewall(declaration, before, chain.item, mapAt);
   try {
-    firewall = planFirewall(declaration, before, chain.item, mapAt);
-    return { declaration, chain, firewall, counter: planCounter(declaration, before, chain.item) };
+    return { declaration, chain, firewall, counter: planCounter(declaration, before, chain.item), guests };
   } catch (error) {
-    closeNewInterface({ declaration, chain, firewall, counter: null });
+    if (firewall?.kept === false) firewall.item.close();
     throw error;
   }
 }
@@ -113,7 +115,7 @@ export function putInterface(
   before: AttachedInterface | undefined,
   undo: (() => void)[],
 ): AttachedInterface {
-  const { declaration, chain, firewall, counter } = plan;
+  const { declaration, chain, firewall, counter, guests } = plan;
   const programs = chainPrograms(plan);
   if (Object.keys(programs).length > 0) chain.item.change(programs, declaration.mode, undo);
   return {
@@ -122,11 +124,13 @@ export function putInterface(
     firewall: firewall?.item ?? null,
     counter: counter?.item ?? null,
     counterPlace: counter?.item.hook === "tcx" ? putCounter(plan, counter, before, undo) : null,
+    guests,
   };
 }
 
-function chainPrograms({ firewall, counter }: PlannedInterface): ChainPrograms {
+function chainPrograms({ firewall, counter, guests }: PlannedInterface): ChainPrograms {
   return {
+    ...guests,
     ...(firewall === null ? {} : { firewall: firewall.item.program }),
     ...(counter === null || counter.item.hook !== "xdp" ? {} : { counter: counter.item.program }),
   };
@@ -162,8 +166,8 @@ export function releaseInterface(before: AttachedInterface, now: AttachedInterfa
   if (now?.counter !== before.counter) before.counter?.close();
 }
 
-function hasXdp({ firewall, counter }: AttachedInterface): boolean {
-  return firewall !== null || counter?.hook === "xdp";
+function hasXdp({ firewall, counter, guests }: AttachedInterface): boolean {
+  return Object.keys(guests).length > 0 || firewall !== null || counter?.hook === "xdp";
 }
 
 export function closeNewInterface({ chain, firewall, counter }: PlannedInterface): void {

@@ -1,29 +1,21 @@
 /** What `prepare` made: loaded and verified, attached nowhere. Either committed or discarded, once. */
 import type { Fd } from "#core/brands.ts";
-import { closeNewInterface, type PlannedInterface } from "./interfaces.ts";
+import type { FeaturePlan } from "./feature.ts";
 import type { Planned } from "./planned.ts";
 import type { SharedKernelMap } from "./shared-maps.ts";
-import type { Steering } from "#bpf/programs/steer/steering.ts";
 
 export class PreparedKernel {
   readonly maps: ReadonlyMap<string, Planned<SharedKernelMap>>;
-  /** By device. */
-  readonly interfaces: ReadonlyMap<string, PlannedInterface>;
-  readonly steerings: ReadonlyMap<string, Planned<Steering>>;
+  /** Of the features, in their order. */
+  readonly plans: readonly FeaturePlan[];
   /** The manager's count of commits that this was planned on: what it keeps must still be there. */
   readonly basis: number;
   #open = true;
 
-  constructor(
-    basis: number,
-    maps: ReadonlyMap<string, Planned<SharedKernelMap>>,
-    interfaces: ReadonlyMap<string, PlannedInterface>,
-    steerings: ReadonlyMap<string, Planned<Steering>>,
-  ) {
+  constructor(basis: number, maps: ReadonlyMap<string, Planned<SharedKernelMap>>, plans: readonly FeaturePlan[]) {
     this.basis = basis;
     this.maps = maps;
-    this.interfaces = interfaces;
-    this.steerings = steerings;
+    this.plans = plans;
   }
 
   /** The descriptor that workers get with the snapshot this belongs to. The manager's: duplicated by being passed on. */
@@ -44,9 +36,7 @@ export class PreparedKernel {
   }
 }
 
-export function closeNew(prepared: PreparedKernel): void {
-  for (const each of prepared.interfaces.values()) closeNewInterface(each);
-  for (const group of [prepared.steerings, prepared.maps]) {
-    for (const { kept, item } of group.values()) if (!kept) item.close();
-  }
+export function closeNew({ plans, maps }: PreparedKernel): void {
+  for (const plan of plans.toReversed()) plan.discard();
+  for (const { kept, item } of maps.values()) if (!kept) item.close();
 }

@@ -1,0 +1,17 @@
+/** What the gateway does in the kernel, in the order in which it is planned and attached. A feature more is a line more. */
+import { SteeringFeature } from "#bpf/programs/steer/feature.ts";
+import { DeviceFeature } from "./device-feature.ts";
+import type { KernelFeature } from "./feature.ts";
+
+export interface Features {
+  readonly devices: DeviceFeature;
+  readonly steering: SteeringFeature;
+  /** All of them. Devices last: their chains hold what the others put there. */
+  readonly all: readonly KernelFeature[];
+}
+
+export function makeFeatures(originalDestinationCgroup: string | undefined): Features {
+  const devices = new DeviceFeature();
+  const steering = new SteeringFeature(originalDestinationCgroup);
+  return { devices, steering, all: [steering, devices] };
+}
