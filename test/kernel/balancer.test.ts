@@ -1,83 +1,16 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { XdpChain } from "#bpf/kernel/xdp-chain.ts";
-import { Balancer, BalancerProgram } from "#bpf/programs/balancer/balancer.ts";
-import type { ServiceDeclaration } from "#bpf/programs/balancer/declaration.ts";
-import { BalancedNetwork, DEVICES, ENDPOINTS, VIP4, VIP6, type Clients } from "#test/support/balanced-network.ts";
+import { BalancedNetwork, ENDPOINTS, VIP4, VIP6, type Clients } from "#test/support/balanced-network.ts";
+import { BalancerRig, PORT, service, type Family } from "#test/support/balancer-rig.ts";
 import { describeKernel } from "#test/support/kernel.ts";
 import { removeLeftovers } from "#test/support/netns.ts";
-
-const PORT = 7000;
-type Family = "IPv4" | "IPv6";
-
-/** The balancer on its devices, as the manager would have it, without the manager. */
-class Rig {
-  readonly balancer = new Balancer();
-  readonly #network: BalancedNetwork;
-  readonly #chains: XdpChain[] = [];
-  readonly #programs: BalancerProgram[] = [];
-
-  constructor(network: BalancedNetwork) {
-    this.#network = network;
-  }
-
-  declare(...services: ServiceDeclaration[]): void {
-    this.#network.inside(() => {
-      const tables = this.balancer.plan(services);
-      this.balancer.put(tables);
-      for (const device of new Set(services.flatMap(({ devices }) => devices))) {
-        if (this.#chains.some((chain) => chain.device === device)) continue;
-        const chain = new XdpChain(device);
-        const program = new BalancerProgram(this.balancer.maps, this.balancer.bitOf(tables, device), chain.map);
-        this.#chains.push(chain);
-        this.#programs.push(program);
-        chain.change({ balancer: program.program }, "native", []);
-      }
-    });
-  }
-
-  counters(name = "echo") {
-    const status = this.balancer.status().find((each) => each.name === name);
-    if (status === undefined) throw new Error(`no service ${name}`);
-    return status;
-  }
-
-  close(): void {
-    for (const each of [...this.#chains, ...this.#programs, this.balancer]) each.close();
-  }
-}
-
-function service(
-  family: Family,
-  protocol: "tcp" | "udp",
-  mode: "dsr" | "nat",
-  change: Partial<ServiceDeclaration> = {},
-): ServiceDeclaration {
-  const index = family === "IPv4" ? 0 : 1;
-  return {
-    name: "echo",
-    address: [VIP4, VIP6][index] ?? "",
-    port: PORT,
-    protocol,
-    mode,
-    devices: mode === "dsr" ? ["gw0"] : DEVICES,
-    flowTimeoutMs: 30_000,
-    endpoints: Object.values(ENDPOINTS).map((addresses) => ({
-      address: addresses[index] ?? "",
-      port: PORT,
-      weight: 1,
-      drain: false,
-    })),
-    ...change,
-  };
-}
 
 // A suite within the suite: its own end comes before what is checked at the end of the outer one.
 describeKernel("balancer", () =>
   describe("between namespaces", () => {
     let network: BalancedNetwork;
     let clients: Clients;
-    let rig: Rig;
+    let rig: BalancerRig;
     let keys = 0;
 
     beforeAll(async () => {
@@ -88,7 +21,7 @@ describeKernel("balancer", () =>
     });
     afterAll(() => network.destroy());
     beforeEach(() => {
-      rig = new Rig(network);
+      rig = new BalancerRig(network);
     });
     afterEach(() => rig.close());
 
@@ -128,7 +61,7 @@ describeKernel("balancer", () =>
           if (protocol === "tcp") expect(await clients.ask({ op: "say", key, text: "again" })).toBe("again");
           else expect(await clients.ask({ op: "datagram", text: "again", ...to })).toBe(`${label} again`);
         }
-        const { counters, endpoints } = rig.counters();
+        const { counters, endpoints } = rig.status();
         expect(counters.flows).toBe(24);
         expect(endpoints.reduce((sum, each) => sum + each.counters.flows, 0)).toBe(24);
         expect(counters.returnPackets > 0).toBe(mode === "nat");
@@ -140,7 +73,7 @@ describeKernel("balancer", () =>
         const key = `k${++keys}`;
         await clients.ask({ op: "open", key, host: host(family), port: PORT });
         expect(await clients.ask({ op: "bulk", key, bytes: 300_000 })).toBe("same");
-        const { reasons } = rig.counters().counters;
+        const { reasons } = rig.status().counters;
         // A header more does not fit a link of the same size; NAT adds nothing.
         expect(reasons.tooBig > 0).toBe(mode === "dsr");
         await closeAll([key]);
@@ -178,7 +111,7 @@ describeKernel("balancer", () =>
       expect(await clients.ask({ op: "datagram", key: `k${++keys}`, host: VIP4, port: PORT, text: "x" })).toBe(
         "timeout",
       );
-      expect(rig.counters().counters.reasons.noEndpoint).toBe(1);
+      expect(rig.status().counters.reasons.noEndpoint).toBe(1);
     });
 
     it("forgets silent flows", async () => {
@@ -187,7 +120,7 @@ describeKernel("balancer", () =>
       const open = await openMany("udp", "IPv4", 1);
       await sleep(400);
       for (const key of open.keys()) await clients.ask({ op: "datagram", key, host: VIP4, port: PORT, text: "x" });
-      expect(rig.counters().counters.flows).toBe(2);
+      expect(rig.status().counters.flows).toBe(2);
       await closeAll(open.keys());
     });
   }),

@@ -10,7 +10,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 export interface L4Command {
   readonly id: number;
-  readonly op: "open" | "say" | "bulk" | "datagram" | "close";
+  readonly op: "open" | "say" | "bulk" | "datagram" | "refused" | "close";
   readonly key: string;
   readonly host?: string;
   readonly port?: number;
@@ -86,6 +86,21 @@ async function datagram({ key, host = "", port = 0, text = "", localPort = 0 }: 
   return message.toString("latin1");
 }
 
+/** The error that a datagram is answered with. */
+async function refused({ host = "", port = 0, text = "" }: L4Command): Promise<string> {
+  const socket = dgram.createSocket(host.includes(":") ? "udp6" : "udp4");
+  try {
+    socket.connect(port, host);
+    await once(socket, "connect");
+    socket.send(text);
+    await once(socket, "message");
+    return "no error";
+  } finally {
+    socket.on("error", () => undefined);
+    socket.close();
+  }
+}
+
 function close({ key }: L4Command): string {
   streams.get(key)?.destroy();
   sockets.get(key)?.close();
@@ -104,6 +119,8 @@ function work(command: L4Command): Promise<string> {
       return within(bulk(command), 10_000);
     case "datagram":
       return within(datagram(command));
+    case "refused":
+      return within(refused(command));
     case "close":
       return Promise.resolve(close(command));
   }
