@@ -12,6 +12,7 @@ import type { Fd } from "#core/brands.ts";
 import { bpfError } from "#core/errors/bpf.ts";
 import type { ValueText } from "#core/map-codec.ts";
 import { cgroupOf } from "#sys/cgroup.ts";
+import type { PacketCounter } from "#bpf/programs/counter/counter.ts";
 import type { Declaration, MapDeclaration } from "./declarations.ts";
 import { runUndo, type FeaturePlan, type PlanContext, type Undo } from "./feature.ts";
 import { makeFeatures, type Features } from "./features.ts";
@@ -141,6 +142,11 @@ export class KernelManager {
     let swept = 0;
     for (const map of this.#maps.values()) swept += map.sweep();
     return swept;
+  }
+
+  /** Whether anything in force wants `maintain`. */
+  maintains(): boolean {
+    return this.#features.all.some((each) => each.maintain !== undefined && each.status().programs.length > 0);
   }
 
   /** What features do about once a second. */

@@ -105,6 +105,15 @@ export interface MapRequest {
     | { readonly kind: "list"; readonly after?: Uint8Array; readonly limit: number };
 }
 
+/** The largest entries of a device's packet counter. */
+export interface CountersRequest {
+  readonly type: "counters";
+  readonly id: number;
+  readonly device: string;
+  readonly limit: number;
+  readonly sort: "packets" | "bytes";
+}
+
 /** Answer to `declare`. */
 export interface DeclaredReply {
   readonly type: "declared";
@@ -127,6 +136,7 @@ export type ControlToSupervisor =
   | StatusRequest
   | ExplainRequest
   | MapRequest
+  | CountersRequest
   | DeclaredReply;
 
 // ---------------------------------------------------------------------------------------------- supervisor → control
@@ -225,6 +235,8 @@ export interface KernelStatus {
   /** True: maps and programs are in the kernel. False: maps live in user space, `notes` says why. */
   readonly active: boolean;
   readonly notes: readonly string[];
+  /** How things stand, a line each: leases, endpoints, what awaits confirmation. */
+  readonly facts: readonly string[];
   readonly programs: readonly {
     readonly name: string;
     /** `xdp:eth0 (native)`, `cgroup:/sys/fs/cgroup/unified/apps`. */
@@ -281,6 +293,23 @@ export interface MapReply {
     | { readonly ok: false; readonly code: "no-map" | "full" | "failed"; readonly detail: string };
 }
 
+export interface CountersReply {
+  readonly type: "counters-reply";
+  readonly id: number;
+  readonly result:
+    | ({ readonly ok: true } & PacketCounters)
+    /** Nothing counts on this device, or nothing is in the kernel. */
+    | { readonly ok: false; readonly detail: string };
+}
+
+export interface PacketCounters {
+  readonly by: "source" | "port";
+  /** Most first. `of`: `203.0.113.0/24`, or `443/tcp`. */
+  readonly entries: readonly { readonly of: string; readonly packets: number; readonly bytes: number }[];
+  /** What has no entry of its own: `notIp`, `noRoom`, `noPort`. */
+  readonly other: Readonly<Record<string, { readonly packets: number; readonly bytes: number }>>;
+}
+
 /** A declaration from outside the API: `run -f FILE`, or the embedded default. Becomes a revision when it differs. */
 export interface DeclareRequest {
   readonly type: "declare";
@@ -308,5 +337,6 @@ export type SupervisorToControl =
   | StatusReply
   | ExplainReply
   | MapReply
+  | CountersReply
   | DeclareRequest
   | ShutdownMessage;

@@ -14,6 +14,8 @@ import type {
   ExplainedRequest,
   ExplainReply,
   GatewayStatus,
+  CountersReply,
+  CountersRequest,
   MapReply,
   MapRequest,
   StatusReply,
@@ -27,7 +29,7 @@ export interface Channel {
   onMessage(listener: (message: SupervisorToControl) => void): void;
 }
 
-type Reply = AppliedReply | BuiltReply | StatusReply | ExplainReply | MapReply;
+type Reply = AppliedReply | BuiltReply | StatusReply | ExplainReply | MapReply | CountersReply;
 
 interface Waiting {
   readonly type: Reply["type"];
@@ -94,6 +96,15 @@ export class SupervisorLink {
 
   async map(map: string, op: MapRequest["op"]): Promise<MapReply["result"]> {
     const reply = await this.#ask<MapReply>("map-reply", QUICK_TIMEOUT_MS, (id) => ({ type: "map", id, map, op }));
+    return reply.result;
+  }
+
+  async counters(query: Omit<CountersRequest, "type" | "id">): Promise<CountersReply["result"]> {
+    const reply = await this.#ask<CountersReply>("counters-reply", QUICK_TIMEOUT_MS, (id) => ({
+      type: "counters",
+      id,
+      ...query,
+    }));
     return reply.result;
   }
 

@@ -18,6 +18,7 @@ import { eventRoutes } from "./event-routes.ts";
 import { FailedAttempts } from "./failed-attempts.ts";
 import { Idempotency } from "./idempotency.ts";
 import type { Origin } from "./identity.ts";
+import { counterRoutes } from "./counter-routes.ts";
 import { kernelRoutes } from "./kernel-routes.ts";
 import { openApiRoute } from "./openapi.ts";
 import { pluginRoutes } from "./plugin-routes.ts";
@@ -42,6 +43,7 @@ export function adminRoutes(services: Services): RouteSpec[] {
     ...tenantConfigRoutes(services),
     ...pluginRoutes(services),
     ...kernelRoutes(services),
+    ...counterRoutes(services),
     ...revisionRoutes(services),
     ...tokenRoutes(services),
     ...auditRoutes(services),

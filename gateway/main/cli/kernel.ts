@@ -3,6 +3,7 @@ import type { GatewayStatus, KernelStatus } from "#control/protocol.ts";
 import { positionals, textOption } from "./arguments.ts";
 import { Client } from "./client.ts";
 import { printFailure } from "./failure.ts";
+import { kernelCounters } from "./kernel-counters.ts";
 import { table } from "./table.ts";
 import { UsageError, type ExitCode, type Output, type ParsedArgs, type Verb } from "./verb.ts";
 
@@ -15,24 +16,32 @@ export const kernel: Verb = {
     "kernel maps NAME get KEY",
     "kernel maps NAME put KEY [--ttl SECONDS | --value N | --hex BYTES]",
     "kernel maps NAME rm KEY",
+    "kernel counters DEVICE [--top N] [--sort packets|bytes]",
   ],
   examples: [
     "kernel status",
     "kernel maps blocklist put 203.0.113.0/24 --ttl 600",
     "kernel maps blocklist rm 203.0.113.0/24",
   ],
-  options: { ttl: { type: "string" }, value: { type: "string" }, hex: { type: "string" } },
+  options: {
+    ttl: { type: "string" },
+    value: { type: "string" },
+    hex: { type: "string" },
+    top: { type: "string" },
+    sort: { type: "string" },
+  },
   run: async (args, out, context) => {
     const client = Client.of(args, context);
     const [action = ""] = args.positionals;
     try {
       if (action === "status") return await status(args, client, out);
       if (action === "maps") return await maps(args, client, out);
+      if (action === "counters") return await kernelCounters(args, client, out);
     } catch (error) {
       if (error instanceof UsageError) throw error;
       return printFailure(error, out);
     }
-    throw new UsageError(action === "" ? "status or maps?" : `there is no "kernel ${action}"`);
+    throw new UsageError(action === "" ? "status, maps or counters?" : `there is no "kernel ${action}"`);
   },
 };
 
@@ -48,7 +57,7 @@ async function status(args: ParsedArgs, client: Client, out: Output): Promise<Ex
     return 0;
   }
   out.print(headline(state));
-  for (const note of state.notes) out.print(`  ${note}`);
+  for (const line of [...state.notes, ...state.facts]) out.print(`  ${line}`);
   if (state.programs.length > 0) {
     const rows = state.programs.map((one) => [
       one.name,

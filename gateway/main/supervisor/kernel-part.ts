@@ -3,7 +3,7 @@
  * nothing is steered and nothing is dropped before it reaches a socket, and the notes say why.
  */
 import type { Fd } from "#core/brands.ts";
-import type { KernelStatus } from "#control/protocol.ts";
+import type { CountersReply, CountersRequest, KernelStatus, MetricFamily } from "#control/protocol.ts";
 import type { KernelSpec, MapSpec } from "#snapshot/snapshot.ts";
 import type { MapEntry } from "#worker/protocol.ts";
 
@@ -29,6 +29,8 @@ export interface KernelPart {
   write(name: string, key: Uint8Array, value: Uint8Array): "done" | "full";
   remove(name: string, key: Uint8Array): boolean;
   list(name: string, after: Uint8Array | undefined, limit: number): { entries: MapEntry[]; more: boolean };
+  /** What a device's packet counter counted. */
+  counters(query: Omit<CountersRequest, "type" | "id">): CountersReply["result"];
   /** Steering goes on for one more lease. */
   renewLeases(): void;
   /** How often, in milliseconds; null when nothing is steered. */
@@ -37,8 +39,18 @@ export interface KernelPart {
   holdsExpiries(): boolean;
   /** Takes expired entries out of the maps; about once a second. */
   sweep(): void;
-  status(): Omit<KernelStatus, "maps"> & { readonly entries: ReadonlyMap<string, number> };
+  /** Whether anything in force wants `maintain`, about once a second. */
+  maintains(): boolean;
+  maintain(): void;
+  status(): KernelPartStatus;
   close(): void;
+}
+
+export interface KernelPartStatus extends Omit<KernelStatus, "maps"> {
+  /** Of maps that are in the kernel. */
+  readonly entries: ReadonlyMap<string, number>;
+  /** Families of `/metrics`, without the product's prefix. */
+  readonly counters: readonly MetricFamily[];
 }
 
 /** Everything in user space. */
@@ -82,6 +94,9 @@ export class NoKernel implements KernelPart {
   list(): { entries: MapEntry[]; more: boolean } {
     return { entries: [], more: false };
   }
+  counters(): CountersReply["result"] {
+    return { ok: false, detail: `packets are counted in the kernel only; ${this.#why}` };
+  }
   renewLeases(): void {}
   leaseIntervalMs(): null {
     return null;
@@ -90,14 +105,18 @@ export class NoKernel implements KernelPart {
     return false;
   }
   sweep(): void {}
+  maintains(): boolean {
+    return false;
+  }
+  maintain(): void {}
   close(): void {}
 
-  status(): ReturnType<KernelPart["status"]> {
+  status(): KernelPartStatus {
     const { maps = [], kernel = { interfaces: [], steering: [] } } = this.#wanted ?? {};
     const notes = [this.#why];
     if (maps.length > 0) notes.push("maps live in user space: the gateway enforces them, the kernel does not");
     for (const { device } of kernel.interfaces) notes.push(`interface ${device}: no program attached`);
     for (const { cgroup } of kernel.steering) notes.push(`cgroup ${cgroup}: connections are not steered`);
-    return { active: false, notes, programs: [], entries: new Map() };
+    return { active: false, notes, facts: [], programs: [], entries: new Map(), counters: [] };
   }
 }

@@ -23,7 +23,14 @@ export class KernelUpkeep {
   refresh(): void {
     this.stop();
     this.#renew();
-    if (this.#kernel.holdsExpiries()) this.#sweeping = setInterval(() => this.#kernel.sweep(), SWEEP_MS);
+    if (this.#kernel.holdsExpiries() || this.#kernel.maintains()) {
+      this.#sweeping = setInterval(() => this.#everySecond(), SWEEP_MS);
+    }
+  }
+
+  #everySecond(): void {
+    this.#kernel.sweep();
+    this.#kernel.maintain();
   }
 
   #renew(): void {

@@ -6,9 +6,10 @@ import type { BpfMap } from "#bpf/kernel/map.ts";
 import type { PreparedKernel } from "#bpf/manager/prepared.ts";
 import { SystemCallError } from "#sys/libc.ts";
 import type { Fd } from "#core/brands.ts";
+import type { CountersReply, CountersRequest } from "#control/protocol.ts";
 import type { MapEntry } from "#worker/protocol.ts";
 import { NoKernel } from "./kernel-part.ts";
-import type { KernelDeclaration, KernelPart } from "./kernel-part.ts";
+import type { KernelDeclaration, KernelPart, KernelPartStatus } from "./kernel-part.ts";
 
 /** Never throws: a kernel that can't is one of the ways to run. */
 export function openKernel(wanted: boolean): KernelPart {
@@ -91,13 +92,21 @@ class ManagedKernel implements KernelPart {
     return { entries, more: from + limit < all.length };
   }
 
+  counters({ device, limit, sort }: Omit<CountersRequest, "type" | "id">): CountersReply["result"] {
+    const counter = this.#manager.counter(device);
+    if (counter === null)
+      return { ok: false, detail: `nothing counts on ${device}: name packet-counter in its programs` };
+    const entries = counter.top(limit, sort).map(({ source, packets, bytes }) => ({ of: source, packets, bytes }));
+    return { ok: true, by: counter.by, entries, other: { ...counter.other() } };
+  }
+
   renewLeases(): void {
     this.#manager.renewLeases();
   }
 
   leaseIntervalMs(): number | null {
-    const leases = this.#declared?.kernel.steering.map(({ leaseMs }) => leaseMs) ?? [];
-    return leases.length === 0 ? null : Math.min(...leases) / 3;
+    const leaseMs = this.#manager.leaseMs();
+    return leaseMs === null ? null : leaseMs / 3;
   }
 
   holdsExpiries(): boolean {
@@ -108,19 +117,17 @@ class ManagedKernel implements KernelPart {
     this.#manager.sweep();
   }
 
-  status(): ReturnType<KernelPart["status"]> {
-    const { maps, interfaces, steering, foreign } = this.#manager.status();
-    const programs = [
-      ...interfaces.flatMap(({ device, mode, programs: on }) =>
-        on.map((program) => ({
-          ...program,
-          attachedTo: program.hook === "xdp" ? `xdp:${device} (${mode})` : `tcx:${device} ingress`,
-        })),
-      ),
-      ...steering.flatMap((each) =>
-        each.programs.map((program) => ({ ...program, attachedTo: `cgroup:${each.cgroup}` })),
-      ),
-    ].map(({ name, id, linkId, attachedTo }) => ({ name, attachedTo, programId: id, linkId, foreign: false }));
+  maintains(): boolean {
+    return this.#manager.maintains();
+  }
+
+  maintain(): void {
+    this.#manager.maintain();
+  }
+
+  status(): KernelPartStatus {
+    const { maps, programs, counters, facts, foreign } = this.#manager.status();
+    const ours = programs.map(({ id, ...program }) => ({ ...program, programId: id, foreign: false }));
     const others = foreign.map(({ name, id, place }) => ({
       name,
       attachedTo: place,
@@ -131,8 +138,10 @@ class ManagedKernel implements KernelPart {
     return {
       active: true,
       notes: [],
-      programs: [...programs, ...others],
+      facts,
+      programs: [...ours, ...others],
       entries: new Map(maps.map(({ name, entries }) => [name, entries])),
+      counters,
     };
   }
 

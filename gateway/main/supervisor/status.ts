@@ -19,7 +19,7 @@ export interface StatusParts {
 export async function gatewayStatus(parts: StatusParts): Promise<GatewayStatus> {
   const { deployment, workers, kernel, userMaps } = parts;
   const snapshot = deployment.snapshot;
-  const { entries, ...kernelStatus } = kernel.status();
+  const { entries, counters, ...kernelStatus } = kernel.status();
   return {
     version: parts.version,
     startedAtMs: parts.startedAtMs,
@@ -36,7 +36,7 @@ export async function gatewayStatus(parts: StatusParts): Promise<GatewayStatus> 
         return { ...map, entries: count ?? 0, inKernel };
       }),
     },
-    metrics: await metrics(parts),
+    metrics: [...(await metrics(parts)), ...counters.map((each) => ({ ...each, name: `penstock_${each.name}` }))],
   };
 }
 

@@ -204,6 +204,8 @@ export class Supervisor {
         return { type: "built", id, result: await this.#builds.build(request) };
       case "map":
         return { type: "map-reply", id, result: this.map(request) };
+      case "counters":
+        return { type: "counters-reply", id, result: this.#options.kernel.counters(request) };
       case "explain":
         return { type: "explain-reply", id, result: await explain(request.request, this.#workers, this.deployment) };
       case "status":

@@ -140,7 +140,7 @@ export class FakeSupervisor {
       digest: this.applied.at(-1)?.digest ?? "",
       workers: [{ worker: 0, pid: 1, state: "ready", revision: 1, restarts: 0, driver: "epoll" }],
       listeners: [],
-      kernel: { active: false, notes: ["a test"], programs: [], maps: [] },
+      kernel: { active: false, notes: ["a test"], facts: [], programs: [], maps: [] },
       metrics: [
         {
           name: "penstock_requests",
