@@ -3,6 +3,7 @@
  * nothing of snapshots; a test holds the two together.
  */
 import type { MapSchema } from "#core/map-codec.ts";
+import type { ServiceDeclaration } from "#bpf/programs/balancer/declaration.ts";
 import type { CounterDeclaration } from "#bpf/programs/counter/declaration.ts";
 import type { InterceptorDeclaration } from "#bpf/programs/interceptor/declaration.ts";
 import type { LimitDeclaration } from "#bpf/programs/firewall/limits.ts";
@@ -45,6 +46,8 @@ export interface KernelDeclaration {
   readonly steering: readonly SteeringDeclaration[];
   /** Absent: none. */
   readonly interceptors?: readonly InterceptorDeclaration[];
+  /** Absent: none. */
+  readonly services?: readonly ServiceDeclaration[];
 }
 
 export interface ListenerDeclaration {

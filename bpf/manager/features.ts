@@ -1,4 +1,5 @@
 /** What the gateway does in the kernel, in the order in which it is planned and attached. A feature more is a line more. */
+import { ServicesFeature } from "#bpf/programs/balancer/feature.ts";
 import { SteeringFeature } from "#bpf/programs/steer/feature.ts";
 import { DeviceFeature } from "./device-feature.ts";
 import type { KernelFeature } from "./feature.ts";
@@ -6,6 +7,7 @@ import type { KernelFeature } from "./feature.ts";
 export interface Features {
   readonly devices: DeviceFeature;
   readonly steering: SteeringFeature;
+  readonly services: ServicesFeature;
   /** All of them. Devices last: their chains hold what the others put there. */
   readonly all: readonly KernelFeature[];
 }
@@ -13,5 +15,6 @@ export interface Features {
 export function makeFeatures(originalDestinationCgroup: string | undefined): Features {
   const devices = new DeviceFeature();
   const steering = new SteeringFeature(originalDestinationCgroup);
-  return { devices, steering, all: [steering, devices] };
+  const services = new ServicesFeature();
+  return { devices, steering, services, all: [steering, services, devices] };
 }
