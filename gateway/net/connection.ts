@@ -64,6 +64,8 @@ export class Connection implements SocketHandler, Timed {
   #outStart = 0;
   #outEnd = 0;
   #gathered = false;
+  /** Grows whenever something written is handed on: while it stands still, all that was written since is still here. */
+  handed = 0;
   /** At the last `tookSome`. */
   #queuedSeen = 0;
   #takenSeen = -1;
@@ -146,6 +148,7 @@ export class Connection implements SocketHandler, Timed {
       return true;
     }
     this.flush();
+    this.handed++;
     if (this.socket !== null) this.transport.send(this.socket, buffer, start, end);
     return true;
   }
@@ -155,6 +158,7 @@ export class Connection implements SocketHandler, Timed {
     if (this.#out < 0) return;
     const buffer = this.#out;
     this.#out = -1;
+    this.handed++;
     if (this.socket !== null && this.#outEnd > this.#outStart) {
       this.transport.send(this.socket, buffer, this.#outStart, this.#outEnd);
     }

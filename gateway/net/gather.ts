@@ -12,12 +12,14 @@ export class WriteGather {
     this.#current.push(one);
   }
 
+  /** What is flushed may begin something new, whose writes must leave in this turn too. */
   flush(): void {
-    const all = this.#current;
-    if (all.length === 0) return;
-    this.#current = this.#spare;
-    this.#spare = all;
-    for (let i = 0; i < all.length; i++) (all[i] as Gathered).flushGathered();
-    all.length = 0;
+    while (this.#current.length > 0) {
+      const all = this.#current;
+      this.#current = this.#spare;
+      this.#spare = all;
+      for (let i = 0; i < all.length; i++) (all[i] as Gathered).flushGathered();
+      all.length = 0;
+    }
   }
 }

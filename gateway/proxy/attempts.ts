@@ -7,17 +7,27 @@
  */
 import { ETIMEDOUT } from "#core/errno.ts";
 import { FRAMING_NONE, METHOD_OTHER, METHOD_PATCH, METHOD_POST, type Head } from "#http/head.ts";
+import { Alarm } from "#net/alarm.ts";
 import { HIGH_WATERMARK_BYTES, type Connection } from "#net/connection.ts";
 import type { HeldRegions } from "#net/held.ts";
 import { UPSTREAM_CONNECT_FAILURES, UPSTREAM_RETRIES } from "#observe/counters.ts";
-import { BROKEN_CLOSED, BROKEN_RESET, type Broken } from "#upstream/broken.ts";
+import { BROKEN_CLOSED, BROKEN_RESET, BROKEN_TIMEOUT, BROKEN_UNUSED, type Broken } from "#upstream/broken.ts";
+import type { RetryPolicy } from "#upstream/retry-policy.ts";
 import type { ResponseSink, UpstreamStream } from "#upstream/stream.ts";
+import type { Waiter } from "#upstream/wait-queue.ts";
+import { BodyReplay } from "./body-replay.ts";
 import type { WorkerContext } from "./context.ts";
 import type { DownstreamStream } from "./downstream-stream.ts";
 import type { Engine, Route } from "./engine.ts";
 import * as outcomes from "./outcomes.ts";
 import { RequestWriter } from "./request-writer.ts";
 import { Target } from "./target.ts";
+
+/** Endpoints one exchange may try to connect to without being told to: nothing of the request has left by then. */
+const CONNECTS_MAX = 3;
+
+/** Of a body that goes over a used connection, kept for when that turns out to be dead. */
+const STALE_BODY_BYTES_MAX = 64 * 1024;
 
 /** The exchange, as its attempts see it. */
 export interface AttemptsOwner {
@@ -35,18 +45,30 @@ export interface AttemptsOwner {
   upstreamFailed(outcome: outcomes.Outcome): void;
 }
 
-export class Attempts implements ResponseSink {
+export class Attempts implements ResponseSink, Waiter {
   readonly #worker: WorkerContext;
   readonly #owner: AttemptsOwner;
   readonly response: Head;
   readonly #target: Target;
   readonly #writer: RequestWriter;
+  readonly #replay: BodyReplay;
+  /** Of one attempt, where the policy bounds it. */
+  readonly #alarm: Alarm;
   #engine: Engine | null = null;
   #downstream: DownstreamStream | null = null;
+  #policy: RetryPolicy | null = null;
   #keepsHead = false;
   /** Buffer that holds the request head; −1 once it is given up. */
   #head = -1;
+  /** What is sent of the body is kept as well. */
+  #keepsBody = false;
+  #retries = 0;
+  #connects = 0;
+  #waiting = false;
+  waitingSinceMs = 0;
   #answered = false;
+  /** The response is to bind its client to the endpoint. */
+  #binds = false;
   /** The endpoint takes the body too slowly. */
   #paused = false;
   requestMethod = 0;
@@ -59,6 +81,8 @@ export class Attempts implements ResponseSink {
     this.response = owner.response;
     this.#target = new Target(worker);
     this.#writer = new RequestWriter(worker.workspace);
+    this.#replay = new BodyReplay(worker.buffers);
+    this.#alarm = new Alarm(worker.loop, () => this.#tookTooLong());
   }
 
   /** The endpoint being used, for the log; empty before one is. */
@@ -87,14 +111,20 @@ export class Attempts implements ResponseSink {
     this.#keepsHead = keepsHead;
     this.requestMethod = this.#owner.request.method;
     const original = route.split === null ? downstream.originalAddress : null;
-    const outcome = this.#target.choose(route, original);
-    if (outcome === outcomes.OK) this.#connect();
-    else this.#owner.upstreamFailed(outcome);
+    const outcome = this.#target.begin(route, original);
+    if (outcome !== outcomes.OK) {
+      this.#owner.upstreamFailed(outcome);
+      return;
+    }
+    this.#policy = this.#target.upstream?.retry ?? null;
+    this.#policy?.request();
+    this.#choose();
   }
 
   data(buffer: number, start: number, end: number): void {
     const { stream } = this;
     if (stream === null) return;
+    if (this.#keepsBody) this.#replay.data(buffer, start, end);
     stream.sendData(buffer, start, end);
     if (this.stream !== null && stream.queuedBytes > HIGH_WATERMARK_BYTES) {
       this.#paused = true;
@@ -103,11 +133,15 @@ export class Attempts implements ResponseSink {
   }
 
   end(trailers: Head | null): void {
+    if (this.#keepsBody) this.#replay.end(trailers);
     this.stream?.sendEnd(trailers);
   }
 
   /** Nobody waits for a response any more. */
   drop(): void {
+    this.#alarm.cancel();
+    if (this.#waiting) this.#target.upstream?.queue?.remove(this);
+    this.#waiting = false;
     this.stream?.discard();
     this.stream = null;
   }
@@ -120,17 +154,57 @@ export class Attempts implements ResponseSink {
   }
 
   reset(): void {
+    this.drop();
     this.#releaseHead();
     this.#target.reset();
+    this.#replay.reset();
     this.#engine = null;
     this.#downstream = null;
+    this.#policy = null;
     this.#keepsHead = false;
+    this.#keepsBody = false;
+    this.#retries = 0;
+    this.#connects = 0;
     this.#answered = false;
+    this.#binds = false;
     this.#paused = false;
-    this.stream = null;
+  }
+
+  // Choosing and connecting.
+
+  #choose(): void {
+    const outcome = this.#target.choose(this.#owner.request, this.#client);
+    if (outcome === outcomes.OK) this.#connect();
+    else if (outcome === outcomes.UPSTREAM_BUSY) this.#wait();
+    else this.#owner.upstreamFailed(outcome);
+  }
+
+  get #client(): string {
+    return this.#downstream?.client ?? "";
+  }
+
+  #wait(): void {
+    const queue = this.#target.upstream?.queue ?? null;
+    if (queue === null) this.#owner.upstreamFailed(outcomes.UPSTREAM_BUSY);
+    else if (queue.add(this)) this.#waiting = true;
+    else this.#owner.upstreamFailed(outcomes.QUEUE_FULL);
+  }
+
+  admitted(): void {
+    this.#waiting = false;
+    this.#choose();
+  }
+
+  waitedTooLong(): void {
+    this.#waiting = false;
+    this.#owner.upstreamFailed(outcomes.QUEUE_TIMEOUT);
   }
 
   #connect(): void {
+    const perTryMs = this.#policy?.spec.perTryMs ?? 0;
+    if (perTryMs > 0) this.#alarm.set(perTryMs);
+    this.#paused = false;
+    this.#connects++;
     this.stream = this.#target.acquire(this, this.#engine as Engine);
     if (this.#target.connected) this.#send();
   }
@@ -143,35 +217,77 @@ export class Attempts implements ResponseSink {
   onConnectFailed(error: number): void {
     this.#worker.counters.add(UPSTREAM_CONNECT_FAILURES, 1);
     this.stream = null;
-    if (this.#target.next()) {
-      this.#worker.counters.add(UPSTREAM_RETRIES, 1);
-      this.#connect();
-    } else {
-      this.#owner.upstreamFailed(error === ETIMEDOUT ? outcomes.CONNECT_TIMEOUT : outcomes.CONNECT_FAILED);
-    }
+    this.#alarm.cancel();
+    this.#noteFailure();
+    const policy = this.#policy;
+    const byPolicy = policy !== null && policy.spec.onConnectFailure;
+    if (this.#connects < CONNECTS_MAX && this.#target.chooseOther(this.#owner.request, this.#client)) this.#again();
+    else if (byPolicy && this.#mayRetry(policy) && this.#chooseAny()) this.#retry();
+    else this.#owner.upstreamFailed(error === ETIMEDOUT ? outcomes.CONNECT_TIMEOUT : outcomes.CONNECT_FAILED);
   }
 
   #send(): void {
     const stream = this.stream as UpstreamStream;
-    const downstream = this.#downstream as DownstreamStream;
-    if (!this.#writer.send(this.#owner.request, downstream, stream)) {
+    const { request } = this.#owner;
+    if (!this.#writer.send(request, this.#downstream as DownstreamStream, stream)) {
       this.drop();
       this.#owner.upstreamFailed(outcomes.HEAD_TOO_LONG);
       return;
     }
-    if (!this.#mayRetry(stream) && !this.#keepsHead) this.#releaseHead();
-    this.#owner.bodyWanted();
+    const sticky = this.#target.upstream?.sticky ?? null;
+    this.#binds = sticky !== null && sticky.memberOf(request) !== this.#target.member;
+    const repeats = stream.served > 0 || (this.#policy !== null && this.#isIdempotent);
+    if (this.#connects > 1) this.#replay.sendTo(stream);
+    if (repeats && request.framing !== FRAMING_NONE && !this.#keepsBody) this.#keepBody();
+    if (!repeats && !this.#keepsHead) this.#releaseHead();
+    if (this.stream !== null) this.#owner.bodyWanted();
   }
 
-  /**
-   * A connection that was idle may have been closed by the endpoint just before. Then nothing of the request was acted
-   * upon, but that can't be known: only what is safe to do twice, and was sent whole, is sent again (RFC 9110 §9.2.2).
-   */
-  #mayRetry(stream: UpstreamStream): boolean {
+  // Trying again.
+
+  /** From the beginning of the body, and not from its middle: a second attempt that keeps it finds all of it kept. */
+  #keepBody(): void {
+    this.#keepsBody = true;
+    this.#replay.begin(this.#policy?.spec.bodyBytesMax ?? STALE_BODY_BYTES_MAX);
+  }
+
+  /** To do it twice is the same as to do it once (RFC 9110 §9.2.2). */
+  get #isIdempotent(): boolean {
     const method = this.requestMethod;
-    const idempotent = method !== METHOD_POST && method !== METHOD_PATCH && method !== METHOD_OTHER;
-    const { framing, upgrade } = this.#owner.request;
-    return stream.served > 0 && idempotent && framing === FRAMING_NONE && !upgrade;
+    return method !== METHOD_POST && method !== METHOD_PATCH && method !== METHOD_OTHER && !this.#owner.request.upgrade;
+  }
+
+  /** All that was sent can be sent again. */
+  get #canRepeat(): boolean {
+    return this.#head >= 0 && !this.#answered && this.#replay.complete;
+  }
+
+  /** The policy has a retry left for this request, and for the upstream. */
+  #mayRetry(policy: RetryPolicy): boolean {
+    return this.#retries < policy.spec.attempts && policy.take(this.#worker.loop.nowMs);
+  }
+
+  /** Rather another endpoint than the same again. False when none can take it: what was chosen stays. */
+  #chooseAny(): boolean {
+    const { request } = this.#owner;
+    if (this.#target.chooseOther(request, this.#client)) return true;
+    this.#target.forgetTried();
+    return this.#target.choose(request, this.#client) === outcomes.OK;
+  }
+
+  #retry(): void {
+    this.#retries++;
+    this.#again();
+  }
+
+  #again(): void {
+    this.#worker.counters.add(UPSTREAM_RETRIES, 1);
+    this.#connect();
+  }
+
+  #noteFailure(): void {
+    const { upstream, member } = this.#target;
+    if (upstream !== null && member !== null) upstream.failed(member);
   }
 
   #releaseHead(): void {
@@ -179,6 +295,29 @@ export class Attempts implements ResponseSink {
     this.#worker.buffers.release(this.#head);
     this.#head = -1;
   }
+
+  /** The attempt has had its time. */
+  #tookTooLong(): void {
+    const { stream } = this;
+    if (stream === null || this.#answered) return;
+    this.stream = null;
+    stream.discard();
+    this.#noteFailure();
+    const policy = this.#policy as RetryPolicy;
+    // Before it is connected nothing has left: whatever the request is.
+    const unsent = !this.#target.connected;
+    const repeats = unsent
+      ? policy.spec.onTimeout || policy.spec.onConnectFailure
+      : this.#repeatsBroken(BROKEN_TIMEOUT);
+    if (repeats && this.#mayRetry(policy) && this.#chooseAny()) this.#retry();
+    else this.#owner.upstreamFailed(outcomes.UPSTREAM_TIMEOUT);
+  }
+
+  #repeatsBroken(reason: Broken): boolean {
+    return this.#canRepeat && this.#isIdempotent && this.#policy !== null && this.#policy.wantsBroken(reason);
+  }
+
+  // What the endpoint answers.
 
   onUpstreamDrained(): void {
     if (!this.#paused) return;
@@ -191,9 +330,32 @@ export class Attempts implements ResponseSink {
   }
 
   onResponseHead(_buffer: number): void {
+    this.#alarm.cancel();
+    const { status } = this.response;
+    const { upstream, member } = this.#target;
+    if (upstream !== null && member !== null) {
+      if (status >= 500) upstream.failed(member);
+      else upstream.succeeded(member);
+      if (this.#retriesStatus(status)) return;
+      if (this.#binds) upstream.sticky?.bind(this.response, member);
+    }
     this.#answered = true;
+    this.#keepsBody = false;
+    this.#replay.forget();
     if (!this.#keepsHead) this.#releaseHead();
     this.#owner.responseHead();
+  }
+
+  /** True when another attempt is made in the place of this answer. */
+  #retriesStatus(status: number): boolean {
+    const policy = this.#policy;
+    if (policy === null || !policy.wantsStatus(status) || !this.#canRepeat || !this.#isIdempotent) return false;
+    if (!this.#mayRetry(policy) || !this.#chooseAny()) return false;
+    this.stream?.discard();
+    this.stream = null;
+    this.response.reset();
+    this.#retry();
+    return true;
   }
 
   onResponseData(buffer: number, start: number, end: number): void {
@@ -205,15 +367,25 @@ export class Attempts implements ResponseSink {
     this.#owner.responseEnd(trailers);
   }
 
+  /**
+   * A connection that was idle may have been closed by the endpoint just before. Then nothing of the request was acted
+   * upon, but that can't be known: what is safe to do twice, and has no body, is sent again over a fresh connection, once;
+   * and anything when nothing of it had left.
+   */
   onUpstreamBroken(reason: Broken): void {
     const { stream } = this;
     this.stream = null;
-    const stale = (reason === BROKEN_CLOSED || reason === BROKEN_RESET) && !this.#answered && this.#head >= 0;
-    if (stale && stream !== null && this.#mayRetry(stream) && this.#target.again()) {
-      this.#worker.counters.add(UPSTREAM_RETRIES, 1);
-      this.#connect();
+    this.#alarm.cancel();
+    const closed = reason === BROKEN_CLOSED || reason === BROKEN_RESET;
+    const bodiless = this.#owner.request.framing === FRAMING_NONE;
+    const stale = closed && stream !== null && stream.served > 0 && bodiless && this.#isIdempotent;
+    if ((stale || reason === BROKEN_UNUSED) && this.#canRepeat && this.#target.again()) {
+      this.#again();
       return;
     }
-    this.#owner.upstreamFailed(outcomes.outcomeOf(reason));
+    this.#noteFailure();
+    const policy = this.#policy;
+    if (policy !== null && this.#repeatsBroken(reason) && this.#mayRetry(policy) && this.#chooseAny()) this.#retry();
+    else this.#owner.upstreamFailed(outcomes.outcomeOf(reason));
   }
 }

@@ -43,7 +43,6 @@ export class Engine {
   readonly streamRoutes: readonly StreamRoute[];
   readonly upstreams: readonly Upstream[];
   readonly limits: HeadLimits;
-  readonly #endpoints: Endpoints;
   /** Exchanges under way, and one for being in force. */
   #references = 1;
 
@@ -63,7 +62,6 @@ export class Engine {
   ) {
     this.snapshot = snapshot;
     this.tls = tls;
-    this.#endpoints = endpoints;
     this.#releaseFilters = releaseFilters;
     this.limits = snapshot.settings;
     this.upstreams = snapshot.upstreams.map((spec) => new Upstream(spec, endpoints));
@@ -76,6 +74,16 @@ export class Engine {
     this.routers = snapshot.listeners.map((_, i) => compileRouter(snapshot.routes, i));
   }
 
+  /** It is in force: its checks and limits hold from here on. */
+  activate(): void {
+    for (const upstream of this.upstreams) upstream.activate();
+  }
+
+  /** Another takes its place; what is under way ends on it. */
+  deactivate(): void {
+    for (const upstream of this.upstreams) upstream.deactivate();
+  }
+
   retain(): void {
     this.#references++;
   }
@@ -84,7 +92,7 @@ export class Engine {
     this.#references--;
     if (this.#references > 0) return;
     this.#releaseFilters();
-    for (const upstream of this.upstreams) upstream.dispose(this.#endpoints);
+    for (const upstream of this.upstreams) upstream.dispose();
   }
 
   #route(spec: RouteSpec, chain: readonly Filter[]): Route {

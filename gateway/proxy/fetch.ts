@@ -12,11 +12,14 @@ import { BROKEN_CLOSED, BROKEN_RESET, type Broken } from "#upstream/broken.ts";
 import type { ResponseSink, UpstreamStream } from "#upstream/stream.ts";
 import type { WorkerContext } from "./context.ts";
 import type { Engine } from "./engine.ts";
-import { OK, OUTCOMES } from "./outcomes.ts";
+import { OK, OUTCOMES, type Outcome } from "./outcomes.ts";
 import { Target } from "./target.ts";
 
 /** The answer's body; a longer one is an error. */
 export const FETCH_BODY_BYTES_MAX = 64 * 1024;
+
+/** Endpoints that are tried when one after the other can't be connected to. */
+const CONNECTS_MAX = 3;
 
 const BROKEN_WORDS: Readonly<Record<Broken, string>> = {
   1: "the upstream closed the connection",
@@ -53,6 +56,7 @@ class Fetch implements ResponseSink, Timed {
   readonly #target: Target;
   readonly #chunks: Uint8Array[] = [];
   #bytes = 0;
+  #connects = 0;
   #buffer = -1;
   /** Of the Host field when the filter gives none: the upstream's name. */
   #hostName = "";
@@ -80,7 +84,7 @@ class Fetch implements ResponseSink, Timed {
   start(upstream: number): void {
     this.#hostName = this.#engine.upstreams[upstream]?.name ?? "upstream";
     const refused = this.#write();
-    const outcome = refused === "" ? this.#target.chooseUpstream(this.#engine, upstream) : OK;
+    const outcome = refused === "" ? this.#choose(upstream) : OK;
     if (refused !== "" || outcome !== OK) {
       this.#finish(refused === "" ? (OUTCOMES[outcome]?.detail ?? "") : refused);
       return;
@@ -88,6 +92,11 @@ class Fetch implements ResponseSink, Timed {
     this.deadlineMs = this.#worker.loop.nowMs + this.#wanted.timeoutMs;
     this.#worker.loop.timers.watch(this);
     this.#connect();
+  }
+
+  #choose(upstream: number): Outcome {
+    const outcome = this.#target.beginUpstream(this.#engine, upstream);
+    return outcome === OK ? this.#target.choose(this.#request, "") : outcome;
   }
 
   /** Writes the request into a buffer of its own and parses it there, so that what a filter asks for is checked like anyone's. */
@@ -136,7 +145,7 @@ class Fetch implements ResponseSink, Timed {
 
   onConnectFailed(): void {
     this.#stream = null;
-    if (this.#target.next()) this.#connect();
+    if (++this.#connects < CONNECTS_MAX && this.#target.chooseOther(this.#request, "")) this.#connect();
     else this.#finish("no endpoint of the upstream accepted a connection");
   }
 

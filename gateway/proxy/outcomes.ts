@@ -31,6 +31,13 @@ export const RESPONSE_CUT = 16;
 export const METHOD_UNSUPPORTED = 17;
 export const TUNNEL = 18;
 export const FILTER_TIMEOUT = 19;
+export const NO_HEALTHY_ENDPOINT = 20;
+export const UPSTREAM_BUSY = 21;
+export const QUEUE_FULL = 22;
+export const QUEUE_TIMEOUT = 23;
+export const UNRESOLVED = 24;
+export const BODY_TOO_LARGE = 25;
+export const REQUEST_TIMEOUT = 26;
 
 export type Outcome = number;
 
@@ -55,6 +62,13 @@ export const OUTCOMES: readonly OutcomeSpec[] = [
   { code: "method-unsupported", status: 501, detail: "CONNECT is not offered here" },
   { code: "tunnel", status: 0, detail: "the connection was upgraded" },
   { code: "filter-timeout", status: 504, detail: "a filter did not decide in time" },
+  { code: "no-healthy-endpoint", status: 503, detail: "no endpoint of the upstream is healthy" },
+  { code: "upstream-busy", status: 503, detail: "every endpoint of the upstream is at its limit" },
+  { code: "queue-full", status: 503, detail: "every endpoint of the upstream is at its limit, and too many wait" },
+  { code: "queue-timeout", status: 503, detail: "no endpoint of the upstream became free in time" },
+  { code: "name-unresolved", status: 503, detail: "the upstream's name has no address" },
+  { code: "body-too-large", status: 413, detail: "the request's body is larger than this route takes" },
+  { code: "request-timeout", status: 504, detail: "the request took longer than this route allows" },
 ];
 
 /** What a connection that failed the exchange means for it, before anything of the response was sent. */

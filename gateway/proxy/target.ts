@@ -1,25 +1,35 @@
-/** Where one exchange goes: the upstream, the endpoint being tried, and how many are left to try. */
-import { UPSTREAM_CONNECTS } from "#observe/counters.ts";
+/** Where one exchange goes: the upstream, the endpoint being tried, and those that were tried before. */
 import { Connection } from "#net/connection.ts";
+import { UPSTREAM_CONNECTS } from "#observe/counters.ts";
+import type { Head } from "#http/head.ts";
 import type { Endpoint } from "#upstream/endpoint.ts";
 import { Http1Upstream } from "#upstream/http1-upstream.ts";
+import type { Member } from "#upstream/member.ts";
 import type { ResponseSink, UpstreamStream, UpstreamTimeouts } from "#upstream/stream.ts";
 import type { Upstream } from "#upstream/upstream.ts";
 import type { WorkerContext } from "./context.ts";
 import type { Engine, Route } from "./engine.ts";
-import { NO_ENDPOINT, NO_ORIGINAL, OK, type Outcome } from "./outcomes.ts";
-
-/** Endpoints one exchange may try to connect to. */
-const TRIES_MAX = 3;
+import {
+  NO_ENDPOINT,
+  NO_HEALTHY_ENDPOINT,
+  NO_ORIGINAL,
+  OK,
+  UNRESOLVED,
+  UPSTREAM_BUSY,
+  type Outcome,
+} from "./outcomes.ts";
 
 const ORIGINAL_TIMEOUTS: UpstreamTimeouts = { connectMs: 5000, requestMs: 60_000, idleMs: 30_000 };
 
 export class Target {
   readonly #worker: WorkerContext;
-  #upstream: Upstream | null = null;
+  /** Null: an original destination. */
+  upstream: Upstream | null = null;
+  /** Of `upstream`; null before one is chosen. */
+  member: Member | null = null;
+  readonly #tried: Member[] = [];
   #endpoint: Endpoint | null = null;
-  #index = 0;
-  #tries = 0;
+  /** An idle connection has turned out to be dead: not another one of them. */
   #fresh = false;
   /** The connection of `acquire` is established. */
   connected = false;
@@ -28,43 +38,63 @@ export class Target {
     this.#worker = worker;
   }
 
-  /** The endpoint being used, for the log; empty before `choose`. */
+  /** The endpoint being used, for the log; empty before one is. */
   get address(): string {
     return this.#endpoint?.address ?? "";
   }
 
   /** OK, or why there is nowhere to go. `original`: a steered client's destination. */
-  choose(route: Route, original: string | null): Outcome {
-    if (route.split === null) {
-      if (original === null) return NO_ORIGINAL;
-      this.#endpoint = this.#worker.endpoints.dynamic(original);
+  begin(route: Route, original: string | null): Outcome {
+    if (route.split !== null) {
+      this.upstream = pick(route);
       return OK;
     }
-    return this.#use(pick(route));
+    if (original === null) return NO_ORIGINAL;
+    this.#endpoint = this.#worker.endpoints.dynamic(original);
+    return OK;
   }
 
   /** The same for an upstream given by its index in the snapshot. */
-  chooseUpstream(engine: Engine, index: number): Outcome {
-    const upstream = engine.upstreams[index];
-    return upstream === undefined ? NO_ENDPOINT : this.#use(upstream);
+  beginUpstream(engine: Engine, index: number): Outcome {
+    this.upstream = engine.upstreams[index] ?? null;
+    return this.upstream === null ? NO_ENDPOINT : OK;
   }
 
-  #use(upstream: Upstream): Outcome {
-    this.#upstream = upstream;
-    this.#index = upstream.balancer.pick();
-    if (this.#index < 0) return NO_ENDPOINT;
-    this.#endpoint = upstream.balancer.at(this.#index);
+  /** Chooses an endpoint that was not tried. UPSTREAM_BUSY: all that could are at their limits. */
+  choose(request: Head | null, client: string): Outcome {
+    const { upstream } = this;
+    if (upstream === null) return OK;
+    const member = upstream.pick(request, client, this.#tried);
+    if (member === null) return whyNone(upstream);
+    this.member = member;
+    this.#endpoint = member.endpoint;
     return OK;
+  }
+
+  /** Another endpoint than those that failed, if there is one that can take it. */
+  chooseOther(request: Head | null, client: string): boolean {
+    if (this.member !== null && !this.#tried.includes(this.member)) this.#tried.push(this.member);
+    return this.upstream !== null && this.choose(request, client) === OK;
+  }
+
+  /** All were tried: from the beginning. */
+  forgetTried(): void {
+    this.#tried.length = 0;
+  }
+
+  get triedCount(): number {
+    return this.#tried.length;
   }
 
   /** A connection to the chosen endpoint: an idle one, or a new one that `sink` hears of. */
   acquire(sink: ResponseSink, engine: Engine): UpstreamStream {
     const endpoint = this.#endpoint as Endpoint;
-    const timeouts = this.#upstream === null ? ORIGINAL_TIMEOUTS : this.#upstream.timeouts;
+    if (this.member !== null) this.member.requests++;
+    const timeouts = this.upstream === null ? ORIGINAL_TIMEOUTS : this.upstream.timeouts;
     const idle = this.#fresh ? undefined : endpoint.take(this.#worker.loop.turns);
     if (idle !== undefined) {
-      idle.begin(sink, timeouts);
       this.connected = true;
+      idle.begin(sink, timeouts);
       return idle;
     }
     const { loop, gather, counters, scratch } = this.#worker;
@@ -75,16 +105,6 @@ export class Target {
     return stream;
   }
 
-  /** After a failed connect: the next endpoint, if there is one that was not tried. */
-  next(): boolean {
-    const upstream = this.#upstream;
-    this.#tries++;
-    if (upstream === null || this.#tries >= Math.min(upstream.balancer.size, TRIES_MAX)) return false;
-    this.#index = upstream.balancer.after(this.#index);
-    this.#endpoint = upstream.balancer.at(this.#index);
-    return true;
-  }
-
   /** After an idle connection turned out to be dead: the same endpoint over a fresh one, once. */
   again(): boolean {
     if (this.#fresh) return false;
@@ -93,12 +113,19 @@ export class Target {
   }
 
   reset(): void {
-    this.#upstream = null;
+    this.upstream = null;
+    this.member = null;
+    this.#tried.length = 0;
     this.#endpoint = null;
-    this.#tries = 0;
     this.#fresh = false;
     this.connected = false;
   }
+}
+
+function whyNone(upstream: Upstream): Outcome {
+  if (upstream.isBusy) return UPSTREAM_BUSY;
+  if (upstream.members.length > 0) return NO_HEALTHY_ENDPOINT;
+  return upstream.unresolved.length > 0 ? UNRESOLVED : NO_ENDPOINT;
 }
 
 function pick(route: Route): Upstream {

@@ -8,15 +8,23 @@
  */
 import type { UpstreamStream } from "./stream.ts";
 
+/** Is told when a place may have become free. */
+interface PlaceWatcher {
+  wake(): void;
+}
+
 export class Endpoint {
   /** As configured: `127.0.0.1:9001`, `unix:/run/app.sock`. */
   readonly address: string;
+  /** Address and identity: what tells it from others. */
+  readonly key: string;
   /** struct sockaddr. */
   readonly sockaddr: Uint8Array;
   readonly #idle: UpstreamStream[] = [];
   /** Put back under the number of turn `#restingTurn`: not to be taken under the same. */
   #resting: UpstreamStream[] = [];
   #restingTurn = -1;
+  readonly #queues: PlaceWatcher[] = [];
   /** Connections being made or in use. */
   active = 0;
   /** Idle connections kept; the most recent snapshot's value. */
@@ -24,8 +32,9 @@ export class Endpoint {
   /** Snapshots that name it; at 0 nothing is kept. */
   references = 0;
 
-  constructor(address: string, sockaddr: Uint8Array, idleMax: number) {
+  constructor(address: string, sockaddr: Uint8Array, idleMax: number, key = address) {
     this.address = address;
+    this.key = key;
     this.sockaddr = sockaddr;
     this.idleMax = idleMax;
   }
@@ -58,6 +67,33 @@ export class Endpoint {
       const at = list.lastIndexOf(connection);
       if (at >= 0) list.splice(at, 1);
     }
+  }
+
+  /** A connection is made, or taken into use. */
+  enter(): void {
+    this.active++;
+  }
+
+  /** One is not in use any more: somebody may wait for that. */
+  leave(): void {
+    this.active--;
+    this.wake();
+  }
+
+  /** Upstreams whose requests may wait for this endpoint are told that there may be a place. */
+  wake(): void {
+    if (this.#queues.length === 0) return;
+    for (const queue of this.#queues) queue.wake();
+  }
+
+  /** From now on `queue` hears of places that become free, until `unwatch`. */
+  watch(queue: PlaceWatcher): void {
+    this.#queues.push(queue);
+  }
+
+  unwatch(queue: PlaceWatcher): void {
+    const at = this.#queues.indexOf(queue);
+    if (at >= 0) this.#queues.splice(at, 1);
   }
 
   /** Closes what is idle. */

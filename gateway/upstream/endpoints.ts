@@ -1,22 +1,44 @@
-/** The endpoints of this worker by address, shared by all snapshots that name them. */
+/**
+ * What a worker keeps of its upstreams beyond one snapshot: endpoints by address with their connections, members by
+ * upstream with what they have shown, and names with their addresses. Snapshots that name them share them.
+ */
 import { parseAddress } from "#core/address.ts";
+import type { UpstreamContext } from "./context.ts";
+import { Resolver } from "./dns/resolver.ts";
 import { Endpoint } from "./endpoint.ts";
+import { Members } from "./members.ts";
 
 /** Original destinations of steered clients that may have idle connections at one time; past it, the oldest go. */
 const DYNAMIC_MAX = 1024;
 const DYNAMIC_IDLE_MAX = 8;
 
 export class Endpoints {
+  readonly context: UpstreamContext;
+  readonly members: Members;
+  readonly resolver: Resolver;
+  /** How many workers there are: limits of the whole gateway are divided by it. */
+  readonly workers: number;
   readonly #byAddress = new Map<string, Endpoint>();
   /** Endpoints that no snapshot names, in order of last use. */
   readonly #dynamic = new Map<string, Endpoint>();
 
-  /** For a snapshot: counted, until `release`. Throws PenstockError for an address that can't be one. */
-  acquire(address: string, idleMax: number): Endpoint {
-    let endpoint = this.#byAddress.get(address);
+  constructor(context: UpstreamContext, workers: number) {
+    this.context = context;
+    this.workers = workers;
+    this.members = new Members(context.loop);
+    this.resolver = new Resolver(context);
+  }
+
+  /**
+   * For a snapshot: counted, until `release`. `identity`: what else connections must have in common to be shared, such as
+   * how they are encrypted. Throws PenstockError for an address that can't be one.
+   */
+  acquire(address: string, idleMax: number, identity = ""): Endpoint {
+    const key = `${address} ${identity}`;
+    let endpoint = this.#byAddress.get(key);
     if (endpoint === undefined) {
-      endpoint = new Endpoint(address, parseAddress(address), idleMax);
-      this.#byAddress.set(address, endpoint);
+      endpoint = new Endpoint(address, parseAddress(address), idleMax, key);
+      this.#byAddress.set(key, endpoint);
     }
     endpoint.idleMax = idleMax;
     endpoint.references++;
@@ -26,7 +48,7 @@ export class Endpoints {
   release(endpoint: Endpoint): void {
     endpoint.references--;
     if (endpoint.references > 0) return;
-    this.#byAddress.delete(endpoint.address);
+    this.#byAddress.delete(endpoint.key);
     endpoint.drain();
   }
 

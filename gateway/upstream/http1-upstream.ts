@@ -51,8 +51,8 @@ export class Http1Upstream implements Protocol, UpstreamStream {
   #activityMs: number;
   #requestFraming = FRAMING_NONE;
   #requestDone = false;
-  /** The turn in which the request's head was written: the kernel has it at the end of that turn. */
-  #headTurn = -1;
+  /** What the connection had handed on when the request's head was written to it. */
+  #handedBefore = -1;
   #responseFraming = FRAMING_NONE;
   #remaining = 0;
   #keepAlive = false;
@@ -79,7 +79,7 @@ export class Http1Upstream implements Protocol, UpstreamStream {
     this.#carry = new Carry(connection.buffers);
     this.#held = new HeldRegions(connection.buffers);
     this.#activityMs = connection.loop.nowMs;
-    endpoint.active++;
+    endpoint.enter();
   }
 
   /** Starts to connect on behalf of `sink`. */
@@ -95,7 +95,7 @@ export class Http1Upstream implements Protocol, UpstreamStream {
     this.#sink = sink;
     this.#phase = WAITING;
     this.#activityMs = this.#connection.loop.nowMs;
-    this.endpoint.active++;
+    this.endpoint.enter();
     if (timeouts !== this.#timeouts) {
       this.#timeouts = timeouts;
       this.#connection.expireBy(this.#activityMs + Math.min(timeouts.requestMs, timeouts.idleMs));
@@ -125,7 +125,7 @@ export class Http1Upstream implements Protocol, UpstreamStream {
       if (end < 0) return false;
     }
     connection.commit(end);
-    this.#headTurn = connection.loop.turns;
+    this.#handedBefore = connection.handed;
     this.#requestFraming = options.framing;
     const empty = options.framing === FRAMING_LENGTH && head.contentLength === 0;
     this.#requestDone = empty || options.framing === FRAMING_NONE;
@@ -198,7 +198,7 @@ export class Http1Upstream implements Protocol, UpstreamStream {
     this.#sink = null;
     this.#phase = CLOSED;
     this.#released = true;
-    this.endpoint.active--;
+    this.endpoint.leave();
     this.#carry.clear();
     return { connection: this.#connection, held: this.#held };
   }
@@ -241,7 +241,7 @@ export class Http1Upstream implements Protocol, UpstreamStream {
 
   /** Nothing of the request has left: what comes, bytes or the end, is no answer to it. */
   get #unsent(): boolean {
-    return this.#phase === WAITING && this.#headTurn === this.#connection.loop.turns;
+    return this.#phase === WAITING && this.#handedBefore === this.#connection.handed;
   }
 
   onDrained(): void {
@@ -397,7 +397,7 @@ export class Http1Upstream implements Protocol, UpstreamStream {
   #toPool(): void {
     this.#phase = IDLE;
     this.#paused = false;
-    this.endpoint.active--;
+    this.endpoint.leave();
     this.#connection.resume();
     this.endpoint.put(this, this.#connection.loop.turns);
   }
@@ -427,7 +427,7 @@ export class Http1Upstream implements Protocol, UpstreamStream {
 
   #close(): void {
     if (this.#phase === CLOSED) return;
-    if (this.#phase !== IDLE) this.endpoint.active--;
+    if (this.#phase !== IDLE) this.endpoint.leave();
     this.#phase = CLOSED;
     this.#carry.clear();
     this.#held.clear();

@@ -53,17 +53,24 @@ export class DataPlane {
   #kernel: KernelView = NO_KERNEL;
   #engine: Engine | null = null;
 
-  /** `clock`: of a simulation, in milliseconds; else the machine's. `log`: lines for the operator. */
-  constructor(driver: Driver, logFd: number, clock?: () => number, log: (line: string) => void = () => {}) {
+  /** `workers`: how many there are of its kind. `clock`: of a simulation, in milliseconds; else the machine's. `log`: lines for the operator. */
+  constructor(
+    driver: Driver,
+    logFd: number,
+    clock?: () => number,
+    log: (line: string) => void = () => {},
+    workers = 1,
+  ) {
     this.driver = driver;
     this.loop = new Loop(driver, clock);
     const { buffers } = driver;
+    const scratch = headScratch(buffers);
     this.context = {
       loop: this.loop,
       buffers,
       gather: this.#gather,
-      scratch: headScratch(buffers),
-      endpoints: new Endpoints(),
+      scratch,
+      endpoints: new Endpoints({ loop: this.loop, gather: this.#gather, scratch }, workers),
       counters: new Counters(OUTCOMES.map((one) => one.code)),
       streams: new StreamCounters(STREAM_OUTCOMES),
       accessLog: this.#accessLog(logFd),
@@ -104,6 +111,8 @@ export class DataPlane {
       else this.#move(serving, grant, engine);
     }
     this.context.accessLog.format = engine.snapshot.settings.accessLog;
+    before?.deactivate();
+    engine.activate();
     before?.release();
   }
 

@@ -54,7 +54,7 @@ export class WorkerProcess {
 
   constructor(options: WorkerOptions) {
     this.#options = options;
-    this.#plane = new DataPlane(openDriver(options.io), options.logFd, undefined, options.log);
+    this.#plane = new DataPlane(openDriver(options.io), options.logFd, undefined, options.log, options.workers);
     this.#descriptors = new Descriptors();
     this.#maps = new MapSet((change) => options.send(change));
     this.#filters = new FilterSet(this.#plane.context, this.#maps, options.workers, options.log, options.files);
@@ -110,7 +110,7 @@ export class WorkerProcess {
   }
 
   async #prepare(message: PrepareMessage): Promise<void> {
-    const { id, snapshot } = message;
+    const { id } = message;
     this.#preparing = message;
     try {
       this.#descriptors.keep(receiveDescriptors(this.#options.descriptors));

@@ -1,6 +1,7 @@
 /** Where one stream goes: the upstream, the endpoint being tried, and how many are left to try. */
 import type { WorkerContext } from "#proxy/context.ts";
 import type { Endpoint } from "#upstream/endpoint.ts";
+import type { Member } from "#upstream/member.ts";
 import type { Upstream } from "#upstream/upstream.ts";
 import { NO_ENDPOINT, NO_ORIGINAL, type StreamOutcome } from "./outcomes.ts";
 import type { StreamRoute } from "./stream-route.ts";
@@ -14,31 +15,36 @@ const CHOSEN = -1;
 export class StreamTarget {
   #upstream: Upstream | null = null;
   #endpoint: Endpoint | null = null;
-  #index = 0;
-  #tries = 0;
+  #member: Member | null = null;
+  #client = "";
+  readonly #tried: Member[] = [];
 
-  /** −1, or why there is nowhere to go. `original`: a steered client's destination. */
-  choose(worker: WorkerContext, route: StreamRoute, original: string | null): StreamOutcome | -1 {
+  /** −1, or why there is nowhere to go. `original`: a steered client's destination. `client`: its address, to balance by. */
+  choose(worker: WorkerContext, route: StreamRoute, original: string | null, client = ""): StreamOutcome | -1 {
     if (route.split === null) {
       if (original === null) return NO_ORIGINAL;
       this.#endpoint = worker.endpoints.dynamic(original);
       return CHOSEN;
     }
     this.#upstream = pick(route);
-    this.#index = this.#upstream.balancer.pick();
-    if (this.#index < 0) return NO_ENDPOINT;
-    this.#endpoint = this.#upstream.balancer.at(this.#index);
-    return CHOSEN;
+    this.#client = client;
+    return this.#pick(this.#upstream) ? CHOSEN : NO_ENDPOINT;
+  }
+
+  #pick(upstream: Upstream): boolean {
+    this.#member = upstream.pick(null, this.#client, this.#tried);
+    if (this.#member === null) return false;
+    this.#endpoint = this.#member.endpoint;
+    return true;
   }
 
   /** After a failed connect: another endpoint, if there is one that was not tried. */
   next(): boolean {
     const upstream = this.#upstream;
-    this.#tries++;
-    if (upstream === null || this.#tries >= Math.min(upstream.balancer.size, TRIES_MAX)) return false;
-    this.#index = upstream.balancer.after(this.#index);
-    this.#endpoint = upstream.balancer.at(this.#index);
-    return true;
+    if (upstream === null || this.#member === null) return false;
+    upstream.failed(this.#member);
+    this.#tried.push(this.#member);
+    return this.#tried.length < TRIES_MAX && this.#pick(upstream);
   }
 
   /** struct sockaddr of the endpoint. */
@@ -62,7 +68,12 @@ export class StreamTarget {
   /** A connection to the endpoint is being made or in use; to be told again, with −1, when it is not. */
   count(change: 1 | -1): void {
     const endpoint = this.#endpoint as Endpoint;
-    endpoint.active += change;
+    if (change === -1) {
+      endpoint.leave();
+      return;
+    }
+    endpoint.enter();
+    if (this.#member !== null) this.#member.requests++;
   }
 }
 

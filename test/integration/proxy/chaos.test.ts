@@ -110,7 +110,7 @@ describe.each(["io_uring", "epoll"] as const)("chaos over %s", (io) => {
     await Promise.all(Array.from({ length: AT_A_TIME }, next));
     expect(failures, `CHAOS_SEED=${SEED}`).toEqual([]);
     await gateway.settled();
-    const endpoint = gateway.plane.engine?.upstreams[0]?.balancer.at(0);
+    const endpoint = gateway.plane.engine?.upstreams[0]?.members[0]?.endpoint;
     expect(endpoint?.active).toBe(0);
     expect(endpoint?.idleCount).toBeLessThanOrEqual(6);
     // Nothing of the traffic is watched for ever either: idle connections go after their time.

@@ -1,0 +1,44 @@
+/** The members of this worker by upstream and address: what an upstream of a new snapshot has in common with the old one's. */
+import type { Loop } from "./context.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { Member } from "./member.ts";
+
+export class Members {
+  readonly #loop: Loop;
+  readonly #byUpstream = new Map<string, Map<Endpoint, Member>>();
+
+  constructor(loop: Loop) {
+    this.#loop = loop;
+  }
+
+  /** Some upstream of this name is there already. */
+  knows(upstream: string): boolean {
+    return this.#byUpstream.has(upstream);
+  }
+
+  /** Counted, until `release`. `joins`: if it is not known, it is new among others, and begins slowly where that is asked. */
+  acquire(upstream: string, endpoint: Endpoint, joins: boolean): Member {
+    let known = this.#byUpstream.get(upstream);
+    if (known === undefined) {
+      known = new Map();
+      this.#byUpstream.set(upstream, known);
+    }
+    let member = known.get(endpoint);
+    if (member === undefined) {
+      member = new Member(endpoint, this.#loop);
+      if (joins) member.usableSinceMs = this.#loop.nowMs;
+      known.set(endpoint, member);
+    }
+    member.references++;
+    return member;
+  }
+
+  release(upstream: string, member: Member): void {
+    member.references--;
+    if (member.references > 0) return;
+    member.dispose();
+    const known = this.#byUpstream.get(upstream);
+    known?.delete(member.endpoint);
+    if (known?.size === 0) this.#byUpstream.delete(upstream);
+  }
+}

@@ -1,0 +1,43 @@
+/**
+ * Outlier ejection: an endpoint whose requests fail in a row is left out for a while, without a check having been asked.
+ * Each ejection lasts longer than the one before, until a good time as long as the last one has passed.
+ */
+import type { OutlierDetectionSpec } from "#snapshot/snapshot.ts";
+import type { Member } from "./member.ts";
+
+export class OutlierDetection {
+  readonly #spec: OutlierDetectionSpec;
+  readonly #ejected: (member: Member, ms: number) => void;
+
+  /** `ejected`: told of each ejection, for the counters. */
+  constructor(spec: OutlierDetectionSpec, ejected: (member: Member, ms: number) => void) {
+    this.#spec = spec;
+    this.#ejected = ejected;
+  }
+
+  succeeded(member: Member): void {
+    member.consecutiveErrors = 0;
+  }
+
+  /** `all`: the upstream's members, of whom only a part may be out at one time. */
+  failed(member: Member, all: readonly Member[]): void {
+    member.consecutiveErrors++;
+    if (member.ejected || member.consecutiveErrors < this.#spec.consecutiveErrors) return;
+    let out = 1;
+    for (const one of all) if (one.ejected) out++;
+    if (out * 100 > all.length * this.#spec.maxEjectionPercent) return;
+    member.ejections++;
+    const { baseEjectionMs, maxEjectionMs } = this.#spec;
+    const ms = Math.min(baseEjectionMs * member.ejections, maxEjectionMs);
+    member.eject(ms, () => this.#back(member, ms));
+    this.#ejected(member, ms);
+  }
+
+  /** It has the time of its ejection to show that it is well: then the next one is short again. */
+  #back(member: Member, ms: number): void {
+    const { ejections } = member;
+    member.whenStill(ms, () => {
+      if (member.ejections === ejections && !member.ejected) member.ejections = 0;
+    });
+  }
+}

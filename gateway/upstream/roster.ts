@@ -1,0 +1,99 @@
+/**
+ * The members of one upstream at the moment: those with an address, and those that its names stand for. Names are watched
+ * from the beginning, so that they are known when the snapshot comes into force.
+ */
+import { readAddress } from "#core/address.ts";
+import type { EndpointSpec, UpstreamSpec } from "#snapshot/snapshot.ts";
+import type { Endpoints } from "./endpoints.ts";
+import type { Member } from "./member.ts";
+
+export interface Listed {
+  readonly member: Member;
+  readonly weight: number;
+  readonly priority: number;
+  readonly drain: boolean;
+}
+
+export class Roster {
+  readonly #spec: UpstreamSpec;
+  readonly #endpoints: Endpoints;
+  readonly #changed: () => void;
+  readonly #identity: string;
+  readonly #unwatch: (() => void)[] = [];
+  all: readonly Listed[] = [];
+
+  /** `changed`: a name stands for other addresses now; `all` is new. Throws PenstockError for an address that can't be one. */
+  constructor(spec: UpstreamSpec, endpoints: Endpoints, changed: () => void) {
+    this.#spec = spec;
+    this.#endpoints = endpoints;
+    this.#changed = changed;
+    this.#identity = spec.tls === undefined ? "" : JSON.stringify(spec.tls);
+    const names = new Set(spec.endpoints.map(({ address }) => hostNameOf(address)).filter((host) => host !== ""));
+    for (const host of names) {
+      this.#unwatch.push(endpoints.resolver.watch(host, () => this.#resolved()));
+    }
+    this.all = this.#list(endpoints.members.knows(spec.name));
+  }
+
+  /** Names that are not resolved. */
+  get unresolved(): readonly string[] {
+    return this.#spec.endpoints
+      .map(({ address }) => hostNameOf(address))
+      .filter((host) => host !== "" && this.#endpoints.resolver.addressesOf(host).length === 0);
+  }
+
+  dispose(): void {
+    for (const unwatch of this.#unwatch) unwatch();
+    this.#release(this.all);
+    this.all = [];
+  }
+
+  #resolved(): void {
+    const before = this.all;
+    this.all = this.#list(before.length > 0);
+    // Released behind: what stays keeps its state.
+    this.#release(before);
+    this.#changed();
+  }
+
+  #list(joins: boolean): Listed[] {
+    const all: Listed[] = [];
+    for (const spec of this.#spec.endpoints) {
+      const host = hostNameOf(spec.address);
+      if (host === "") {
+        all.push(this.#listed(spec, spec.address, joins));
+        continue;
+      }
+      const port = spec.address.slice(host.length + 1);
+      for (const ip of this.#endpoints.resolver.addressesOf(host)) {
+        all.push(this.#listed(spec, ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`, joins));
+      }
+    }
+    return all;
+  }
+
+  #listed(spec: EndpointSpec, address: string, joins: boolean): Listed {
+    const endpoint = this.#endpoints.acquire(address, this.#spec.idleConnectionsMax, this.#identity);
+    const member = this.#endpoints.members.acquire(this.#spec.name, endpoint, joins);
+    return { member, weight: spec.weight, priority: spec.priority ?? 0, drain: spec.drain ?? false };
+  }
+
+  #release(all: readonly Listed[]): void {
+    for (const { member } of all) {
+      this.#endpoints.members.release(this.#spec.name, member);
+      this.#endpoints.release(member.endpoint);
+    }
+  }
+}
+
+/** `api.internal` of `api.internal:80`; empty for an IP address or a Unix socket. */
+export function hostNameOf(address: string): string {
+  if (typeof readAddress(address) !== "string") return "";
+  const colon = address.lastIndexOf(":");
+  const host = address.slice(0, Math.max(0, colon));
+  return !address.startsWith("unix:") &&
+    /^[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_.])?$/.test(host) &&
+    /[A-Za-z]/.test(host)
+    ? host
+    : "";
+}
