@@ -14,7 +14,7 @@ import type { ValueText } from "#core/map-codec.ts";
 import { cgroupOf } from "#sys/cgroup.ts";
 import type { PacketCounter } from "#bpf/programs/counter/counter.ts";
 import type { Declaration, MapDeclaration } from "./declarations.ts";
-import { runUndo, type FeaturePlan, type PlanContext, type Undo } from "./feature.ts";
+import { runUndo, type FeaturePlan, type FeatureStatus, type PlanContext, type Undo } from "./feature.ts";
 import { makeFeatures, type Features } from "./features.ts";
 import type { Planned } from "./planned.ts";
 import { closeNew, PreparedKernel } from "./prepared.ts";
@@ -146,7 +146,12 @@ export class KernelManager {
 
   /** Whether anything in force wants `maintain`. */
   maintains(): boolean {
-    return this.#features.all.some((each) => each.maintain !== undefined && each.status().programs.length > 0);
+    return this.#features.all.some((each) => each.maintain !== undefined && isInUse(each.status()));
+  }
+
+  /** A verdict on an endpoint of a service, `10.0.0.1:53`. False: there is none of that name, or nothing new. */
+  setHealth(service: string, endpoint: string, healthy: boolean): boolean {
+    return this.#features.services.setHealth(service, endpoint, healthy);
   }
 
   /** What features do about once a second. */
@@ -193,6 +198,11 @@ export class KernelManager {
     if (current !== undefined && current.fits(declaration)) return { kept: true, item: current };
     return { kept: false, item: new SharedKernelMap(declaration) };
   }
+}
+
+/** Programs in a device's chain are the devices' to tell: what has none of its own has something to say of itself. */
+function isInUse({ programs, facts }: FeatureStatus): boolean {
+  return programs.length > 0 || facts.length > 0;
 }
 
 /** What can't be undone is said, with the reason for undoing. */

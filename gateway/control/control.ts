@@ -6,6 +6,7 @@ import type { Services } from "./admin/services.ts";
 import { Changes } from "./changes.ts";
 import { declare } from "./declare.ts";
 import { Events } from "./events.ts";
+import { ServiceChecks } from "./health/service-checks.ts";
 import type { Logger } from "./logger.ts";
 import type { DeclareRequest } from "./protocol.ts";
 import { writeFileDurably } from "./store/files.ts";
@@ -28,6 +29,7 @@ export class Control {
   readonly #uploads: Uploads;
   readonly #link: SupervisorLink;
   readonly #admin: AdminServer;
+  readonly #checks: ServiceChecks;
   readonly #options: ControlOptions;
   /** Settles when the workers have the current revision: what is declared at start comes after it. */
   #booted: Promise<unknown> = Promise.resolve();
@@ -46,8 +48,14 @@ export class Control {
     );
     this.#store = new SqliteStore(dataDir, Date.now, () => events.changed());
     ensureFirstToken(this.#store, dataDir, log);
+    this.#checks = new ServiceChecks((verdict) => {
+      const { healthy, ...whose } = verdict;
+      log[healthy ? "info" : "warn"](whose, healthy ? "endpoint is healthy" : "endpoint is not healthy");
+      this.#link.health(verdict);
+    });
     this.#link = new SupervisorLink(channel, log, {
       declare: (request) => void this.#declare(request),
+      applied: ({ kernel }) => this.#checks.follow(kernel.services ?? []),
       shutdown: () => void this.stop().then(stopped),
     });
     this.#changes = new Changes(this.#store, this.#link, log, dataDir);
@@ -91,6 +99,7 @@ export class Control {
   async stop(): Promise<void> {
     if (this.#stopping) return;
     this.#stopping = true;
+    this.#checks.stop();
     await this.#admin.close();
     await this.#changes.idle();
     this.#store.close();

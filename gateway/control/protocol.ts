@@ -114,6 +114,19 @@ export interface CountersRequest {
   readonly sort: "packets" | "bytes";
 }
 
+/**
+ * What a health check of an L4 service found out. The checks run in control, which may read what a network answers; a
+ * verdict that names nobody, or is no news, changes nothing.
+ */
+export interface HealthMessage {
+  readonly type: "health";
+  /** By name. */
+  readonly service: string;
+  /** `10.0.0.1:53`, `[fd00::1]:53` */
+  readonly endpoint: string;
+  readonly healthy: boolean;
+}
+
 /** Answer to `declare`. */
 export interface DeclaredReply {
   readonly type: "declared";
@@ -137,6 +150,7 @@ export type ControlToSupervisor =
   | ExplainRequest
   | MapRequest
   | CountersRequest
+  | HealthMessage
   | DeclaredReply;
 
 // ---------------------------------------------------------------------------------------------- supervisor → control

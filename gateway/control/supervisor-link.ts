@@ -14,6 +14,7 @@ import type {
   ExplainedRequest,
   ExplainReply,
   GatewayStatus,
+  HealthMessage,
   CountersReply,
   CountersRequest,
   MapReply,
@@ -43,15 +44,24 @@ const QUICK_TIMEOUT_MS = 5000;
 /** On top of the builder's own bound: what it takes to start the process. */
 const BUILD_MARGIN_MS = 10_000;
 
+export interface LinkEvents {
+  declare(request: DeclareRequest): void;
+  /** This snapshot is in force now. */
+  applied(snapshot: Snapshot): void;
+  shutdown(): void;
+}
+
 export class SupervisorLink {
   readonly #channel: Channel;
   readonly #log: Logger;
   readonly #waiting = new Map<number, Waiting>();
+  readonly #events: LinkEvents;
   #nextId = 1;
 
-  constructor(channel: Channel, log: Logger, events: { declare(request: DeclareRequest): void; shutdown(): void }) {
+  constructor(channel: Channel, log: Logger, events: LinkEvents) {
     this.#channel = channel;
     this.#log = log;
+    this.#events = events;
     channel.onMessage((message) => {
       if (message.type === "declare") events.declare(message);
       else if (message.type === "shutdown") events.shutdown();
@@ -69,9 +79,22 @@ export class SupervisorLink {
     this.#send(reply, (error) => this.#log.error({ error: error.message }, "could not tell the supervisor"));
   }
 
-  apply(snapshot: Snapshot): Promise<AppliedReply> {
+  async apply(snapshot: Snapshot): Promise<AppliedReply> {
     const modules = [...new Set(snapshot.plugins.map((plugin) => plugin.digest))];
-    return this.#ask("applied", APPLY_TIMEOUT_MS, (id) => ({ type: "apply", id, snapshot, modules }));
+    const reply = await this.#ask<AppliedReply>("applied", APPLY_TIMEOUT_MS, (id) => ({
+      type: "apply",
+      id,
+      snapshot,
+      modules,
+    }));
+    if (reply.ok) this.#events.applied(snapshot);
+    return reply;
+  }
+
+  health(verdict: Omit<HealthMessage, "type">): void {
+    this.#send({ type: "health", ...verdict }, (error) =>
+      this.#log.error({ error: error.message }, "could not tell the supervisor"),
+    );
   }
 
   async build(bytes: Uint8Array, limits: BuildLimits): Promise<BuiltReply["result"]> {

@@ -3,18 +3,26 @@
  * than this process: what it sends is looked at before it is used, and traffic does not need it.
  */
 import type { ChildProcess } from "node:child_process";
-import type { ControlToSupervisor, DeclaredReply, DeclareRequest, SupervisorToControl } from "#control/protocol.ts";
+import type {
+  ControlToSupervisor,
+  DeclaredReply,
+  DeclareRequest,
+  HealthMessage,
+  SupervisorToControl,
+} from "#control/protocol.ts";
 import { Child } from "./child.ts";
 import type { LogSink } from "./log.ts";
 import { Replies, requestId } from "./replies.ts";
 
-export type ControlRequest = Exclude<ControlToSupervisor, { type: "ready" } | DeclaredReply>;
+export type ControlRequest = Exclude<ControlToSupervisor, { type: "ready" } | HealthMessage | DeclaredReply>;
 export type ControlReply = Exclude<SupervisorToControl, DeclareRequest | { type: "shutdown" }>;
 
 export interface ControlHandler {
   spawn(): ChildProcess;
   /** The admin API answers. `revision` is the store's; 0: nothing is declared yet. */
   onReady(revision: number): void;
+  /** A health check of a service found something out. */
+  onHealth(verdict: HealthMessage): void;
   /** Rejects only for a bug of ours. */
   serve(request: ControlRequest): Promise<ControlReply>;
 }
@@ -54,6 +62,8 @@ export class ControlProcess {
     if (message.type === "ready") {
       this.ready = true;
       this.#handler.onReady(message.revision);
+    } else if (message.type === "health") {
+      this.#handler.onHealth(message);
     } else if (message.type === "declared") {
       this.#replies.settle(message.id, message);
     } else {

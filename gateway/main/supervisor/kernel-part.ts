@@ -31,6 +31,8 @@ export interface KernelPart {
   list(name: string, after: Uint8Array | undefined, limit: number): { entries: MapEntry[]; more: boolean };
   /** What a device's packet counter counted. */
   counters(query: Omit<CountersRequest, "type" | "id">): CountersReply["result"];
+  /** A verdict on an endpoint of a service, both by name; nothing happens when there is none of that name. */
+  setHealth(service: string, endpoint: string, healthy: boolean): void;
   /** Steering goes on for one more lease. */
   renewLeases(): void;
   /** How often, in milliseconds; null when nothing is steered. */
@@ -97,6 +99,7 @@ export class NoKernel implements KernelPart {
   counters(): CountersReply["result"] {
     return { ok: false, detail: `packets are counted in the kernel only; ${this.#why}` };
   }
+  setHealth(): void {}
   renewLeases(): void {}
   leaseIntervalMs(): null {
     return null;
@@ -117,6 +120,11 @@ export class NoKernel implements KernelPart {
     if (maps.length > 0) notes.push("maps live in user space: the gateway enforces them, the kernel does not");
     for (const { device } of kernel.interfaces) notes.push(`interface ${device}: no program attached`);
     for (const { cgroup } of kernel.steering) notes.push(`cgroup ${cgroup}: connections are not steered`);
+    for (const { name } of kernel.services ?? []) {
+      notes.push(
+        `service ${name}: not balanced, and nothing stands in for it: a tcp or udp listener would, in user space`,
+      );
+    }
     return { active: false, notes, facts: [], programs: [], entries: new Map(), counters: [] };
   }
 }

@@ -100,6 +100,10 @@ class ManagedKernel implements KernelPart {
     return { ok: true, by: counter.by, entries, other: { ...counter.other() } };
   }
 
+  setHealth(service: string, endpoint: string, healthy: boolean): void {
+    this.#manager.setHealth(service, endpoint, healthy);
+  }
+
   renewLeases(): void {
     this.#manager.renewLeases();
   }

@@ -96,6 +96,7 @@ export class Supervisor {
         onReady: (revision) => {
           for (const resolve of this.#controlReady.splice(0)) resolve(revision);
         },
+        onHealth: ({ service, endpoint, healthy }) => kernel.setHealth(service, endpoint, healthy),
         serve: (request) => this.#serve(request),
       },
       log,

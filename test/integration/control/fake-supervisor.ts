@@ -16,6 +16,7 @@ import type {
   DeclaredReply,
   DeclareRequest,
   GatewayStatus,
+  HealthMessage,
   MapRequest,
   SupervisorToControl,
 } from "#control/protocol.ts";
@@ -47,6 +48,8 @@ export class FakeSupervisor {
   readonly dataDir: string;
   readonly applied: Snapshot[] = [];
   readonly built: BuildRequest[] = [];
+  /** Of health checks, as they came in. */
+  readonly verdicts: HealthMessage[] = [];
   /** Of the shared maps: map and hex key to value. */
   readonly entries = new Map<string, Uint8Array>();
   /** How the next applies are answered. */
@@ -107,7 +110,10 @@ export class FakeSupervisor {
       this.#send(this.buildAnswer(message));
     } else if (message.type === "status") this.#send({ type: "status-reply", id: message.id, status: this.#status() });
     else if (message.type === "map") this.#send(this.#map(message));
-    else {
+    else if (message.type === "health") this.verdicts.push(message);
+    else if (message.type === "counters") {
+      this.#send({ type: "counters-reply", id: message.id, result: { ok: false, detail: "nothing counts here" } });
+    } else {
       const { url, method } = message.request;
       const explanation = {
         revision: this.applied.at(-1)?.revision ?? 0,
