@@ -5,19 +5,19 @@
  */
 import { parseArgs } from "node:util";
 import type { Bench } from "./bench.ts";
+import { bodies } from "./benches/bodies.ts";
 import { filter } from "./benches/filter.ts";
 import { http1 } from "./benches/http1.ts";
 import { idle } from "./benches/idle.ts";
+import { tcp } from "./benches/tcp.ts";
 import { inScope } from "./host/scope.ts";
 import { Unavailable } from "./unavailable.ts";
 
-const BENCHES: Readonly<Record<string, Bench>> = { http1, filter, idle };
+const BENCHES: Readonly<Record<string, Bench>> = { http1, filter, idle, bodies, tcp };
 
 /** Benches of which the gateway does not yet have the subject. */
 const NOT_YET: Readonly<Record<string, string>> = {
   tls: "the gateway does not terminate TLS yet",
-  bodies: "the peers' configurations for large bodies are not written yet",
-  tcp: "the gateway has no TCP listeners yet",
   routes: "only as a micro-benchmark so far: node test/bench/micro/router.ts",
   swap: "load across a change of snapshots is not driven yet",
   plugins: "the load with many tenants' plugins is not written yet",
@@ -31,6 +31,8 @@ const USAGE = `npm run bench -- NAME... [--json] [--rounds N] [--seconds N]
   http1    HTTP/1.1 proxying against nginx
   filter   a token check in Wasm against nginx without and with njs
   idle     memory of 10 000 idle connections, CPU of an idle gateway
+  bodies   HTTP/1.1 answers of 64 KiB and 1 MiB against nginx
+  tcp      TCP proxying of small messages and of bulk against HAProxy with splicing
 
   --rounds N    interleaved rounds of each side (5)
   --seconds N   length of a round (5); shorter ones are coarse, CPU time counts in ticks of 10 ms

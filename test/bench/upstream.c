@@ -1,8 +1,8 @@
 /*
- * The upstream of every side of a bench: one thread, epoll, keep-alive and pipelining, always the same answer of 100
- * bytes. It does as little as an HTTP/1.1 server can, so that the proxy in front of it is what is measured.
+ * The upstream of every side of a bench: one thread, epoll, keep-alive and pipelining, always the same answer. It does as
+ * little as an HTTP/1.1 server can, so that the proxy in front of it is what is measured.
  *
- *     upstream          listens on a free port of 127.0.0.1 and prints it, one line
+ *     upstream [BYTES]  listens on a free port of 127.0.0.1 and prints it, one line; answers have a body of BYTES (100)
  *
  * GET /head answers with the received head as the body: the bench looks there whether a filter did its work. A request
  * with Transfer-Encoding is refused with 501, a head of more than HEAD_MAX bytes with 431.
@@ -30,9 +30,9 @@
 #define HEAD_MAX 16384
 #define EVENTS_MAX 512
 
-#define BODY_50 "01234567890123456789012345678901234567890123456789"
-static const char answer[] =
-    "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 100\r\n\r\n" BODY_50 BODY_50;
+#define BODY_MAX (64 << 20)
+static char *answer;
+static size_t answer_length;
 static const char unsupported[] = "HTTP/1.1 501 Not Implemented\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 static const char too_large[] =
     "HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
@@ -115,7 +115,7 @@ static bool serve(struct connection *c, const char *head, const char *end_of_hea
   } else if (memcmp(head, "GET /head ", 10) == 0) {
     return put_head(c, head, (size_t)(end_of_head - head));
   }
-  return put(c, answer, sizeof answer - 1);
+  return put(c, answer, answer_length);
 }
 
 /* All requests that are whole. False when the connection is gone. */
@@ -177,7 +177,21 @@ static void accept_all(int listener) {
   }
 }
 
-int main(void) {
+static void make_answer(size_t bytes) {
+  answer = malloc(bytes + 128);
+  if (answer == NULL) fail("malloc");
+  int head = sprintf(answer, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n\r\n", bytes);
+  for (size_t i = 0; i < bytes; i++) answer[(size_t)head + i] = (char)('0' + i % 10);
+  answer_length = (size_t)head + bytes;
+}
+
+int main(int count, char **arguments) {
+  unsigned long bytes = count > 1 ? strtoul(arguments[1], NULL, 10) : 100;
+  if (count > 2 || bytes > BODY_MAX) {
+    fputs("upstream [BYTES]\n", stderr);
+    return 2;
+  }
+  make_answer(bytes);
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   socklen_t length = sizeof address;
   int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -190,9 +204,9 @@ int main(void) {
   fflush(stdout);
   for (;;) {
     struct epoll_event events[EVENTS_MAX];
-    int count = epoll_wait(poller, events, EVENTS_MAX, -1);
-    if (count < 0 && errno != EINTR) fail("epoll_wait");
-    for (int i = 0; i < count; i++) {
+    int ready = epoll_wait(poller, events, EVENTS_MAX, -1);
+    if (ready < 0 && errno != EINTR) fail("epoll_wait");
+    for (int i = 0; i < ready; i++) {
       struct connection *c = events[i].data.ptr;
       if (c == NULL) accept_all(listener);
       else if (!(c->waiting ? writable(c) : readable(c))) end(c);

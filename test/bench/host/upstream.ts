@@ -11,13 +11,14 @@ export interface Upstream {
   readonly pid: number;
 }
 
-export async function startUpstream(scope: Scope, cpu: number): Promise<Upstream> {
+/** `bodyBytes`: of every answer. */
+export async function startUpstream(scope: Scope, cpu: number, bodyBytes = 100): Promise<Upstream> {
   const binary = join(scope.directory(), "upstream");
   const source = join(import.meta.dirname, "..", "upstream.c");
   const built = spawnSync("gcc", ["-O2", "-Wall", "-Wextra", "-Werror", "-o", binary, source], { encoding: "utf8" });
   if (built.error !== undefined) throw new Unavailable("gcc is not installed (apt-get install gcc libc6-dev)");
   if (built.status !== 0) throw new Error(`the upstream does not compile:\n${built.stderr}`);
-  const child = scope.spawn(binary, [], { cpu });
+  const child = scope.spawn(binary, [String(bodyBytes)], { cpu });
   await until("the upstream listens", () => {
     if (child.ended) throw new Error(child.lastWords);
     return child.output.endsWith("\n");

@@ -16,13 +16,15 @@ export interface PenstockOptions {
   readonly cpu: number;
   /** What `x-token` must be; checked by the token-check plugin. Null: no plugin. */
   readonly token: string | null;
+  /** `tcp`: without a look at what passes. */
+  readonly protocol?: "http" | "tcp";
 }
 
 /** JSON is YAML, and quotes itself. */
-function declaration(port: number, upstream: string, token: string | null): string {
+function declaration(port: number, upstream: string, token: string | null, protocol: "http" | "tcp"): string {
   const plugin = { name: "token-check", tenant: "bench", version: "1", file: MODULE };
   return JSON.stringify({
-    listeners: [{ name: "web", address: `127.0.0.1:${port}`, protocol: "http" }],
+    listeners: [{ name: "web", address: `127.0.0.1:${port}`, protocol }],
     upstreams: [{ name: "up", endpoints: [{ address: upstream }] }],
     tenants: [{ name: "bench", hosts: ["*"] }],
     plugins: token === null ? [] : [plugin],
@@ -31,7 +33,7 @@ function declaration(port: number, upstream: string, token: string | null): stri
         name: "all",
         tenant: "bench",
         listeners: ["web"],
-        match: { path: { prefix: "/" } },
+        match: protocol === "http" ? { path: { prefix: "/" } } : {},
         filters: token === null ? [] : [{ plugin: "token-check@1", config: { token } }],
         upstream: "up",
       },
@@ -40,14 +42,17 @@ function declaration(port: number, upstream: string, token: string | null): stri
   });
 }
 
-export async function startPenstock(scope: Scope, { upstream, cpu, token }: PenstockOptions): Promise<Side> {
+export async function startPenstock(
+  scope: Scope,
+  { upstream, cpu, token, protocol = "http" }: PenstockOptions,
+): Promise<Side> {
   if (token !== null && !existsSync(MODULE)) {
     throw new Unavailable(`${MODULE} is not built (penstock plugin build wasm-plugins/token-check)`);
   }
   const directory = scope.directory();
   const port = await freePort();
   const file = join(directory, "penstock.yaml");
-  writeFileSync(file, declaration(port, upstream, token));
+  writeFileSync(file, declaration(port, upstream, token, protocol));
   const run = ["run", "-f", file, "--data", join(directory, "data"), "--workers", "1"];
   const child = scope.spawn("sh", [COMMAND, ...run], { cpu });
   const side = { name: "penstock", origin: `http://127.0.0.1:${port}`, child };

@@ -1,0 +1,45 @@
+/**
+ * HAProxy as the peer for TCP: Debian's package, its own configuration and port; one thread, `option splice-auto`, so that it
+ * may move bulk within the kernel.
+ */
+import { spawnSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { freePort } from "#test/bench/host/probe.ts";
+import type { Scope } from "#test/bench/host/scope.ts";
+import { Unavailable } from "#test/bench/unavailable.ts";
+import { ready, type Side } from "./side.ts";
+
+function configuration(port: number, upstream: string): string {
+  return `global
+  nbthread 1
+  maxconn 2000
+defaults
+  mode tcp
+  option splice-auto
+  timeout connect 5s
+  timeout client 600s
+  timeout server 600s
+frontend in
+  bind 127.0.0.1:${port} backlog 4096
+  default_backend up
+backend up
+  server up ${upstream}
+`;
+}
+
+/** `haproxy 2.6.12`. */
+function version(): string {
+  const asked = spawnSync("haproxy", ["-v"], { encoding: "utf8" });
+  if (asked.error !== undefined) throw new Unavailable("haproxy is not installed (apt-get install haproxy)");
+  return `haproxy ${/version (\d+\.\d+\.\d+)/.exec(asked.stdout)?.[1] ?? ""}`.trim();
+}
+
+export async function startHaproxy(scope: Scope, { upstream, cpu }: { upstream: string; cpu: number }): Promise<Side> {
+  const name = version();
+  const port = await freePort();
+  const file = join(scope.directory(), "haproxy.cfg");
+  writeFileSync(file, configuration(port, upstream));
+  const child = scope.spawn("haproxy", ["-db", "-f", file], { cpu });
+  return ready({ name, origin: `http://127.0.0.1:${port}`, child }, {});
+}
