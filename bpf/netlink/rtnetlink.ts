@@ -14,6 +14,19 @@ import {
   type NewAddress,
 } from "./addresses.ts";
 import {
+  decodeFilter,
+  encodeClsact,
+  encodeFilter,
+  encodeFilterKey,
+  filterHeader,
+  isClsact,
+  qdiscHeader,
+  type BpfFilter,
+  type Direction,
+  type FilterKey,
+  type NewFilter,
+} from "./filters.ts";
+import {
   decodeLink,
   encodeLink,
   encodeNewLink,
@@ -130,6 +143,41 @@ export class Rtnetlink {
 
   deleteNeighbour(neighbour: NeighbourKey): void {
     this.#socket.change(`delete neighbour ${neighbour.address}`, RTM.DELNEIGH, 0, encodeNeighbourKey(neighbour));
+  }
+
+  hasClsact(index: number): boolean {
+    const all = this.#socket.list("list queueing disciplines", RTM.GETQDISC, [qdiscHeader(index)]);
+    return all.some((each) => isClsact(each, index));
+  }
+
+  /** The hook that filters stand behind; throws when it is there already. */
+  addClsact(index: number): void {
+    this.#socket.change(`add clsact on link ${index}`, RTM.NEWQDISC, ADD, encodeClsact(index));
+  }
+
+  /** With all filters behind it, whosever they are. */
+  deleteClsact(index: number): void {
+    this.#socket.change(`delete clsact on link ${index}`, RTM.DELQDISC, 0, encodeClsact(index));
+  }
+
+  /** BPF filters of a device, in the order in which packets meet them. */
+  filters(index: number, direction: Direction): BpfFilter[] {
+    return this.#list("list filters", RTM.GETTFILTER, filterHeader(index, direction), (each) =>
+      decodeFilter(each, direction),
+    );
+  }
+
+  addFilter(filter: NewFilter): void {
+    this.#socket.change(`add filter ${filter.name}`, RTM.NEWTFILTER, ADD, encodeFilter(filter));
+  }
+
+  /** The filter of that priority and handle; added when it is not there. No packet meets neither. */
+  replaceFilter(filter: NewFilter): void {
+    this.#socket.change(`replace filter ${filter.name}`, RTM.NEWTFILTER, NLM_F_CREATE, encodeFilter(filter));
+  }
+
+  deleteFilter(key: FilterKey): void {
+    this.#socket.change(`delete filter of priority ${key.priority}`, RTM.DELTFILTER, 0, encodeFilterKey(key));
   }
 
   close(): void {
