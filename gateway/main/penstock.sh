@@ -1,14 +1,18 @@
 #!/bin/sh
-# The command line: in a checkout under the Node that `npm start` installs, elsewhere under the one on the path.
+# The command line: in a checkout under the Node that `npm start` installs; as a package under the one that came with it; else
+# under the one on the path.
 set -eu
 root=$(dirname "$(readlink -f "$0")")/../..
 if [ -d "$root/.node/compile-cache" ]; then
   NODE_COMPILE_CACHE="$root/.node/compile-cache"
   export NODE_COMPILE_CACHE
 fi
-for node in "$root"/.node/node_modules/node-linux-*/bin/node node; do
+# A package has its types stripped.
+entry=$root/gateway/main/penstock.ts
+[ -f "$entry" ] || entry=$root/gateway/main/penstock.js
+for node in "$root"/.node/node_modules/node-linux-*/bin/node "$root"/node_modules/node-linux-*/bin/node "$root"/../node-linux-*/bin/node node; do
   if major=$("$node" -p 'process.versions.node.split(".")[0]' 2>/dev/null) && [ "$major" -ge 26 ]; then
-    exec "$node" --no-warnings "$root/gateway/main/penstock.ts" "$@"
+    exec "$node" --no-warnings "$entry" "$@"
   fi
 done
 echo "penstock: Node 26 is needed; in a checkout, \`npm start\` or \`npm test\` installs it" >&2

@@ -56,9 +56,16 @@ async function runVerb(name: string, verb: Verb, rest: readonly string[]): Promi
 function context({ values }: ParsedArgs): VerbContext {
   const { root } = thisInstallation();
   const checkout = existsSync(join(root, ".git"));
-  const standard = checkout ? join(root, ".penstock") : "/var/lib/penstock";
+  const standard = checkout ? join(root, ".penstock") : installedData();
   const data = values["data"];
   return { env: process.env, cwd: callersFolder(), dataDir: typeof data === "string" ? data : standard };
+}
+
+/** The system's place for root; for another user the one of their own (XDG Base Directory Specification). */
+function installedData(): string {
+  const { HOME: home, XDG_STATE_HOME: state } = process.env;
+  if (process.getuid?.() === 0 || home === undefined) return "/var/lib/penstock";
+  return join(state ?? join(home, ".local/state"), "penstock");
 }
 
 /** `npm run penstock` goes to the package's root first, and tells where its caller was: paths are relative to that. */

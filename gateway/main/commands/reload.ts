@@ -6,6 +6,7 @@ import { watch, type FSWatcher } from "node:fs";
 import type { DeclaredReply, DeclareRequest } from "#control/protocol.ts";
 import type { LogSink } from "#main/supervisor/log.ts";
 import { refusal } from "./refusal.ts";
+import type { ServiceManager } from "./service-manager.ts";
 
 /** Editors write a file in several steps, and a deployment writes several files. */
 const SETTLE_MS = 200;
@@ -21,6 +22,7 @@ export interface ReloadOptions {
   readonly read: () => Promise<ReadDeclaration>;
   readonly declare: (declaration: ReadDeclaration["declaration"]) => Promise<DeclaredReply>;
   readonly log: LogSink;
+  readonly manager: ServiceManager;
 }
 
 export class Reload {
@@ -83,15 +85,23 @@ export class Reload {
   }
 
   async #reload(): Promise<void> {
-    const { read, declare, log } = this.#options;
+    const { read, declare, log, manager } = this.#options;
+    let status = "the declaration was refused; the one before goes on";
+    manager.reloading();
     try {
       const { declaration, folders } = await read();
       if (this.#watching) this.watch(folders);
       const reply = await declare(declaration);
-      if (reply.ok) log("info", reply.changed ? `revision ${reply.revision} is in force` : "nothing has changed");
-      else for (const line of refusal(reply)) log("error", line);
+      if (reply.ok) {
+        status = `revision ${reply.revision}`;
+        log("info", reply.changed ? `${status} is in force` : "nothing has changed");
+      } else {
+        for (const line of refusal(reply)) log("error", line);
+      }
     } catch (error) {
       log("error", `the declaration was not read: ${error instanceof Error ? error.message : String(error)}`);
+    } finally {
+      manager.reloaded(status);
     }
   }
 }

@@ -21,6 +21,7 @@ import { readDeclaration } from "./declaration.ts";
 import { isPrivileged, raiseOpenFiles, whatIsOff } from "./privileges.ts";
 import { refusal } from "./refusal.ts";
 import { Reload } from "./reload.ts";
+import { ServiceManager } from "./service-manager.ts";
 import { StopSignals } from "./signals.ts";
 import { penstockVersion } from "./version.ts";
 
@@ -139,6 +140,7 @@ async function runGateway(options: RunOptions, out: Output, { env }: VerbContext
     log,
     logFormat,
   });
+  const manager = new ServiceManager(env, log);
   const { file } = options;
   const reload =
     file === null
@@ -147,8 +149,9 @@ async function runGateway(options: RunOptions, out: Output, { env }: VerbContext
           read: () => readDeclaration(file.path, file.cwd, file.env),
           declare: (declaration) => supervisor.declare(declaration),
           log,
+          manager,
         });
-  const signals = new StopSignals(supervisor, reload, log);
+  const signals = new StopSignals(supervisor, reload, manager, log);
   let echo: EchoServer | null = null;
   try {
     const last = exampleAddress(lastGood(data.path));
@@ -162,6 +165,8 @@ async function runGateway(options: RunOptions, out: Output, { env }: VerbContext
       begin(supervisor, options, installation, echo, ready, reload, out),
     ]);
     if (begun === false) return 1;
+    const revision = supervisor.deployment.snapshot?.revision ?? 0;
+    if (begun === true) manager.ready(`revision ${revision}`, () => supervisor.serving);
     await signals.stopped;
     return 0;
   } finally {

@@ -5,6 +5,7 @@
 import type { LogSink } from "#main/supervisor/log.ts";
 import type { Supervisor } from "#main/supervisor/supervisor.ts";
 import type { Reload } from "./reload.ts";
+import type { ServiceManager } from "./service-manager.ts";
 
 const ENDING = ["SIGINT", "SIGTERM"] as const;
 const KEPT = ["SIGUSR2"] as const;
@@ -14,6 +15,7 @@ export class StopSignals {
   readonly stopped: Promise<void>;
   readonly #supervisor: Supervisor;
   readonly #reload: Reload | null;
+  readonly #manager: ServiceManager;
   readonly #log: LogSink;
   #resolve: () => void = () => {};
   #count = 0;
@@ -21,9 +23,10 @@ export class StopSignals {
   readonly #onKept = (signal: NodeJS.Signals): void => this.#log("info", `${signal}: nothing to do`);
 
   /** `reload`: null when the configuration is only in the store. */
-  constructor(supervisor: Supervisor, reload: Reload | null, log: LogSink) {
+  constructor(supervisor: Supervisor, reload: Reload | null, manager: ServiceManager, log: LogSink) {
     this.#supervisor = supervisor;
     this.#reload = reload;
+    this.#manager = manager;
     this.#log = log;
     this.stopped = new Promise((resolve) => {
       this.#resolve = resolve;
@@ -41,6 +44,7 @@ export class StopSignals {
   #end(signal: string): void {
     this.#count++;
     if (this.#count === 1) {
+      this.#manager.stopping();
       this.#log("info", `${signal}: draining; once more to stop at once`);
       void this.#supervisor.stop().then(this.#resolve);
     } else {

@@ -43,6 +43,7 @@ export class EchoServer {
             installation,
             entry: join(installation.root, "gateway/main/example/echo.ts"),
             data: null,
+            files: [],
             privileged,
             ioUring: false,
             args: [],

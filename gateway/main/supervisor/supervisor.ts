@@ -155,6 +155,11 @@ export class Supervisor {
     return this.#workers.ready();
   }
 
+  /** A worker takes traffic. */
+  get serving(): boolean {
+    return this.#workers.all.some((worker) => worker.state === "ready");
+  }
+
   /** Where the admin API is: the Unix socket, and the TCP address if there is one. */
   adminAddresses(): string[] {
     return this.#adminSockets.map(boundAddress);

@@ -52,6 +52,7 @@ async function escape(kind: ChildKind, ioUring = true): Promise<EscapeReport> {
     installation,
     entry,
     data,
+    files: [],
     privileged,
     ioUring,
     args,
