@@ -17,8 +17,8 @@ import type {
   Snapshot,
   StreamFilterSpec,
   StreamRouteSpec,
-  UpstreamSpec,
 } from "#snapshot/snapshot.ts";
+import { compileUpstream } from "./compile-upstream.ts";
 import { digestOf } from "./canonical.ts";
 import type { FilterResource, Resolved, RouteResource } from "./config/declaration.ts";
 import { compileInterceptors, compileInterface } from "./config/kernel-interfaces.ts";
@@ -45,6 +45,7 @@ export function compile(declared: Resolved, context: CompileContext): Snapshot {
     plugins: indexed(declared.plugins, (one) => `${one.tenant}/${one.name}@${one.version}`),
     tenants: new Map(declared.tenants.map((one) => [one.name, one.hosts])),
     ages: indexed(context.ages, (route) => route),
+    settings: declared.settings,
   };
   const streamRoutes = declared.routes
     .filter((one) => isStreamRoute(one, tables))
@@ -57,14 +58,8 @@ export function compile(declared: Resolved, context: CompileContext): Snapshot {
       transparent: one.transparent,
       ...streamListenerParts(one),
     })),
-    upstreams: declared.upstreams.map((one): UpstreamSpec => ({
-      // Unique among all: `api`, and a tenant's own `acme/api`.
-      name: keyOf("upstreams", one),
-      endpoints: one.endpoints.map(({ address, weight }) => ({ address, weight })),
-      timeouts: { ...one.timeouts },
-      idleConnectionsMax: one.idleConnectionsMax,
-      ...(one.proxyProtocol === undefined ? {} : { proxyProtocol: one.proxyProtocol }),
-    })),
+    // Names unique among all: `api`, and a tenant's own `acme/api`.
+    upstreams: declared.upstreams.map((one) => compileUpstream(one, keyOf("upstreams", one))),
     plugins: declared.plugins.map((one): PluginSpec => ({
       name: one.name,
       tenant: one.tenant,
@@ -90,6 +85,7 @@ interface Tables {
   /** Hosts by tenant: what a route without hosts serves. */
   readonly tenants: ReadonlyMap<string, readonly string[]>;
   readonly ages: ReadonlyMap<string, number>;
+  readonly settings: Resolved["settings"];
 }
 
 function indexed<T>(values: readonly T[], key: (value: T) => string): Map<string, number> {
@@ -109,6 +105,17 @@ function compileRoute(route: RouteResource, tables: Tables): RouteSpec {
     filters: route.filters.map((filter) => compileFilter(filter, route.tenant, tables)),
     action: compileAction(route, tables),
     order: at(tables.ages, `${route.tenant}/${route.name}`),
+    ...bounds(route, tables.settings),
+  };
+}
+
+/** A route's own, or the settings'; what is 0 is left out. */
+function bounds(route: RouteResource, settings: Resolved["settings"]): Partial<RouteSpec> {
+  const bodyBytesMax = route.bodyBytesMax ?? settings.bodyBytesMax;
+  const requestTimeoutMs = route.timeouts?.requestMs ?? settings.requestTimeoutMs;
+  return {
+    ...(bodyBytesMax === 0 ? {} : { bodyBytesMax }),
+    ...(requestTimeoutMs === 0 ? {} : { requestTimeoutMs }),
   };
 }
 

@@ -324,3 +324,23 @@ function formatIp6(bytes: Uint8Array, at: number): string {
 function clearBits(ip: Uint8Array, from: number): void {
   for (let bit = from; bit < 128; bit++) ip[bit >> 3] = (ip[bit >> 3] as number) & ~(0x80 >> (bit & 7));
 }
+
+/** A name to be resolved, and a port: RFC 1123 §2.1, with the underscore that services use. */
+export interface NamedAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+const LABEL = /^[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$/;
+const NAME_CHARACTERS_MAX = 253;
+
+/** `api.internal:80`; null for what is no name with a port. A last label of digits alone would be an address, or a mistake. */
+export function readNamedAddress(text: string): NamedAddress | null {
+  const colon = text.lastIndexOf(":");
+  const host = text.slice(0, Math.max(0, colon)).replace(/\.$/, "");
+  const port = text.slice(colon + 1);
+  const labels = host.split(".");
+  if (host.length > NAME_CHARACTERS_MAX || !labels.every((label) => LABEL.test(label))) return null;
+  if (/^\d+$/.test(labels.at(-1) ?? "") || !/^[1-9]\d{0,4}$/.test(port) || Number(port) > 65_535) return null;
+  return { host: host.toLowerCase(), port: Number(port) };
+}

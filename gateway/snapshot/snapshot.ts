@@ -169,6 +169,10 @@ export interface RouteSpec {
   readonly action: RouteAction;
   /** Creation order: the older route wins a tie. Lower is older. */
   readonly order: number;
+  /** A longer request body is answered 413; absent: without bound. */
+  readonly bodyBytesMax?: number;
+  /** From a request's head to the end of its response; absent: without bound. */
+  readonly requestTimeoutMs?: number;
 }
 
 export interface RouteMatch {
@@ -359,4 +363,9 @@ export interface SettingsSpec {
   readonly headBytesMax: number;
   readonly targetBytesMax: number;
   readonly fieldsMax: number;
+  /** Client connections at one time in one worker; absent or 0: without bound. */
+  readonly connectionsMax?: number;
+  readonly connectionsPerClientMax?: number;
+  /** `10.0.0.2:53`; absent or empty: those of the system. */
+  readonly nameservers?: readonly string[];
 }

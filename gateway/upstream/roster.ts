@@ -2,7 +2,7 @@
  * The members of one upstream at the moment: those with an address, and those that its names stand for. Names are watched
  * from the beginning, so that they are known when the snapshot comes into force.
  */
-import { readAddress } from "#core/address.ts";
+import { readNamedAddress } from "#core/address.ts";
 import type { EndpointSpec, UpstreamSpec } from "#snapshot/snapshot.ts";
 import type { Endpoints } from "./endpoints.ts";
 import type { Member } from "./member.ts";
@@ -28,18 +28,13 @@ export class Roster {
     this.#endpoints = endpoints;
     this.#changed = changed;
     this.#identity = spec.tls === undefined ? "" : JSON.stringify(spec.tls);
-    const names = new Set(spec.endpoints.map(({ address }) => hostNameOf(address)).filter((host) => host !== ""));
-    for (const host of names) {
-      this.#unwatch.push(endpoints.resolver.watch(host, () => this.#resolved()));
-    }
+    for (const host of namesOf(spec)) this.#unwatch.push(endpoints.resolver.watch(host, () => this.#resolved()));
     this.all = this.#list(endpoints.members.knows(spec.name));
   }
 
   /** Names that are not resolved. */
   get unresolved(): readonly string[] {
-    return this.#spec.endpoints
-      .map(({ address }) => hostNameOf(address))
-      .filter((host) => host !== "" && this.#endpoints.resolver.addressesOf(host).length === 0);
+    return namesOf(this.#spec).filter((host) => this.#endpoints.resolver.addressesOf(host).length === 0);
   }
 
   dispose(): void {
@@ -59,12 +54,12 @@ export class Roster {
   #list(joins: boolean): Listed[] {
     const all: Listed[] = [];
     for (const spec of this.#spec.endpoints) {
-      const host = hostNameOf(spec.address);
-      if (host === "") {
+      const named = readNamedAddress(spec.address);
+      if (named === null) {
         all.push(this.#listed(spec, spec.address, joins));
         continue;
       }
-      const port = spec.address.slice(host.length + 1);
+      const { host, port } = named;
       for (const ip of this.#endpoints.resolver.addressesOf(host)) {
         all.push(this.#listed(spec, ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`, joins));
       }
@@ -86,14 +81,11 @@ export class Roster {
   }
 }
 
-/** `api.internal` of `api.internal:80`; empty for an IP address or a Unix socket. */
-export function hostNameOf(address: string): string {
-  if (typeof readAddress(address) !== "string") return "";
-  const colon = address.lastIndexOf(":");
-  const host = address.slice(0, Math.max(0, colon));
-  return !address.startsWith("unix:") &&
-    /^[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_.])?$/.test(host) &&
-    /[A-Za-z]/.test(host)
-    ? host
-    : "";
+function namesOf(spec: UpstreamSpec): string[] {
+  const names = new Set<string>();
+  for (const { address } of spec.endpoints) {
+    const named = readNamedAddress(address);
+    if (named !== null) names.add(named.host);
+  }
+  return [...names];
 }

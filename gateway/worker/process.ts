@@ -8,6 +8,7 @@ import { openDriver } from "./driver.ts";
 import { Descriptors } from "./descriptors.ts";
 import { explainRequest } from "./explain.ts";
 import type { FileGrants } from "./file-roots.ts";
+import { namesSettled, systemResolver } from "./system-resolver.ts";
 import { FilterSet, type Chains } from "./filter-set.ts";
 import { MapSet } from "./map-set.ts";
 import { StreamFilterSet } from "./stream-filter-set.ts";
@@ -48,6 +49,7 @@ export class WorkerProcess {
   readonly #filters: FilterSet;
   readonly #streamFilters: StreamFilterSet;
   readonly #tls: TlsSet;
+  readonly #resolver = systemResolver();
   #prepared: Prepared | null = null;
   /** Since its `prepare`, until `commit` or `abort`. */
   #preparing: PrepareMessage | null = null;
@@ -117,6 +119,7 @@ export class WorkerProcess {
       this.#maps.prepare(message, this.#descriptors);
       const chains = await this.#filters.prepare(message);
       const engine = this.#engine(message, chains);
+      await namesSettled(this.#plane.context.endpoints.resolver);
       if (this.#preparing !== message) {
         engine.release();
         this.#forget(message);
@@ -132,6 +135,10 @@ export class WorkerProcess {
   }
 
   #engine({ snapshot, tls }: PrepareMessage, chains: Chains): Engine {
+    const { nameservers = [] } = snapshot.settings;
+    const system = this.#resolver;
+    const servers = nameservers.length > 0 ? nameservers : system.servers;
+    this.#plane.context.endpoints.resolver.configure({ ...system, servers });
     try {
       return new Engine(
         snapshot,

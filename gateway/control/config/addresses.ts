@@ -1,5 +1,5 @@
 /** Addresses: which forms fit where, and none bound twice. */
-import { familyOf, formatAddress, portOf, readAddress, readIp, readPrefix } from "#core/address.ts";
+import { familyOf, formatAddress, portOf, readAddress, readIp, readNamedAddress, readPrefix } from "#core/address.ts";
 import { grantFault } from "./endpoint-grants.ts";
 import { isRecord } from "./fields.ts";
 import type { Report } from "./references.ts";
@@ -28,6 +28,7 @@ export function checkAddresses(input: unknown, report: Report): void {
   for (const [index, { endpoints }] of records(root["upstreams"])) {
     for (const [at, { address: text }] of records(endpoints)) {
       const pointer = `/upstreams/${index}/endpoints/${at}/address`;
+      if (typeof text === "string" && readNamedAddress(text) !== null) continue;
       const address = checkAddress(text, pointer, report);
       if (address !== undefined && isPortZero(address)) {
         report(pointer, "PENSTOCK_CONFIG_ADDRESS", "nothing can be reached on port 0");
@@ -36,6 +37,7 @@ export function checkAddresses(input: unknown, report: Report): void {
   }
   for (const [index, { allow }] of records(root["tenants"])) checkEndpointGrants(allow, `/tenants/${index}`, report);
   checkProxies(root["settings"], report);
+  checkNameservers(root["settings"], report);
 }
 
 /** The entries of a list that have fields; what else is in it was reported by the schema. */
@@ -65,7 +67,7 @@ function explain(text: string, fault: string): string {
   const looksLikeName = !text.startsWith("unix:") && /^[A-Za-z0-9][A-Za-z0-9.-]*$/.test(host) && /[A-Za-z]/.test(host);
   if (!looksLikeName || typeof readIp(host) !== "string") return `"${text}" is no address: ${fault}`;
   const mend = host === "localhost" ? `write "127.0.0.1${text.slice(host.length)}"` : "write its IP address";
-  return `names ("${host}") are not supported by this version; ${mend}`;
+  return `a name ("${host}") can't stand here; ${mend}`;
 }
 
 function checkEndpointGrants(allow: unknown, place: string, report: Report): void {
@@ -76,6 +78,18 @@ function checkEndpointGrants(allow: unknown, place: string, report: Report): voi
     if (fault === undefined) continue;
     const detail = `"${String(grant)}" is neither a prefix such as "10.0.0.0/8" nor an address: ${fault}`;
     report(`${place}/allow/endpoints/${index}`, "PENSTOCK_CONFIG_ADDRESS", detail);
+  }
+}
+
+function checkNameservers(settings: unknown, report: Report): void {
+  const servers = isRecord(settings) ? settings["nameservers"] : undefined;
+  if (!Array.isArray(servers)) return;
+  for (const [index, server] of servers.entries()) {
+    const pointer = `/settings/nameservers/${index}`;
+    const address = checkAddress(server, pointer, report);
+    if (address !== undefined && familyOf(address) === AF_UNIX) {
+      report(pointer, "PENSTOCK_CONFIG_ADDRESS", "a nameserver is asked over TCP: write its IP address and port");
+    }
   }
 }
 

@@ -17,6 +17,7 @@ import { checkModules } from "./modules.ts";
 import { checkHosts, checkTenants, type OwnershipContext } from "./ownership.ts";
 import { pointerTo } from "./pointer.ts";
 import { untag } from "./primitives.ts";
+import { checkUpstreams } from "./upstream-checks.ts";
 import { checkDuplicates, checkReferences, type Report } from "./references.ts";
 import { checkSettings } from "./settings.ts";
 import { checkStreams } from "./streams.ts";
@@ -40,6 +41,7 @@ export function checkDeclaration(input: unknown, context: CheckContext): Checked
   checkDuplicates(draft, report);
   checkAddresses(input, report);
   checkReferences(draft, report);
+  checkUpstreams(draft.upstreams, report);
   checkStreams(draft, context.actor, report);
   checkMaps(draft, report);
   checkInterfaces(draft, report);

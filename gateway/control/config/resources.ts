@@ -26,6 +26,7 @@ import {
   text,
   version,
 } from "./primitives.ts";
+import { Balancer, HealthCheck, OutlierDetection, Retry, UpstreamLimits } from "./upstream-parts.ts";
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -55,11 +56,16 @@ export const Listener = fields(
 
 const Endpoint = fields(
   "an endpoint",
-  { address, weight: v.optional(integer(1, 1000), 1) },
+  {
+    address,
+    weight: v.optional(integer(1, 1000), 1),
+    /** Requests go to the lowest number that has an endpoint that can be used. */
+    priority: v.optional(integer(0, 100), 0),
+    /** Gets no new requests, but of clients that a cookie binds to it. */
+    drain: v.optional(v.boolean("expected true or false"), false),
+  },
   { tls: "TLS to an upstream" },
 );
-
-const BALANCERS_LATER = ["least-request", "random", "ring-hash", "maglev"];
 
 export const Upstream = fields(
   "an upstream",
@@ -68,10 +74,7 @@ export const Upstream = fields(
     /** Left out: the gateway's own. A tenant's has a name of its own among the tenant's, and serves that tenant alone. */
     tenant: v.optional(name),
     endpoints: v.pipe(list(Endpoint, 1000), v.minLength(1, "an upstream needs at least one endpoint")),
-    balancer: v.optional(
-      fields("a balancer", { type: choice("balancer", ["round-robin"], BALANCERS_LATER) }, { key: "a balancer's key" }),
-      { type: "round-robin" },
-    ),
+    balancer: v.optional(Balancer, { type: "round-robin" }),
     timeouts: v.optional(
       fields(
         "timeouts",
@@ -82,20 +85,21 @@ export const Upstream = fields(
           /** How long an idle connection is kept for reuse. */
           idleMs: v.optional(integer(1, HOUR_MS), 60_000),
         },
-        { perTryMs: "a timeout for each try" },
+        { perTryMs: "a timeout for each try, but as `retry.perTryMs`," },
       ),
       {},
     ),
     idleConnectionsMax: v.optional(integer(0, 10_000), 64),
     /** A header in front of each connection that tells the endpoint who the client is. */
     proxyProtocol: v.optional(ProxyVersion),
+    healthCheck: v.optional(HealthCheck),
+    outlierDetection: v.optional(OutlierDetection),
+    /** How long an endpoint that is new, or back, takes to get its whole share. */
+    slowStartMs: v.optional(integer(0, HOUR_MS), 0),
+    limits: v.optional(UpstreamLimits),
+    retry: v.optional(Retry),
   },
-  {
-    healthCheck: "active health checks",
-    outlierDetection: "outlier detection",
-    retry: "retries",
-    tls: "TLS to an upstream",
-  },
+  { tls: "TLS to an upstream" },
 );
 
 const grant = v.optional(list(name, 1000));
@@ -182,11 +186,13 @@ export const Route = fields(
         v.minLength(1, "a split needs at least one upstream"),
       ),
     ),
+    /** In place of the settings'. */
+    bodyBytesMax: v.optional(integer(0, Number.MAX_SAFE_INTEGER)),
+    timeouts: v.optional(fields("timeouts of a route", { requestMs: v.optional(integer(0, 24 * HOUR_MS)) })),
   },
   {
     rewrite: "rewriting",
     redirect: "redirects",
-    timeouts: "timeouts of a route",
     retry: "retries",
     mirror: "mirroring",
   },
@@ -242,4 +248,13 @@ export const Settings = fields("settings", {
   headBytesMax: v.optional(integer(512, 32_768), 16_384),
   targetBytesMax: v.optional(integer(64, 32_768), 8192),
   fieldsMax: v.optional(integer(8, 256), 128),
+  /** A longer request body is answered 413; 0: without bound. A route may have its own. */
+  bodyBytesMax: v.optional(integer(0, Number.MAX_SAFE_INTEGER), 0),
+  /** From a request's head to the end of its response; 0: without bound. A route may have its own. */
+  requestTimeoutMs: v.optional(integer(0, 24 * HOUR_MS), 0),
+  /** Client connections at one time in one worker, of all clients and of one address; 0: without bound. */
+  connectionsMax: v.optional(integer(0, 1_000_000), 0),
+  connectionsPerClientMax: v.optional(integer(0, 1_000_000), 0),
+  /** Who resolves names of endpoints, as `10.0.0.2:53`; left out: the system's resolv.conf. */
+  nameservers: v.optional(list(address, 3), []),
 });

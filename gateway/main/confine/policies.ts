@@ -95,7 +95,8 @@ function files(input: PolicyInput, own: readonly string[]): Confinement["landloc
     ...MACHINE_FILES,
   ];
   if (kind === "control") read.push(...RESOLVER);
-  if (kind === "worker") read.push(...input.files);
+  // Names of endpoints: whom to ask, and those that need no asking.
+  if (kind === "worker") read.push(...input.files, "/etc/resolv.conf", "/etc/hosts");
   for (const path of read) rules.push({ path, access: "read" });
   for (const path of own) rules.push({ path, access: "own" });
   return rules;

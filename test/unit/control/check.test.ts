@@ -72,16 +72,63 @@ describe("a declaration", () => {
       ["/listeners/0/protocol VALUE"],
     ],
     [
-      "a balancer of later",
+      "a balancer that lacks its key",
       (d) => Object.assign(at(d.upstreams, 0), { balancer: { type: "maglev" } }),
-      ["/upstreams/0/balancer/type UNSUPPORTED"],
+      ["/upstreams/0/balancer REQUIRED"],
     ],
     [
-      "health checks",
-      (d) => Object.assign(at(d.upstreams, 0), { healthCheck: {} }),
-      ["/upstreams/0/healthCheck UNSUPPORTED"],
+      "a key for a balancer that has none",
+      (d) => Object.assign(at(d.upstreams, 0), { balancer: { type: "random", key: "client-ip" } }),
+      ["/upstreams/0/balancer/key VALUE"],
     ],
-    ["retries", (d) => Object.assign(at(d.upstreams, 0), { retry: {} }), ["/upstreams/0/retry UNSUPPORTED"]],
+    [
+      "a key of no kind",
+      (d) => Object.assign(at(d.upstreams, 0), { balancer: { type: "maglev", key: "header:X-User" } }),
+      ["/upstreams/0/balancer/key VALUE"],
+    ],
+    [
+      "a slow start of a balancer that can't",
+      (d) => Object.assign(at(d.upstreams, 0), { balancer: { type: "maglev", key: "path" }, slowStartMs: 1000 }),
+      ["/upstreams/0/slowStartMs VALUE"],
+    ],
+    [
+      "a health check of no type",
+      (d) => Object.assign(at(d.upstreams, 0), { healthCheck: {} }),
+      ["/upstreams/0/healthCheck/type REQUIRED"],
+    ],
+    [
+      "a TCP check with a path, longer than its interval",
+      (d) =>
+        Object.assign(at(d.upstreams, 0), {
+          healthCheck: { type: "tcp", path: "/", intervalMs: 100, timeoutMs: 200 },
+        }),
+      ["/upstreams/0/healthCheck/path VALUE", "/upstreams/0/healthCheck/timeoutMs VALUE"],
+    ],
+    [
+      "hedging, and a reason that is none",
+      (d) => Object.assign(at(d.upstreams, 0), { retry: { hedging: {}, on: ["200"] } }),
+      ["/upstreams/0/retry/hedging UNSUPPORTED", "/upstreams/0/retry/on/0 VALUE"],
+    ],
+    [
+      "a queue without a limit",
+      (d) => Object.assign(at(d.upstreams, 0), { limits: { queue: 5 } }),
+      ["/upstreams/0/limits/queue VALUE"],
+    ],
+    [
+      "an ejection that is shorter than itself",
+      (d) => Object.assign(at(d.upstreams, 0), { outlierDetection: { baseEjectionMs: 2000, maxEjectionMs: 1000 } }),
+      ["/upstreams/0/outlierDetection/maxEjectionMs VALUE"],
+    ],
+    [
+      "endpoints that all drain",
+      (d) => Object.assign(at(d.upstreams, 0), { endpoints: [{ address: "127.0.0.1:1", drain: true }] }),
+      ["/upstreams/0/endpoints VALUE"],
+    ],
+    [
+      "nameservers without a port",
+      (d) => Object.assign(d, { settings: { nameservers: ["10.0.0.2"] } }),
+      ["/settings/nameservers/0 ADDRESS"],
+    ],
     [
       "a builtin filter of later",
       (d) => (at(d.routes, 0).filters[0] = { builtin: "mirror" } as never),
@@ -174,8 +221,8 @@ describe("a declaration", () => {
     ],
     ["no endpoints", (d) => (at(d.upstreams, 0).endpoints = []), ["/upstreams/0/endpoints VALUE"]],
     [
-      "an upstream by name",
-      (d) => (at(at(d.upstreams, 0).endpoints, 0).address = "localhost:80"),
+      "an upstream by a name that is none",
+      (d) => (at(at(d.upstreams, 0).endpoints, 0).address = "-localhost:80"),
       ["/upstreams/0/endpoints/0/address ADDRESS"],
     ],
     [

@@ -92,7 +92,8 @@ describe("endpoint grants", () => {
     ["unix:/run/app.sock", true],
     ["10.0.0.1/8", false],
     ["10.0.0.1", false],
-    ["example.com:80", false],
+    ["example.com:80", true],
+    ["example.com", false],
   ])("%s is one: %s", (text, valid) => {
     expect(grantFault(text) === undefined).toBe(valid);
   });

@@ -1,0 +1,94 @@
+/** The parts of an upstream that say who gets a request, who is well, and what is tried again. */
+import * as v from "valibot";
+import { fields } from "./fields.ts";
+import { choice, integer, list, text } from "./primitives.ts";
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_SECONDS = 86_400;
+
+const cookieName = v.pipe(
+  text,
+  v.regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$/, "a cookie's name is a token of at most 64 characters"),
+);
+
+const balancerKey = v.pipe(
+  text,
+  v.regex(
+    /^(?:client-ip|path|header:[!#$%&'*+.^_`|~0-9a-z-]{1,128}|cookie:[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}|query:[A-Za-z0-9._~-]{1,64})$/,
+    "a key is client-ip, path, header:NAME (lower case), cookie:NAME or query:NAME",
+  ),
+);
+
+export const Balancer = fields("a balancer", {
+  type: choice("balancer", ["round-robin", "least-request", "random", "ring-hash", "maglev"]),
+  /** What ring-hash and maglev choose by. */
+  key: v.optional(balancerKey),
+  /** A client stays with its endpoint by a cookie that the gateway sets. */
+  sticky: v.optional(
+    fields("stickiness", {
+      cookie: v.optional(cookieName, "penstock-endpoint"),
+      /** 0: until the browser closes. */
+      ttlSeconds: v.optional(integer(0, 365 * DAY_SECONDS), 0),
+    }),
+  ),
+});
+
+export const HealthCheck = fields(
+  "a health check",
+  {
+    type: choice("type", ["http", "tcp"], ["grpc"]),
+    path: v.optional(
+      v.pipe(text, v.regex(/^\/[\x21-\x22\x24-\x7e]{0,1023}$/, "a path starts with / and has no white space")),
+    ),
+    /** Left out: the endpoint's address. */
+    host: v.optional(v.pipe(text, v.regex(/^[A-Za-z0-9.:[\]-]{1,253}$/, "a host, with a port where it needs one"))),
+    /** The lowest and the highest status that is healthy. */
+    statuses: v.optional(
+      v.pipe(list(integer(100, 599), 2), v.length(2, "write the lowest and the highest status: [200, 399]")),
+    ),
+    intervalMs: v.optional(integer(100, HOUR_MS), 5000),
+    timeoutMs: v.optional(integer(10, MINUTE_MS), 1000),
+    unhealthyThreshold: v.optional(integer(1, 100), 3),
+    healthyThreshold: v.optional(integer(1, 100), 2),
+  },
+  { port: "a port of its own for checks" },
+);
+
+export const OutlierDetection = fields("outlier detection", {
+  consecutiveErrors: v.optional(integer(1, 1000), 5),
+  baseEjectionMs: v.optional(integer(100, HOUR_MS), 30_000),
+  maxEjectionMs: v.optional(integer(100, 24 * HOUR_MS), 300_000),
+  maxEjectionPercent: v.optional(integer(1, 100), 50),
+});
+
+/** Of the whole gateway, for each endpoint; 0: without bound. */
+export const UpstreamLimits = fields("limits", {
+  connections: v.optional(integer(0, 1_000_000), 0),
+  requests: v.optional(integer(0, 1_000_000), 0),
+  /** Requests that may wait for a free endpoint. */
+  queue: v.optional(integer(0, 100_000), 0),
+  queueMs: v.optional(integer(1, MINUTE_MS), 1000),
+});
+
+const condition = v.pipe(
+  text,
+  v.regex(
+    /^(?:connect-failure|reset|timeout|5xx|[45]\d\d)$/,
+    'a reason to try again is connect-failure, reset, timeout, "5xx" or a status from 400 to 599 in quotes',
+  ),
+);
+
+export const Retry = fields(
+  "retries",
+  {
+    /** Further attempts after the first. */
+    attempts: v.optional(integer(1, 10), 1),
+    on: v.optional(list(condition, 32), ["connect-failure", "reset"]),
+    budgetPercent: v.optional(integer(0, 100), 20),
+    perTryMs: v.optional(integer(0, HOUR_MS), 0),
+    /** A longer body is not sent twice. */
+    bodyBytesMax: v.optional(integer(0, 1_048_576), 65_536),
+  },
+  { hedging: "hedging, a second request while the first is under way" },
+);
