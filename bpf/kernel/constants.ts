@@ -20,6 +20,7 @@ export const MAP_TYPE = {
   CPUMAP: 16,
   XSKMAP: 17,
   SOCKHASH: 18,
+  CGROUP_STORAGE: 19,
   REUSEPORT_SOCKARRAY: 20,
   PERCPU_CGROUP_STORAGE: 21,
   QUEUE: 22,
@@ -64,6 +65,7 @@ export const PROGRAM_TYPE_NAMES: Readonly<Record<number, string>> = {
 /** enum bpf_attach_type, those that this gateway uses. */
 export const ATTACH_TYPE = {
   CGROUP_SOCK_OPS: 3,
+  SK_SKB_STREAM_VERDICT: 5,
   CGROUP_INET4_CONNECT: 10,
   CGROUP_INET6_CONNECT: 11,
   CGROUP_GETSOCKOPT: 21,

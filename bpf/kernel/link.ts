@@ -37,7 +37,7 @@ export class Link {
   static toCgroup(program: Program, directory: string): Link {
     const target = fs.openSync(directory, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
     try {
-      return create(program, target, 0, `${directory} ${program.name}`);
+      return createLink(program, target, 0, `${directory} ${program.name}`);
     } finally {
       fs.closeSync(target);
     }
@@ -45,7 +45,7 @@ export class Link {
 
   /** `flags`: XDP_FLAGS_SKB_MODE or XDP_FLAGS_DRV_MODE. The interface is of the network namespace that we are in. */
   static toInterface(program: Program, index: number, flags: number, place: string): Link {
-    return create(program, index, flags, place);
+    return createLink(program, index, flags, place);
   }
 
   static fromFd(fd: Fd, place: string): Link {
@@ -90,12 +90,24 @@ export class Link {
   }
 }
 
-function create(program: Program, target: number, flags: number, place: string): Link {
+/**
+ * BPF_LINK_CREATE. `put` writes what a kind of link needs besides, from byte 16 of the attribute on; `attachType`: the
+ * program's own when left out. Throws PENSTOCK_BPF_ATTACH.
+ */
+export function createLink(
+  program: Program,
+  target: number,
+  flags: number,
+  place: string,
+  put?: (attr: Buffer) => void,
+  attachType: number = program.attachType,
+): Link {
   const attr = Buffer.alloc(64);
   attr.writeUInt32LE(program.fd, 0);
   attr.writeUInt32LE(target, 4);
-  attr.writeUInt32LE(program.attachType, 8);
+  attr.writeUInt32LE(attachType, 8);
   attr.writeUInt32LE(flags, 12);
+  put?.(attr);
   const result = bpfCall(BPF.LINK_CREATE, attr);
   if (result < 0) {
     const cause = new SystemCallError("bpf link_create", -result, place);

@@ -3,16 +3,19 @@
  * typed-map.ts for plain objects.
  */
 import fs from "node:fs";
-import type { Fd } from "#core/brands.ts";
+import { asFd, type Fd } from "#core/brands.ts";
 import { ENOENT, ENOSPC } from "#core/errno.ts";
 import { assert } from "#core/assert.ts";
-import { BPF, BPF_ANY, MapIo } from "#sys/bpf.ts";
+import { bpfError } from "#core/errors/bpf.ts";
+import { BPF, BPF_ANY, bpfCall, MapIo } from "#sys/bpf.ts";
+import { SystemCallError } from "#sys/libc.ts";
 import { MAP_SHARED, mapMemory, PROT_READ, PROT_WRITE, type Mapping } from "#sys/memory.ts";
 import type { MapDefinition } from "#bpf/spec/spec.ts";
 import { batchCall, withoutBatches } from "./batch.ts";
-import { callError, closeFd, mustCall, mustOpen, objectInfo, putName, readName } from "./call.ts";
+import { callError, closeFd, mustCall, objectInfo, putName, readName } from "./call.ts";
 import { BPF_F_RDONLY, MAP_TYPE, PAGE_BYTES } from "./constants.ts";
 import { openIfAllowed } from "./ids.ts";
+import { missingMapKind } from "./since.ts";
 
 const PER_CPU: readonly number[] = [
   MAP_TYPE.PERCPU_HASH,
@@ -107,7 +110,9 @@ export class BpfMap {
       attr.writeUInt32LE(definition.valueType, 56);
     }
     attr.writeBigUInt64LE(definition.extra, 64);
-    return BpfMap.adopt(mustOpen(BPF.MAP_CREATE, attr, `map_create ${definition.name}`), definition.name);
+    const result = bpfCall(BPF.MAP_CREATE, attr);
+    if (result < 0) throw creationError(definition, -result);
+    return BpfMap.adopt(asFd(result), definition.name);
   }
 
   /** Takes over a descriptor; closes it when it turns out to be no map. */
@@ -137,7 +142,16 @@ export class BpfMap {
     return this.#io.lookup() === 0 ? Buffer.from(this.#io.value) : this.#absent("lookup");
   }
 
-  /** The value, taken out in the same step. */
+  /** Of a bloom filter: false is certain, true is likely. */
+  has(value: Uint8Array): boolean {
+    assert(value.length === this.#io.value.length, `value of ${value.length} bytes for ${this.name}`);
+    this.#io.value.set(value);
+    const result = this.#io.lookup();
+    if (result !== 0) this.#absence(result, "lookup");
+    return result === 0;
+  }
+
+  /** The value, taken out in the same step; of a queue or a stack the next one, by a key of no bytes. */
   take(key: Uint8Array): Buffer | null {
     this.#setKey(key);
     const result = this.#io.lookupAndDelete();
@@ -286,6 +300,13 @@ export class BpfMap {
     }
     if (result < 0 && result !== -ENOENT) throw callError(`map_get_next_key ${this.name}`, -result);
   }
+}
+
+function creationError({ name, type }: MapDefinition, errno: number): Error {
+  const missing = missingMapKind(type);
+  if (missing === null) return callError(`map_create ${name}`, errno);
+  const cause = new SystemCallError("bpf map_create", errno, name);
+  return bpfError("PENSTOCK_BPF_UNAVAILABLE", { detail: `${cause.message}: ${missing}`, cause });
 }
 
 /** Kinds whose size is the number of CPUs when nothing else is said. */

@@ -1,10 +1,13 @@
 /** A program in the kernel. Owns its descriptor; whoever holds that can attach it, so it never leaves the supervisor. */
 import type { Fd } from "#core/brands.ts";
 import { EAGAIN } from "#core/errno.ts";
+import { bpfError } from "#core/errors/bpf.ts";
 import { BPF, bpfCall, putPointer } from "#sys/bpf.ts";
+import { SystemCallError } from "#sys/libc.ts";
 import type { ProgramSpec } from "#bpf/spec/spec.ts";
 import { closeFd, mustCall, objectInfo, putName, readName } from "./call.ts";
 import { asFd } from "#core/brands.ts";
+import { attachHint, missingProgramKind } from "./since.ts";
 import { VerifierError } from "./verifier.ts";
 
 /** Greater than the log of any program we know (a megabyte); the kernel keeps the end of a longer one (6.4 and later). */
@@ -51,12 +54,15 @@ export class Program {
   readonly fd: Fd;
   readonly type: number;
   readonly attachType: number;
+  /** What its section names in the kernel: `tcp_connect` of `fentry/tcp_connect`. */
+  readonly target: string | null;
 
   private constructor(fd: Fd, spec: ProgramSpec) {
     this.fd = fd;
     this.name = spec.name;
     this.type = spec.type;
     this.attachType = spec.attachType;
+    this.target = spec.target;
   }
 
   /** Loads and verifies. `instructions` are the spec's, with every reference filled in. Throws VerifierError. */
@@ -68,6 +74,8 @@ export class Program {
     const second = attempt(spec, instructions, loading, log);
     if (second >= 0) return new Program(asFd(second), spec);
     const end = log.indexOf(0);
+    // Without a word of the verifier it did not come that far: the kind is not there, or not allowed.
+    if (end === 0) throw loadError(spec, -second);
     throw new VerifierError(spec.name, -second, log.toString("latin1", 0, end < 0 ? log.length : end));
   }
 
@@ -102,6 +110,13 @@ export class Program {
   close(): void {
     closeFd(this.fd);
   }
+}
+
+function loadError(spec: ProgramSpec, errno: number): Error {
+  const cause = new SystemCallError("bpf prog_load", errno, `${spec.name} (${spec.section})`);
+  const missing = missingProgramKind(spec.type, spec.attachType) ?? attachHint(spec.attachType, errno);
+  if (missing === null) return bpfError("PENSTOCK_BPF_CALL", { detail: cause.message, cause });
+  return bpfError("PENSTOCK_BPF_UNAVAILABLE", { detail: `${cause.message}: ${missing}`, cause });
 }
 
 /** struct bpf_prog_info */

@@ -23,6 +23,8 @@ export const BPF = {
   PROG_LOAD: 5,
   OBJ_PIN: 6,
   OBJ_GET: 7,
+  PROG_ATTACH: 8,
+  PROG_DETACH: 9,
   PROG_TEST_RUN: 10,
   PROG_GET_NEXT_ID: 11,
   MAP_GET_NEXT_ID: 12,
@@ -30,6 +32,7 @@ export const BPF = {
   MAP_GET_FD_BY_ID: 14,
   OBJ_GET_INFO_BY_FD: 15,
   PROG_QUERY: 16,
+  RAW_TRACEPOINT_OPEN: 17,
   BTF_LOAD: 18,
   MAP_LOOKUP_AND_DELETE_ELEM: 21,
   MAP_FREEZE: 22,
@@ -40,6 +43,7 @@ export const BPF = {
   LINK_UPDATE: 29,
   LINK_GET_FD_BY_ID: 30,
   LINK_GET_NEXT_ID: 31,
+  ITER_CREATE: 33,
   LINK_DETACH: 34,
 } as const;
 
