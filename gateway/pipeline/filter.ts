@@ -5,6 +5,7 @@
  * Lifecycle: constructed while a snapshot is prepared, warmed, put into force with it, disposed when its last exchange
  * has ended.
  */
+import type { PeerCertificate } from "#net/tls/peer.ts";
 import type { Head } from "#http/head.ts";
 import type { BodyStage, LengthEffect } from "./body.ts";
 
@@ -24,6 +25,8 @@ export interface Exchange {
   readonly clientAddress: string;
   /** The same as 16 bytes, IPv4 mapped. */
   readonly clientAddressBytes: Uint8Array;
+  /** The certificate that the client has shown and that was verified; null: none. Absent where there is no client. */
+  readonly clientCertificate?: PeerCertificate | null;
   /** Of the connection the request came over; absent: http. */
   readonly scheme?: "http" | "https";
   /** One slot a filter position; reset to null when the exchange ends. */

@@ -5,12 +5,19 @@
 import type { Head } from "#http/head.ts";
 import type { Connection } from "#net/connection.ts";
 import type { HeldRegions } from "#net/held.ts";
+import type { TlsPeer } from "#net/tls/peer.ts";
 import type { ListenerContext } from "./context.ts";
 
 export interface DownstreamStream {
   /** The client's IP as text; empty for a Unix socket. */
   readonly client: string;
+  /** Who has connected, or on whose behalf a proxy in front has: struct sockaddr. */
+  readonly address: Uint8Array;
+  /** Where the client believes to be connected to: struct sockaddr. A system call, for who wants to know. */
+  readonly destination: Uint8Array;
   readonly listener: ListenerContext;
+  /** What TLS has settled with the client; null on a plain connection. */
+  readonly tls: TlsPeer | null;
   /** 0 for an HTTP/1.0 client, else 1. */
   readonly requestMinor: number;
   /** True when the client's own forwarding fields are to be believed. */

@@ -12,6 +12,7 @@ import type { RouteSpec, Snapshot } from "#snapshot/snapshot.ts";
 import type { HeadLimits } from "#http/limits.ts";
 import type { Endpoints } from "#upstream/endpoints.ts";
 import { Upstream } from "#upstream/upstream.ts";
+import { ClientCertificateFields } from "./client-certificate.ts";
 import { makeStreamRoute, type StreamRoute } from "./stream/stream-route.ts";
 
 export interface Route {
@@ -23,6 +24,10 @@ export interface Route {
   /** Null: the original destination. */
   readonly split: readonly { readonly upstream: Upstream; readonly weight: number }[] | null;
   readonly splitSum: number;
+  /** Of a request; Infinity without a bound. */
+  readonly bodyBytesMax: number;
+  /** From head to the end of the response; 0: without bound. */
+  readonly requestTimeoutMs: number;
 }
 
 /** By listener and by upstream; null for those without TLS. They stay their maker's. */
@@ -43,6 +48,8 @@ export class Engine {
   readonly streamRoutes: readonly StreamRoute[];
   readonly upstreams: readonly Upstream[];
   readonly limits: HeadLimits;
+  /** Null: no listener passes clients' certificates on. */
+  readonly certificateFields: ClientCertificateFields | null;
   /** Exchanges under way, and one for being in force. */
   #references = 1;
 
@@ -64,6 +71,7 @@ export class Engine {
     this.tls = tls;
     this.#releaseFilters = releaseFilters;
     this.limits = snapshot.settings;
+    this.certificateFields = ClientCertificateFields.of(snapshot.listeners);
     this.upstreams = snapshot.upstreams.map((spec) => new Upstream(spec, endpoints));
     this.routes = snapshot.routes.map((spec, i) => this.#route(spec, chains[i] ?? []));
     const streamRoutes = snapshot.streamRoutes ?? [];
@@ -109,6 +117,8 @@ export class Engine {
       hasEndHooks: has(HOOK_END),
       split,
       splitSum: (split ?? []).reduce((sum, one) => sum + one.weight, 0),
+      bodyBytesMax: spec.bodyBytesMax ?? Infinity,
+      requestTimeoutMs: spec.requestTimeoutMs ?? 0,
     };
   }
 }

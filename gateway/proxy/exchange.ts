@@ -10,6 +10,8 @@
 import { parseIp } from "#core/address.ts";
 import { assert } from "#core/assert.ts";
 import { FRAMING_LENGTH, FRAMING_NONE, Head, METHOD_CONNECT } from "#http/head.ts";
+import type { PeerCertificate } from "#net/tls/peer.ts";
+import { Alarm } from "#net/alarm.ts";
 import { refusalOf } from "#http/refusals.ts";
 import { REQUESTS } from "#observe/counters.ts";
 import { SAME_LENGTH, type BodyStage, type LengthEffect } from "#pipeline/body.ts";
@@ -26,6 +28,9 @@ import * as outcomes from "./outcomes.ts";
 import { startTunnel } from "./tunnel.ts";
 
 const SWITCHING_PROTOCOLS = 101;
+
+/** With less than 1/32 of the buffers left, new requests are answered 503: what is under way needs the rest to end. */
+const SHED_SHIFT = 5;
 
 /** Where an exchange goes when it has ended. */
 interface Home {
@@ -55,6 +60,7 @@ export class ProxyExchange implements Exchange, AttemptsOwner, BodiesOwner {
   /** A response is on its way back; while a filter thinks about it, nothing of it has been sent. */
   #responseStarted = false;
   #outcome: outcomes.Outcome = outcomes.OK;
+  #timer: Alarm | null = null;
   startMs = 0;
   requestBytes = 0;
   /** True from the end to the next beginning. */
@@ -69,6 +75,14 @@ export class ProxyExchange implements Exchange, AttemptsOwner, BodiesOwner {
     this.#reply = new LocalReply(worker.buffers, this.response);
     this.#attempts = new Attempts(worker, this);
     this.#bodies = new Bodies(worker.buffers, this, this.#attempts);
+  }
+
+  get scheme(): "http" | "https" {
+    return this.#stream.tls === null ? "http" : "https";
+  }
+
+  get clientCertificate(): PeerCertificate | null {
+    return this.#stream.tls?.certificate ?? null;
   }
 
   get clientAddress(): string {
@@ -124,6 +138,16 @@ export class ProxyExchange implements Exchange, AttemptsOwner, BodiesOwner {
       this.#fail(outcomes.METHOD_UNSUPPORTED);
       return;
     }
+    const { buffers } = this.#worker;
+    if (buffers.free < buffers.count >> SHED_SHIFT) {
+      this.#fail(outcomes.OVERLOADED);
+      return;
+    }
+    const fields = engine.certificateFields;
+    if (fields !== null && !fields.apply(request, downstream.listener.index, this.clientCertificate)) {
+      this.#fail(outcomes.HEAD_TOO_LONG);
+      return;
+    }
     const index = (engine.routers[downstream.listener.index] as Engine["routers"][number]).match(request);
     if (index < 0) {
       this.#fail(outcomes.NO_ROUTE);
@@ -131,6 +155,11 @@ export class ProxyExchange implements Exchange, AttemptsOwner, BodiesOwner {
     }
     const route = engine.routes[index] as Route;
     this.#route = route;
+    if (framing === FRAMING_LENGTH && request.contentLength > route.bodyBytesMax) {
+      this.#fail(outcomes.BODY_TOO_LARGE);
+      return;
+    }
+    if (route.requestTimeoutMs > 0) this.#startTimer(route.requestTimeoutMs);
     if (route.hasRequestHooks) this.#filterRequest();
     else this.#proceed();
   }
@@ -157,6 +186,10 @@ export class ProxyExchange implements Exchange, AttemptsOwner, BodiesOwner {
 
   requestData(buffer: number, start: number, end: number): void {
     this.requestBytes += end - start;
+    if (this.#route !== null && this.requestBytes > this.#route.bodyBytesMax) {
+      this.#giveUp(outcomes.BODY_TOO_LARGE);
+      return;
+    }
     this.#bodies.requestData(buffer, start, end);
   }
 
@@ -189,8 +222,24 @@ export class ProxyExchange implements Exchange, AttemptsOwner, BodiesOwner {
 
   /** The filter that is thinking has had its time. */
   filterTimedOut(): void {
-    const { status, code, detail } = outcomes.OUTCOMES[outcomes.FILTER_TIMEOUT] as outcomes.OutcomeSpec;
-    this.#giveUpRequest(outcomes.FILTER_TIMEOUT, status, code, detail);
+    this.#giveUp(outcomes.FILTER_TIMEOUT);
+  }
+
+  #giveUp(outcome: outcomes.Outcome): void {
+    const { status, code, detail } = outcomes.OUTCOMES[outcome] as outcomes.OutcomeSpec;
+    this.#giveUpRequest(outcome, status, code, detail);
+  }
+
+  /** Made for the first request of a route with a bound; most have none. */
+  #startTimer(ms: number): void {
+    this.#timer ??= new Alarm(this.#worker.loop, () => this.#tookTooLong());
+    this.#timer.set(ms);
+  }
+
+  /** It is the client's fault as long as its body is not whole. */
+  #tookTooLong(): void {
+    if (this.#requestEnded) this.#giveUp(outcomes.REQUEST_TIMEOUT);
+    else this.#giveUpRequest(outcomes.REQUEST_TIMEOUT, 408, "request-timeout", "the request did not arrive in time");
   }
 
   #giveUpRequest(outcome: outcomes.Outcome, status: number, code: string, detail: string): void {
@@ -463,6 +512,7 @@ export class ProxyExchange implements Exchange, AttemptsOwner, BodiesOwner {
   }
 
   #reset(): void {
+    this.#timer?.cancel();
     this.#bodies.reset();
     this.#attempts.reset();
     this.#reply.release();

@@ -11,6 +11,8 @@ import type { DownstreamStream } from "./downstream-stream.ts";
 const FOR = Buffer.from("x-forwarded-for: ");
 const PROTO = Buffer.from("x-forwarded-proto: http\r\n");
 const END_AND_PROTO = Buffer.from("\r\nx-forwarded-proto: http\r\n");
+const PROTO_TLS = Buffer.from("x-forwarded-proto: https\r\n");
+const END_AND_PROTO_TLS = Buffer.from("\r\nx-forwarded-proto: https\r\n");
 
 /** Writes the lines for this request into the workspace, and tells `encode` of them and of what they replace. */
 export function forwardedLines(
@@ -23,14 +25,14 @@ export function forwardedLines(
   encode.dropForwardedFor = false;
   encode.appendStart = workspace.start;
   if (stream.trusted || request.mayBeEdited) encode.appendEnd = someLines(stream, request, workspace, encode);
-  else encode.appendEnd = allLines(stream.client, request.memory, workspace.start);
+  else encode.appendEnd = allLines(stream, request.memory, workspace.start);
 }
 
-function allLines(client: string, memory: Uint8Array, at: number): number {
-  if (client === "") return writePiece(memory, at, PROTO);
+function allLines({ client, tls }: DownstreamStream, memory: Uint8Array, at: number): number {
+  if (client === "") return writePiece(memory, at, tls === null ? PROTO : PROTO_TLS);
   memory.set(FOR, at);
   at = writeText(memory, at + FOR.length, client);
-  return writePiece(memory, at, END_AND_PROTO);
+  return writePiece(memory, at, tls === null ? END_AND_PROTO : END_AND_PROTO_TLS);
 }
 
 /** Those that neither a filter nor a trusted peer has said. */
@@ -53,7 +55,7 @@ function someLines(
     at = writeText(memory, at, "\r\n");
   }
   const said = stream.trusted ? request.find(X_FORWARDED_PROTO) >= 0 : isOfFilter(request, X_FORWARDED_PROTO);
-  return said ? at : writePiece(memory, at, PROTO);
+  return said ? at : writePiece(memory, at, stream.tls === null ? PROTO : PROTO_TLS);
 }
 
 /** `add` leaves the received lines in front of its own: any edited line makes the name the filter's. */

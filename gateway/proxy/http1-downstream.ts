@@ -8,11 +8,14 @@
  *
  * Deadlines are checked lazily: every event stamps `#activityMs`, and the timer compares when it fires.
  */
+import { parseAddress } from "#core/address.ts";
 import { parseRequestHead } from "#http/h1/parse-request.ts";
 import { FRAMING_CHUNKED, FRAMING_CLOSE, FRAMING_LENGTH, FRAMING_NONE, type Head } from "#http/head.ts";
 import { refusalOf } from "#http/refusals.ts";
 import { HIGH_WATERMARK_BYTES, type Connection, type Protocol } from "#net/connection.ts";
 import { HeldRegions } from "#net/held.ts";
+import type { Peer } from "#net/listener.ts";
+import type { TlsPeer } from "#net/tls/peer.ts";
 import { CONNECTIONS_OPEN } from "#observe/counters.ts";
 import { writeChunk, writeLastChunk } from "#upstream/http1-upstream.ts";
 import type { Drainable, ListenerContext } from "./context.ts";
@@ -32,8 +35,10 @@ const CLOSED = 4;
 
 export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
   readonly client: string;
+  readonly #peer: Peer;
   readonly listener: ListenerContext;
   readonly trusted: boolean;
+  readonly tls: TlsPeer | null;
   readonly originalAddress: string | null;
   requestMinor = 1;
   readonly #connection: Connection;
@@ -62,15 +67,17 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
     connection: Connection,
     listener: ListenerContext,
     exchanges: ExchangePool,
-    client: string,
+    peer: Peer,
     trusted: boolean,
     originalAddress: string | null,
   ) {
     this.#connection = connection;
     this.listener = listener;
     this.#exchanges = exchanges;
-    this.client = client;
+    this.client = peer.ip;
+    this.#peer = peer;
     this.trusted = trusted;
+    this.tls = connection.tls;
     this.originalAddress = originalAddress;
     this.#held = new HeldRegions(connection.buffers);
     this.#activityMs = connection.loop.nowMs;
@@ -85,6 +92,17 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
 
   get #settings(): ListenerContext["engine"]["snapshot"]["settings"] {
     return this.listener.engine.snapshot.settings;
+  }
+
+  get address(): Uint8Array {
+    return this.#peer.address;
+  }
+
+  get destination(): Uint8Array {
+    if (this.originalAddress !== null) return parseAddress(this.originalAddress);
+    const { socket, loop } = this.#connection;
+    const told = this.#peer.destination ?? null;
+    return told ?? (socket === null ? this.#peer.address : loop.driver.localAddress(socket));
   }
 
   get queuedBytes(): number {
@@ -453,6 +471,7 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
   #leave(): void {
     const { connections, worker } = this.listener;
     if (!connections.delete(this)) return;
+    worker.clients.left(this.client);
     this.#dropPartial();
     this.#body?.release();
     worker.counters.add(CONNECTIONS_OPEN, -1);

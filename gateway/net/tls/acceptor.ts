@@ -58,7 +58,8 @@ export class TlsAcceptor implements ConnectionHandler {
 
 class ServerHandshake implements Protocol, HandshakeOwner {
   readonly #options: TlsAcceptorOptions;
-  readonly #tls: ServerTls;
+  /** In force when the connection began; from the ClientHello on, what was in force then. */
+  #tls: ServerTls;
   readonly #connection: Connection;
   readonly #socket: Socket;
   readonly #peer: Peer;
@@ -165,13 +166,18 @@ class ServerHandshake implements Protocol, HandshakeOwner {
     const { records } = this.#options;
     const { hello } = records;
     this.#serverName = hello.serverName;
-    const { context, ocsp } = this.#tls.choose(hello.serverName);
-    const ssl = records.io.create(context, "server");
+    this.#tls = this.#options.settings();
+    const choice = this.#tls.choose(hello.serverName);
+    if (choice === null) {
+      this.#refuse("closed");
+      return;
+    }
+    const ssl = records.io.create(choice.context, "server");
     if (ssl === 0) {
       this.#refuse("no-memory");
       return;
     }
-    const answers = { alpn: this.#tls.alpn(hello.alpn), ocsp };
+    const answers = { alpn: this.#tls.alpn(hello.alpn), ocsp: choice.ocsp };
     const transport = new TlsTransport(records, this.#connection, this.#socket, ssl, "server", answers, this);
     const owned = this.#carry.detach();
     transport.onReceive(this.#socket, owned < 0 ? buffer : owned, from, to);

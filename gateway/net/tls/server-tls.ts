@@ -42,6 +42,7 @@ export class ServerTls {
   readonly #names: CertificateNames;
   readonly #choices = new Map<readonly number[], Choice>();
   readonly #fingerprints: ReadonlySet<string>;
+  #freed = false;
 
   /** Throws PENSTOCK_TLS_CONTEXT for settings that OpenSSL refuses. */
   constructor(options: ServerTlsOptions) {
@@ -52,8 +53,12 @@ export class ServerTls {
     this.choose("");
   }
 
-  /** The context for a name. Throws PENSTOCK_TLS_CONTEXT only for want of memory, as what it is made of was tried. */
-  choose(serverName: string): Choice {
+  /**
+   * The context for a name; null after `free`: the listener is no more. Throws PENSTOCK_TLS_CONTEXT only for want of memory, as what
+   * it is made of was tried.
+   */
+  choose(serverName: string): Choice | null {
+    if (this.#freed) return null;
     const set = this.#names.choose(serverName);
     const known = this.#choices.get(set);
     if (known !== undefined) return known;
@@ -72,7 +77,9 @@ export class ServerTls {
     return this.#fingerprints.size === 0 || this.#fingerprints.has(fingerprint);
   }
 
+  /** Its certificates may go then. */
   free(): void {
+    this.#freed = true;
     for (const { context } of this.#choices.values()) freeContext(context);
     this.#choices.clear();
   }
