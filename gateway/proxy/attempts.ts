@@ -5,6 +5,7 @@
  * Bytes of the request head stay in the buffer they were received in, which is retained here until nothing can ask for
  * them any more: another attempt, the log, a filter on the way back.
  */
+import { TLS_FAILED, TLS_UNTRUSTED } from "#net/tls/client-tls.ts";
 import { ETIMEDOUT } from "#core/errno.ts";
 import { FRAMING_NONE, METHOD_OTHER, METHOD_PATCH, METHOD_POST, type Head } from "#http/head.ts";
 import { Alarm } from "#net/alarm.ts";
@@ -205,7 +206,7 @@ export class Attempts implements ResponseSink, Waiter {
     if (perTryMs > 0) this.#alarm.set(perTryMs);
     this.#paused = false;
     this.#connects++;
-    this.stream = this.#target.acquire(this, this.#engine as Engine);
+    this.stream = this.#target.acquire(this, this.#engine as Engine, this.#downstream);
     if (this.#target.connected) this.#send();
   }
 
@@ -223,7 +224,7 @@ export class Attempts implements ResponseSink, Waiter {
     const byPolicy = policy !== null && policy.spec.onConnectFailure;
     if (this.#connects < CONNECTS_MAX && this.#target.chooseOther(this.#owner.request, this.#client)) this.#again();
     else if (byPolicy && this.#mayRetry(policy) && this.#chooseAny()) this.#retry();
-    else this.#owner.upstreamFailed(error === ETIMEDOUT ? outcomes.CONNECT_TIMEOUT : outcomes.CONNECT_FAILED);
+    else this.#owner.upstreamFailed(connectOutcome(error));
   }
 
   #send(): void {
@@ -387,5 +388,18 @@ export class Attempts implements ResponseSink, Waiter {
     const policy = this.#policy;
     if (policy !== null && this.#repeatsBroken(reason) && this.#mayRetry(policy) && this.#chooseAny()) this.#retry();
     else this.#owner.upstreamFailed(outcomes.outcomeOf(reason));
+  }
+}
+
+function connectOutcome(error: number): outcomes.Outcome {
+  switch (error) {
+    case ETIMEDOUT:
+      return outcomes.CONNECT_TIMEOUT;
+    case TLS_FAILED:
+      return outcomes.UPSTREAM_TLS;
+    case TLS_UNTRUSTED:
+      return outcomes.UPSTREAM_UNTRUSTED;
+    default:
+      return outcomes.CONNECT_FAILED;
   }
 }

@@ -72,7 +72,7 @@ export class Engine {
     this.#releaseFilters = releaseFilters;
     this.limits = snapshot.settings;
     this.certificateFields = ClientCertificateFields.of(snapshot.listeners);
-    this.upstreams = snapshot.upstreams.map((spec) => new Upstream(spec, endpoints));
+    this.upstreams = snapshot.upstreams.map((spec, i) => new Upstream(spec, endpoints, tls.clients[i] ?? null));
     this.routes = snapshot.routes.map((spec, i) => this.#route(spec, chains[i] ?? []));
     const streamRoutes = snapshot.streamRoutes ?? [];
     this.streamRoutes = streamRoutes.map((spec, i) => makeStreamRoute(spec, streamFilters[i] ?? [], this.upstreams));

@@ -38,6 +38,10 @@ export const QUEUE_TIMEOUT = 23;
 export const UNRESOLVED = 24;
 export const BODY_TOO_LARGE = 25;
 export const REQUEST_TIMEOUT = 26;
+/** The handshake with the endpoint failed. */
+export const UPSTREAM_TLS = 27;
+/** The endpoint's certificate is not one that the upstream's settings trust. */
+export const UPSTREAM_UNTRUSTED = 28;
 
 export type Outcome = number;
 
@@ -69,6 +73,8 @@ export const OUTCOMES: readonly OutcomeSpec[] = [
   { code: "name-unresolved", status: 503, detail: "the upstream's name has no address" },
   { code: "body-too-large", status: 413, detail: "the request's body is larger than this route takes" },
   { code: "request-timeout", status: 504, detail: "the request took longer than this route allows" },
+  { code: "upstream-tls-failed", status: 502, detail: "no TLS connection to the upstream could be made" },
+  { code: "upstream-untrusted", status: 502, detail: "the upstream's certificate is not trusted" },
 ];
 
 /** What a connection that failed the exchange means for it, before anything of the response was sent. */

@@ -6,11 +6,19 @@
  * not needed ages and goes. Between two exchanges a connection rests for a turn of the loop, in which the kernel is asked
  * whether it is still what it seems: closed ones leave, and so do those on which something came that nobody had asked for.
  */
+import type { ClientTls } from "#net/tls/client-tls.ts";
+import type { Connection, Protocol } from "#net/connection.ts";
 import type { UpstreamStream } from "./stream.ts";
 
 /** Is told when a place may have become free. */
 interface PlaceWatcher {
   wake(): void;
+}
+
+export interface EndpointTls {
+  readonly client: ClientTls;
+  /** The name that its certificate must have, or its address; unless `client` says another. */
+  readonly host: string;
 }
 
 export class Endpoint {
@@ -20,6 +28,8 @@ export class Endpoint {
   readonly key: string;
   /** struct sockaddr. */
   readonly sockaddr: Uint8Array;
+  /** How connections are encrypted, and what the endpoint is called there; null: they are not. */
+  readonly tls: EndpointTls | null;
   readonly #idle: UpstreamStream[] = [];
   /** Put back under the number of turn `#restingTurn`: not to be taken under the same. */
   #resting: UpstreamStream[] = [];
@@ -32,11 +42,19 @@ export class Endpoint {
   /** Snapshots that name it; at 0 nothing is kept. */
   references = 0;
 
-  constructor(address: string, sockaddr: Uint8Array, idleMax: number, key = address) {
+  constructor(address: string, sockaddr: Uint8Array, idleMax: number, key = address, tls: EndpointTls | null = null) {
     this.address = address;
     this.key = key;
     this.sockaddr = sockaddr;
+    this.tls = tls;
     this.idleMax = idleMax;
+  }
+
+  /** Connects, and shakes hands where that is asked for; then `protocol.onConnected` is told 0, an errno, TLS_FAILED or TLS_UNTRUSTED. */
+  connect(connection: Connection, protocol: Protocol): void {
+    const { tls, sockaddr } = this;
+    if (tls === null) connection.adopt(connection.loop.driver.connect(sockaddr, connection), protocol);
+    else tls.client.dial(connection, sockaddr, tls.host, protocol);
   }
 
   /** Idle connections. */

@@ -5,7 +5,7 @@
 import { parseAddress } from "#core/address.ts";
 import type { UpstreamContext } from "./context.ts";
 import { Resolver } from "./dns/resolver.ts";
-import { Endpoint } from "./endpoint.ts";
+import { Endpoint, type EndpointTls } from "./endpoint.ts";
 import { Members } from "./members.ts";
 
 /** Original destinations of steered clients that may have idle connections at one time; past it, the oldest go. */
@@ -30,14 +30,14 @@ export class Endpoints {
   }
 
   /**
-   * For a snapshot: counted, until `release`. `identity`: what else connections must have in common to be shared, such as
-   * how they are encrypted. Throws PenstockError for an address that can't be one.
+   * For a snapshot: counted, until `release`. Connections are shared by those who encrypt them alike. Throws PenstockError for an address that can't be one.
    */
-  acquire(address: string, idleMax: number, identity = ""): Endpoint {
-    const key = `${address} ${identity}`;
+  acquire(address: string, idleMax: number, tls: EndpointTls | null = null): Endpoint {
+    const key = tls === null ? address : `${address} ${tls.host} ${tls.client.options.identity}`;
     let endpoint = this.#byAddress.get(key);
     if (endpoint === undefined) {
-      endpoint = new Endpoint(address, parseAddress(address), idleMax, key);
+      endpoint = new Endpoint(address, parseAddress(address), idleMax, key, tls);
+      tls?.client.retain();
       this.#byAddress.set(key, endpoint);
     }
     endpoint.idleMax = idleMax;
@@ -50,6 +50,7 @@ export class Endpoints {
     if (endpoint.references > 0) return;
     this.#byAddress.delete(endpoint.key);
     endpoint.drain();
+    endpoint.tls?.client.release();
   }
 
   /** For one request to wherever a steered client wanted to go. */

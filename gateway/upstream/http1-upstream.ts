@@ -59,6 +59,7 @@ export class Http1Upstream implements Protocol, UpstreamStream {
   #blocked = false;
   #paused = false;
   #endSeen = false;
+  #introduction: Uint8Array | null = null;
   #released = false;
   #decoder: ChunkedDecoder | null = null;
   /** Exchanges this connection has served before: a failure on a used one may only mean that it was idle too long. */
@@ -82,11 +83,11 @@ export class Http1Upstream implements Protocol, UpstreamStream {
     endpoint.enter();
   }
 
-  /** Starts to connect on behalf of `sink`. */
-  dial(sink: ResponseSink): void {
+  /** Starts to connect on behalf of `sink`. `introduction`: what the endpoint gets before anything else; null: nothing. */
+  dial(sink: ResponseSink, introduction: Uint8Array | null = null): void {
     this.#sink = sink;
-    const driver = this.#connection.loop.driver;
-    this.#connection.adopt(driver.connect(this.endpoint.sockaddr, this.#connection), this);
+    this.#introduction = introduction;
+    this.endpoint.connect(this.#connection, this);
     this.#connection.expireBy(this.#activityMs + this.#timeouts.connectMs);
   }
 
@@ -212,6 +213,10 @@ export class Http1Upstream implements Protocol, UpstreamStream {
     }
     this.#phase = WAITING;
     this.#activityMs = this.#connection.loop.nowMs;
+    if (this.#introduction !== null && !this.#connection.sendAhead(this.#introduction)) {
+      this.#break(BROKEN_NO_BUFFERS);
+      return;
+    }
     this.#connection.expireBy(this.#activityMs + this.#checkEveryMs());
     this.#connection.resume();
     sink.onConnected();

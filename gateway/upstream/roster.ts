@@ -4,6 +4,7 @@
  */
 import { readNamedAddress } from "#core/address.ts";
 import type { EndpointSpec, UpstreamSpec } from "#snapshot/snapshot.ts";
+import type { ClientTls } from "#net/tls/client-tls.ts";
 import type { Endpoints } from "./endpoints.ts";
 import type { Member } from "./member.ts";
 
@@ -18,16 +19,16 @@ export class Roster {
   readonly #spec: UpstreamSpec;
   readonly #endpoints: Endpoints;
   readonly #changed: () => void;
-  readonly #identity: string;
+  readonly #tls: ClientTls | null;
   readonly #unwatch: (() => void)[] = [];
   all: readonly Listed[] = [];
 
   /** `changed`: a name stands for other addresses now; `all` is new. Throws PenstockError for an address that can't be one. */
-  constructor(spec: UpstreamSpec, endpoints: Endpoints, changed: () => void) {
+  constructor(spec: UpstreamSpec, endpoints: Endpoints, tls: ClientTls | null, changed: () => void) {
     this.#spec = spec;
     this.#endpoints = endpoints;
     this.#changed = changed;
-    this.#identity = spec.tls === undefined ? "" : JSON.stringify(spec.tls);
+    this.#tls = tls;
     for (const host of namesOf(spec)) this.#unwatch.push(endpoints.resolver.watch(host, () => this.#resolved()));
     this.all = this.#list(endpoints.members.knows(spec.name));
   }
@@ -56,19 +57,21 @@ export class Roster {
     for (const spec of this.#spec.endpoints) {
       const named = readNamedAddress(spec.address);
       if (named === null) {
-        all.push(this.#listed(spec, spec.address, joins));
+        all.push(this.#listed(spec, spec.address, hostOf(spec.address), joins));
         continue;
       }
       const { host, port } = named;
       for (const ip of this.#endpoints.resolver.addressesOf(host)) {
-        all.push(this.#listed(spec, ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`, joins));
+        all.push(this.#listed(spec, ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`, host, joins));
       }
     }
     return all;
   }
 
-  #listed(spec: EndpointSpec, address: string, joins: boolean): Listed {
-    const endpoint = this.#endpoints.acquire(address, this.#spec.idleConnectionsMax, this.#identity);
+  /** `host`: what the endpoint is called, where its certificate is verified. */
+  #listed(spec: EndpointSpec, address: string, host: string, joins: boolean): Listed {
+    const tls = this.#tls === null ? null : { client: this.#tls, host };
+    const endpoint = this.#endpoints.acquire(address, this.#spec.idleConnectionsMax, tls);
     const member = this.#endpoints.members.acquire(this.#spec.name, endpoint, joins);
     return { member, weight: spec.weight, priority: spec.priority ?? 0, drain: spec.drain ?? false };
   }
@@ -79,6 +82,12 @@ export class Roster {
       this.#endpoints.release(member.endpoint);
     }
   }
+}
+
+/** `127.0.0.1` of `127.0.0.1:443`, `::1` of `[::1]:443`; nothing of a Unix socket, which has no name to verify. */
+function hostOf(address: string): string {
+  if (address.startsWith("unix:")) return "";
+  return address.slice(0, address.lastIndexOf(":")).replaceAll(/[[\]]/g, "");
 }
 
 function namesOf(spec: UpstreamSpec): string[] {

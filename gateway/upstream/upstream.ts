@@ -3,7 +3,9 @@
  * the lowest priority that has any, by the balancer. What the endpoints have shown outlives it (see `member.ts`).
  */
 import type { Head } from "#http/head.ts";
+import { encodeProxyHeader } from "#net/proxy-protocol/encode.ts";
 import type { UpstreamSpec } from "#snapshot/snapshot.ts";
+import type { ClientTls } from "#net/tls/client-tls.ts";
 import type { Balancer } from "./balancer/balancer.ts";
 import { createBalancer } from "./balancer/create.ts";
 import type { Endpoints } from "./endpoints.ts";
@@ -45,7 +47,7 @@ export class Upstream {
   #members: readonly Member[] = [];
   #active = false;
 
-  constructor(spec: UpstreamSpec, endpoints: Endpoints) {
+  constructor(spec: UpstreamSpec, endpoints: Endpoints, tls: ClientTls | null = null) {
     this.name = spec.name;
     this.spec = spec;
     this.proxyProtocol = spec.proxyProtocol ?? null;
@@ -59,8 +61,10 @@ export class Upstream {
     this.retry = spec.retry === undefined ? null : new RetryPolicy(spec.retry);
     this.queue = (spec.limits?.queueMax ?? 0) === 0 ? null : this.#createQueue();
     this.#checks =
-      spec.healthCheck === undefined ? null : new HealthChecks(spec.healthCheck, spec.timeouts, endpoints.context);
-    this.#roster = new Roster(spec, endpoints, () => this.#changed());
+      spec.healthCheck === undefined
+        ? null
+        : new HealthChecks(spec.healthCheck, spec.timeouts, endpoints.context, introductionOf(this.proxyProtocol));
+    this.#roster = new Roster(spec, endpoints, tls, () => this.#changed());
     this.#arrange();
   }
 
@@ -181,4 +185,12 @@ export class Upstream {
     }
     this.#checks?.check(this.#members);
   }
+}
+
+/** AF_UNIX and no name: an end that a PROXY header can't name. */
+const NOBODY = Uint8Array.of(1, 0);
+
+/** Of connections that are the gateway's own: nobody is behind them. */
+function introductionOf(version: "v1" | "v2" | null): Uint8Array | null {
+  return version === null ? null : encodeProxyHeader(version, NOBODY, NOBODY);
 }

@@ -106,6 +106,7 @@ export class TlsSet {
       identity,
       () =>
         new ClientTls(this.#records, {
+          identity: digest(identity),
           trust,
           credentials: own?.credentials ?? null,
           serverName: spec.serverName,

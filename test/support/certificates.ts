@@ -104,6 +104,7 @@ export class TestAuthority {
     run([
       "ca",
       "-batch",
+      "-preserveDN",
       "-config",
       config,
       "-cert",

@@ -31,6 +31,8 @@ export const TLS_UNTRUSTED = 10_002;
 const SESSIONS_MAX = 1024;
 
 export interface ClientTlsOptions {
+  /** Names all that follows: connections are shared by those who have the same. */
+  readonly identity: string;
   /** Null: whoever answers is believed. */
   readonly trust: TrustStore | null;
   readonly credentials: Credentials | null;

@@ -20,11 +20,19 @@ const JITTER = 0.1;
 export class HealthChecks {
   readonly #spec: HealthCheckSpec;
   readonly #timeouts: UpstreamTimeouts;
+  readonly #introduction: Uint8Array | null;
   readonly #context: UpstreamContext;
   readonly #running = new Map<Member, Check>();
 
-  constructor(spec: HealthCheckSpec, timeouts: UpstreamTimeouts, context: UpstreamContext) {
+  /** `introduction`: what an endpoint gets before anything else; null: nothing. */
+  constructor(
+    spec: HealthCheckSpec,
+    timeouts: UpstreamTimeouts,
+    context: UpstreamContext,
+    introduction: Uint8Array | null,
+  ) {
     this.#spec = spec;
+    this.#introduction = introduction;
     this.#timeouts = timeouts;
     this.#context = context;
   }
@@ -38,7 +46,7 @@ export class HealthChecks {
     }
     for (const member of members) {
       if (this.#running.has(member)) continue;
-      const check = new Check(member, this.#spec, this.#timeouts, this.#context);
+      const check = new Check(member, this.#spec, this.#timeouts, this.#context, this.#introduction);
       this.#running.set(member, check);
       check.start();
     }
@@ -54,11 +62,19 @@ class Check {
   readonly #member: Member;
   readonly #spec: HealthCheckSpec;
   readonly #timeouts: UpstreamTimeouts;
+  readonly #introduction: Uint8Array | null;
   readonly #context: UpstreamContext;
   readonly #alarm: Alarm;
   #probe: Probe | null = null;
 
-  constructor(member: Member, spec: HealthCheckSpec, timeouts: UpstreamTimeouts, context: UpstreamContext) {
+  constructor(
+    member: Member,
+    spec: HealthCheckSpec,
+    timeouts: UpstreamTimeouts,
+    context: UpstreamContext,
+    introduction: Uint8Array | null,
+  ) {
+    this.#introduction = introduction;
     this.#member = member;
     this.#spec = spec;
     this.#timeouts = timeouts;
@@ -88,7 +104,7 @@ class Check {
     const { endpoint } = this.#member;
     this.#probe =
       this.#spec.type === "http"
-        ? new HttpProbe(endpoint, this.#spec, this.#timeouts, this.#context, told)
+        ? new HttpProbe(endpoint, this.#spec, this.#timeouts, this.#context, this.#introduction, told)
         : new TcpProbe(endpoint, this.#context, told);
     this.#alarm.set(this.#spec.timeoutMs);
     this.#probe.start();

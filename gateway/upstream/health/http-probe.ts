@@ -19,6 +19,7 @@ export class HttpProbe implements Probe, ResponseSink {
   readonly #spec: HealthCheckSpec;
   readonly #timeouts: UpstreamTimeouts;
   readonly #context: UpstreamContext;
+  readonly #introduction: Uint8Array | null;
   readonly #told: (fault: string) => void;
   readonly response: Head;
   readonly requestMethod = METHOD_GET;
@@ -32,13 +33,15 @@ export class HttpProbe implements Probe, ResponseSink {
     spec: HealthCheckSpec,
     timeouts: UpstreamTimeouts,
     context: UpstreamContext,
+    introduction: Uint8Array | null,
     told: (fault: string) => void,
   ) {
     // The same address, without its pool and its count of requests.
-    this.#endpoint = new Endpoint(endpoint.address, endpoint.sockaddr, 0);
+    this.#endpoint = new Endpoint(endpoint.address, endpoint.sockaddr, 0, endpoint.key, endpoint.tls);
     this.#spec = spec;
     this.#timeouts = timeouts;
     this.#context = context;
+    this.#introduction = introduction;
     this.#told = told;
     this.response = new Head(context.scratch);
     this.#request = new Head(context.scratch);
@@ -53,7 +56,7 @@ export class HttpProbe implements Probe, ResponseSink {
     }
     const connection = new Connection(loop, gather);
     this.#stream = new Http1Upstream(this.#endpoint, connection, this.#timeouts, DEFAULT_HEAD_LIMITS, scratch);
-    this.#stream.dial(this);
+    this.#stream.dial(this, this.#introduction);
   }
 
   cancel(): void {

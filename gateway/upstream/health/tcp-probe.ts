@@ -16,8 +16,7 @@ export class TcpProbe implements Probe, Protocol {
   }
 
   start(): void {
-    const { driver } = this.#connection.loop;
-    this.#connection.adopt(driver.connect(this.#endpoint.sockaddr, this.#connection), this);
+    this.#endpoint.connect(this.#connection, this);
   }
 
   cancel(): void {
