@@ -23,6 +23,8 @@ export interface SnapshotOptions {
   /** Of the endpoints, in order; 1 each unless said. */
   readonly weights?: readonly number[];
   readonly idleConnectionsMax?: number;
+  /** More of the first upstream. */
+  readonly upstream?: Partial<UpstreamSpec>;
   /** Upstreams behind the first one. */
   readonly others?: readonly UpstreamSpec[];
 }
@@ -51,6 +53,7 @@ export function testSnapshot(options: SnapshotOptions): Snapshot {
         endpoints: options.endpoints.map((address, i) => ({ address, weight: options.weights?.[i] ?? 1 })),
         timeouts: { connectMs: 1000, requestMs: 30_000, idleMs: 60_000, ...options.timeouts },
         idleConnectionsMax: options.idleConnectionsMax ?? 64,
+        ...options.upstream,
       },
       ...(options.others ?? []),
     ],

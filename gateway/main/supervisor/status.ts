@@ -46,7 +46,7 @@ function workerStatus(worker: WorkerProcess): WorkerStatus {
 }
 
 /** What goes down again, or never moves. */
-const GAUGES = /(_open|_active|_bytes_in_use|_entries|_free|_all)$/;
+const GAUGES = /(_open|_active|_bytes_in_use|_entries|_free|_all|_usable|_healthy|_ejected|_idle|_waiting)$/;
 
 /**
  * Every worker's counters, by worker. A counter's name may carry labels, `requests{route="orders"}`, which are kept.
