@@ -1,0 +1,4 @@
+/** `import { bpf, netlink, CStruct } from "penstock"`: what scripts get, in a checkout by `node script.ts`. See bpf/public/README.md. */
+export { bpf } from "#bpf/public/bpf.ts";
+export { CStruct, CUnion } from "#bpf/public/cstruct.ts";
+export { netlink } from "#bpf/public/netlink.ts";
