@@ -153,6 +153,17 @@ export class Connection implements SocketHandler, Timed {
     return true;
   }
 
+  /** Straight to the socket, in front of everything that is written, TLS included. False: no buffer, or no connection. */
+  sendAhead(bytes: Uint8Array): boolean {
+    const buffer = this.socket === null ? -1 : this.buffers.allocate();
+    if (buffer < 0 || this.socket === null) return false;
+    const start = buffer * BUFFER_BYTES;
+    this.memory.set(bytes, start);
+    this.loop.driver.send(this.socket, buffer, start, start + bytes.length);
+    this.buffers.release(buffer);
+    return true;
+  }
+
   /** Hands the open buffer to the kernel. Called for every gathered connection before the loop waits. */
   flush(): void {
     if (this.#out < 0) return;

@@ -5,7 +5,6 @@ export const STREAM_COUNTER_NAMES = [
   "tcp_streams_open",
   "tcp_bytes_received",
   "tcp_bytes_sent",
-  "tcp_bytes_spliced",
   "tcp_duration_ms",
   "udp_sessions",
   "udp_sessions_open",
@@ -24,19 +23,17 @@ export const TCP_STREAMS_OPEN = 1;
 /** From clients, and to them. */
 export const TCP_BYTES_RECEIVED = 2;
 export const TCP_BYTES_SENT = 3;
-/** Of both, those that passed within the kernel. */
-export const TCP_BYTES_SPLICED = 4;
-export const TCP_DURATION_MS = 5;
-export const UDP_SESSIONS = 6;
-export const UDP_SESSIONS_OPEN = 7;
-export const UDP_DATAGRAMS_RECEIVED = 8;
-export const UDP_DATAGRAMS_SENT = 9;
-export const UDP_BYTES_RECEIVED = 10;
-export const UDP_BYTES_SENT = 11;
-export const UDP_DATAGRAMS_DROPPED = 12;
-export const UDP_SESSIONS_EVICTED = 13;
-export const PROXY_HEADERS = 14;
-export const PROXY_HEADERS_REFUSED = 15;
+export const TCP_DURATION_MS = 4;
+export const UDP_SESSIONS = 5;
+export const UDP_SESSIONS_OPEN = 6;
+export const UDP_DATAGRAMS_RECEIVED = 7;
+export const UDP_DATAGRAMS_SENT = 8;
+export const UDP_BYTES_RECEIVED = 9;
+export const UDP_BYTES_SENT = 10;
+export const UDP_DATAGRAMS_DROPPED = 11;
+export const UDP_SESSIONS_EVICTED = 12;
+export const PROXY_HEADERS = 13;
+export const PROXY_HEADERS_REFUSED = 14;
 
 export class StreamCounters {
   readonly values = new Float64Array(STREAM_COUNTER_NAMES.length);

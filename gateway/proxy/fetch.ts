@@ -120,7 +120,7 @@ class Fetch implements ResponseSink, Timed {
   }
 
   #connect(): void {
-    this.#stream = this.#target.acquire(this, this.#engine);
+    this.#stream = this.#target.acquire(this, this.#engine, null);
     if (this.#target.connected) this.#send();
   }
 

@@ -35,7 +35,7 @@ export class Http1Listener implements ConnectionHandler {
       connection,
       listener,
       this.#exchanges,
-      peer.ip,
+      peer,
       this.#isTrusted(peer),
       original,
     );

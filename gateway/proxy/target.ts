@@ -4,9 +4,11 @@ import { UPSTREAM_CONNECTS } from "#observe/counters.ts";
 import type { Head } from "#http/head.ts";
 import type { Endpoint } from "#upstream/endpoint.ts";
 import { Http1Upstream } from "#upstream/http1-upstream.ts";
+import { IntroducedEndpoint } from "#upstream/introduced-endpoint.ts";
 import type { Member } from "#upstream/member.ts";
 import type { ResponseSink, UpstreamStream, UpstreamTimeouts } from "#upstream/stream.ts";
 import type { Upstream } from "#upstream/upstream.ts";
+import { proxyHeaderOf, type ClientEnds } from "./client-ends.ts";
 import type { WorkerContext } from "./context.ts";
 import type { Engine, Route } from "./engine.ts";
 import {
@@ -86,11 +88,16 @@ export class Target {
     return this.#tried.length;
   }
 
-  /** A connection to the chosen endpoint: an idle one, or a new one that `sink` hears of. */
-  acquire(sink: ResponseSink, engine: Engine): UpstreamStream {
-    const endpoint = this.#endpoint as Endpoint;
+  /**
+   * A connection to the chosen endpoint: an idle one, or a new one that `sink` hears of. `introduction`: who it is for, where
+   * the upstream wants to know; null: nobody from outside.
+   */
+  acquire(sink: ResponseSink, engine: Engine, introduction: ClientEnds | null): UpstreamStream {
     if (this.member !== null) this.member.requests++;
     const timeouts = this.upstream === null ? ORIGINAL_TIMEOUTS : this.upstream.timeouts;
+    const version = this.upstream === null ? null : this.upstream.proxyProtocol;
+    if (version !== null) return this.#introduced(sink, engine, timeouts, version, introduction);
+    const endpoint = this.#endpoint as Endpoint;
     const idle = this.#fresh ? undefined : endpoint.take(this.#worker.loop.turns);
     if (idle !== undefined) {
       this.connected = true;
@@ -102,6 +109,23 @@ export class Target {
     const stream = new Http1Upstream(endpoint, new Connection(loop, gather), timeouts, engine.limits, scratch);
     this.connected = false;
     stream.dial(sink);
+    return stream;
+  }
+
+  /** A connection of its own, that begins with who the client is. */
+  #introduced(
+    sink: ResponseSink,
+    engine: Engine,
+    timeouts: UpstreamTimeouts,
+    version: "v1" | "v2",
+    client: ClientEnds | null,
+  ): UpstreamStream {
+    const { loop, gather, counters, scratch } = this.#worker;
+    const endpoint = new IntroducedEndpoint(this.#endpoint as Endpoint);
+    counters.add(UPSTREAM_CONNECTS, 1);
+    const stream = new Http1Upstream(endpoint, new Connection(loop, gather), timeouts, engine.limits, scratch);
+    this.connected = false;
+    stream.dial(sink, proxyHeaderOf(version, client));
     return stream;
   }
 

@@ -54,8 +54,6 @@ export interface StreamListenerSpec {
   readonly idleTimeoutMs: number;
   /** UDP: sessions at one time in one worker; past it the one used longest ago goes. 0 for the others. */
   readonly sessionsMax: number;
-  /** How long streams are moved: `auto`, inside the kernel once they flow in bulk; `off`, through our buffers. */
-  readonly splice: "auto" | "off";
 }
 
 export interface UpstreamSpec {

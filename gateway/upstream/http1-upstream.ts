@@ -59,7 +59,8 @@ export class Http1Upstream implements Protocol, UpstreamStream {
   #blocked = false;
   #paused = false;
   #endSeen = false;
-  #introduction: Uint8Array | null = null;
+  /** There was no buffer for its introduction. */
+  #nameless = false;
   #released = false;
   #decoder: ChunkedDecoder | null = null;
   /** Exchanges this connection has served before: a failure on a used one may only mean that it was idle too long. */
@@ -86,8 +87,9 @@ export class Http1Upstream implements Protocol, UpstreamStream {
   /** Starts to connect on behalf of `sink`. `introduction`: what the endpoint gets before anything else; null: nothing. */
   dial(sink: ResponseSink, introduction: Uint8Array | null = null): void {
     this.#sink = sink;
-    this.#introduction = introduction;
     this.endpoint.connect(this.#connection, this);
+    // Before it is connected: so it stands in front of whatever the connection writes by itself, as TLS does.
+    if (introduction !== null && !this.#connection.sendAhead(introduction)) this.#nameless = true;
     this.#connection.expireBy(this.#activityMs + this.#timeouts.connectMs);
   }
 
@@ -213,7 +215,7 @@ export class Http1Upstream implements Protocol, UpstreamStream {
     }
     this.#phase = WAITING;
     this.#activityMs = this.#connection.loop.nowMs;
-    if (this.#introduction !== null && !this.#connection.sendAhead(this.#introduction)) {
+    if (this.#nameless) {
       this.#break(BROKEN_NO_BUFFERS);
       return;
     }

@@ -67,7 +67,7 @@ function snapshotOf(options: StreamPlaneOptions, address: string): Snapshot {
   const [up] = base.upstreams;
   if (up === undefined) throw new Error("a snapshot has an upstream");
   const http = options.listener.protocol === "http";
-  const stream = { idleTimeoutMs: 60_000, sessionsMax: 100, splice: "auto" as const };
+  const stream = { idleTimeoutMs: 60_000, sessionsMax: 100 };
   return {
     ...base,
     listeners: [{ name: "in", address, transparent: false, ...(http ? {} : { stream }), ...options.listener }],

@@ -11,6 +11,7 @@ import { Filter } from "./filters.ts";
 import { KernelInterceptor, KernelInterface } from "./kernel-devices.ts";
 import { kernelServices } from "./service-resources.ts";
 import { Destination, ProxyProtocol, ProxyVersion } from "./stream-resources.ts";
+import { ListenerTls, UpstreamTls } from "./tls-resources.ts";
 import { prefix } from "./prefix.ts";
 import {
   choice,
@@ -46,12 +47,12 @@ export const Listener = fields(
     protocol: choice("protocol", ["http", "tcp", "udp", "tls-passthrough"]),
     transparent: v.optional(v.boolean("expected true or false"), false),
     proxyProtocol: v.optional(ProxyProtocol),
-    /** Which of these three fit which protocol is checked in `streams.ts`. */
+    tls: v.optional(ListenerTls),
+    /** Which of these fit which protocol is checked in `streams.ts`. */
     idleTimeoutMs: v.optional(integer(1, 24 * HOUR_MS)),
     sessionsMax: v.optional(integer(1, 1_000_000)),
-    splice: v.optional(choice("splice", ["auto", "off"])),
   },
-  { tls: "TLS termination" },
+  { splice: "moving bulk within the kernel" },
 );
 
 const Endpoint = fields(
@@ -64,7 +65,7 @@ const Endpoint = fields(
     /** Gets no new requests, but of clients that a cookie binds to it. */
     drain: v.optional(v.boolean("expected true or false"), false),
   },
-  { tls: "TLS to an upstream" },
+  { tls: "TLS of one endpoint; it is a field of the upstream, and" },
 );
 
 export const Upstream = fields(
@@ -98,8 +99,9 @@ export const Upstream = fields(
     slowStartMs: v.optional(integer(0, HOUR_MS), 0),
     limits: v.optional(UpstreamLimits),
     retry: v.optional(Retry),
+    tls: v.optional(UpstreamTls),
   },
-  { tls: "TLS to an upstream" },
+  {},
 );
 
 const grant = v.optional(list(name, 1000));

@@ -16,7 +16,6 @@ export function streamListenerParts(one: ListenerResource): Pick<ListenerSpec, "
   const stream = {
     idleTimeoutMs: one.idleTimeoutMs ?? (udp ? UDP_IDLE_MS : TCP_IDLE_MS),
     sessionsMax: udp ? (one.sessionsMax ?? UDP_SESSIONS) : 0,
-    splice: udp ? ("off" as const) : (one.splice ?? "auto"),
   };
   return { ...proxy, stream };
 }

@@ -1,4 +1,5 @@
 /** Where one stream goes: the upstream, the endpoint being tried, and how many are left to try. */
+import type { Connection, Protocol } from "#net/connection.ts";
 import type { WorkerContext } from "#proxy/context.ts";
 import type { Endpoint } from "#upstream/endpoint.ts";
 import type { Member } from "#upstream/member.ts";
@@ -20,7 +21,7 @@ export class StreamTarget {
   readonly #tried: Member[] = [];
 
   /** −1, or why there is nowhere to go. `original`: a steered client's destination. `client`: its address, to balance by. */
-  choose(worker: WorkerContext, route: StreamRoute, original: string | null, client = ""): StreamOutcome | -1 {
+  choose(worker: WorkerContext, route: StreamRoute, original: string | null, client: string): StreamOutcome | -1 {
     if (route.split === null) {
       if (original === null) return NO_ORIGINAL;
       this.#endpoint = worker.endpoints.dynamic(original);
@@ -42,14 +43,29 @@ export class StreamTarget {
   next(): boolean {
     const upstream = this.#upstream;
     if (upstream === null || this.#member === null) return false;
-    upstream.failed(this.#member);
+    this.failed();
     this.#tried.push(this.#member);
     return this.#tried.length < TRIES_MAX && this.#pick(upstream);
+  }
+
+  /** The endpoint has taken the connection. */
+  succeeded(): void {
+    if (this.#upstream !== null && this.#member !== null) this.#upstream.succeeded(this.#member);
+  }
+
+  /** It has not, or says that nobody is there. */
+  failed(): void {
+    if (this.#upstream !== null && this.#member !== null) this.#upstream.failed(this.#member);
   }
 
   /** struct sockaddr of the endpoint. */
   get sockaddr(): Uint8Array {
     return (this.#endpoint as Endpoint).sockaddr;
+  }
+
+  /** Connects to the endpoint, by TLS where it speaks that; `protocol.onConnected` hears of it. */
+  connect(connection: Connection, protocol: Protocol): void {
+    (this.#endpoint as Endpoint).connect(connection, protocol);
   }
 
   /** For the log; empty before `choose`. */

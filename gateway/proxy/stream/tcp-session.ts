@@ -47,6 +47,8 @@ export class TcpSession implements Protocol, RelayOwner, Drainable {
   #upstream: Connection | null = null;
   #relay: Relay | null = null;
   #over = false;
+  /** There was no buffer for the PROXY header. */
+  #nameless = false;
 
   constructor(listener: ListenerContext, client: Connection, peer: Peer) {
     this.#listener = listener;
@@ -143,7 +145,7 @@ export class TcpSession implements Protocol, RelayOwner, Drainable {
     }
     this.#route = route;
     const chosen = admits(route, this.#peer.ipBytes)
-      ? this.#target.choose(worker, route, this.#original)
+      ? this.#target.choose(worker, route, this.#original, this.#peer.ip)
       : outcomes.DENIED;
     if (chosen >= 0) this.#finish(chosen);
     else this.#connect();
@@ -155,7 +157,9 @@ export class TcpSession implements Protocol, RelayOwner, Drainable {
     const upstream = new Connection(loop, gather);
     this.#upstream = upstream;
     this.#target.count(1);
-    upstream.adopt(loop.driver.connect(this.#target.sockaddr, upstream), new Dialling(this));
+    this.#target.connect(upstream, new Dialling(this));
+    // Before it is connected: so the header stands in front of TLS, where the endpoint speaks it.
+    this.#nameless = !this.#introduce(upstream);
     upstream.expireBy(loop.nowMs + this.#target.connectMs);
   }
 
@@ -166,10 +170,11 @@ export class TcpSession implements Protocol, RelayOwner, Drainable {
       return;
     }
     const upstream = this.#upstream as Connection;
-    if (!this.#introduce(upstream)) {
+    if (this.#nameless) {
       this.#finish(outcomes.OVERLOADED);
       return;
     }
+    this.#target.succeeded();
     const idleMs = this.#spec?.stream?.idleTimeoutMs ?? Number.POSITIVE_INFINITY;
     this.#relay = new Relay(this.#client, upstream, idleMs, this);
     this.#relay.start(this.#held, null);
@@ -193,12 +198,7 @@ export class TcpSession implements Protocol, RelayOwner, Drainable {
   #introduce(upstream: Connection): boolean {
     const version = this.#target.proxyProtocol;
     if (version === null) return true;
-    const header = encodeProxyHeader(version, this.#peer.address, this.#destination());
-    const at = upstream.reserve(header.length);
-    if (at < 0) return false;
-    upstream.memory.set(header, at);
-    upstream.commit(at + header.length);
-    return true;
+    return upstream.sendAhead(encodeProxyHeader(version, this.#peer.address, this.#destination()));
   }
 
   /** Where the client believes to be. */

@@ -151,7 +151,7 @@ export class UdpListener implements DatagramHandler, SessionOwner, Drainable {
     if (route === undefined) return this.#refuse(outcomes.NO_ROUTE);
     if (!admits(route, peer.ipBytes)) return this.#refuse(outcomes.DENIED);
     const target = new StreamTarget();
-    const chosen = target.choose(worker, route, original);
+    const chosen = target.choose(worker, route, original, peer.ip);
     if (chosen >= 0) return this.#refuse(chosen);
     return new UdpSession(this, engine, route, target, origin, idleMs);
   }

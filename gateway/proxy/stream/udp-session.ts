@@ -108,6 +108,7 @@ export class UdpSession implements DatagramHandler, Timed, Placed {
     const { streams } = this.#owner.worker;
     const bytes = socket.end - socket.start;
     this.#touch();
+    if (!this.answered) this.target.succeeded();
     this.#owner.answered(this);
     const { client, local } = this.#origin;
     const result = this.#owner.bound?.sendTo(socket, socket.start, socket.end, client, local) ?? -1;
@@ -153,6 +154,7 @@ export class UdpSession implements DatagramHandler, Timed, Placed {
   #failed(error: number): void {
     this.#owner.worker.streams.add(UDP_DATAGRAMS_DROPPED, 1);
     if (error === ECONNREFUSED || error === EHOSTUNREACH || error === ENETUNREACH) {
+      this.target.failed();
       this.#owner.over(this, outcomes.UNREACHABLE);
     }
   }

@@ -203,3 +203,35 @@ describe.each(["io_uring", "epoll"] as const)("%s", (io) => {
     expect(await talk(made.port, [bytes("x")])).toBe("ECONNRESET");
   });
 });
+
+describe.each(["io_uring", "epoll"] as const)("HTTP to an upstream that wants to know, %s", (io) => {
+  test("each client has a connection of its own, which begins with its name", async () => {
+    const firsts: string[] = [];
+    const at = await upstream((socket) => {
+      let text = "";
+      socket.on("data", (chunk) => {
+        text += chunk.toString("latin1");
+        if (!text.endsWith("\r\n\r\n")) return;
+        firsts.push(text.slice(0, text.indexOf("\r\n")));
+        text = "";
+        socket.write("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+      });
+    });
+    const { port, settled } = await plane({
+      io,
+      endpoints: [at],
+      listener: { protocol: "http", proxyProtocol: TRUSTED },
+      upstream: { proxyProtocol: "v1" },
+    });
+    const request = bytes("GET / HTTP/1.1\r\nhost: x\r\n\r\n");
+    const last = bytes("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    await talk(port, [HEADER_1, request, last], 40);
+    await talk(port, [HEADER_2, last], 40);
+    expect(firsts).toEqual([
+      "PROXY TCP4 192.0.2.7 198.51.100.9 1000 443",
+      "PROXY TCP4 192.0.2.7 198.51.100.9 1000 443",
+      "PROXY TCP6 2001:db8::7 2001:db8::9 1000 443",
+    ]);
+    await settled();
+  });
+});

@@ -179,50 +179,46 @@ describe.each(["io_uring", "epoll"] as const)("%s", (io) => {
     expect(counters()['stream_outcomes{outcome="client-reset"}']).toBe(1);
   });
 
-  test.each(["auto", "off"] as const)(
-    "64 MiB each way at once arrive whole (splice: %s)",
-    async (splice) => {
-      const bytes = randomBytes(1 << 20);
-      const digest = createHash("sha256");
-      for (let i = 0; i < 64; i++) digest.update(bytes);
-      const expected = digest.digest("hex");
-      const seen: string[] = [];
-      const send = (socket: net.Socket): void => {
-        let left = 64;
-        const more = (): void => {
-          while (left > 0) {
-            left--;
-            if (!socket.write(bytes)) {
-              socket.once("drain", more);
-              return;
-            }
+  test("64 MiB each way at once arrive whole", async () => {
+    const bytes = randomBytes(1 << 20);
+    const digest = createHash("sha256");
+    for (let i = 0; i < 64; i++) digest.update(bytes);
+    const expected = digest.digest("hex");
+    const seen: string[] = [];
+    const send = (socket: net.Socket): void => {
+      let left = 64;
+      const more = (): void => {
+        while (left > 0) {
+          left--;
+          if (!socket.write(bytes)) {
+            socket.once("drain", more);
+            return;
           }
-          socket.end();
-        };
-        more();
+        }
+        socket.end();
       };
-      const read = (socket: net.Socket): void => {
-        const hash = createHash("sha256");
-        socket.on("data", (chunk) => hash.update(chunk));
-        socket.on("end", () => seen.push(hash.digest("hex")));
-      };
-      const at = await upstream((socket) => {
-        send(socket);
-        read(socket);
-      });
-      const stream = { idleTimeoutMs: 60_000, sessionsMax: 0, splice };
-      const { port, settled, counters } = await plane({ io, endpoints: [at], listener: { protocol: "tcp", stream } });
-      const socket = net.connect({ port, host: "127.0.0.1", allowHalfOpen: true });
-      open.push({ close: () => socket.destroy() });
-      read(socket);
+      more();
+    };
+    const read = (socket: net.Socket): void => {
+      const hash = createHash("sha256");
+      socket.on("data", (chunk) => hash.update(chunk));
+      socket.on("end", () => seen.push(hash.digest("hex")));
+    };
+    const at = await upstream((socket) => {
       send(socket);
-      await until(() => seen.length === 2, "both ends");
-      expect(seen).toEqual([expected, expected]);
-      await settled();
-      expect(counters()).toMatchObject({ tcp_bytes_received: 64 << 20, tcp_bytes_sent: 64 << 20 });
-    },
-    30_000,
-  );
+      read(socket);
+    });
+    const stream = { idleTimeoutMs: 60_000, sessionsMax: 0 };
+    const { port, settled, counters } = await plane({ io, endpoints: [at], listener: { protocol: "tcp", stream } });
+    const socket = net.connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+    open.push({ close: () => socket.destroy() });
+    read(socket);
+    send(socket);
+    await until(() => seen.length === 2, "both ends");
+    expect(seen).toEqual([expected, expected]);
+    await settled();
+    expect(counters()).toMatchObject({ tcp_bytes_received: 64 << 20, tcp_bytes_sent: 64 << 20 });
+  }, 30_000);
 
   test("a reader that stands still holds a bounded amount, and gets everything later", async () => {
     const total = 48 << 20;
@@ -283,7 +279,7 @@ describe.each(["io_uring", "epoll"] as const)("%s", (io) => {
       socket.on("end", () => ended++);
       socket.resume();
     });
-    const stream = { idleTimeoutMs: 300, sessionsMax: 0, splice: "auto" as const };
+    const stream = { idleTimeoutMs: 300, sessionsMax: 0 };
     const { port, settled, counters } = await plane({ io, endpoints: [at], listener: { protocol: "tcp", stream } });
     const one = client(port);
     for (let i = 0; i < 4; i++) {

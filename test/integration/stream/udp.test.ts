@@ -47,7 +47,7 @@ async function until(met: () => boolean, what: string): Promise<void> {
 type Options = Partial<StreamPlaneOptions> & Pick<StreamPlaneOptions, "io" | "endpoints">;
 
 async function plane(options: Options, idleTimeoutMs = 60_000, sessionsMax = 100): Promise<StreamPlane> {
-  const stream = { idleTimeoutMs, sessionsMax, splice: "off" as const };
+  const stream = { idleTimeoutMs, sessionsMax };
   const made = await startStreamPlane({ ...options, listener: { protocol: "udp", stream, ...options.listener } });
   open.push({ close: () => made.stop() });
   return made;

@@ -15,7 +15,7 @@ function declared(): Declared {
     listeners: [
       { name: "db", address: "127.0.0.1:5432", protocol: "tcp" },
       { name: "dns", address: "127.0.0.1:5432", protocol: "udp", sessionsMax: 100, idleTimeoutMs: 5000 },
-      { name: "pass", address: "127.0.0.1:443", protocol: "tls-passthrough", splice: "off" },
+      { name: "pass", address: "127.0.0.1:443", protocol: "tls-passthrough" },
       { name: "steered", address: "127.0.0.1:18000", protocol: "tcp", transparent: true },
       { name: "web", address: "127.0.0.1:80", protocol: "http", proxyProtocol: { trusted: ["10.0.0.0/8"] } },
     ],
@@ -67,10 +67,10 @@ describe("streams", () => {
     const snapshot = compile(checked.resolved, { revision: 1, ages, meteredDigest: (digest) => digest });
     expect(snapshot.routes.map((route) => [route.name, route.listeners])).toEqual([["web", [4]]]);
     expect(snapshot.listeners.map((one) => [one.name, one.stream])).toEqual([
-      ["db", { idleTimeoutMs: 600_000, sessionsMax: 0, splice: "auto" }],
-      ["dns", { idleTimeoutMs: 5000, sessionsMax: 100, splice: "off" }],
-      ["pass", { idleTimeoutMs: 600_000, sessionsMax: 0, splice: "off" }],
-      ["steered", { idleTimeoutMs: 600_000, sessionsMax: 0, splice: "auto" }],
+      ["db", { idleTimeoutMs: 600_000, sessionsMax: 0 }],
+      ["dns", { idleTimeoutMs: 5000, sessionsMax: 100 }],
+      ["pass", { idleTimeoutMs: 600_000, sessionsMax: 0 }],
+      ["steered", { idleTimeoutMs: 600_000, sessionsMax: 0 }],
       ["web", undefined],
     ]);
     expect(snapshot.listeners[4]?.proxyProtocol).toEqual({ trusted: ["10.0.0.0/8"], required: true });
@@ -96,7 +96,7 @@ describe("streams", () => {
     ["nothing", () => {}, []],
     ["a time-out of HTTP", (d) => set(d.listeners[4], { idleTimeoutMs: 1 }), ["/listeners/4/idleTimeoutMs VALUE"]],
     ["sessions of TCP", (d) => set(d.listeners[0], { sessionsMax: 1 }), ["/listeners/0/sessionsMax VALUE"]],
-    ["splicing of UDP", (d) => set(d.listeners[1], { splice: "off" }), ["/listeners/1/splice VALUE"]],
+    ["splicing", (d) => set(d.listeners[0], { splice: "kernel" }), ["/listeners/0/splice UNSUPPORTED"]],
     [
       "PROXY headers over UDP",
       (d) => set(d.listeners[1], { proxyProtocol: { trusted: ["::/0"] } }),
