@@ -1,7 +1,7 @@
 /** The control process put together: store, link, changes, admin API. `main.ts` gives it the outside world. */
 import { join } from "node:path";
 import { hashToken, newToken } from "./admin/identity.ts";
-import { AdminServer } from "./admin/server.ts";
+import { AdminServer, type AdminTls } from "./admin/server.ts";
 import type { Services } from "./admin/services.ts";
 import { Changes } from "./changes.ts";
 import { declare } from "./declare.ts";
@@ -20,6 +20,8 @@ export interface ControlOptions {
   readonly unixFd: number;
   /** Undefined: no TCP. */
   readonly tcpFd: number | undefined;
+  /** Of the TCP socket. Undefined: in the clear, and for loopback only. */
+  readonly tls?: AdminTls | undefined;
   readonly log: Logger;
 }
 
@@ -74,9 +76,9 @@ export class Control {
   }
 
   async start(): Promise<void> {
-    const { unixFd, tcpFd, log } = this.#options;
+    const { unixFd, tcpFd, tls, log } = this.#options;
     await this.#admin.serve(unixFd, "unix");
-    if (tcpFd !== undefined) await this.#admin.serve(tcpFd, "tcp");
+    if (tcpFd !== undefined) await this.#admin.serve(tcpFd, "tcp", tls);
     const { revision } = this.#changes.current();
     this.#link.ready(revision);
     log.info({ revision }, "control is ready");

@@ -2,7 +2,8 @@
  * Who asks, and what they may do.
  *
  * Over the Unix socket the kernel says who it is (SO_PEERCRED): root and the owner of the socket own the gateway, and are
- * `admin`. Everyone else who can open it, and who comes over TCP, says it by a bearer token. Tokens are random (256 bits), so one SHA-256 is all the hashing they need; the store finds the row by that hash,
+ * `admin`. Everyone else who can open it, and who comes over TCP, says it by a bearer token or, over TLS, by a certificate:
+ * a token may stand for one, and its hash is then the certificate's. Tokens are random (256 bits), so one SHA-256 is all the hashing they need; the store finds the row by that hash,
  * and the hash is compared once more in constant time.
  */
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
@@ -48,17 +49,23 @@ export type Origin = "unix" | "unix-other" | "tcp";
 export function identify(
   origin: Origin,
   authorization: string | null,
+  /** SHA-256 of the client's certificate. */
+  certificate: Uint8Array | null,
   store: Store,
   nowMs: number,
 ): Identity | undefined {
   if (authorization !== null) return byToken(authorization, store, nowMs);
+  if (certificate !== null) return byHash(certificate, store, nowMs);
   return origin === "unix" ? SOCKET : undefined;
 }
 
 function byToken(authorization: string, store: Store, nowMs: number): Identity | undefined {
   const match = /^Bearer (pst_[A-Za-z0-9_-]{43})$/i.exec(authorization);
   if (match?.[1] === undefined) return undefined;
-  const hash = hashToken(match[1]);
+  return byHash(hashToken(match[1]), store, nowMs);
+}
+
+function byHash(hash: Uint8Array, store: Store, nowMs: number): Identity | undefined {
   const token = store.tokenByHash(hash);
   if (token === undefined || !timingSafeEqual(token.hash, hash)) return undefined;
   if (token.expiresMs !== 0 && token.expiresMs <= nowMs) return undefined;

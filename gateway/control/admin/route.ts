@@ -76,6 +76,8 @@ export interface RouteContext {
   now(): number;
   /** Which of our sockets the request came by. */
   originOf(event: H3Event): Origin;
+  /** SHA-256 of the client's verified certificate; null without TLS. */
+  certificateOf(event: H3Event): Uint8Array | null;
   /** Of the client, as text; empty over a Unix socket. */
   addressOf(event: H3Event): string;
 }
@@ -121,9 +123,10 @@ async function answer(event: H3Event, spec: RouteSpec, context: RouteContext): P
 
 function identified(event: H3Event, context: RouteContext): Identity | undefined {
   const origin = context.originOf(event);
-  if (origin === "tcp") requireSameSite(event.req);
+  const certificate = context.certificateOf(event);
+  if (origin === "tcp") requireSameSite(event.req, certificate !== null);
   const authorization = event.req.headers.get("authorization");
-  const identity = identify(origin, authorization, context.store, context.now());
+  const identity = identify(origin, authorization, certificate, context.store, context.now());
   if (identity !== undefined || authorization === null) return identity;
   const seconds = context.failures.failed(context.addressOf(event));
   if (seconds > 0) throw new TooManyAttempts(seconds);

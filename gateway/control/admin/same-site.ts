@@ -7,11 +7,12 @@ import { controlError } from "#core/errors/control.ts";
 
 /**
  * Over TCP: the request must name this machine by an address or as `localhost` (RFC 6761 §6.3), and a page that sends it must
- * come from here. Throws 421 and 403.
+ * come from here. Throws 421 and 403. `secure`: the certificate says which names are this machine's, and the browser has
+ * looked at it.
  */
-export function requireSameSite(request: Request): void {
+export function requireSameSite(request: Request, secure: boolean): void {
   const host = request.headers.get("host") ?? "";
-  if (!isOurs(host)) throw controlError("PENSTOCK_CONTROL_MISDIRECTED", { detail: `Host is "${host}"` });
+  if (!secure && !isOurs(host)) throw controlError("PENSTOCK_CONTROL_MISDIRECTED", { detail: `Host is "${host}"` });
   const origin = request.headers.get("origin");
   if (origin !== null && !isSame(origin, host))
     throw controlError("PENSTOCK_CONTROL_CROSS_ORIGIN", { detail: `Origin is "${origin}"` });

@@ -2,9 +2,12 @@
  * The admin API on sockets that someone else has bound. h3 runs over node:http directly: srvx would open a port of its
  * own choosing. Which socket a connection came by is remembered when it is accepted, since a closed one no longer tells.
  */
+import { createHash } from "node:crypto";
 import { fstatSync } from "node:fs";
-import { createServer, type Server } from "node:http";
+import { createServer, type RequestListener, type Server } from "node:http";
+import { createServer as createSecureServer } from "node:https";
 import type { Socket } from "node:net";
+import { TLSSocket } from "node:tls";
 import type { Duplex } from "node:stream";
 import { H3, toNodeHandler, type H3Event, type HTTPError } from "h3";
 import { asFd } from "#core/brands.ts";
@@ -14,6 +17,7 @@ import type { Events } from "#control/events.ts";
 import { auditRoutes } from "./audit-routes.ts";
 import { backupRoutes } from "./backup-routes.ts";
 import { configRoutes } from "./config-routes.ts";
+import { endpointRoutes } from "./endpoint-routes.ts";
 import { eventRoutes } from "./event-routes.ts";
 import { FailedAttempts } from "./failed-attempts.ts";
 import { Idempotency } from "./idempotency.ts";
@@ -35,6 +39,11 @@ import { tokenRoutes } from "./token-routes.ts";
 const REQUEST_TIMEOUT_MS = 60_000;
 const HEADERS_TIMEOUT_MS = 10_000;
 const KEEP_ALIVE_MS = 5000;
+const TIMEOUTS = {
+  requestTimeout: REQUEST_TIMEOUT_MS,
+  headersTimeout: HEADERS_TIMEOUT_MS,
+  keepAliveTimeout: KEEP_ALIVE_MS,
+};
 
 export function adminRoutes(services: Services): RouteSpec[] {
   const routes = [
@@ -44,6 +53,7 @@ export function adminRoutes(services: Services): RouteSpec[] {
     ...pluginRoutes(services),
     ...kernelRoutes(services),
     ...counterRoutes(services),
+    ...endpointRoutes(services),
     ...revisionRoutes(services),
     ...tokenRoutes(services),
     ...auditRoutes(services),
@@ -52,6 +62,13 @@ export function adminRoutes(services: Services): RouteSpec[] {
     ...statusRoutes(services),
   ];
   return [...routes, openApiRoute(routes)];
+}
+
+/** PEM texts. Clients need a certificate that `ca` has signed. */
+export interface AdminTls {
+  readonly cert: Buffer;
+  readonly key: Buffer;
+  readonly ca: Buffer;
 }
 
 export class AdminServer {
@@ -69,6 +86,7 @@ export class AdminServer {
       failures: new FailedAttempts(services.now),
       idempotency: new Idempotency(services.store.keptAnswers),
       originOf: (event) => this.#originOf(event),
+      certificateOf,
       addressOf: (event) => event.runtime?.node?.req.socket.remoteAddress ?? "",
     });
     app.all("/**", (event) =>
@@ -81,11 +99,12 @@ export class AdminServer {
   }
 
   /** Serves on an inherited, listening descriptor. Resolves once it does. */
-  async serve(fd: number, origin: "unix" | "tcp"): Promise<void> {
-    const server = createServer(
-      { requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: HEADERS_TIMEOUT_MS, keepAliveTimeout: KEEP_ALIVE_MS },
-      (request, response) => void this.#handler(request, response),
-    );
+  async serve(fd: number, origin: "unix" | "tcp", tls?: AdminTls): Promise<void> {
+    const listener: RequestListener = (request, response) => void this.#handler(request, response);
+    const server =
+      tls === undefined
+        ? createServer(TIMEOUTS, listener)
+        : createSecureServer({ ...TIMEOUTS, ...tls, requestCert: true, minVersion: "TLSv1.2" }, listener);
     const owner = fstatSync(fd).uid;
     server.on("connection", (socket) => {
       this.#origins.set(socket, origin === "unix" && !isOwners(socket, owner) ? "unix-other" : origin);
@@ -116,6 +135,13 @@ export class AdminServer {
     // Whom we can't place gets no privileges: TCP asks for a token.
     return (socket === undefined ? undefined : this.#origins.get(socket as Socket)) ?? "tcp";
   }
+}
+
+/** SHA-256 of the client's certificate, which the handshake has verified; null without TLS. */
+function certificateOf(event: H3Event): Uint8Array | null {
+  const socket: unknown = event.runtime?.node?.req.socket;
+  if (!(socket instanceof TLSSocket) || !socket.authorized) return null;
+  return createHash("sha256").update(socket.getPeerCertificate().raw).digest();
 }
 
 /** Whether the peer is root, or who has made the listening socket. */

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import * as v from "valibot";
 import { controlError } from "#core/errors/control.ts";
 import { fields } from "#control/config/fields.ts";
-import { integer, list, text } from "#control/config/primitives.ts";
+import { integer, list, sha256, text } from "#control/config/primitives.ts";
 import { readJson, RESOURCE_BYTES_MAX } from "./body.ts";
 import { hashToken, isScope, newToken } from "./identity.ts";
 import { pageOf, PAGE_QUERY } from "./pages.ts";
@@ -22,6 +22,8 @@ const NewToken = fields("a token", {
     ),
     v.minLength(1, "a token without scopes could do nothing"),
   ),
+  /** SHA-256 of a client's certificate, hex: the token stands for it and has no text. */
+  certificate: v.optional(sha256),
   /** Left out: until it is revoked. */
   ttlSeconds: v.optional(integer(1, 10 * 365 * 86_400)),
 });
@@ -59,15 +61,21 @@ export function tokenRoutes({ store, now }: Services): RouteSpec[] {
       tag: "tokens",
       access: "admin",
       body: { types: ["application/json"], schema: NewToken },
-      responses: { 201: { description: "The token", schema: v.object({ ...TokenEntries, token: v.string() }) } },
+      responses: {
+        201: { description: "The token", schema: v.object({ ...TokenEntries, token: v.optional(v.string()) }) },
+      },
       handle: async ({ request, identity }) => {
-        const { name, scopes, ttlSeconds } = parsed(NewToken, await readJson(request, RESOURCE_BYTES_MAX));
-        const token = newToken();
+        const { name, scopes, certificate, ttlSeconds } = parsed(NewToken, await readJson(request, RESOURCE_BYTES_MAX));
+        const token = certificate === undefined ? newToken() : undefined;
+        const hash = token === undefined ? Buffer.from(certificate ?? "", "hex") : hashToken(token);
+        if (store.tokenByHash(hash) !== undefined)
+          throw controlError("PENSTOCK_CONTROL_EXISTS", { detail: "the certificate has a token already" });
         const createdMs = now();
         const expiresMs = ttlSeconds === undefined ? 0 : createdMs + ttlSeconds * 1000;
         const stored = { id: randomBytes(6).toString("hex"), name, scopes, createdMs, expiresMs };
-        store.addToken(stored, hashToken(token), identity.who);
-        return { status: 201, body: { ...stored, token }, headers: { location: `/v1/tokens/${stored.id}` } };
+        store.addToken(stored, hash, identity.who);
+        const body = token === undefined ? stored : { ...stored, token };
+        return { status: 201, body, headers: { location: `/v1/tokens/${stored.id}` } };
       },
     }),
     route({

@@ -2,8 +2,9 @@
  * The admin API, as the verbs use it: over the local Unix socket, or over TCP with a token. A problem document becomes
  * the PenstockError it was made of.
  */
-import { request as httpRequest, type IncomingMessage, type RequestOptions } from "node:http";
-import { request as httpsRequest } from "node:https";
+import { readFileSync } from "node:fs";
+import { request as httpRequest, type IncomingMessage } from "node:http";
+import { request as httpsRequest, type RequestOptions as SecureRequestOptions } from "node:https";
 import { isAbsolute, join, resolve } from "node:path";
 import { PenstockError, type Finding } from "#core/errors.ts";
 import { cliError } from "#core/errors/cli.ts";
@@ -29,14 +30,40 @@ export interface Request {
 const TIMEOUT_MS = 90_000;
 const PAGE_ITEMS = "500";
 
+/** PEM texts: who we are, and whom we believe. */
+interface Certificates {
+  readonly cert?: Buffer;
+  readonly key?: Buffer;
+  readonly ca?: Buffer;
+}
+
+/** Of the files that PENSTOCK_CERT, PENSTOCK_KEY and PENSTOCK_CA name. */
+function certificatesOf(env: VerbContext["env"], cwd: string): Certificates {
+  const read = (name: string): Buffer | undefined => {
+    const file = env[name];
+    try {
+      return file === undefined || file === "" ? undefined : readFileSync(resolve(cwd, file));
+    } catch (error) {
+      const detail = `${name}: ${error instanceof Error ? error.message : String(file)}`;
+      throw cliError("PENSTOCK_CLI_FILE", { detail, cause: error });
+    }
+  };
+  const [cert, key, ca] = [read("PENSTOCK_CERT"), read("PENSTOCK_KEY"), read("PENSTOCK_CA")];
+  return {
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+    ...(ca === undefined ? {} : { ca }),
+  };
+}
+
 export class Client {
-  readonly #target: RequestOptions;
+  readonly #target: SecureRequestOptions;
   readonly #secure: boolean;
   readonly #shown: string;
   readonly #token: string | undefined;
 
   /** `server`: `http://HOST:PORT`, `https://…`, `unix:/path` or `/path`. */
-  constructor(server: string, token: string | undefined) {
+  constructor(server: string, token: string | undefined, certificates: Certificates = {}) {
     this.#shown = server;
     this.#token = token;
     this.#secure = server.startsWith("https://");
@@ -49,6 +76,7 @@ export class Client {
     const { hostname, port } = new URL(server);
     this.#target = {
       host: hostname.replace(/^\[|\]$/g, ""),
+      ...(this.#secure ? certificates : {}),
       port: port === "" ? (this.#secure ? 443 : 80) : Number(port),
     };
   }
@@ -58,7 +86,7 @@ export class Client {
     const named = typeof values["server"] === "string" ? values["server"] : env["PENSTOCK_SERVER"];
     const data = isAbsolute(dataDir) ? dataDir : resolve(cwd, dataDir);
     const server = named === undefined || named === "" ? join(data, "admin.sock") : named;
-    return new Client(server, env["PENSTOCK_TOKEN"]);
+    return new Client(server, env["PENSTOCK_TOKEN"], certificatesOf(env, cwd));
   }
 
   get(path: string, query: Request["query"] = {}): Promise<Answer> {

@@ -15,7 +15,7 @@ import type { EchoServer } from "#main/example/example.ts";
 import { DataDirectory } from "#main/supervisor/data-directory.ts";
 import { logTo } from "#main/supervisor/log.ts";
 import { openKernel } from "#main/supervisor/managed-kernel.ts";
-import { Supervisor } from "#main/supervisor/supervisor.ts";
+import { Supervisor, type AdminTlsFiles } from "#main/supervisor/supervisor.ts";
 import type { Snapshot } from "#snapshot/snapshot.ts";
 import { readDeclaration } from "./declaration.ts";
 import { isPrivileged, raiseOpenFiles, whatIsOff } from "./privileges.ts";
@@ -34,13 +34,16 @@ interface RunOptions {
   readonly listen: string | undefined;
   readonly workers: number;
   readonly admin: string | null;
+  readonly adminTls: AdminTlsFiles | null;
   /** Directories whose files may be served, by name. */
   readonly files: Readonly<Record<string, string>>;
 }
 
 export const run: Verb = {
   summary: "start a gateway here, in the foreground",
-  usage: ["run [-f FILE [--watch]] [--data DIR] [--workers N] [--admin HOST:PORT] [--files NAME=DIR]... [--example]"],
+  usage: [
+    "run [-f FILE [--watch]] [--data DIR] [--workers N] [--admin HOST:PORT [--admin-cert FILE --admin-key FILE --admin-ca FILE]] [--files NAME=DIR]... [--example]",
+  ],
   examples: [
     "run",
     "run -f penstock.yaml --watch",
@@ -52,6 +55,9 @@ export const run: Verb = {
     file: { type: "string", short: "f" },
     workers: { type: "string" },
     admin: { type: "string" },
+    "admin-cert": { type: "string" },
+    "admin-key": { type: "string" },
+    "admin-ca": { type: "string" },
     watch: { type: "boolean" },
     example: { type: "boolean" },
     listen: { type: "string" },
@@ -72,8 +78,12 @@ function optionsOf({ values, positionals }: ParsedArgs, context: VerbContext): R
   if (!Number.isInteger(count) || count < 1 || count > 1024)
     throw new UsageError("--workers takes a number from 1 to 1024");
   const admin = text("admin");
-  if (admin !== null && isExposed(admin))
-    throw new UsageError(`--admin ${admin} is no loopback address: tokens would cross the network in the clear`);
+  const adminTls = adminTlsOf(text, path);
+  if (adminTls !== null && admin === null) throw new UsageError("--admin-cert is for --admin HOST:PORT");
+  if (admin !== null && adminTls === null && isExposed(admin))
+    throw new UsageError(
+      `--admin ${admin} is no loopback address: tokens would cross the network in the clear; give it --admin-cert, --admin-key and --admin-ca`,
+    );
   const file = text("file");
   const data = text("data");
   if (values["watch"] === true && file === null) throw new UsageError("--watch needs a file to watch: -f FILE");
@@ -85,6 +95,7 @@ function optionsOf({ values, positionals }: ParsedArgs, context: VerbContext): R
     listen: text("listen") ?? undefined,
     workers: count,
     admin,
+    adminTls,
     files: grantedFiles(Array.isArray(values["files"]) ? values["files"].map(String) : [], path),
   };
 }
@@ -101,6 +112,14 @@ function grantedFiles(texts: readonly string[], absolute: (path: string) => stri
     grants[name] = realpathSync(absolute(path));
   }
   return grants;
+}
+
+function adminTlsOf(text: (name: string) => string | null, path: (value: string) => string): AdminTlsFiles | null {
+  const [cert, key, ca] = [text("admin-cert"), text("admin-key"), text("admin-ca")];
+  if (cert === null && key === null && ca === null) return null;
+  if (cert === null || key === null || ca === null)
+    throw new UsageError("--admin-cert, --admin-key and --admin-ca go together: clients show certificates too");
+  return { cert: path(cert), key: path(key), ca: path(ca) };
 }
 
 const LOOPBACK = ["127.0.0.0/8", "::1/128"].map(parsePrefix);
@@ -132,6 +151,7 @@ async function runGateway(options: RunOptions, out: Output, { env }: VerbContext
     data,
     workers: options.workers,
     admin: options.admin,
+    adminTls: options.adminTls,
     privileged,
     ioUring: env["PENSTOCK_IO"] !== "epoll",
     kernel,

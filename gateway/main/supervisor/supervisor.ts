@@ -6,9 +6,9 @@
  * It serves from the last good snapshot at once, without waiting for the control process, and goes on serving when that dies.
  */
 import type { ChildProcess } from "node:child_process";
-import { chmodSync } from "node:fs";
+import { chmodSync, openSync } from "node:fs";
 import { join } from "node:path";
-import type { Fd } from "#core/brands.ts";
+import { asFd, type Fd } from "#core/brands.ts";
 import type { DeclaredReply, DeclareRequest, GatewayStatus, MapReply, MapRequest } from "#control/protocol.ts";
 import { readLastGood } from "#control/store/last-good.ts";
 import type { Installation } from "#main/confine/installation.ts";
@@ -43,6 +43,8 @@ export interface SupervisorOptions {
   readonly workers: number;
   /** `HOST:PORT` of the admin API over TCP; null: the Unix socket only. */
   readonly admin: string | null;
+  /** Files of the TCP socket's certificate and key, and of the authority that signs clients; null: no TLS. */
+  readonly adminTls?: AdminTlsFiles | null;
   readonly privileged: boolean;
   readonly ioUring: boolean;
   readonly kernel: KernelPart;
@@ -56,6 +58,12 @@ export interface SupervisorOptions {
   readonly prepareMs?: number;
   /** Modules that the children run; a test names its own. */
   readonly entries?: Partial<Readonly<Record<"worker" | "control" | "builder", string>>>;
+}
+
+export interface AdminTlsFiles {
+  readonly cert: string;
+  readonly key: string;
+  readonly ca: string;
 }
 
 const CONTROL_STOP_MS = 2_000;
@@ -191,7 +199,17 @@ export class Supervisor {
   #spawnControl(): ChildProcess {
     const args = ["--data", this.#options.data.path, "--unix-fd", "4", "--log-format", this.#options.logFormat];
     if (this.#adminSockets.length > 1) args.push("--tcp-fd", "5");
-    return this.#spawn({ kind: "control", args, descriptors: this.#adminSockets });
+    const { adminTls } = this.#options;
+    if (adminTls === undefined || adminTls === null)
+      return this.#spawn({ kind: "control", args, descriptors: this.#adminSockets });
+    // Opened anew for each life, so that a renewed certificate is used from the next one on.
+    const files = [adminTls.cert, adminTls.key, adminTls.ca].map((path) => asFd(openSync(path, "r")));
+    args.push("--tls-fds", "6,7,8");
+    try {
+      return this.#spawn({ kind: "control", args, descriptors: [...this.#adminSockets, ...files] });
+    } finally {
+      for (const fd of files) close(fd);
+    }
   }
 
   #mapChanged(from: WorkerProcess, change: MapChangeMessage): void {

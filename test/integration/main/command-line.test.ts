@@ -43,6 +43,8 @@ test.each([
   [["run", "--admin", "0.0.0.0:9900"], /--admin 0\.0\.0\.0:9900 is no loopback address/],
   [["run", "--admin", "[::]:9900"], /is no loopback address/],
   [["run", "--watch"], /--watch needs a file/],
+  [["run", "--admin", "0.0.0.0:9900", "--admin-cert", "a.pem"], /go together/],
+  [["run", "--admin-cert", "a", "--admin-key", "b", "--admin-ca", "c"], /is for --admin/],
   [["doctor", "me"], /doctor takes no me/],
   [["help", "nothing"], /there is no verb nothing/],
 ])("%j is wrong use", (args, err) => {

@@ -40,7 +40,7 @@ it("a token is recognised by its hash alone, until it expires", () => {
   expect(text).toMatch(/^pst_[A-Za-z0-9_-]{43}$/);
   const row = { id: "1", name: "ci", scopes: ["read"], createdMs: 0, expiresMs: 1000, hash: hashToken(text) };
   const store = { tokenByHash: (hash: Uint8Array) => (Buffer.from(hash).equals(row.hash) ? row : undefined) } as Store;
-  const who = (authorization: string | null, nowMs: number) => identify("tcp", authorization, store, nowMs)?.name;
+  const who = (authorization: string | null, nowMs: number) => identify("tcp", authorization, null, store, nowMs)?.name;
   expect(who(`Bearer ${text}`, 999)).toBe("ci");
   expect(who(`bearer ${text}`, 999)).toBe("ci");
   expect(who(`Bearer ${text}`, 1000)).toBeUndefined();
@@ -49,7 +49,7 @@ it("a token is recognised by its hash alone, until it expires", () => {
   expect(who(`Basic ${text}`, 0)).toBeUndefined();
   expect(who(null, 0)).toBeUndefined();
   // On the Unix socket a token that is sent counts, also to have less.
-  expect(identify("unix", null, store, 0)?.scopes.has("admin")).toBe(true);
-  expect(identify("unix", `Bearer ${text}`, store, 0)?.name).toBe("ci");
-  expect(identify("unix", "Bearer nonsense", store, 0)).toBeUndefined();
+  expect(identify("unix", null, null, store, 0)?.scopes.has("admin")).toBe(true);
+  expect(identify("unix", `Bearer ${text}`, null, store, 0)?.name).toBe("ci");
+  expect(identify("unix", "Bearer nonsense", null, store, 0)).toBeUndefined();
 });
