@@ -10,6 +10,7 @@ import type { AccessLog } from "#observe/access-log.ts";
 import type { Endpoints } from "#upstream/endpoints.ts";
 import type { Counters } from "#observe/counters.ts";
 import type { StreamCounters } from "#observe/stream-counters.ts";
+import type { ClientConnections } from "./client-connections.ts";
 import type { Engine } from "./engine.ts";
 
 export interface WorkerContext {
@@ -18,6 +19,7 @@ export interface WorkerContext {
   readonly gather: WriteGather;
   readonly scratch: Scratch;
   readonly endpoints: Endpoints;
+  readonly clients: ClientConnections;
   readonly counters: Counters;
   readonly streams: StreamCounters;
   readonly accessLog: AccessLog;

@@ -25,9 +25,11 @@ export class Http1Listener implements ConnectionHandler {
     const listener = this.#listener;
     const { counters } = listener.worker;
     counters.add(CONNECTIONS_ACCEPTED, 1);
-    if (listener.worker.banned(peer)) {
+    const { banned, clients } = listener.worker;
+    if (banned(peer) || !clients.admit(peer.ip, listener.engine.snapshot.settings)) {
       counters.add(CONNECTIONS_REFUSED, 1);
-      connection.close();
+      // By RST: a refused connection must not leave a port behind that waits for its end.
+      connection.reset();
       return;
     }
     const original = listener.transparent ? listener.worker.originalOf(peer, socket.fd) : null;

@@ -12,6 +12,7 @@ import { Listener, type Peer } from "#net/listener.ts";
 import { AccessLog } from "#observe/access-log.ts";
 import { ACCESS_LOG_DROPPED, CONNECTIONS_OPEN, Counters } from "#observe/counters.ts";
 import { StreamCounters } from "#observe/stream-counters.ts";
+import { ClientConnections } from "#proxy/client-connections.ts";
 import { createWorkspace, type ListenerContext, type WorkerContext } from "#proxy/context.ts";
 import type { Engine } from "#proxy/engine.ts";
 import { ExchangePool } from "#proxy/exchange-pool.ts";
@@ -20,6 +21,7 @@ import { OUTCOMES } from "#proxy/outcomes.ts";
 import { STREAM_OUTCOMES } from "#proxy/stream/outcomes.ts";
 import { close as closeDescriptor, IPPROTO_TCP, setsockoptInt, TCP_NODELAY } from "#sys/socket.ts";
 import { UdpListener } from "#proxy/stream/udp-listener.ts";
+import { upstreamReadings } from "#upstream/readings.ts";
 import { Endpoints } from "#upstream/endpoints.ts";
 import { connectionHandler, speaksOtherwise } from "./connection-handler.ts";
 import { throttled } from "./log-throttle.ts";
@@ -71,6 +73,7 @@ export class DataPlane {
       gather: this.#gather,
       scratch,
       endpoints: new Endpoints({ loop: this.loop, gather: this.#gather, scratch }, workers),
+      clients: new ClientConnections(),
       counters: new Counters(OUTCOMES.map((one) => one.code)),
       streams: new StreamCounters(STREAM_OUTCOMES),
       accessLog: this.#accessLog(logFd),
@@ -132,6 +135,7 @@ export class DataPlane {
       ...counters.read(),
       ...streams.read(),
       ...tls.counters.read(tls.handshakes),
+      ...upstreamReadings(this.#engine?.upstreams ?? []),
       exchanges_open: this.#exchanges.taken,
       buffers_free: buffers.free,
       buffers_all: buffers.count,
