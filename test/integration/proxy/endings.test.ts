@@ -1,31 +1,15 @@
 /** How connections end, and what must not be lost or kept when they do: half-close, slow readers, deadlines, floods. */
-import type net from "node:net";
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { Engine } from "#proxy/engine.ts";
-import { sleep, startPlane, type PlaneOptions, type TestPlane } from "#test/support/data-plane.ts";
+import { sleep } from "#test/support/data-plane.ts";
 import { RawClient } from "#test/support/raw-client.ts";
-import { requests, startUpstream, talk, type RawUpstream } from "#test/support/raw-http.ts";
+import { closedAfterEach } from "#test/support/plane-tests.ts";
+import { requests, talk } from "#test/support/raw-http.ts";
 
 const OK = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
-const open: { stop(): Promise<void> }[] = [];
-
-async function upstream(answer: (socket: net.Socket, all: string, index: number) => void): Promise<RawUpstream> {
-  const one = await startUpstream(answer);
-  open.push({ stop: () => one.close() });
-  return one;
-}
-
-async function plane(io: PlaneOptions["io"], options: Omit<PlaneOptions, "io">): Promise<TestPlane> {
-  const one = await startPlane({ io, ...options });
-  open.unshift({ stop: () => one.stop() });
-  return one;
-}
-
-afterEach(async () => {
-  for (const one of open.splice(0)) await one.stop();
-});
+const { upstream, plane } = closedAfterEach();
 
 describe.each(["io_uring", "epoll"] as const)("endings over %s", (io) => {
   it("answers a client that has sent FIN right behind its request, by a reply of its own too", async () => {

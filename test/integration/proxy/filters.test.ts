@@ -1,6 +1,5 @@
 /** Filters in the engine: replies, edits, suspension, order of the hooks, and clients that go while a filter thinks. */
-import type net from "node:net";
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import {
   CONTINUE,
   HOOK_END,
@@ -13,9 +12,9 @@ import {
   type Verdict,
 } from "#pipeline/filter.ts";
 import { internName } from "#http/names.ts";
-import { sleep, startPlane, type PlaneOptions, type TestPlane } from "#test/support/data-plane.ts";
+import { sleep } from "#test/support/data-plane.ts";
 import { RawClient } from "#test/support/raw-client.ts";
-import { startUpstream, type RawUpstream } from "#test/support/raw-http.ts";
+import { closedAfterEach } from "#test/support/plane-tests.ts";
 
 const OK = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -71,23 +70,7 @@ const soon = (): Promise<unknown> => Promise.resolve();
 const aWhile = (): Promise<unknown> => sleep(30);
 const go = (): Verdict => CONTINUE;
 
-const open: { stop(): Promise<void> }[] = [];
-
-async function upstream(answer: (socket: net.Socket, all: string, index: number) => void): Promise<RawUpstream> {
-  const one = await startUpstream(answer);
-  open.push({ stop: () => one.close() });
-  return one;
-}
-
-async function plane(io: PlaneOptions["io"], options: Omit<PlaneOptions, "io">): Promise<TestPlane> {
-  const one = await startPlane({ io, ...options });
-  open.unshift({ stop: () => one.stop() });
-  return one;
-}
-
-afterEach(async () => {
-  for (const one of open.splice(0)) await one.stop();
-});
+const { upstream, plane } = closedAfterEach();
 
 interface Case {
   readonly what: string;

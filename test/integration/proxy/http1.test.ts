@@ -2,26 +2,15 @@
 import { createHash, randomBytes } from "node:crypto";
 import http from "node:http";
 import net from "node:net";
-import { afterEach, describe, expect, it } from "vitest";
-import { sleep, startPlane, type PlaneOptions, type TestPlane } from "#test/support/data-plane.ts";
-import { requests, startUpstream, talk, type RawUpstream } from "#test/support/raw-http.ts";
+import { describe, expect, it } from "vitest";
+import { sleep } from "#test/support/data-plane.ts";
+import { closedAfterEach } from "#test/support/plane-tests.ts";
+import { requests, talk } from "#test/support/raw-http.ts";
 
 const OK = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 const GET = "GET /a HTTP/1.1\r\nHost: one.example\r\n\r\n";
 
-const open: { stop(): Promise<void> }[] = [];
-
-async function upstream(answer: (socket: net.Socket, all: string, index: number) => void): Promise<RawUpstream> {
-  const one = await startUpstream(answer);
-  open.push({ stop: () => one.close() });
-  return one;
-}
-
-async function plane(io: PlaneOptions["io"], options: Omit<PlaneOptions, "io">): Promise<TestPlane> {
-  const one = await startPlane({ io, ...options });
-  open.unshift({ stop: () => one.stop() });
-  return one;
-}
+const { upstream, plane, after } = closedAfterEach();
 
 /** Answers every bodyless request with OK. */
 function answersOk(): (socket: net.Socket, all: string) => void {
@@ -31,10 +20,6 @@ function answersOk(): (socket: net.Socket, all: string) => void {
     answered.set(socket, requests(all));
   };
 }
-
-afterEach(async () => {
-  for (const one of open.splice(0)) await one.stop();
-});
 
 describe.each(["io_uring", "epoll"] as const)("HTTP/1.1 over %s", (io) => {
   it("passes a request on, says who asks, and passes the response back", async () => {
@@ -178,7 +163,7 @@ describe.each(["io_uring", "epoll"] as const)("HTTP/1.1 over %s", (io) => {
     });
     const body = randomBytes(24 * 1024 * 1024);
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    open.push({ stop: () => new Promise((resolve) => server.close(() => resolve())) });
+    after(() => new Promise((resolve) => server.close(() => resolve())));
     const gateway = await plane(io, { endpoints: [`127.0.0.1:${(server.address() as net.AddressInfo).port}`] });
     let lowest = Number.POSITIVE_INFINITY;
     const watch = setInterval(() => (lowest = Math.min(lowest, gateway.plane.counters()["buffers_free"] ?? 0)), 5);

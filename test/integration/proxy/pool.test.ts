@@ -1,33 +1,18 @@
 /** Upstream connections: reuse, dead idle ones, what is tried again and what is not, balance over endpoints and splits. */
 import type net from "node:net";
-import { afterEach, describe, expect, it } from "vitest";
-import { sleep, startPlane, type PlaneOptions, type TestPlane } from "#test/support/data-plane.ts";
+import { describe, expect, it } from "vitest";
+import { sleep } from "#test/support/data-plane.ts";
 import { testRoute } from "#test/support/snapshot.ts";
 import { RawClient } from "#test/support/raw-client.ts";
-import { requests, startUpstream, talk, type RawUpstream } from "#test/support/raw-http.ts";
+import { closedAfterEach } from "#test/support/plane-tests.ts";
+import { requests, talk, type RawUpstream } from "#test/support/raw-http.ts";
 
 const OK = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
-const open: { stop(): Promise<void> }[] = [];
-
-async function upstream(answer: (socket: net.Socket, all: string, index: number) => void): Promise<RawUpstream> {
-  const one = await startUpstream(answer);
-  open.push({ stop: () => one.close() });
-  return one;
-}
-
-async function plane(io: PlaneOptions["io"], options: Omit<PlaneOptions, "io">): Promise<TestPlane> {
-  const one = await startPlane({ io, ...options });
-  open.unshift({ stop: () => one.stop() });
-  return one;
-}
+const { upstream, plane } = closedAfterEach();
 
 const ok = (port: number): Promise<string> => talk(port, GET, (all) => all.endsWith("ok") || all.includes("}"));
-
-afterEach(async () => {
-  for (const one of open.splice(0)) await one.stop();
-});
 
 describe.each(["io_uring", "epoll"] as const)("upstream connections over %s", (io) => {
   it("notices that an idle connection has been closed, and uses it no more", async () => {
