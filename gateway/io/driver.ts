@@ -60,10 +60,10 @@ export interface Driver {
   /** The same by RST: the peer must not take what it has for the whole. What is queued is lost. */
   reset(socket: Socket): void;
   /**
-   * Bytes the kernel has taken to send since the connection began, those of a send under way included; below 0 where
-   * nobody counts them (Unix sockets). A system call: for who wonders whether a peer that seems to stand still moves.
+   * Bytes the peer has acknowledged since the connection began; below 0 where nobody counts them (Unix sockets). A system
+   * call: for who wonders whether a peer that seems to stand still moves.
    */
-  takenBytes(socket: Socket): number;
+  acknowledgedBytes(socket: Socket): number;
 
   /** Receives the datagrams of a bound socket. The descriptor stays the caller's. */
   datagrams(fd: Fd, handler: DatagramHandler): DatagramSocket;

@@ -188,12 +188,12 @@ export class Connection implements SocketHandler, Timed {
   }
 
   /**
-   * Since the last call, has the peer taken any of what it is to get? Asked of the kernel too: a send of
-   * hundreds of kilobytes ends when a slow reader has taken all of it, and our own queue stands still until then.
+   * Since the last call, has the peer taken any of what it is to get? The kernel is asked: it holds megabytes for a slow
+   * reader, and makes room for more of ours only when a third of that has gone.
    */
   tookSome(): boolean {
     const queued = this.queuedBytes;
-    const taken = this.socket === null || queued === 0 ? -1 : this.loop.driver.takenBytes(this.socket);
+    const taken = this.socket === null || queued === 0 ? -1 : this.loop.driver.acknowledgedBytes(this.socket);
     const seen = this.#takenSeen;
     const took = queued < this.#queuedSeen || (seen >= 0 && taken > seen);
     this.#queuedSeen = queued;

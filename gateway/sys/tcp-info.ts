@@ -10,6 +10,7 @@ const TCP_INFO = 11;
 
 const INFO_BYTES = 216;
 /** Offsets in struct tcp_info, include/uapi/linux/tcp.h. The three are there since Linux 4.19. */
+const BYTES_ACKED_AT = 120;
 const NOTSENT_BYTES_AT = 144;
 const BYTES_SENT_AT = 200;
 const BYTES_RETRANS_AT = 208;
@@ -28,6 +29,13 @@ export function bytesGiven(fd: number): number {
   length[0] = INFO_BYTES;
   if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, length) !== 0) return -errno();
   return readCount(BYTES_SENT_AT) - readCount(BYTES_RETRANS_AT) + info.readUInt32LE(NOTSENT_BYTES_AT);
+}
+
+/** Bytes that the peer's kernel has acknowledged so far; or −errno. */
+export function bytesAcknowledged(fd: number): number {
+  length[0] = INFO_BYTES;
+  if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, length) !== 0) return -errno();
+  return readCount(BYTES_ACKED_AT);
 }
 
 /** A u64 as a number: exact up to 8 PiB. */

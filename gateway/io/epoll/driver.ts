@@ -46,7 +46,7 @@ import {
   SHUT_WR,
   socketError,
 } from "#sys/socket.ts";
-import { bytesGiven } from "#sys/tcp-info.ts";
+import { bytesAcknowledged } from "#sys/tcp-info.ts";
 import { Sender } from "./sender.ts";
 
 /** Events of one wait; what is left comes with the next. Some hundred sockets are busy in a turn at full load. */
@@ -209,8 +209,8 @@ class EpollDriver implements Driver {
     this.close(socket);
   }
 
-  takenBytes(socket: Socket): number {
-    return socket.fd < 0 ? -1 : bytesGiven(socket.fd);
+  acknowledgedBytes(socket: Socket): number {
+    return socket.fd < 0 ? -1 : bytesAcknowledged(socket.fd);
   }
 
   datagrams(fd: Fd, handler: DatagramHandler): DatagramSocket {

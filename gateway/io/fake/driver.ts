@@ -236,7 +236,7 @@ export class FakeDriver implements Driver {
   }
 
   /** The pipe's room is given back as its reader takes: what is queued tells all there is to know. */
-  takenBytes(_socket: Socket): number {
+  acknowledgedBytes(_socket: Socket): number {
     return -1;
   }
 

@@ -11,7 +11,7 @@ import type { Fd } from "#core/brands.ts";
 import { ECANCELED, ENOBUFS } from "#core/errno.ts";
 import { blockingStream, setBlocking } from "#sys/blocking.ts";
 import { close as closeDescriptor, getpeername, getsockname, resetOnClose, SHUT_WR, shutdown } from "#sys/socket.ts";
-import { bytesGiven } from "#sys/tcp-info.ts";
+import { bytesAcknowledged } from "#sys/tcp-info.ts";
 import type { Arena } from "#io/arena.ts";
 import { BUFFER_BYTES, type Buffers } from "#io/buffers.ts";
 import type { DatagramHandler, DatagramSocket } from "#io/datagram.ts";
@@ -203,8 +203,8 @@ class UringDriver implements Driver {
     this.close(socket);
   }
 
-  takenBytes(socket: Socket): number {
-    return socket.fd < 0 ? -1 : bytesGiven(socket.fd);
+  acknowledgedBytes(socket: Socket): number {
+    return socket.fd < 0 ? -1 : bytesAcknowledged(socket.fd);
   }
 
   datagrams(fd: Fd, handler: DatagramHandler): DatagramSocket {

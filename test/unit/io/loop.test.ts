@@ -33,7 +33,7 @@ function sleepingDriver(dispatch: () => number | void, sleepMs = (_waitMs: numbe
     shutdown: unused,
     close: unused,
     reset: unused,
-    takenBytes: unused,
+    acknowledgedBytes: unused,
     watch: (_fd, ready) => {
       libuvReady = ready;
     },
