@@ -6,6 +6,7 @@ import type { WorkerContext } from "#proxy/context.ts";
 import type { Engine, Route } from "#proxy/engine.ts";
 import { refusalOf } from "#http/refusals.ts";
 import { explain, type Explanation } from "#router/explain.ts";
+import { explainStream } from "./explain-stream.ts";
 import type { ExplainRequest, ExplainResult } from "./protocol.ts";
 
 const NOTHING = { route: null, tenant: null, filters: [], upstreams: [] } as const;
@@ -16,6 +17,8 @@ export function explainRequest(context: WorkerContext, engine: Engine | null, re
   const listener = request.listener === null ? 0 : listeners.findIndex((one) => one.name === request.listener);
   const router = engine.routers[listener];
   if (router === undefined) return { ...NOTHING, reason: `there is no listener ${request.listener ?? ""}`.trim() };
+  const streams = engine.streamRouters[listener] ?? null;
+  if (streams !== null) return explainStream(engine, streams, request);
   const head = new Head(context.scratch);
   const buffer = context.buffers.allocate();
   if (buffer < 0) return { ...NOTHING, reason: "the worker is at its memory bound" };

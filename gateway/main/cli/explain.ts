@@ -7,15 +7,27 @@ import { UsageError, type Verb } from "./verb.ts";
 
 export const explain: Verb = {
   summary: "what the gateway would do with a request, without sending it",
-  usage: ["explain METHOD URL [-H 'NAME: VALUE']... [--listener NAME]"],
-  examples: ["explain GET http://shop.acme.example/orders -H 'x-beta: 1'"],
-  options: { header: { type: "string", short: "H", multiple: true }, listener: { type: "string" } },
+  usage: [
+    "explain METHOD URL [-H 'NAME: VALUE']... [--listener NAME]",
+    "explain OPEN tcp://SERVER-NAME-OR-DESTINATION --listener NAME [--from IP]",
+  ],
+  examples: [
+    "explain GET http://shop.acme.example/orders -H 'x-beta: 1'",
+    "explain OPEN tcp://db.acme.example --listener pass --from 10.1.2.3",
+  ],
+  options: {
+    header: { type: "string", short: "H", multiple: true },
+    listener: { type: "string" },
+    from: { type: "string" },
+  },
   run: async (args, out, context) => {
     const [method = "", url = ""] = positionals(args, "METHOD", "URL");
     if (!URL.canParse(url)) throw new UsageError(`"${url}" is no absolute URL such as http://shop.example/orders`);
     const header = textOptions(args, "header");
     const wrong = header.find((field) => !/^[^:\s]+:/.test(field));
     if (wrong !== undefined) throw new UsageError(`-H '${wrong}' is no header such as 'x-beta: 1'`);
+    const from = textOption(args, "from");
+    if (from !== undefined) header.push(`source: ${from}`);
     try {
       const query = { method, url, header, listener: textOption(args, "listener") };
       const { body } = await Client.of(args, context).get("/v1/explain", query);

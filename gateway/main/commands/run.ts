@@ -238,11 +238,19 @@ function announce(supervisor: Supervisor, example: boolean, out: Output): void {
     return;
   }
   for (const { name, address, error } of listeners) {
-    out.print(`listener ${name}: ${error === undefined ? `http://${address}` : `not open: ${error}`}`);
+    out.print(`listener ${name}: ${error === undefined ? schemeOf(supervisor, name) + address : `not open: ${error}`}`);
   }
   out.print(`admin: ${admin.join(", ")}`);
   const first = listeners.find(({ error }) => error === undefined);
   if (example && first !== undefined) out.print(exampleGuide(`http://${first.address}`, commandLine()));
+}
+
+/** What a client would write in front of the address. */
+function schemeOf(supervisor: Supervisor, name: string): string {
+  const spec = supervisor.deployment.snapshot?.listeners.find((one) => one.name === name);
+  if (spec?.protocol === "tcp" || spec?.protocol === "udp") return `${spec.protocol}://`;
+  if (spec?.protocol === "tls-passthrough") return "tls://";
+  return spec?.tls === undefined ? "http://" : "https://";
 }
 
 function lastGood(dataDir: string): Snapshot | undefined {

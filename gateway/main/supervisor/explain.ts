@@ -1,5 +1,6 @@
 /** `explain`: asked of one worker, since what counts is what a worker would do. */
 import type { ExplainedRequest, ExplainReply } from "#control/protocol.ts";
+import type { Snapshot } from "#snapshot/snapshot.ts";
 import type { Deployment } from "./deployment.ts";
 import type { Workers } from "./workers.ts";
 
@@ -29,13 +30,20 @@ export async function explain(
         listener: request.listener ?? snapshot.listeners[0]?.name ?? "",
         route: route === null ? null : { tenant: tenant ?? "", name: route },
         filters,
-        action: route === null ? "local reply 404" : actionOf(upstreams),
+        action: route === null ? refusalOf(snapshot, request.listener) : actionOf(upstreams),
         reasons: reason.split("\n"),
       },
     };
   } catch (error) {
     return { ok: false, detail: error instanceof Error ? error.message : String(error) };
   }
+}
+
+/** What becomes of what no route takes. */
+function refusalOf({ listeners }: Snapshot, named: string | undefined): string {
+  const listener = listeners.find((one) => one.name === named) ?? listeners[0];
+  if (listener === undefined || listener.protocol === "http") return "local reply 404";
+  return listener.protocol === "udp" ? "dropped" : "reset";
 }
 
 function actionOf(upstreams: readonly string[]): string {

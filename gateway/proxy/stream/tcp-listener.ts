@@ -16,9 +16,11 @@ export class TcpListener implements ConnectionHandler {
   onConnection(connection: Connection, _socket: Socket, peer: Peer): void {
     const { worker } = this.#listener;
     worker.counters.add(CONNECTIONS_ACCEPTED, 1);
-    if (worker.banned(peer)) {
+    const { settings } = this.#listener.engine.snapshot;
+    if (worker.banned(peer) || !worker.clients.admit(peer.ip, settings)) {
       worker.counters.add(CONNECTIONS_REFUSED, 1);
-      connection.close();
+      // By RST: a refused connection must not leave a port behind that waits for its end.
+      connection.reset();
       return;
     }
     new TcpSession(this.#listener, connection, peer).start();

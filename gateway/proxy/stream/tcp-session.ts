@@ -242,6 +242,7 @@ export class TcpSession implements Protocol, RelayOwner, Drainable {
     streams.ended(outcome);
     counters.add(CONNECTIONS_OPEN, -1);
     if (accessLog.enabled) this.#log(received, sent, outcome);
+    worker.clients.left(this.#peer.ip);
     connections.delete(this);
     if (connections.size === 0) this.#listener.emptied();
     this.#engine.release();
