@@ -15,6 +15,8 @@ import { canonicalJson } from "./canonical.ts";
 import { agesAfter, compile } from "./compile.ts";
 import { checkDeclaration, refusal } from "./config/check.ts";
 import type { Declaration, Resolved } from "./config/declaration.ts";
+import type { TlsContext } from "./config/tls.ts";
+import { keyContext, withoutKeys } from "./private-keys.ts";
 import { withUploaded } from "./config/module-files.ts";
 import { diff, type Difference } from "./diff.ts";
 import type { Logger } from "./logger.ts";
@@ -86,7 +88,7 @@ export class Changes {
       if (revision === 0) return false;
       try {
         // Checked when it was new; what checks it now may be stricter, and then says so.
-        const resolved = this.#check(content.declaration, undefined, true);
+        const resolved = this.#check(content.declaration, undefined, true, undefined);
         const snapshot = this.#compile(resolved, content.ages, revision);
         const reply = await this.#link.apply(snapshot);
         if (!reply.ok) throw refused(reply);
@@ -110,8 +112,16 @@ export class Changes {
   async #change(request: ChangeRequest, isPending: (result: ChangeResult) => void): Promise<ChangeResult> {
     const before = this.current();
     const { declaration: edited, ages: restored } = request.edit(before.content.declaration);
-    const declaration = withUploaded(edited, before.content.declaration);
-    const resolved = this.#check(declaration, request.actor, request.dryRun !== true);
+    const uploaded = withUploaded(edited, before.content.declaration);
+    const given = new Set<string>();
+    const declaration = await withoutKeys(uploaded, {
+      keep: async (owner, digest, key) => {
+        given.add(`${owner} ${digest}`);
+        if (request.dryRun !== true) await this.#keepKey(owner, digest, key, request.who);
+      },
+    });
+    const tls = this.#tlsContext(given, before.content.declaration);
+    const resolved = this.#check(declaration, request.actor, request.dryRun !== true, tls);
     const ages = agesAfter(restored ?? before.content.ages, resolved.routes);
     const content: RevisionContent = { declaration, ages };
     const result = { diff: diff(before.content.declaration, declaration), declaration, notes: [] };
@@ -137,9 +147,36 @@ export class Changes {
     }
   }
 
-  #check(declaration: Declaration, actor: string | undefined, modulesRequired: boolean): Resolved {
+  /** `given`: keys that came with the change, as owner and digest; of a dry run they are not kept. */
+  #tlsContext(given: ReadonlySet<string>, before: Declaration): TlsContext {
+    const inForce = new Set((before.certificates ?? []).map((one) => one.certificate));
+    return {
+      hasKey: (owner, digest) => given.has(`${owner} ${digest}`) || this.#store.privateKey(owner, digest) !== undefined,
+      isInForce: (certificate) => inForce.has(certificate),
+      nowMs: Date.now(),
+    };
+  }
+
+  async #keepKey(owner: string, digest: string, key: string, who: string): Promise<void> {
+    // The same key again is the same key: another seal of it would be another snapshot.
+    if (this.#store.privateKey(owner, digest) !== undefined) return;
+    const sealed = await this.#link.seal(Buffer.from(key), keyContext(digest));
+    this.#store.addPrivateKey(owner, digest, sealed, who);
+  }
+
+  #check(
+    declaration: Declaration,
+    actor: string | undefined,
+    modulesRequired: boolean,
+    tls: TlsContext | undefined,
+  ): Resolved {
     const moduleBytes = (digest: string) => this.#store.module(digest)?.bytes;
-    const checked = checkDeclaration(declaration, { actor, modulesRequired, moduleBytes });
+    const checked = checkDeclaration(declaration, {
+      actor,
+      modulesRequired,
+      moduleBytes,
+      ...(tls === undefined ? {} : { tls }),
+    });
     if (!checked.ok) throw refusal(checked.findings);
     return checked.resolved;
   }
@@ -153,6 +190,12 @@ export class Changes {
         if (module === undefined)
           throw controlError("PENSTOCK_CONTROL_INTERNAL", { detail: `module ${digest} is gone` });
         return module.meteredDigest;
+      },
+      sealedKey: (owner, digest) => {
+        const sealed = this.#store.privateKey(owner, digest);
+        if (sealed === undefined)
+          throw controlError("PENSTOCK_CONTROL_INTERNAL", { detail: `private key ${digest} is gone` });
+        return sealed;
       },
     });
   }

@@ -18,6 +18,7 @@ import type {
   StreamFilterSpec,
   StreamRouteSpec,
 } from "#snapshot/snapshot.ts";
+import { compileCertificate, compileListenerTls, compileUpstreamTls, type SealedKeys } from "./compile-tls.ts";
 import { compileUpstream } from "./compile-upstream.ts";
 import { digestOf } from "./canonical.ts";
 import type { FilterResource, Resolved, RouteResource } from "./config/declaration.ts";
@@ -34,6 +35,8 @@ export interface CompileContext {
   readonly ages: readonly string[];
   /** The metered module that was made of the uploaded one. */
   meteredDigest(digest: string): string;
+  /** The sealed private key of a certificate; without certificates nobody asks. */
+  readonly sealedKey?: SealedKeys;
 }
 
 export function compile(declared: Resolved, context: CompileContext): Snapshot {
@@ -57,9 +60,14 @@ export function compile(declared: Resolved, context: CompileContext): Snapshot {
       protocol: one.protocol,
       transparent: one.transparent,
       ...streamListenerParts(one),
+      ...compileListenerTls(one, declared),
     })),
     // Names unique among all: `api`, and a tenant's own `acme/api`.
-    upstreams: declared.upstreams.map((one) => compileUpstream(one, keyOf("upstreams", one))),
+    upstreams: declared.upstreams.map((one) => ({
+      ...compileUpstream(one, keyOf("upstreams", one)),
+      ...compileUpstreamTls(one, declared),
+    })),
+    ...compileCertificates(declared, context),
     plugins: declared.plugins.map((one): PluginSpec => ({
       name: one.name,
       tenant: one.tenant,
@@ -94,6 +102,13 @@ function indexed<T>(values: readonly T[], key: (value: T) => string): Map<string
 
 function at(table: ReadonlyMap<string, number>, key: string): number {
   return defined(table.get(key), `"${key}" of a checked declaration`);
+}
+
+/** A snapshot without certificates says nothing of them. */
+function compileCertificates(declared: Resolved, { sealedKey }: CompileContext): Pick<Snapshot, "certificates"> {
+  if (declared.certificates.length === 0) return {};
+  const sealed = defined(sealedKey, "keys of declared certificates");
+  return { certificates: declared.certificates.map((one) => compileCertificate(one, sealed)) };
 }
 
 function compileRoute(route: RouteResource, tables: Tables): RouteSpec {

@@ -4,6 +4,7 @@
  */
 import { PenstockError, type Finding } from "#core/errors.ts";
 import { refusal } from "./config/check.ts";
+import { withTlsFiles } from "./config/tls-files.ts";
 import { withFilterFiles } from "./config/filter-files.ts";
 import { refuseWithRest, withDigests } from "./config/module-files.ts";
 import { readSources, type Sources } from "./config/sources.ts";
@@ -20,7 +21,8 @@ export async function declare(request: DeclareRequest, changes: Changes, uploads
     if (sources.findings.length > 0) throw refusal(sources.findings);
     const files = new Map(request.modules.map(({ file, bytes }) => [file, bytes]));
     const filled = withFilterFiles(sources.data, (file) => files.get(file));
-    const { declaration, findings: others } = await withDigests(filled.declaration, async (file, pointer) => {
+    const encrypted = withTlsFiles(filled.declaration, (file) => files.get(file));
+    const { declaration, findings: others } = await withDigests(encrypted.declaration, async (file, pointer) => {
       const bytes = files.get(file);
       if (bytes === undefined) {
         throw refusal([
@@ -34,7 +36,7 @@ export async function declare(request: DeclareRequest, changes: Changes, uploads
       const upload = async () => (await uploads.accept(bytes, true, request.author)).digest;
       return uploadedDigest(upload, file, pointer);
     });
-    const findings = [...filled.findings, ...others];
+    const findings = [...filled.findings, ...encrypted.findings, ...others];
     const change = {
       author: request.author,
       who: request.author,

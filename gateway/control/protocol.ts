@@ -69,6 +69,14 @@ export interface BuildLimits {
   readonly timeoutMs: number;
 }
 
+/** Seals a secret so that only the supervisor can open it, now and after a restart. `context` must be said again to open it. */
+export interface SealRequest {
+  readonly type: "seal";
+  readonly id: number;
+  readonly secret: Uint8Array;
+  readonly context: string;
+}
+
 export interface StatusRequest {
   readonly type: "status";
   readonly id: number;
@@ -146,6 +154,7 @@ export type ControlToSupervisor =
   | ReadyMessage
   | ApplyRequest
   | BuildRequest
+  | SealRequest
   | StatusRequest
   | ExplainRequest
   | MapRequest
@@ -208,6 +217,12 @@ export interface ModuleFacts {
   readonly memoryBytesMin: number;
   /** Which rewriter made it, so that a later one can tell which modules to build again. */
   readonly builder: string;
+}
+
+export interface SealedReply {
+  readonly type: "sealed";
+  readonly id: number;
+  readonly sealed: string;
 }
 
 export interface StatusReply {
@@ -348,6 +363,7 @@ export interface ShutdownMessage {
 export type SupervisorToControl =
   | AppliedReply
   | BuiltReply
+  | SealedReply
   | StatusReply
   | ExplainReply
   | MapReply

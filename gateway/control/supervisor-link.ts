@@ -19,6 +19,7 @@ import type {
   CountersRequest,
   MapReply,
   MapRequest,
+  SealedReply,
   StatusReply,
   SupervisorToControl,
 } from "./protocol.ts";
@@ -30,7 +31,7 @@ export interface Channel {
   onMessage(listener: (message: SupervisorToControl) => void): void;
 }
 
-type Reply = AppliedReply | BuiltReply | StatusReply | ExplainReply | MapReply | CountersReply;
+type Reply = AppliedReply | BuiltReply | SealedReply | StatusReply | ExplainReply | MapReply | CountersReply;
 
 interface Waiting {
   readonly type: Reply["type"];
@@ -101,6 +102,17 @@ export class SupervisorLink {
     const timeoutMs = limits.timeoutMs + BUILD_MARGIN_MS;
     const reply = await this.#ask<BuiltReply>("built", timeoutMs, (id) => ({ type: "build", id, bytes, limits }));
     return reply.result;
+  }
+
+  /** The secret as only the supervisor can read it. */
+  async seal(secret: Uint8Array, context: string): Promise<string> {
+    const reply = await this.#ask<SealedReply>("sealed", QUICK_TIMEOUT_MS, (id) => ({
+      type: "seal",
+      id,
+      secret,
+      context,
+    }));
+    return reply.sealed;
   }
 
   async status(): Promise<GatewayStatus> {

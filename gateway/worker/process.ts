@@ -34,7 +34,7 @@ interface Prepared {
   readonly engine: Engine;
 }
 
-const NO_MATERIAL: TlsMaterial = { keys: [], systemCa: null };
+const NO_MATERIAL: TlsMaterial = { keys: [], systemCa: null, ticketKeys: [] };
 
 /** How often a draining worker looks whether its last connection has gone. */
 const DRAIN_POLL_MS = 50;
@@ -135,6 +135,7 @@ export class WorkerProcess {
   }
 
   #engine({ snapshot, tls }: PrepareMessage, chains: Chains): Engine {
+    if (tls !== undefined) setTicketKeys(tls.ticketKeys);
     const { nameservers = [] } = snapshot.settings;
     const system = this.#resolver;
     const servers = nameservers.length > 0 ? nameservers : system.servers;

@@ -28,7 +28,7 @@ export type ToWorker =
   | { readonly type: "drain"; readonly deadlineMs: number }
   | { readonly type: "stats"; readonly id: number }
   | { readonly type: "explain"; readonly id: number; readonly request: ExplainRequest }
-  /** Session tickets' keys, the one that seals first; before the first `prepare`, and whenever they change. Never logged. */
+  /** Session tickets' keys, the one that seals first, when they have changed. Never logged. */
   | { readonly type: "ticket-keys"; readonly keys: readonly Uint8Array[] }
   /** A sibling, or the admin API, changed a user-space map. Never echoed. */
   | MapChangeMessage;
@@ -66,6 +66,8 @@ export interface TlsMaterial {
   readonly keys: readonly Uint8Array[];
   /** The machine's certificate authorities (PEM); null: there are none, or none were needed. */
   readonly systemCa: Uint8Array | null;
+  /** Of session tickets, the one that seals first. */
+  readonly ticketKeys: readonly Uint8Array[];
 }
 
 export interface ModuleBytes {

@@ -52,7 +52,7 @@ export async function startTlsPlane(options: TlsPlaneOptions): Promise<TlsPlane>
     const snapshot = tlsSnapshot(now);
     const keys = now.certificates.map(({ key }) => Buffer.from(key));
     const systemCa = now.systemCa === undefined ? null : Buffer.from(now.systemCa);
-    const tls = set.prepare(snapshot, { keys, systemCa });
+    const tls = set.prepare(snapshot, { keys, systemCa, ticketKeys: [] });
     const chains = snapshot.routes.map(() => []);
     const engine = new Engine(snapshot, chains, plane.context.endpoints, () => {}, [], tls);
     const grants = [{ index: 0, name: "web", address: `127.0.0.1:${port}`, fdTag: 1 }];

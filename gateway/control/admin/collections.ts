@@ -5,6 +5,7 @@ import { keyOf, listOf, type Item, type Kind } from "#control/config/kinds.ts";
 import { KernelInterceptor, KernelInterface } from "#control/config/kernel-devices.ts";
 import { KernelService } from "#control/config/service-resources.ts";
 import { KernelMap, KernelSteering, Listener, Route, Tenant, Upstream } from "#control/config/resources.ts";
+import { Certificate } from "#control/config/tls-resources.ts";
 import type { Declaration } from "#control/config/declaration.ts";
 import type { Access } from "./identity.ts";
 import type { Call } from "./route.ts";
@@ -36,6 +37,24 @@ export const COLLECTIONS: readonly Collection[] = [
     schema: Listener,
     ...operated,
     fixed: byName,
+  },
+  {
+    kind: "certificates",
+    noun: "certificate",
+    path: "/v1/certificates",
+    param: "name",
+    schema: Certificate,
+    ...operated,
+    fixed: ({ name = "" }) => ({ name, tenant: undefined }),
+  },
+  {
+    kind: "certificates",
+    noun: "tenant certificate",
+    path: "/v1/tenants/{tenant}/certificates",
+    param: "name",
+    schema: Certificate,
+    ...owned,
+    fixed: byTenant,
   },
   {
     kind: "upstreams",

@@ -21,10 +21,13 @@ import { checkUpstreams } from "./upstream-checks.ts";
 import { checkDuplicates, checkReferences, type Report } from "./references.ts";
 import { checkSettings } from "./settings.ts";
 import { checkStreams } from "./streams.ts";
+import { checkTls, type TlsContext } from "./tls.ts";
 
 export interface CheckContext extends OwnershipContext {
   /** False: nobody asks where the modules are (dry runs before an upload). */
   readonly modulesRequired: boolean;
+  /** What is known of keys and times; left out: nobody asks. */
+  readonly tls?: TlsContext;
 }
 
 export type Checked =
@@ -43,6 +46,7 @@ export function checkDeclaration(input: unknown, context: CheckContext): Checked
   checkReferences(draft, report);
   checkUpstreams(draft.upstreams, report);
   checkStreams(draft, context.actor, report);
+  checkTls(draft, context.tls, report);
   checkMaps(draft, report);
   checkInterfaces(draft, report);
   checkInterceptors(draft, report);

@@ -2,12 +2,14 @@
 import * as v from "valibot";
 import { fields } from "./fields.ts";
 import { list } from "./primitives.ts";
+import { Certificate } from "./tls-resources.ts";
 import { Kernel, Listener, Plugin, Route, Settings, Tenant, Upstream } from "./resources.ts";
 
 export const DeclarationSchema = fields(
   "a declaration",
   {
     listeners: v.optional(list(Listener, 1000), []),
+    certificates: v.optional(list(Certificate, 10_000), []),
     upstreams: v.optional(list(Upstream, 10_000), []),
     tenants: v.optional(list(Tenant, 10_000), []),
     plugins: v.optional(list(Plugin, 10_000), []),
@@ -15,7 +17,7 @@ export const DeclarationSchema = fields(
     kernel: v.optional(Kernel, {}),
     settings: v.optional(Settings, {}),
   },
-  { certificates: "TLS certificates", secrets: "secrets" },
+  { secrets: "secrets" },
 );
 
 /** As declared: what is stored, shown and compared. */
@@ -24,6 +26,7 @@ export type Declaration = v.InferInput<typeof DeclarationSchema>;
 export type Resolved = v.InferOutput<typeof DeclarationSchema>;
 
 export type ListenerResource = Resolved["listeners"][number];
+export type CertificateResource = Resolved["certificates"][number];
 export type UpstreamResource = Resolved["upstreams"][number];
 export type TenantResource = Resolved["tenants"][number];
 export type PluginResource = Resolved["plugins"][number];

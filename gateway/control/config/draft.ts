@@ -5,6 +5,8 @@
  */
 import * as v from "valibot";
 import { expectedFields, isRecord } from "./fields.ts";
+import { keyOf } from "./kinds.ts";
+import { Certificate } from "./tls-resources.ts";
 import {
   KernelInterceptor,
   KernelInterface,
@@ -13,6 +15,7 @@ import {
 } from "./kernel-devices.ts";
 import { KernelService, type ServiceResource } from "./service-resources.ts";
 import type {
+  CertificateResource,
   ListenerResource,
   MapResource,
   PluginResource,
@@ -31,6 +34,7 @@ export interface Entry<T> {
 
 export interface Draft {
   readonly listeners: readonly Entry<ListenerResource>[];
+  readonly certificates: readonly Entry<CertificateResource>[];
   readonly upstreams: readonly Entry<UpstreamResource>[];
   readonly tenants: readonly Entry<TenantResource>[];
   readonly plugins: readonly Entry<PluginResource>[];
@@ -42,6 +46,8 @@ export interface Draft {
   readonly services: readonly Entry<ServiceResource>[];
   readonly names: {
     readonly listeners: ReadonlySet<string>;
+    /** `site`, and a tenant's: `acme/site`. */
+    readonly certificates: ReadonlySet<string>;
     /** The gateway's own. */
     readonly upstreams: ReadonlySet<string>;
     /** Of each tenant. */
@@ -58,6 +64,7 @@ export function draftOf(input: unknown): Draft {
   const kernel = isRecord(root["kernel"]) ? root["kernel"] : {};
   return {
     listeners: entries(Listener, root["listeners"], "/listeners"),
+    certificates: entries(Certificate, root["certificates"], "/certificates"),
     upstreams: entries(Upstream, root["upstreams"], "/upstreams"),
     tenants: entries(Tenant, root["tenants"], "/tenants"),
     plugins: entries(Plugin, root["plugins"], "/plugins"),
@@ -69,6 +76,7 @@ export function draftOf(input: unknown): Draft {
     services: entries(KernelService, kernel["services"], "/kernel/services"),
     names: {
       listeners: namesIn(root["listeners"]),
+      certificates: certificatesIn(root["certificates"]),
       upstreams: namesIn(root["upstreams"], (one) => one["tenant"] === undefined),
       upstreamsOf: upstreamsOf(root["upstreams"]),
       tenants: namesIn(root["tenants"]),
@@ -95,6 +103,11 @@ function namesIn(input: unknown, counts: (element: Readonly<Record<string, unkno
     if (isRecord(element) && typeof element["name"] === "string" && counts(element)) names.add(element["name"]);
   }
   return names;
+}
+
+function certificatesIn(input: unknown): Set<string> {
+  const records = (Array.isArray(input) ? input : []).filter(isRecord);
+  return new Set(records.map((one) => keyOf("certificates", one)));
 }
 
 function upstreamsOf(input: unknown): Map<string, Set<string>> {

@@ -6,6 +6,7 @@ import type { Declaration } from "./declaration.ts";
 
 export const KINDS = [
   "listeners",
+  "certificates",
   "upstreams",
   "tenants",
   "plugins",
@@ -38,7 +39,8 @@ export function withList(declaration: Declaration, kind: Kind, list: readonly It
 
 export function keyOf(kind: Kind, item: Item): string {
   const name = text(item["name"]);
-  if (kind === "upstreams" && text(item["tenant"]) !== "") return `${text(item["tenant"])}/${name}`;
+  const owned = kind === "upstreams" || kind === "certificates";
+  if (owned && text(item["tenant"]) !== "") return `${text(item["tenant"])}/${name}`;
   if (kind === "routes") return `${text(item["tenant"])}/${name}`;
   if (kind === "plugins") return `${text(item["tenant"])}/${name}@${text(item["version"])}`;
   if (kind === "kernel/interfaces") return text(item["device"]);

@@ -24,6 +24,7 @@ export function checkDuplicates(draft: Draft, report: Report): void {
     }
   };
   unique(draft.listeners, "listener", (one) => one.name);
+  unique(draft.certificates, "certificate", (one) => keyOf("certificates", one));
   unique(draft.upstreams, "upstream", (one) => keyOf("upstreams", one));
   unique(draft.tenants, "tenant", (one) => one.name);
   unique(draft.maps, "map", (one) => one.name);

@@ -74,6 +74,16 @@ const STEPS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX kept_answers_by_age ON kept_answers (created_ms);
   `,
+  `
+  -- owner: the tenant, or empty; digest: SHA-256 of the public key. Sealed by the supervisor: nobody else can open it.
+  CREATE TABLE private_keys (
+    owner TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    sealed TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    PRIMARY KEY (owner, digest)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];
 
 /** The one that this version makes, and the newest it knows. */

@@ -174,6 +174,21 @@ export class SqliteStore implements Store {
     return { digest, meteredDigest, bytes: uploaded.length, facts, createdMs };
   }
 
+  addPrivateKey(owner: string, digest: string, sealed: string, who: string): void {
+    this.#transaction(() => {
+      this.#sql(
+        `INSERT INTO private_keys (owner, digest, sealed, created_ms) VALUES (?, ?, ?, ?)
+         ON CONFLICT (owner, digest) DO UPDATE SET sealed=excluded.sealed, created_ms=excluded.created_ms`,
+      ).run(owner, digest, sealed, this.#now());
+      this.#done(who, owner === "" ? "keep private key" : `keep private key of tenant ${owner}`, digest);
+    });
+  }
+
+  privateKey(owner: string, digest: string): string | undefined {
+    const row = this.#sql("SELECT sealed FROM private_keys WHERE owner = ? AND digest = ?").get(owner, digest);
+    return row === undefined ? undefined : textOf(row, "sealed");
+  }
+
   module(digest: string): StoredModule | undefined {
     const row = this.#sql("SELECT digest, metered_digest, bytes, facts, created_ms FROM modules WHERE digest = ?").get(
       digest,

@@ -75,6 +75,11 @@ export interface Store {
   module(digest: string): StoredModule | undefined;
   moduleBytes(digest: string): Uint8Array;
 
+  /** Keeps a sealed private key by its owner (a tenant, or empty) and the digest of its public key; another seal replaces it. */
+  addPrivateKey(owner: string, digest: string, sealed: string, who: string): void;
+  /** The sealed key; undefined: none was given. */
+  privateKey(owner: string, digest: string): string | undefined;
+
   /** `hash` is the SHA-256 of the token's text, 32 bytes. */
   addToken(token: StoredToken, hash: Uint8Array, who: string): void;
   tokenByHash(hash: Uint8Array): (StoredToken & { readonly hash: Uint8Array }) | undefined;

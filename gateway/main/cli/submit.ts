@@ -2,6 +2,7 @@
 import type { Difference } from "#control/diff.ts";
 import type { Declaration } from "#control/config/declaration.ts";
 import { refusal } from "#control/config/check.ts";
+import { withTlsFiles } from "#control/config/tls-files.ts";
 import { withFilterFiles } from "#control/config/filter-files.ts";
 import { refuseWithRest, withDigests } from "#control/config/module-files.ts";
 import { sha256Hex } from "#control/canonical.ts";
@@ -28,10 +29,11 @@ export async function submit(files: DeclarationFiles, client: Client, options: S
   if (sources.findings.length > 0) throw refusal(sources.findings);
   try {
     const filled = withFilterFiles(sources.data, (file, pointer) => files.moduleAt(pointer, file));
-    const { declaration, findings: others } = await withDigests(filled.declaration, (file, pointer) =>
+    const encrypted = withTlsFiles(filled.declaration, (file, pointer) => files.moduleAt(pointer, file));
+    const { declaration, findings: others } = await withDigests(encrypted.declaration, (file, pointer) =>
       uploaded(files, file, pointer, client, options.dryRun),
     );
-    const findings = [...filled.findings, ...others];
+    const findings = [...filled.findings, ...encrypted.findings, ...others];
     if (findings.length > 0)
       await refuseWithRest(findings, () => put(declaration, client, { ...options, dryRun: true }));
     return await put(declaration, client, options);

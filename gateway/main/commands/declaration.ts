@@ -1,4 +1,5 @@
 /** `run -f FILE|DIR`: the declaration as text, with the modules it names, for the control process to judge. */
+import { withTlsFiles } from "#control/config/tls-files.ts";
 import { withFilterFiles } from "#control/config/filter-files.ts";
 import { withDigests } from "#control/config/module-files.ts";
 import { readDeclarationFiles } from "#main/cli/declaration-files.ts";
@@ -18,11 +19,13 @@ export async function readDeclaration(
     if (bytes !== undefined) modules.set(file, bytes);
     return Promise.resolve("");
   });
-  withFilterFiles(sources.data, (file, pointer) => {
+  const read = (file: string, pointer: string): Uint8Array | undefined => {
     const bytes = moduleAt(pointer, file);
     if (bytes !== undefined) modules.set(file, bytes);
     return bytes;
-  });
+  };
+  withFilterFiles(sources.data, read);
+  withTlsFiles(sources.data, read);
   const declaration = {
     author: "penstock run",
     sources: Array.from(texts, ([file, text]) => ({ file, text })),

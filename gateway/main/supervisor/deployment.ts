@@ -9,6 +9,9 @@ import type { KernelPart } from "./kernel-part.ts";
 import type { Listeners } from "./listeners.ts";
 import type { LogSink } from "./log.ts";
 import { readModules } from "./modules.ts";
+import type { Sealing } from "./sealing.ts";
+import type { TicketKeys } from "./ticket-keys.ts";
+import { tlsMaterial } from "./tls-material.ts";
 import { tagged } from "./tags.ts";
 import type { Tagged } from "./tags.ts";
 import type { UserMaps } from "./user-maps.ts";
@@ -31,12 +34,16 @@ export interface DeploymentParts {
   readonly listeners: Listeners;
   readonly kernel: KernelPart;
   readonly userMaps: UserMaps;
+  readonly sealing: Sealing;
+  readonly ticketKeys: TicketKeys;
   readonly log: LogSink;
 }
 
 interface InForce {
   readonly snapshot: Snapshot;
   readonly modules: readonly ModuleBytes[];
+  /** Private keys among it: never logged, and kept for workers that start later. */
+  readonly tls: ReturnType<typeof tlsMaterial>;
 }
 
 export class Deployment {
@@ -71,8 +78,7 @@ export class Deployment {
   /** For a worker that starts now; null before the first snapshot. */
   current(slot: number): { revision: number; provision: Provision } | null {
     if (this.#current === null) return null;
-    const { snapshot, modules } = this.#current;
-    return { revision: snapshot.revision, provision: this.#provision(snapshot, modules, slot) };
+    return { revision: this.#current.snapshot.revision, provision: this.#provision(this.#current, slot) };
   }
 
   /**
@@ -95,9 +101,10 @@ export class Deployment {
 
   async #change(workers: Workers, snapshot: Snapshot, boot: boolean): Promise<Applied> {
     const { listeners, kernel, log } = this.#parts;
-    let modules: ModuleBytes[];
+    let next: InForce;
     try {
-      modules = readModules(this.#parts.dataDir, snapshot, this.#current?.modules ?? []);
+      const modules = readModules(this.#parts.dataDir, snapshot, this.#current?.modules ?? []);
+      next = { snapshot, modules, tls: tlsMaterial(snapshot, this.#parts.sealing) };
     } catch (error) {
       return refused(words(error));
     }
@@ -110,7 +117,7 @@ export class Deployment {
       return { ok: false, results: [], kernel: { ok: false, error: words(error) } };
     }
     this.#parts.userMaps.prepare(snapshot.maps.filter((map) => kernel.mapFd(map.name) === null));
-    const members = await workers.prepare((slot) => this.#provision(snapshot, modules, slot));
+    const members = await workers.prepare((slot) => this.#provision(next, slot));
     const problem = members.some((member) => !member.ok) ? "" : commitKernel(kernel);
     if (problem !== null) {
       workers.abort(members);
@@ -121,7 +128,7 @@ export class Deployment {
       log("warn", `revision ${snapshot.revision} refused`, { results: members, kernel: kernelResult });
       return { ok: false, results: members, kernel: kernelResult };
     }
-    this.#current = { snapshot, modules };
+    this.#current = next;
     this.#parts.userMaps.commit();
     const results = await workers.commit(snapshot.revision, members);
     listeners.commit();
@@ -144,7 +151,7 @@ export class Deployment {
     }
   }
 
-  #provision(snapshot: Snapshot, modules: readonly ModuleBytes[], slot: number): Provision {
+  #provision({ snapshot, modules, tls }: InForce, slot: number): Provision {
     const { listeners, kernel, userMaps } = this.#parts;
     const { grants, descriptors } = listeners.grants(snapshot.listeners, slot);
     const all = [...descriptors];
@@ -156,7 +163,8 @@ export class Deployment {
     const originalsFd = kernel.originalsFd();
     const originals = originalsFd === null ? null : this.#tag("originals", originalsFd);
     if (originals !== null) all.push(originals);
-    const message = { snapshot, listeners: grants, maps, originalsFdTag: originals?.tag ?? null };
+    const encrypted = tls === undefined ? {} : { tls: { ...tls, ticketKeys: this.#parts.ticketKeys.all } };
+    const message = { snapshot, listeners: grants, maps, originalsFdTag: originals?.tag ?? null, ...encrypted };
     return { message, descriptors: all, modules };
   }
 

@@ -46,13 +46,14 @@ function workerStatus(worker: WorkerProcess): WorkerStatus {
 }
 
 /** What goes down again, or never moves. */
-const GAUGES = /(_open|_active|_bytes_in_use|_entries|_free|_all|_usable|_healthy|_ejected|_idle|_waiting)$/;
+const GAUGES =
+  /(_open|_active|_bytes_in_use|_entries|_free|_all|_usable|_healthy|_ejected|_idle|_waiting|_not_after_seconds)$/;
 
 /**
  * Every worker's counters, by worker. A counter's name may carry labels, `requests{route="orders"}`, which are kept.
  * A worker that does not answer in time is left out of this reading.
  */
-async function metrics({ workers, controlRestarts }: StatusParts): Promise<MetricFamily[]> {
+async function metrics({ workers, controlRestarts, deployment: { snapshot } }: StatusParts): Promise<MetricFamily[]> {
   const readings = await Promise.all(
     workers.all
       .filter((worker) => worker.state === "ready" || worker.state === "draining")
@@ -72,6 +73,11 @@ async function metrics({ workers, controlRestarts }: StatusParts): Promise<Metri
     value: worker.child.restarts,
   }));
   restarts.push({ labels: { process: "control" }, value: controlRestarts });
+  const expiry = (snapshot?.certificates ?? []).map(({ name, notAfterMs }) => ({
+    labels: { certificate: name },
+    value: Math.floor(notAfterMs / 1000),
+  }));
+  if (expiry.length > 0) families.set("certificate_not_after_seconds", expiry);
   return [family("process_restarts", restarts), ...Array.from(families, ([name, samples]) => family(name, samples))];
 }
 

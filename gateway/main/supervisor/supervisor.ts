@@ -6,6 +6,8 @@
  * It serves from the last good snapshot at once, without waiting for the control process, and goes on serving when that dies.
  */
 import type { ChildProcess } from "node:child_process";
+import { openSealing, type Sealing } from "./sealing.ts";
+import { TicketKeys } from "./ticket-keys.ts";
 import { chmodSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { asFd, type Fd } from "#core/brands.ts";
@@ -77,6 +79,8 @@ export class Supervisor {
   readonly #control: ControlProcess;
   readonly #builds: Builds;
   readonly #upkeep: KernelUpkeep;
+  readonly #sealing: Sealing;
+  readonly #ticketKeys: TicketKeys;
   readonly #startedAtMs = Date.now();
   readonly deployment: Deployment;
   #adminSockets: readonly Fd[] = [];
@@ -88,7 +92,17 @@ export class Supervisor {
     this.#options = options;
     this.#listeners = new Listeners(options.workers, data.takeOver);
     const dataDir = data.path;
-    this.deployment = new Deployment({ dataDir, listeners: this.#listeners, kernel, userMaps: this.#userMaps, log });
+    this.#sealing = openSealing(dataDir);
+    this.#ticketKeys = new TicketKeys((keys) => this.#workers.broadcast({ type: "ticket-keys", keys }));
+    this.deployment = new Deployment({
+      dataDir,
+      listeners: this.#listeners,
+      kernel,
+      userMaps: this.#userMaps,
+      sealing: this.#sealing,
+      ticketKeys: this.#ticketKeys,
+      log,
+    });
     this.#workers = new Workers({
       count: options.workers,
       prepareMs: options.prepareMs ?? PREPARE_MS,
@@ -226,6 +240,8 @@ export class Supervisor {
         return { type: "applied", id, ...(await this.#apply(request.snapshot, false)) };
       case "build":
         return { type: "built", id, result: await this.#builds.build(request) };
+      case "seal":
+        return { type: "sealed", id, sealed: this.#sealing.seal(request.secret, request.context) };
       case "map":
         return { type: "map-reply", id, result: this.map(request) };
       case "counters":
@@ -270,6 +286,7 @@ export class Supervisor {
   async #stop(): Promise<void> {
     const drainMs = this.deployment.snapshot?.settings.drainMs ?? DRAIN_MS_DEFAULT;
     this.#builds.stop();
+    this.#ticketKeys.stop();
     // Nothing new is steered to a gateway that is about to go.
     this.#upkeep.stop();
     this.#options.kernel.close();

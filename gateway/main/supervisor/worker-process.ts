@@ -185,7 +185,7 @@ export class WorkerProcess {
   }
 
   /** Silently nothing while the worker is not there: a new life gets the whole map. */
-  changeMap(change: MapChangeMessage): void {
+  broadcast(change: MapChangeMessage | Extract<ToWorker, { type: "ticket-keys" }>): void {
     if (this.introduced) this.child.send(change);
   }
 

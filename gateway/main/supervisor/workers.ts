@@ -5,7 +5,7 @@
 import type { ChildProcess } from "node:child_process";
 import { setTimeout } from "node:timers/promises";
 import type { Fd } from "#core/brands.ts";
-import type { MapChangeMessage } from "#worker/protocol.ts";
+import type { MapChangeMessage, ToWorker } from "#worker/protocol.ts";
 import type { LogSink } from "./log.ts";
 import { NoAnswerError } from "./replies.ts";
 import { WorkerProcess } from "./worker-process.ts";
@@ -29,6 +29,9 @@ export interface WorkersOptions {
   readonly current: (slot: number) => { readonly revision: number; readonly provision: Provision } | null;
   readonly log: LogSink;
 }
+
+/** What all are told alike, and nobody answers. */
+export type Broadcast = MapChangeMessage | Extract<ToWorker, { type: "ticket-keys" }>;
 
 export class Workers {
   readonly all: readonly WorkerProcess[];
@@ -134,8 +137,8 @@ export class Workers {
   }
 
   /** Everyone but `except`, who knows already. */
-  broadcast(change: MapChangeMessage, except: WorkerProcess | null = null): void {
-    for (const worker of this.all) if (worker !== except) worker.changeMap(change);
+  broadcast(change: Broadcast, except: WorkerProcess | null = null): void {
+    for (const worker of this.all) if (worker !== except) worker.broadcast(change);
   }
 
   async drain(deadlineMs: number): Promise<void> {

@@ -30,7 +30,7 @@ export class TlsCounters {
       tls_upstream_failures: this.upstreamFailures,
     };
     TLS_REFUSALS.forEach((reason, i) => {
-      all[`tls_refused_${reason.replaceAll("-", "_")}`] = this.#refused[i] as number;
+      all[`tls_refused{reason="${reason}"}`] = this.#refused[i] as number;
     });
     return all;
   }

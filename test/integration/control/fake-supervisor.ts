@@ -111,7 +111,10 @@ export class FakeSupervisor {
     } else if (message.type === "status") this.#send({ type: "status-reply", id: message.id, status: this.#status() });
     else if (message.type === "map") this.#send(this.#map(message));
     else if (message.type === "health") this.verdicts.push(message);
-    else if (message.type === "counters") {
+    else if (message.type === "seal") {
+      const sealed = Buffer.from(message.secret).toString("base64");
+      this.#send({ type: "sealed", id: message.id, sealed: `${message.context} ${sealed}` });
+    } else if (message.type === "counters") {
       this.#send({ type: "counters-reply", id: message.id, result: { ok: false, detail: "nothing counts here" } });
     } else {
       const { url, method } = message.request;

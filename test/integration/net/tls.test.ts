@@ -317,15 +317,15 @@ describe.each(["io_uring", "epoll"] as const)("over %s", (io) => {
         "an old version",
         { tls: { minVersion: "1.3" as const } },
         { maxVersion: "TLSv1.2" as const },
-        "tls_refused_version",
+        'tls_refused{reason="version"}',
       ],
       [
         "no common cipher",
         { tls: { ciphers: "ECDHE-ECDSA-AES128-GCM-SHA256" } },
         { maxVersion: "TLSv1.2" as const, ciphers: "AES128-SHA" },
-        "tls_refused_cipher",
+        'tls_refused{reason="cipher"}',
       ],
-      ["no common protocol", {}, { ALPNProtocols: ["h2"] }, "tls_refused_alpn"],
+      ["no common protocol", {}, { ALPNProtocols: ["h2"] }, 'tls_refused{reason="alpn"}'],
     ])("%s", async (_what, settings, client, counter) => {
       const one = await gateway({ io, ...settings });
       expect(await failure({ port: one.port, ...client })).not.toBe("answered");
@@ -335,12 +335,17 @@ describe.each(["io_uring", "epoll"] as const)("over %s", (io) => {
     });
 
     it.each([
-      ["garbage", Buffer.from([0, 1, 2, 3, 4, 5, 6]), "tls_refused_not_tls", ""],
-      ["a ClientHello that is none", Buffer.from("16030100060100000200ff", "hex"), "tls_refused_malformed_hello", ""],
+      ["garbage", Buffer.from([0, 1, 2, 3, 4, 5, 6]), 'tls_refused{reason="not-tls"}', ""],
+      [
+        "a ClientHello that is none",
+        Buffer.from("16030100060100000200ff", "hex"),
+        'tls_refused{reason="malformed-hello"}',
+        "",
+      ],
       [
         "plain HTTP",
         Buffer.from("GET / HTTP/1.1\r\nhost: a\r\n\r\n"),
-        "tls_refused_plain_http",
+        'tls_refused{reason="plain-http"}',
         "HTTP/1.1 400 Bad Request",
       ],
     ])("%s", async (_what, bytes, counter, answer) => {
@@ -365,7 +370,7 @@ describe.each(["io_uring", "epoll"] as const)("over %s", (io) => {
         return once(client, "close");
       });
       await Promise.all(clients);
-      expect(one.counters()["tls_refused_timeout"]).toBe(3);
+      expect(one.counters()['tls_refused{reason="timeout"}']).toBe(3);
       await one.settled();
     });
 
@@ -376,7 +381,7 @@ describe.each(["io_uring", "epoll"] as const)("over %s", (io) => {
       for (let i = 0; i < 100 && one.counters()["tls_handshakes_open"] !== 5; i++) await sleep(10);
       const refused = net.connect(one.port, "127.0.0.1").on("error", () => {});
       await once(refused, "close");
-      expect(one.counters()["tls_refused_too_many_handshakes"]).toBe(1);
+      expect(one.counters()['tls_refused{reason="too-many-handshakes"}']).toBe(1);
       for (const client of idle.slice(0, 1)) client.destroy();
       await sleep(50);
       const client = await connected({ port: one.port });
@@ -405,7 +410,7 @@ describe.each(["io_uring", "epoll"] as const)("over %s", (io) => {
       const closed = new Promise<void>((resolve) => client.on("error", () => {}).on("close", () => resolve()));
       between.toServer(Buffer.from([23, 3, 3, 0, 32, ...Array.from({ length: 32 }, () => 7)]));
       await closed;
-      expect(one.counters()["tls_refused_protocol"]).toBe(1);
+      expect(one.counters()['tls_refused{reason="protocol"}']).toBe(1);
       await one.settled();
     });
   });

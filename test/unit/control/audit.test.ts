@@ -143,7 +143,9 @@ it("a store that kept no log begins one, which says what it doesn't cover", () =
   fill(store);
   store.begin(revision(3));
   store.close();
-  tamper("DROP TABLE audit; DROP TABLE audit_head; DROP TABLE kept_answers; PRAGMA user_version=1");
+  tamper(
+    "DROP TABLE audit; DROP TABLE audit_head; DROP TABLE kept_answers; DROP TABLE private_keys; PRAGMA user_version=1",
+  );
   const migrated = open();
   expect(migrated.auditRows(0, 10)).toMatchObject([
     { number: 1, who: "control", what: "begin this log: revisions 1 to 2 were made before it" },

@@ -48,11 +48,25 @@ describe("a declaration", () => {
       ["/listeners/0/protocl UNKNOWN_FIELD"],
     ],
     [
-      "TLS",
+      "TLS with a certificate that is not there",
       (d) => Object.assign(at(d.listeners, 0), { tls: { certificates: ["site"] } }),
-      ["/listeners/0/tls UNSUPPORTED"],
+      ["/listeners/0/tls/certificates/0 REFERENCE"],
     ],
-    ["certificates", (d) => Object.assign(d, { certificates: [] }), ["/certificates UNSUPPORTED"]],
+    [
+      "h2",
+      (d) => Object.assign(at(d.listeners, 0), { tls: { certificates: ["site"], alpn: ["h2"] } }),
+      ["/listeners/0/tls/alpn/0 UNSUPPORTED"],
+    ],
+    [
+      "a certificate that is none",
+      (d) => Object.assign(d, { certificates: [{ name: "site", certificate: "nothing" }] }),
+      ["/certificates/0/certificate VALUE"],
+    ],
+    [
+      "client certificates of nobody in particular",
+      (d) => Object.assign(at(d.listeners, 0), { tls: { certificates: ["site"], clientAuth: { mode: "required" } } }),
+      ["/listeners/0/tls/certificates/0 REFERENCE", "/listeners/0/tls/clientAuth REQUIRED"],
+    ],
     [
       "a listener that became UDP under its HTTP route",
       (d) => Object.assign(at(d.listeners, 0), { protocol: "udp" }),
