@@ -88,7 +88,7 @@ describe.each(["io_uring", "epoll"] as const)("bounds over %s", (io) => {
   it("sheds load before its buffers are out, ends what is under way, and serves again", async () => {
     const waiting: net.Socket[] = [];
     const up = await bench.upstream((socket, all) => {
-      if (all.endsWith("/later HTTP/1.1\r\nHost: a\r\n\r\n")) waiting.push(socket);
+      if (all.lastIndexOf("/later") > all.lastIndexOf("GET / ")) waiting.push(socket);
       else socket.write(OK);
     });
     const gateway = await bench.plane(io, { endpoints: [up.address] });
