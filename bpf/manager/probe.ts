@@ -30,6 +30,8 @@ const USER_SPACE_MAPS = "maps are kept in user space, each worker telling the ot
 const NO_STEERING = "nothing is steered; clients are pointed at a listener, by address or by HTTP proxy settings";
 const NO_FIREWALL = "blocked clients are refused by the gateway itself, after they have connected";
 
+const NO_SERVICES = "kernel.services are not balanced: tcp and udp listeners do it in user space";
+
 export function probeKernel(): Probe[] {
   return [
     row("kernel version", "the kernel part is off", kernelVersion),
@@ -42,6 +44,8 @@ export function probeKernel(): Probe[] {
     row("kernel types (BTF)", "programs that read kernel structures are off", kernelTypes),
     row("XDP", NO_FIREWALL, () => programs("firewall", ["firewall"])),
     row("XDP link", NO_FIREWALL, xdpLink),
+    row("L4 balancer", NO_SERVICES, () => programs("balancer", ["balancer"])),
+    row("IP forwarding", "services: packets for an endpoint are dropped, and counted as such", forwarding),
     row("cgroup2", NO_STEERING, cgroup2),
     row("network namespace cookie", NO_STEERING, () => `this one is ${networkNamespaceCookie()}`),
     row("cgroup connect and sockops", NO_STEERING, () => programs("steer", STEER_PROGRAMS)),
@@ -125,9 +129,19 @@ function kernelTypes(): string {
   return `${Math.round(size / 1024)} KiB`;
 }
 
-function programs(object: "steer" | "firewall", names: readonly string[]): string {
+function programs(object: "steer" | "firewall" | "balancer", names: readonly string[]): string {
   Collection.load(committedSpec(object), { programs: names }).close();
   return `verified ${names.join(", ")}`;
+}
+
+/** The balancer asks the routing table as a router would. */
+function forwarding(): string {
+  const files = { IPv4: "net/ipv4/ip_forward", IPv6: "net/ipv6/conf/all/forwarding" };
+  const on = Object.entries(files)
+    .filter(([, file]) => fs.existsSync(`/proc/sys/${file}`) && fs.readFileSync(`/proc/sys/${file}`, "utf8")[0] === "1")
+    .map(([family]) => family);
+  if (on.length === 0) throw new Missing("off for IPv4 and IPv6 (net.ipv4.ip_forward, net.ipv6.conf.all.forwarding)");
+  return `on for ${on.join(" and ")}`;
 }
 
 /** Can't be tried without attaching; it came with 5.9, and EINVAL says both "no such interface" and "no such call". */

@@ -9,19 +9,19 @@ import { bodies } from "./benches/bodies.ts";
 import { filter } from "./benches/filter.ts";
 import { http1 } from "./benches/http1.ts";
 import { idle } from "./benches/idle.ts";
+import { kernel } from "./benches/kernel.ts";
 import { tcp } from "./benches/tcp.ts";
+import { tls } from "./benches/tls.ts";
 import { inScope } from "./host/scope.ts";
 import { Unavailable } from "./unavailable.ts";
 
-const BENCHES: Readonly<Record<string, Bench>> = { http1, filter, idle, bodies, tcp };
+const BENCHES: Readonly<Record<string, Bench>> = { http1, filter, idle, bodies, tcp, tls, kernel };
 
 /** Benches of which the gateway does not yet have the subject. */
 const NOT_YET: Readonly<Record<string, string>> = {
-  tls: "the gateway does not terminate TLS yet",
   routes: "only as a micro-benchmark so far: node test/bench/micro/router.ts",
   swap: "load across a change of snapshots is not driven yet",
   plugins: "the load with many tenants' plugins is not written yet",
-  kernel: "the topology of network namespaces for it is not written yet",
   control: "the load on the admin API is not written yet",
   pipeline: "the gateway has no TypeScript pipelines yet",
 };
@@ -32,7 +32,9 @@ const USAGE = `npm run bench -- NAME... [--json] [--rounds N] [--seconds N]
   filter   a token check in Wasm against nginx without and with njs
   idle     memory of 10 000 idle connections, CPU of an idle gateway
   bodies   HTTP/1.1 answers of 64 KiB and 1 MiB against nginx
+  tls      HTTP/1.1 over TLS 1.3 against nginx: keep-alive, and new handshakes
   tcp      TCP proxying of small messages and of bulk against HAProxy with splicing
+  kernel   programs in the kernel: a packet, a connect, a start; the L4 balancer's path
 
   --rounds N    interleaved rounds of each side (5)
   --seconds N   length of a round (5); shorter ones are coarse, CPU time counts in ticks of 10 ms

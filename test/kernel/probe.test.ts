@@ -10,11 +10,13 @@ const SCRIPT = `
   try { requireKernel(); } catch (error) { refusal = error.code; }
   process.stdout.write(JSON.stringify({ probes: probeKernel(), refusal }));`;
 
+/** bpffs is not mounted everywhere, and not needed; forwarding is the operator's to switch on, for services only. */
+const OPTIONAL = ["bpffs", "IP forwarding"];
+
 describeKernel("probe", () => {
   it("finds everything that this product attaches", () => {
     const missing = probeKernel().filter((each) => !each.available);
-    // bpffs is not mounted everywhere, and not needed.
-    expect(missing.map((each) => each.feature).filter((feature) => feature !== "bpffs")).toEqual([]);
+    expect(missing.map((each) => each.feature).filter((feature) => !OPTIONAL.includes(feature))).toEqual([]);
   });
 });
 

@@ -10,12 +10,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 export interface L4Command {
   readonly id: number;
-  readonly op: "open" | "say" | "bulk" | "datagram" | "refused" | "close";
+  readonly op: "open" | "say" | "bulk" | "datagram" | "trips" | "refused" | "close";
   readonly key: string;
   readonly host?: string;
   readonly port?: number;
   readonly text?: string;
   readonly bytes?: number;
+  /** Of round trips. */
+  readonly count?: number;
   /** Of the socket itself; 0: any. */
   readonly localPort?: number;
 }
@@ -35,15 +37,29 @@ function within(work: Promise<string>, ms = WAIT_MS): Promise<string> {
   return Promise.race([work.catch((error: unknown) => `error: ${(error as NodeJS.ErrnoException).code}`), late]);
 }
 
-/** The next `bytes` of a stream, or its next line. */
-async function read(socket: net.Socket, bytes?: number): Promise<string> {
-  const parts: Buffer[] = [];
-  for (let got = 0; ;) {
+/** The next line of a stream. */
+async function readLine(socket: net.Socket): Promise<string> {
+  for (let text = ""; ;) {
     const [part] = (await once(socket, "data")) as [Buffer];
-    parts.push(part);
-    got += part.length;
-    if (bytes === undefined ? part.includes(10) : got >= bytes) return Buffer.concat(parts).toString("latin1");
+    text += part.toString("latin1");
+    if (part.includes(10)) return text.trim();
   }
+}
+
+function readBytes(socket: net.Socket, bytes: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const parts: Buffer[] = [];
+    let got = 0;
+    const take = (part: Buffer): void => {
+      parts.push(part);
+      got += part.length;
+      if (got < bytes) return;
+      socket.off("data", take);
+      resolve(Buffer.concat(parts));
+    };
+    socket.on("data", take);
+    socket.once("error", reject);
+  });
 }
 
 async function open({ key, host = "", port = 0, localPort = 0 }: L4Command): Promise<string> {
@@ -51,14 +67,14 @@ async function open({ key, host = "", port = 0, localPort = 0 }: L4Command): Pro
   // Errors are told to whoever waits; between two commands nobody does.
   socket.on("error", () => undefined);
   streams.set(key, socket);
-  return (await read(socket)).trim();
+  return readLine(socket);
 }
 
 async function say({ key, text = "" }: L4Command): Promise<string> {
   const socket = streams.get(key);
   if (socket === undefined || socket.destroyed) return "error: closed";
   socket.write(`${text}\n`);
-  return (await read(socket)).trim();
+  return readLine(socket);
 }
 
 /** Bytes that differ from one another, there and back. */
@@ -67,7 +83,7 @@ async function bulk({ key, bytes = 0 }: L4Command): Promise<string> {
   if (socket === undefined) return "error: closed";
   const sent = Buffer.alloc(bytes, "the quick brown fox jumps over the lazy dog ");
   socket.write(sent);
-  return (await read(socket, bytes)) === sent.toString("latin1") ? "same" : "different";
+  return (await readBytes(socket, bytes)).equals(sent) ? "same" : "different";
 }
 
 async function datagram({ key, host = "", port = 0, text = "", localPort = 0 }: L4Command): Promise<string> {
@@ -84,6 +100,15 @@ async function datagram({ key, host = "", port = 0, text = "", localPort = 0 }: 
   socket.send(text);
   const [message] = (await once(socket, "message")) as [Buffer];
   return message.toString("latin1");
+}
+
+/** Datagrams there and back, one after the other: microseconds each. */
+async function trips(command: L4Command): Promise<string> {
+  const { count = 1 } = command;
+  await datagram(command);
+  const start = performance.now();
+  for (let i = 0; i < count; i++) await datagram(command);
+  return `${((performance.now() - start) * 1000) / count}`;
 }
 
 /** The error that a datagram is answered with. */
@@ -119,6 +144,8 @@ function work(command: L4Command): Promise<string> {
       return within(bulk(command), 10_000);
     case "datagram":
       return within(datagram(command));
+    case "trips":
+      return within(trips(command), 10_000);
     case "refused":
       return within(refused(command));
     case "close":
