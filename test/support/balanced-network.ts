@@ -45,19 +45,25 @@ export class BalancedNetwork {
     this.#wire(2, this.endpoints.one, "ep0", "gw1");
     this.#wire(3, this.endpoints.two, "ep0", "gw2");
     this.balancer.run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1");
-    // A veth end takes redirected packets only while it polls: with a program of its own, or with GRO.
-    this.client.run("ethtool", "-K", "cl0", "gro", "on");
     const object = path.join(import.meta.dirname, "bpf/obj/decap.o");
     this.#decap = Collection.load(readSpec(fs.readFileSync(object)));
+    this.#decapsulate(this.client, "cl0");
     for (const endpoint of Object.values(this.endpoints)) {
       endpoint.ip("address", "add", `${VIP4}/32`, "dev", "lo");
       endpoint.ip("address", "add", `${VIP6}/128`, "dev", "lo", "nodad");
       endpoint.run("sysctl", "-qw", "net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.ep0.rp_filter=0");
-      const attach = (): void => {
-        this.#links.push(attachXdp(this.#decap.program("decap"), "ep0", "native").link);
-      };
-      inNetworkNamespace(endpoint.path, attach);
+      this.#decapsulate(endpoint, "ep0");
     }
+  }
+
+  /**
+   * The client's end has the program too, though there is nothing to take off: only with one does a veth end poll for what
+   * its peer sends back by XDP_TX. With GRO alone that lies in the ring until some other packet comes.
+   */
+  #decapsulate(namespace: Namespace, device: string): void {
+    inNetworkNamespace(namespace.path, () => {
+      this.#links.push(attachXdp(this.#decap.program("decap"), device, "native").link);
+    });
   }
 
   /** Work in the balancer's namespace; synchronous. */
