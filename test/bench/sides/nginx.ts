@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { freePort } from "#test/bench/host/probe.ts";
 import type { Scope } from "#test/bench/host/scope.ts";
 import { Unavailable } from "#test/bench/unavailable.ts";
-import { ready, type Side } from "./side.ts";
+import { ready, type Side, type TlsFiles } from "./side.ts";
 
 const NJS_MODULE = "/usr/lib/nginx/modules/ngx_http_js_module.so";
 
@@ -17,6 +17,8 @@ export interface NginxOptions {
   readonly cpu: number;
   /** What `x-token` must be; checked in njs. Null: nothing is checked. */
   readonly token: string | null;
+  /** Its files, for TLS 1.3 with session tickets; absent: plaintext. */
+  readonly tls?: TlsFiles;
 }
 
 const script = (token: string): string => `
@@ -31,7 +33,15 @@ const CHECK = `
       if ($checked = '') { return 401 "no token\\n"; }
       proxy_set_header X-Checked $checked;`;
 
-function configuration(port: number, upstream: string, filtered: boolean): string {
+/** As ours: tickets, no session cache. */
+const encryption = ({ certificate, key }: TlsFiles): string => `
+    ssl_certificate ${certificate};
+    ssl_certificate_key ${key};
+    ssl_protocols TLSv1.3;
+    ssl_session_cache off;
+    ssl_session_tickets on;`;
+
+function configuration(port: number, upstream: string, filtered: boolean, tls: TlsFiles | undefined): string {
   return `daemon off;
 pid nginx.pid;
 worker_processes 1;
@@ -55,7 +65,7 @@ ${filtered ? "  js_path .;\n  js_import main from filter.js;\n  js_set $checked 
     keepalive_timeout 600s;
   }
   server {
-    listen 127.0.0.1:${port} backlog=4096;
+    listen 127.0.0.1:${port}${tls === undefined ? "" : " ssl"} backlog=4096;${tls === undefined ? "" : encryption(tls)}
     location / {${filtered ? CHECK : ""}
       proxy_pass http://up;
       proxy_http_version 1.1;
@@ -76,17 +86,21 @@ function version(): string {
   return `nginx ${/nginx\/(\S+)/.exec(asked.stderr)?.[1] ?? ""}`.trim();
 }
 
-export async function startNginx(scope: Scope, { upstream, cpu, token }: NginxOptions): Promise<Side> {
+export async function startNginx(scope: Scope, { upstream, cpu, token, tls }: NginxOptions): Promise<Side> {
   const name = version();
   if (token !== null && !existsSync(NJS_MODULE)) {
     throw new Unavailable("njs is not installed (apt-get install libnginx-mod-http-js)");
   }
   const directory = scope.directory();
   const port = await freePort();
-  writeFileSync(join(directory, "nginx.conf"), configuration(port, upstream, token !== null));
+  writeFileSync(join(directory, "nginx.conf"), configuration(port, upstream, token !== null, tls));
   if (token !== null) writeFileSync(join(directory, "filter.js"), script(token));
   const paths = ["-p", directory, "-c", join(directory, "nginx.conf"), "-e", join(directory, "error.log")];
   const child = scope.spawn("nginx", paths, { cpu });
-  const side = { name: token === null ? name : `${name} with njs`, origin: `http://127.0.0.1:${port}`, child };
+  const side = {
+    name: token === null ? name : `${name} with njs`,
+    origin: `${tls === undefined ? "http" : "https"}://127.0.0.1:${port}`,
+    child,
+  };
   return ready(side, token === null ? {} : { "x-token": token });
 }

@@ -12,6 +12,12 @@ export interface Side {
   readonly child: Child;
 }
 
+/** PEM files. */
+export interface TlsFiles {
+  readonly certificate: string;
+  readonly key: string;
+}
+
 /** Returns once the side proxies to the upstream. */
 export async function ready(side: Side, headers: Readonly<Record<string, string>>): Promise<Side> {
   await until(`${side.name} answers`, async () => {
