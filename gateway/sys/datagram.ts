@@ -10,7 +10,6 @@ import { errno, libc } from "./libc.ts";
 import { AF_INET6, IPPROTO_IP, IPPROTO_IPV6, setsockoptInt, SO_RCVBUF, SOCK_DGRAM, SOL_SOCKET } from "./socket.ts";
 
 export const MMSGHDR_BYTES = 64;
-export const MSG_TRUNC = 0x20;
 const MSG_DONTWAIT = 0x40;
 const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
