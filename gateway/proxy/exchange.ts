@@ -9,19 +9,21 @@
  */
 import { parseIp } from "#core/address.ts";
 import { assert } from "#core/assert.ts";
-import { FRAMING_LENGTH, FRAMING_NONE, Head, METHOD_CONNECT } from "#http/head.ts";
+import { FRAMING_LENGTH, FRAMING_NONE, Head } from "#http/head.ts";
 import type { PeerCertificate } from "#net/tls/peer.ts";
 import { Alarm } from "#net/alarm.ts";
 import { refusalOf } from "#http/refusals.ts";
 import { REQUESTS } from "#observe/counters.ts";
 import { SAME_LENGTH, type BodyStage, type LengthEffect } from "#pipeline/body.ts";
-import { CONTINUE, HOOK_END, REPLY, SUSPEND, type Exchange, type Verdict } from "#pipeline/filter.ts";
+import { CONTINUE, REPLY, SUSPEND, type Exchange, type Verdict } from "#pipeline/filter.ts";
 import { recordEnd } from "./access.ts";
+import { admit, isTooLong, refusedFor } from "./admission.ts";
 import { Attempts, type AttemptsOwner } from "./attempts.ts";
 import { Bodies, type BodiesOwner } from "./bodies.ts";
 import type { WorkerContext } from "./context.ts";
 import type { DownstreamStream } from "./downstream-stream.ts";
 import type { Engine, Route } from "./engine.ts";
+import type { Home } from "./home.ts";
 import { FilterWalk } from "./filter-walk.ts";
 import { LocalReply, type ReplyFields } from "./local-reply.ts";
 import * as outcomes from "./outcomes.ts";
@@ -29,19 +31,9 @@ import { startTunnel } from "./tunnel.ts";
 
 const SWITCHING_PROTOCOLS = 101;
 
-/** With less than 1/32 of the buffers left, new requests are answered 503: what is under way needs the rest to end. */
-const SHED_SHIFT = 5;
-
-/** Where an exchange goes when it has ended. */
-interface Home {
-  give(exchange: ProxyExchange): void;
-  /** It has ended and must not serve again. */
-  retire(): void;
-}
-
 export class ProxyExchange implements Exchange, AttemptsOwner, BodiesOwner {
   readonly #worker: WorkerContext;
-  readonly #home: Home;
+  readonly #home: Home<ProxyExchange>;
   readonly request: Head;
   readonly response: Head;
   readonly state: unknown[] = [];
@@ -60,13 +52,13 @@ export class ProxyExchange implements Exchange, AttemptsOwner, BodiesOwner {
   /** A response is on its way back; while a filter thinks about it, nothing of it has been sent. */
   #responseStarted = false;
   #outcome: outcomes.Outcome = outcomes.OK;
-  #timer: Alarm | null = null;
+  readonly #timer: Alarm;
   startMs = 0;
   requestBytes = 0;
   /** True from the end to the next beginning. */
   ended = true;
 
-  constructor(worker: WorkerContext, home: Home) {
+  constructor(worker: WorkerContext, home: Home<ProxyExchange>) {
     this.#worker = worker;
     this.#home = home;
     this.request = new Head(worker.scratch);
@@ -75,6 +67,7 @@ export class ProxyExchange implements Exchange, AttemptsOwner, BodiesOwner {
     this.#reply = new LocalReply(worker.buffers, this.response);
     this.#attempts = new Attempts(worker, this);
     this.#bodies = new Bodies(worker.buffers, this, this.#attempts);
+    this.#timer = new Alarm(worker.loop, () => this.#tookTooLong());
   }
 
   get scheme(): "http" | "https" {
@@ -90,7 +83,8 @@ export class ProxyExchange implements Exchange, AttemptsOwner, BodiesOwner {
   }
 
   get clientAddressBytes(): Uint8Array {
-    this.#clientBytes ??= ipBytes(this.#stream.client);
+    const { client } = this.#stream;
+    this.#clientBytes ??= client === "" ? new Uint8Array(16) : parseIp(client);
     return this.#clientBytes;
   }
 
@@ -134,32 +128,19 @@ export class ProxyExchange implements Exchange, AttemptsOwner, BodiesOwner {
     this.#attempts.keepHead(buffer);
     const { framing } = request;
     this.#requestEnded = framing === FRAMING_NONE || (framing === FRAMING_LENGTH && request.contentLength === 0);
-    if (request.method === METHOD_CONNECT) {
-      this.#fail(outcomes.METHOD_UNSUPPORTED);
-      return;
-    }
-    const { buffers } = this.#worker;
-    if (buffers.free < buffers.count >> SHED_SHIFT) {
-      this.#fail(outcomes.OVERLOADED);
-      return;
-    }
-    const fields = engine.certificateFields;
-    if (fields !== null && !fields.apply(request, downstream.listener.index, this.clientCertificate)) {
-      this.#fail(outcomes.HEAD_TOO_LONG);
-      return;
-    }
-    const index = (engine.routers[downstream.listener.index] as Engine["routers"][number]).match(request);
+    const { listener } = downstream;
+    const index = admit(request, engine, listener.index, this.clientCertificate, this.#worker.buffers);
     if (index < 0) {
-      this.#fail(outcomes.NO_ROUTE);
+      this.#fail(refusedFor(index));
       return;
     }
     const route = engine.routes[index] as Route;
     this.#route = route;
-    if (framing === FRAMING_LENGTH && request.contentLength > route.bodyBytesMax) {
+    if (isTooLong(request, route)) {
       this.#fail(outcomes.BODY_TOO_LARGE);
       return;
     }
-    if (route.requestTimeoutMs > 0) this.#startTimer(route.requestTimeoutMs);
+    if (route.requestTimeoutMs > 0) this.#timer.set(route.requestTimeoutMs);
     if (route.hasRequestHooks) this.#filterRequest();
     else this.#proceed();
   }
@@ -228,12 +209,6 @@ export class ProxyExchange implements Exchange, AttemptsOwner, BodiesOwner {
   #giveUp(outcome: outcomes.Outcome): void {
     const { status, code, detail } = outcomes.OUTCOMES[outcome] as outcomes.OutcomeSpec;
     this.#giveUpRequest(outcome, status, code, detail);
-  }
-
-  /** Made for the first request of a route with a bound; most have none. */
-  #startTimer(ms: number): void {
-    this.#timer ??= new Alarm(this.#worker.loop, () => this.#tookTooLong());
-    this.#timer.set(ms);
   }
 
   /** It is the client's fault as long as its body is not whole. */
@@ -307,11 +282,7 @@ export class ProxyExchange implements Exchange, AttemptsOwner, BodiesOwner {
 
   /** A filter thinks, and wants the body for it. A client that waits to be asked for it is asked (RFC 9110 section 10.1.1). */
   #readAhead(): void {
-    const { request } = this;
-    if (request.expectContinue && request.minor === 1) {
-      request.expectContinue = false;
-      this.#reply.sendContinue(this.#stream);
-    }
+    this.#reply.continueIfExpected(this.request, this.#stream);
     this.#stream.resumeRequest();
   }
 
@@ -498,12 +469,7 @@ export class ProxyExchange implements Exchange, AttemptsOwner, BodiesOwner {
     const status = this.#responseStarted ? this.response.status : 0;
     this.ended = true;
     recordEnd(this.#worker, this, outcome, status, this.#attempts.keepsHead);
-    if (route !== null && route.hasEndHooks) {
-      for (let i = 0; i < route.chain.length; i++) {
-        const filter = route.chain[i] as Route["chain"][number];
-        if ((filter.hooks & HOOK_END) !== 0) filter.end(this, i);
-      }
-    }
+    if (route !== null && route.hasEndHooks) this.#walk.end(this, route.chain);
     // A tunnel takes the connection over; everything else goes on, or closes, as its protocol does.
     this.#reset();
     if (outcome !== outcomes.TUNNEL) stream.finished(clean);
@@ -512,7 +478,7 @@ export class ProxyExchange implements Exchange, AttemptsOwner, BodiesOwner {
   }
 
   #reset(): void {
-    this.#timer?.cancel();
+    this.#timer.cancel();
     this.#bodies.reset();
     this.#attempts.reset();
     this.#reply.release();
@@ -531,9 +497,4 @@ export class ProxyExchange implements Exchange, AttemptsOwner, BodiesOwner {
     this.#outcome = outcomes.OK;
     this.requestBytes = 0;
   }
-}
-
-/** 16 bytes, IPv4 mapped; zeros for a Unix socket. */
-function ipBytes(client: string): Uint8Array {
-  return client === "" ? new Uint8Array(16) : parseIp(client);
 }

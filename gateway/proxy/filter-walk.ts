@@ -9,6 +9,7 @@ import { assert } from "#core/assert.ts";
 import type { Loop } from "#io/loop.ts";
 import {
   CONTINUE,
+  HOOK_END,
   HOOK_REQUEST_HEAD,
   HOOK_RESPONSE_HEAD,
   SUSPEND,
@@ -55,6 +56,14 @@ export class FilterWalk {
       if (verdict !== CONTINUE) return verdict;
     }
     return CONTINUE;
+  }
+
+  /** The exchange is over, in whatever way: who wants to hear of it does. */
+  end(exchange: Exchange, chain: readonly Filter[]): void {
+    for (let i = 0; i < chain.length; i++) {
+      const filter = chain[i] as Filter;
+      if ((filter.hooks & HOOK_END) !== 0) filter.end(exchange, i);
+    }
   }
 
   /** The upstream's response: every filter sees it. */

@@ -80,7 +80,9 @@ export class LocalReply {
   }
 
   /** 100, where the gateway itself wants a body that the client keeps back. Uses the response's head, which is empty still. */
-  sendContinue(stream: DownstreamStream): void {
+  continueIfExpected(request: Head, stream: DownstreamStream): void {
+    if (!request.expectContinue || request.minor !== 1) return;
+    request.expectContinue = false;
     const buffer = this.#buffers.allocate();
     if (buffer < 0) return;
     const at = buffer * BUFFER_BYTES;

@@ -1,0 +1,34 @@
+/** What is looked at before any filter is: whether a request can be served at all, and by which route. */
+import { FRAMING_LENGTH, METHOD_CONNECT, type Head } from "#http/head.ts";
+import type { Buffers } from "#io/buffers.ts";
+import type { PeerCertificate } from "#net/tls/peer.ts";
+import type { Engine, Route } from "./engine.ts";
+import * as outcomes from "./outcomes.ts";
+
+/** With less than 1/32 of the buffers left, new requests are answered 503: what is under way needs the rest to end. */
+const SHED_SHIFT = 5;
+
+/** The index of the request's route on this listener; below zero when there is none: `refusedFor` says why. */
+export function admit(
+  request: Head,
+  engine: Engine,
+  listener: number,
+  certificate: PeerCertificate | null,
+  buffers: Buffers,
+): number {
+  if (request.method === METHOD_CONNECT) return ~outcomes.METHOD_UNSUPPORTED;
+  if (buffers.free < buffers.count >> SHED_SHIFT) return ~outcomes.OVERLOADED;
+  const fields = engine.certificateFields;
+  if (fields !== null && !fields.apply(request, listener, certificate)) return ~outcomes.HEAD_TOO_LONG;
+  const index = (engine.routers[listener] as Engine["routers"][number]).match(request);
+  return index < 0 ? ~outcomes.NO_ROUTE : index;
+}
+
+export function refusedFor(admission: number): outcomes.Outcome {
+  return ~admission;
+}
+
+/** A body whose length is known need not be begun when it is too long. */
+export function isTooLong(request: Head, route: Route): boolean {
+  return request.framing === FRAMING_LENGTH && request.contentLength > route.bodyBytesMax;
+}
