@@ -220,6 +220,30 @@ export function lifeCases(bench: Bench): void {
     });
   });
 
+  describe("reset", () => {
+    test("is seen as one by a peer that has read all, and as the end of all that was queued", async () => {
+      const { recorder, socket, remote } = await bench.accepted("tcp");
+      bench.driver.startReceive(socket);
+      remote.write(pattern(0, 100));
+      await bench.until("bytes", () => recorder.received.count === 100);
+      bench.driver.reset(socket);
+      await bench.until("reset", () => remote.broken);
+      expect(remote.ended).toBe(false);
+      expect(recorder.log.filter((one) => one.startsWith("error"))).toEqual([]);
+    });
+
+    test("counts what the peer has acknowledged, or says that nobody does", async () => {
+      const { socket, remote, recorder } = await bench.accepted("tcp");
+      const before = bench.driver.acknowledgedBytes(socket);
+      bench.sendPattern(socket, 0, 1000);
+      await bench.until("bytes", () => remote.received.count === 1000);
+      const after = bench.driver.acknowledgedBytes(socket);
+      if (before >= 0) expect(after - before).toBe(1000);
+      else expect(after).toBeLessThan(0);
+      recorder.close();
+    });
+  });
+
   describe("close", () => {
     test("ends the connection for the other side", async () => {
       const { recorder, remote } = await bench.accepted();

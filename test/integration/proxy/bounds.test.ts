@@ -1,8 +1,8 @@
 /** What bounds a request, a client and the process: each with an answer of its own, and life afterwards. */
 import type net from "node:net";
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { sleep } from "#test/support/data-plane.ts";
-import { ProxyBench } from "#test/support/proxy-bench.ts";
+import { closedAfterEach } from "#test/support/plane-tests.ts";
 import { RawClient } from "#test/support/raw-client.ts";
 import { talk } from "#test/support/raw-http.ts";
 import { testRoute } from "#test/support/snapshot.ts";
@@ -10,16 +10,15 @@ import { testRoute } from "#test/support/snapshot.ts";
 const OK = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
-const bench = new ProxyBench();
-afterEach(() => bench.close());
+const { upstream, plane } = closedAfterEach();
 
 const status = (answer: string): string => answer.slice(9, 12);
 const answered = (all: string): boolean => all.endsWith("ok") || all.includes("}");
 
 describe.each(["io_uring", "epoll"] as const)("bounds over %s", (io) => {
   it("answers 413 to a body that is announced too large, without a byte to the upstream", async () => {
-    const up = await bench.upstream((socket) => socket.write(OK));
-    const gateway = await bench.plane(io, { endpoints: [up.address], routes: [testRoute({ bodyBytesMax: 10 })] });
+    const up = await upstream((socket) => socket.write(OK));
+    const gateway = await plane(io, { endpoints: [up.address], routes: [testRoute({ bodyBytesMax: 10 })] });
     const post = (bytes: number): string =>
       `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${bytes}\r\n\r\n${"x".repeat(bytes)}`;
     expect(await talk(gateway.port, post(10), answered)).toBe(OK);
@@ -31,8 +30,8 @@ describe.each(["io_uring", "epoll"] as const)("bounds over %s", (io) => {
   });
 
   it("answers 413 to a body in chunks when it passes the bound, and breaks the request off", async () => {
-    const up = await bench.upstream(() => {});
-    const gateway = await bench.plane(io, { endpoints: [up.address], routes: [testRoute({ bodyBytesMax: 10 })] });
+    const up = await upstream(() => {});
+    const gateway = await plane(io, { endpoints: [up.address], routes: [testRoute({ bodyBytesMax: 10 })] });
     const client = new RawClient(gateway.port).send(
       "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\na\r\n0123456789\r\n",
     );
@@ -51,10 +50,10 @@ describe.each(["io_uring", "epoll"] as const)("bounds over %s", (io) => {
   });
 
   it("ends a request that takes too long: 504 for the upstream's fault, 408 for the client's, a cut in the middle", async () => {
-    const up = await bench.upstream((socket, all) => {
+    const up = await upstream((socket, all) => {
       if (all.includes("/begun")) socket.write("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nbegun");
     });
-    const gateway = await bench.plane(io, { endpoints: [up.address], routes: [testRoute({ requestTimeoutMs: 200 })] });
+    const gateway = await plane(io, { endpoints: [up.address], routes: [testRoute({ requestTimeoutMs: 200 })] });
     const late = await talk(gateway.port, GET, answered);
     expect([status(late), late.includes('"request-timeout"')]).toEqual(["504", true]);
     const slow = await talk(gateway.port, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nx", answered);
@@ -66,9 +65,9 @@ describe.each(["io_uring", "epoll"] as const)("bounds over %s", (io) => {
   });
 
   it("refuses connections past the caps, and takes others when some have gone", async () => {
-    const up = await bench.upstream((socket) => socket.write(OK));
+    const up = await upstream((socket) => socket.write(OK));
     for (const settings of [{ connectionsMax: 3 }, { connectionsPerClientMax: 3 }]) {
-      const gateway = await bench.plane(io, { endpoints: [up.address], settings });
+      const gateway = await plane(io, { endpoints: [up.address], settings });
       const clients = Array.from({ length: 3 }, () => new RawClient(gateway.port).send(GET));
       for (const client of clients) await client.until(({ received }) => received === OK);
       const refused = new RawClient(gateway.port).send(GET);
@@ -87,11 +86,11 @@ describe.each(["io_uring", "epoll"] as const)("bounds over %s", (io) => {
 
   it("sheds load before its buffers are out, ends what is under way, and serves again", async () => {
     const waiting: net.Socket[] = [];
-    const up = await bench.upstream((socket, all) => {
+    const up = await upstream((socket, all) => {
       if (all.lastIndexOf("/later") > all.lastIndexOf("GET / ")) waiting.push(socket);
       else socket.write(OK);
     });
-    const gateway = await bench.plane(io, { endpoints: [up.address] });
+    const gateway = await plane(io, { endpoints: [up.address] });
     const { buffers } = gateway.plane.context;
     const underWay = new RawClient(gateway.port).send("GET /later HTTP/1.1\r\nHost: a\r\n\r\n");
     while (waiting.length === 0) await sleep(5);

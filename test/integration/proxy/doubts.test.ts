@@ -1,5 +1,5 @@
 /** What two exchanges, a filter and a broken end could do to each other when their bytes meet at the wrong time. */
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { parseAddress } from "#core/address.ts";
 import { internName } from "#http/names.ts";
 import { CONTINUE, HOOK_REQUEST_HEAD, type Filter } from "#pipeline/filter.ts";
@@ -17,7 +17,7 @@ import {
   SOL_SOCKET,
 } from "#sys/socket.ts";
 import { sleep } from "#test/support/data-plane.ts";
-import { ProxyBench } from "#test/support/proxy-bench.ts";
+import { closedAfterEach } from "#test/support/plane-tests.ts";
 import { RawClient } from "#test/support/raw-client.ts";
 import { requests, talk } from "#test/support/raw-http.ts";
 
@@ -25,8 +25,7 @@ const OK = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 const WRONG = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nwrong";
 const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
-const bench = new ProxyBench();
-afterEach(() => bench.close());
+const { upstream, plane } = closedAfterEach();
 
 const answered = (all: string): boolean => all.endsWith("ok") || all.endsWith("wrong") || all.includes("}");
 
@@ -57,12 +56,12 @@ function writes(verb: "set" | "add", name: string, value: string): Filter {
 
 describe.each(["io_uring", "epoll"] as const)("over %s", (io) => {
   it("what comes behind a response, in a later segment, ends the connection and answers nobody", async () => {
-    const up = await bench.upstream((socket) => {
+    const up = await upstream((socket) => {
       socket.setNoDelay(true);
       socket.write(OK);
       setImmediate(() => socket.write(WRONG));
     });
-    const gateway = await bench.plane(io, { endpoints: [up.address] });
+    const gateway = await plane(io, { endpoints: [up.address] });
     for (let i = 0; i < 20; i++) {
       // The bytes are on their way; what waits a moment meets a connection that has left the pool.
       expect(await talk(gateway.port, GET, answered)).toBe(OK);
@@ -73,11 +72,11 @@ describe.each(["io_uring", "epoll"] as const)("over %s", (io) => {
   });
 
   it("a connection that just answered is not used again in the same turn", async () => {
-    const up = await bench.upstream((socket, all) => {
+    const up = await upstream((socket, all) => {
       if (requests(all) === 1) socket.write(OK + WRONG);
       else socket.write(OK);
     });
-    const gateway = await bench.plane(io, { endpoints: [up.address] });
+    const gateway = await plane(io, { endpoints: [up.address] });
     const client = new RawClient(gateway.port).send(GET.repeat(10));
     await client.until(({ received }) => received.length >= OK.length * 10);
     expect(client.received).toBe(OK.repeat(10));
@@ -88,11 +87,11 @@ describe.each(["io_uring", "epoll"] as const)("over %s", (io) => {
 
   it("a response without length that is cut reaches an HTTP/1.0 client as a reset, a whole one as an end", async () => {
     for (const cut of [true, false]) {
-      const up = await bench.upstream((socket) => {
+      const up = await upstream((socket) => {
         socket.write("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nbegun\r\n");
         setTimeout(() => (cut ? socket.resetAndDestroy() : socket.write("0\r\n\r\n")), 50);
       });
-      const gateway = await bench.plane(io, { endpoints: [up.address] });
+      const gateway = await plane(io, { endpoints: [up.address] });
       const client = new RawClient(gateway.port).send("GET / HTTP/1.0\r\n\r\n");
       let error = "";
       client.socket.on("error", ({ message }) => (error = message));
@@ -122,8 +121,8 @@ describe.each(["io_uring", "epoll"] as const)("over %s", (io) => {
   ] as const)(
     "a filter's %s of %s goes on, what an untrusted client says does not",
     async (verb, name, value, lines) => {
-      const up = await bench.upstream((socket) => socket.write(OK));
-      const gateway = await bench.plane(io, { endpoints: [up.address], filters: [writes(verb, name, value)] });
+      const up = await upstream((socket) => socket.write(OK));
+      const gateway = await plane(io, { endpoints: [up.address], filters: [writes(verb, name, value)] });
       const lies =
         "X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Host: evil\r\nForwarded: for=6.6.6.6\r\nX-Forwarded-Proto: ftp\r\n";
       await talk(gateway.port, `GET / HTTP/1.1\r\nHost: a\r\n${lies}\r\n`, answered);
@@ -134,8 +133,8 @@ describe.each(["io_uring", "epoll"] as const)("over %s", (io) => {
   );
 
   it("a trusted client's list is continued without a buffer of its own", async () => {
-    const up = await bench.upstream((socket) => setTimeout(() => socket.write(OK), 300));
-    const gateway = await bench.plane(io, { endpoints: [up.address], settings: { trustedProxies: ["127.0.0.0/8"] } });
+    const up = await upstream((socket) => setTimeout(() => socket.write(OK), 300));
+    const gateway = await plane(io, { endpoints: [up.address], settings: { trustedProxies: ["127.0.0.0/8"] } });
     const { buffers } = gateway.plane.context;
     const plain = new RawClient(gateway.port).send(GET);
     await sleep(50);
@@ -152,11 +151,11 @@ describe.each(["io_uring", "epoll"] as const)("over %s", (io) => {
 
   it("a slow reader is not cut while it moves, one that stands still is", async () => {
     const body = Buffer.alloc(8 << 20, "x");
-    const up = await bench.upstream((socket) => {
+    const up = await upstream((socket) => {
       socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\n\r\n`);
       socket.write(body);
     });
-    const gateway = await bench.plane(io, { endpoints: [up.address], settings: { bodyIdleTimeoutMs: 1000 } });
+    const gateway = await plane(io, { endpoints: [up.address], settings: { bodyIdleTimeoutMs: 1000 } });
     const moving = new SlowReader(gateway.port);
     const still = new SlowReader(gateway.port);
     for (const reader of [moving, still]) reader.send(GET);

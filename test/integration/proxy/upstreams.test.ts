@@ -1,19 +1,18 @@
 /** Upstreams whole: who gets a request, who is left out, who waits, and what is tried again. */
 import type net from "node:net";
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { Engine } from "#proxy/engine.ts";
 import type { HealthCheckSpec, RetrySpec, UpstreamSpec } from "#snapshot/snapshot.ts";
 import { sleep, type TestPlane } from "#test/support/data-plane.ts";
 import { startDns } from "#test/support/dns-server.ts";
-import { ProxyBench } from "#test/support/proxy-bench.ts";
+import { closedAfterEach } from "#test/support/plane-tests.ts";
 import { RawClient } from "#test/support/raw-client.ts";
 import { requests, talk } from "#test/support/raw-http.ts";
 import { testSnapshot } from "#test/support/snapshot.ts";
 
 const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
-const bench = new ProxyBench();
-afterEach(() => bench.close());
+const { upstream, plane, after } = closedAfterEach();
 
 const ok = (body: string): string => `HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
 const empty = (status: number): string => `HTTP/1.1 ${status} Odd\r\ncontent-length: 0\r\n\r\n`;
@@ -75,7 +74,7 @@ function put(plane: TestPlane, upstream: Partial<UpstreamSpec>, endpoints: reado
 
 describe.each(["io_uring", "epoll"] as const)("upstreams over %s", (io) => {
   it("keeps a key with its endpoint, by header, cookie and parameter", async () => {
-    const ups = await Promise.all(["a", "b", "c", "d"].map((letter) => bench.upstream(named(letter))));
+    const ups = await Promise.all(["a", "b", "c", "d"].map((letter) => upstream(named(letter))));
     const endpoints = ups.map((one) => one.address);
     for (const [key, request] of [
       ["header:x-user", (i: number) => `GET / HTTP/1.1\r\nHost: a\r\nX-User: u${i}\r\n\r\n`],
@@ -83,7 +82,7 @@ describe.each(["io_uring", "epoll"] as const)("upstreams over %s", (io) => {
       ["query:user", (i: number) => `GET /?a=1&user=u${i} HTTP/1.1\r\nHost: a\r\n\r\n`],
       ["path", (i: number) => `GET /p/${i} HTTP/1.1\r\nHost: a\r\n\r\n`],
     ] as const) {
-      const gateway = await bench.plane(io, { endpoints, upstream: { balancer: { type: "maglev", key } } });
+      const gateway = await plane(io, { endpoints, upstream: { balancer: { type: "maglev", key } } });
       const seen = new Set<string>();
       for (let i = 0; i < 12; i++) {
         const first = await ask(gateway.port, request(i));
@@ -96,10 +95,10 @@ describe.each(["io_uring", "epoll"] as const)("upstreams over %s", (io) => {
   });
 
   it("binds a client to its endpoint by a cookie, also to one that drains", async () => {
-    const ups = await Promise.all(["a", "b"].map((letter) => bench.upstream(named(letter))));
+    const ups = await Promise.all(["a", "b"].map((letter) => upstream(named(letter))));
     const [a, b] = ups.map((one) => one.address) as [string, string];
     const balancer = { type: "round-robin", key: "", sticky: { cookie: "at", ttlSeconds: 60 } } as const;
-    const gateway = await bench.plane(io, { endpoints: [a, b], upstream: { balancer } });
+    const gateway = await plane(io, { endpoints: [a, b], upstream: { balancer } });
     const first = await ask(gateway.port);
     const cookie = /set-cookie: (at=[0-9a-f]{8}); Path=\/; HttpOnly; SameSite=Lax; Max-Age=60/.exec(first.head)?.[1];
     expect(cookie).toBeDefined();
@@ -121,9 +120,9 @@ describe.each(["io_uring", "epoll"] as const)("upstreams over %s", (io) => {
 
   it("sends all to the first priority that has somebody, and comes back to it", async () => {
     let well = true;
-    const first = await bench.upstream((socket) => socket.write(well ? ok("a") : empty(500)));
-    const second = await bench.upstream(named("b"));
-    const gateway = await bench.plane(io, {
+    const first = await upstream((socket) => socket.write(well ? ok("a") : empty(500)));
+    const second = await upstream(named("b"));
+    const gateway = await plane(io, {
       endpoints: [],
       upstream: {
         endpoints: [
@@ -143,20 +142,20 @@ describe.each(["io_uring", "epoll"] as const)("upstreams over %s", (io) => {
 
   it("leaves out who fails its checks, tells so, and keeps that over a change of the configuration", async () => {
     let well = true;
-    const sick = await bench.upstream((socket, all) => {
+    const sick = await upstream((socket, all) => {
       socket.write(all.includes("/healthz") && !well ? empty(500) : ok("a"));
     });
-    const sound = await bench.upstream(named("b"));
-    const upstream = { healthCheck: CHECK };
+    const sound = await upstream(named("b"));
+    const checked = { healthCheck: CHECK };
     const endpoints = [sick.address, sound.address];
-    const gateway = await bench.plane(io, { endpoints, upstream });
+    const gateway = await plane(io, { endpoints, upstream: checked });
     await until(() => sick.received.join("").includes("GET /healthz HTTP/1.1\r\nhost: 127.0.0.1:"), "a check");
     well = false;
     const member = gateway.plane.engine?.upstreams[0]?.members[0];
     await until(() => member?.healthy === false, "two failed checks");
     expect(member?.checkError).toBe("status 500");
     expect(gateway.plane.counters()[`endpoint_healthy{upstream="up",endpoint="${sick.address}"}`]).toBe(0);
-    put(gateway, upstream, endpoints);
+    put(gateway, checked, endpoints);
     for (let i = 0; i < 4; i++) expect((await ask(gateway.port)).body).toBe("b");
     well = true;
     await until(() => member?.healthy === true, "two good checks");
@@ -169,7 +168,7 @@ describe.each(["io_uring", "epoll"] as const)("upstreams over %s", (io) => {
   });
 
   it("answers 503 with a word of its own when nobody is healthy", async () => {
-    const gateway = await bench.plane(io, {
+    const gateway = await plane(io, {
       endpoints: ["127.0.0.1:1"],
       upstream: { healthCheck: { ...CHECK, type: "tcp" } },
     });
@@ -180,9 +179,9 @@ describe.each(["io_uring", "epoll"] as const)("upstreams over %s", (io) => {
 
   it("ejects who fails in a row, not too many, and takes them back", async () => {
     let well = false;
-    const bad = await bench.upstream((socket) => socket.write(well ? ok("a") : empty(500)));
-    const good = await bench.upstream(named("b"));
-    const gateway = await bench.plane(io, {
+    const bad = await upstream((socket) => socket.write(well ? ok("a") : empty(500)));
+    const good = await upstream(named("b"));
+    const gateway = await plane(io, {
       endpoints: [bad.address, good.address],
       upstream: {
         outlierDetection: { consecutiveErrors: 3, baseEjectionMs: 300, maxEjectionMs: 1000, maxEjectionPercent: 50 },
@@ -202,8 +201,8 @@ describe.each(["io_uring", "epoll"] as const)("upstreams over %s", (io) => {
   });
 
   it("never ejects the only one", async () => {
-    const bad = await bench.upstream((socket) => socket.write(empty(500)));
-    const gateway = await bench.plane(io, {
+    const bad = await upstream((socket) => socket.write(empty(500)));
+    const gateway = await plane(io, {
       endpoints: [bad.address],
       upstream: {
         outlierDetection: { consecutiveErrors: 1, baseEjectionMs: 300, maxEjectionMs: 300, maxEjectionPercent: 50 },
@@ -215,8 +214,8 @@ describe.each(["io_uring", "epoll"] as const)("upstreams over %s", (io) => {
 
   it("lets who comes too much wait, in order, bounded in number and in time", async () => {
     const waiting: net.Socket[] = [];
-    const up = await bench.upstream((socket) => waiting.push(socket));
-    const gateway = await bench.plane(io, {
+    const up = await upstream((socket) => waiting.push(socket));
+    const gateway = await plane(io, {
       endpoints: [up.address],
       upstream: { limits: { connectionsMax: 0, requestsMax: 1, queueMax: 2, queueMs: 400 } },
     });
@@ -241,8 +240,8 @@ describe.each(["io_uring", "epoll"] as const)("upstreams over %s", (io) => {
 
   it("forgets who waits and goes", async () => {
     const waiting: net.Socket[] = [];
-    const up = await bench.upstream((socket) => waiting.push(socket));
-    const gateway = await bench.plane(io, {
+    const up = await upstream((socket) => waiting.push(socket));
+    const gateway = await plane(io, {
       endpoints: [up.address],
       upstream: { limits: { connectionsMax: 1, requestsMax: 0, queueMax: 5, queueMs: 5000 } },
     });
@@ -261,16 +260,16 @@ describe.each(["io_uring", "epoll"] as const)("upstreams over %s", (io) => {
 
   describe("tries again", () => {
     it("a status it was told of, rather elsewhere", async () => {
-      const bad = await bench.upstream((socket) => socket.write(empty(503)));
-      const good = await bench.upstream(named("b"));
-      const gateway = await bench.plane(io, { endpoints: [bad.address, good.address], upstream: { retry: RETRY } });
+      const bad = await upstream((socket) => socket.write(empty(503)));
+      const good = await upstream(named("b"));
+      const gateway = await plane(io, { endpoints: [bad.address, good.address], upstream: { retry: RETRY } });
       for (let i = 0; i < 4; i++) expect((await ask(gateway.port)).body).toBe("b");
       await gateway.settled();
     });
 
     it("as often as it may, and then delivers what came", async () => {
-      const bad = await bench.upstream((socket) => socket.write(empty(503)));
-      const gateway = await bench.plane(io, { endpoints: [bad.address], upstream: { retry: RETRY } });
+      const bad = await upstream((socket) => socket.write(empty(503)));
+      const gateway = await plane(io, { endpoints: [bad.address], upstream: { retry: RETRY } });
       expect((await ask(gateway.port)).status).toBe(503);
       expect(requests(bad.received.join(""))).toBe(3);
       await gateway.settled();
@@ -278,22 +277,22 @@ describe.each(["io_uring", "epoll"] as const)("upstreams over %s", (io) => {
 
     it("a body that fits, byte for byte, and not one that does not", async () => {
       const bodies: string[] = [];
-      const up = await bench.upstream((socket, all, index) => {
+      const up = await upstream((socket, all, index) => {
         const end = all.indexOf("\r\n\r\n");
         const length = Number(/content-length: (\d+)/i.exec(all)?.[1]);
         if (all.length < end + 4 + length) return;
         bodies.push(all.slice(end + 4));
         socket.write(index === 0 ? empty(503) : ok("done"));
       });
-      const gateway = await bench.plane(io, { endpoints: [up.address], upstream: { retry: RETRY } });
+      const gateway = await plane(io, { endpoints: [up.address], upstream: { retry: RETRY } });
       const put = (bytes: number): string =>
         `PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: ${bytes}\r\n\r\n${"0123456789".repeat(bytes / 10)}`;
       expect((await ask(gateway.port, put(1000))).body).toBe("done");
       expect(bodies).toEqual(["0123456789".repeat(100), "0123456789".repeat(100)]);
-      const strict = await bench.upstream((socket, all) => {
+      const strict = await upstream((socket, all) => {
         if (all.endsWith("0123456789") && all.length > 1010) socket.write(empty(503));
       });
-      const other = await bench.plane(io, { endpoints: [strict.address], upstream: { retry: RETRY } });
+      const other = await plane(io, { endpoints: [strict.address], upstream: { retry: RETRY } });
       expect((await ask(other.port, put(1010))).status).toBe(503);
       expect(strict.connections()).toBe(1);
       await gateway.settled();
@@ -301,34 +300,34 @@ describe.each(["io_uring", "epoll"] as const)("upstreams over %s", (io) => {
     });
 
     it("never a request that may not be done twice, once it has left", async () => {
-      const bad = await bench.upstream((socket) => socket.write(empty(503)));
-      const reset = await bench.upstream((socket) => socket.resetAndDestroy());
+      const bad = await upstream((socket) => socket.write(empty(503)));
+      const reset = await upstream((socket) => socket.resetAndDestroy());
       const post = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
       for (const [up, status] of [
         [bad, 503],
         [reset, 502],
       ] as const) {
-        const gateway = await bench.plane(io, { endpoints: [up.address], upstream: { retry: RETRY } });
+        const gateway = await plane(io, { endpoints: [up.address], upstream: { retry: RETRY } });
         expect((await ask(gateway.port, post)).status).toBe(status);
         expect(up.connections()).toBe(1);
         await gateway.settled();
       }
       // A connect that fails is another matter: nothing has left.
-      const good = await bench.upstream(named("b"));
-      const gateway = await bench.plane(io, { endpoints: ["127.0.0.1:1", good.address], upstream: { retry: RETRY } });
+      const good = await upstream(named("b"));
+      const gateway = await plane(io, { endpoints: ["127.0.0.1:1", good.address], upstream: { retry: RETRY } });
       for (let i = 0; i < 2; i++) expect((await ask(gateway.port, post)).body).toBe("b");
       await gateway.settled();
     });
 
     it("an attempt that takes too long", async () => {
-      const slow = await bench.upstream(() => {});
-      const good = await bench.upstream(named("b"));
-      const gateway = await bench.plane(io, {
+      const slow = await upstream(() => {});
+      const good = await upstream(named("b"));
+      const gateway = await plane(io, {
         endpoints: [slow.address, good.address],
         upstream: { retry: { ...RETRY, perTryMs: 150 } },
       });
       for (let i = 0; i < 3; i++) expect((await ask(gateway.port)).body).toBe("b");
-      const alone = await bench.plane(io, {
+      const alone = await plane(io, {
         endpoints: [slow.address],
         upstream: { retry: { ...RETRY, attempts: 1, perTryMs: 150 } },
       });
@@ -339,8 +338,8 @@ describe.each(["io_uring", "epoll"] as const)("upstreams over %s", (io) => {
     });
 
     it("no more than the budget allows", async () => {
-      const bad = await bench.upstream((socket) => socket.write(empty(503)));
-      const gateway = await bench.plane(io, {
+      const bad = await upstream((socket) => socket.write(empty(503)));
+      const gateway = await plane(io, {
         endpoints: [bad.address],
         upstream: { retry: { ...RETRY, attempts: 1, budgetPercent: 0 } },
       });
@@ -355,24 +354,24 @@ describe.each(["io_uring", "epoll"] as const)("upstreams over %s", (io) => {
   });
 
   it("follows a name to where it leads, and again when that changes", async () => {
-    const first = await bench.upstream(named("a"));
+    const first = await upstream(named("a"));
     let addresses: readonly string[] | null = ["127.0.0.1"];
     const dns = await startDns(() => addresses);
-    bench.also(() => dns.close());
-    const gateway = await bench.plane(io, { endpoints: [first.address] });
+    after(() => dns.close());
+    const gateway = await plane(io, { endpoints: [first.address] });
     gateway.plane.context.endpoints.resolver.configure({ servers: [dns.address], hosts: new Map() });
     put(gateway, {}, [`api.test:${first.port}`]);
     await until(async () => (await ask(gateway.port)).body === "a", "the name's address");
-    const upstream = gateway.plane.engine?.upstreams[0];
-    const before = upstream?.members[0];
+    const now = gateway.plane.engine?.upstreams[0];
+    const before = now?.members[0];
     expect(before?.address).toBe(`127.0.0.1:${first.port}`);
     addresses = ["127.0.0.1", "127.0.0.2"];
-    await until(() => upstream?.members.length === 2, "the second address");
-    expect(upstream?.members[0]).toBe(before);
+    await until(() => now?.members.length === 2, "the second address");
+    expect(now?.members[0]).toBe(before);
     // No answer leaves what is known; then a name that is not known at all.
     addresses = null;
     await sleep(1300);
-    expect(upstream?.members).toHaveLength(2);
+    expect(now?.members).toHaveLength(2);
     put(gateway, {}, ["nothing.test:80"]);
     await until(async () => (await ask(gateway.port)).body.includes('"name-unresolved"'), "no such name");
     put(gateway, {}, [first.address]);
@@ -380,8 +379,8 @@ describe.each(["io_uring", "epoll"] as const)("upstreams over %s", (io) => {
   });
 
   it("gives who comes back its share bit by bit", async () => {
-    const [a, b] = [await bench.upstream(named("a")), await bench.upstream(named("b"))];
-    const gateway = await bench.plane(io, { endpoints: [a.address], upstream: { slowStartMs: 60_000 } });
+    const [a, b] = [await upstream(named("a")), await upstream(named("b"))];
+    const gateway = await plane(io, { endpoints: [a.address], upstream: { slowStartMs: 60_000 } });
     expect((await ask(gateway.port)).body).toBe("a");
     put(gateway, { slowStartMs: 60_000 }, [a.address, b.address]);
     let seen = 0;
