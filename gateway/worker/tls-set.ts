@@ -102,20 +102,21 @@ export class TlsSet {
       throw tlsError("PENSTOCK_TLS_SYSTEM_CA", { detail: `upstream ${name}` });
     const trust = ca === null || spec.insecureSkipVerify ? null : this.#store(ca);
     const identity = JSON.stringify([name, spec, own?.identity ?? "", trust === null || ca === null ? "" : digest(ca)]);
-    return this.#clients.take(
-      identity,
-      () =>
-        new ClientTls(this.#records, {
-          identity: digest(identity),
-          trust,
-          credentials: own?.credentials ?? null,
-          serverName: spec.serverName,
-          alpn: spec.alpn,
-          minVersion: versionOf(spec.minVersion),
-          pins: spec.pins,
-          failed: (endpoint, detail) => this.#log(`upstream ${name}, endpoint ${endpoint}: TLS: ${detail}`),
-        }),
-    );
+    return this.#clients.take(identity, () => {
+      if (spec.insecureSkipVerify && spec.pins.length === 0) {
+        this.#log(`upstream ${name}: insecureSkipVerify is on: whoever answers is believed`);
+      }
+      return new ClientTls(this.#records, {
+        identity: digest(identity),
+        trust,
+        credentials: own?.credentials ?? null,
+        serverName: spec.serverName,
+        alpn: spec.alpn,
+        minVersion: versionOf(spec.minVersion),
+        pins: spec.pins,
+        failed: (endpoint, detail) => this.#log(`upstream ${name}, endpoint ${endpoint}: TLS: ${detail}`),
+      });
+    });
   }
 
   #store(pem: Uint8Array): TrustStore {

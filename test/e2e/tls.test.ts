@@ -121,6 +121,16 @@ test("a certificate that was replaced is served after `apply`, without a connect
   before.destroy();
 });
 
+test("a start on the same data serves with the sealed key", async () => {
+  const data = join(authority.folder, "data");
+  const first = await startGateway({ config: config(), workers: 1, data });
+  await first.stop();
+  const second = await startGateway({ workers: 1, data });
+  const url = `https://localhost:${second.port("secure")}/`;
+  expect((await run("curl", ["-sS", "--cacert", authority.certificateFile, url])).stdout).toBe("proto https\n");
+  await second.stop();
+});
+
 test("a private key is nowhere to be read: not in the API, the files or the log", async () => {
   const key = readFileSync(join(folder, "site.key"), "utf8").split("\n")[1] as string;
   for (const path of ["/v1/config", "/v1/certificates", "/v1/certificates/site", "/v1/revisions", "/v1/audit"]) {

@@ -21,6 +21,13 @@ const KINDS: readonly ResourceKind[] = [
     columns: ["name", "address", "protocol", "transparent"],
   },
   {
+    names: ["certificates", "certificate"],
+    ofTenant: false,
+    path: "/v1/certificates",
+    tenantPath: "/v1/tenants/{tenant}/certificates",
+    columns: ["tenant", "name"],
+  },
+  {
     names: ["upstreams", "upstream"],
     ofTenant: false,
     path: "/v1/upstreams",
