@@ -1,5 +1,6 @@
 /** TCP, UDP, TLS passed through and the PROXY protocol, declared in YAML and served by the started gateway. */
 import dgram from "node:dgram";
+import http from "node:http";
 import net from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import tls from "node:tls";
@@ -26,6 +27,11 @@ const echo = net.createServer({ allowHalfOpen: true }, (socket) => {
   socket.on("data", (chunk: Buffer) => chunks.push(chunk));
   socket.on("end", () => socket.end(Buffer.concat(chunks)));
 });
+
+/** Says for whom the gateway asks. */
+function web(): net.Server {
+  return http.createServer((request, response) => response.end(request.headers["x-forwarded-for"]));
+}
 
 function tlsServer(name: string): net.Server {
   const server = tls.createServer({ cert: issued.certificate, key: issued.key }, (socket) => socket.end(name));
@@ -78,14 +84,23 @@ describe.each(["io_uring", "epoll"])("over %s", (io) => {
           { name: "pass", address: await at(), protocol: "tls-passthrough" },
           { name: "behind", address: await at(), protocol: "tcp", proxyProtocol: { trusted: ["127.0.0.0/8"] } },
           { name: "closed", address: await at(), protocol: "tcp" },
+          {
+            name: "secure",
+            address: await at(),
+            protocol: "http",
+            tls: { certificates: ["site"] },
+            proxyProtocol: { trusted: ["127.0.0.0/8"] },
+          },
         ],
         upstreams: [
           { name: "echo", endpoints: [{ address: up }] },
           { name: "told", endpoints: [{ address: up }], proxyProtocol: "v1" },
           { name: "a", endpoints: [{ address: a }] },
+          { name: "web", endpoints: [{ address: await listening(web()) }] },
           { name: "b", endpoints: [{ address: b }] },
           { name: "dns", endpoints: [{ address: `127.0.0.1:${datagrams.address().port}` }] },
         ],
+        certificates: [{ name: "site", certFile: issued.certificateFile, keyFile: issued.keyFile }],
         tenants: [{ name: "t", hosts: ["*.t.example"] }],
         routes: [
           { name: "tcp", tenant: "t", listeners: ["tcp"], upstream: "echo" },
@@ -98,6 +113,14 @@ describe.each(["io_uring", "epoll"])("over %s", (io) => {
             listeners: ["behind"],
             match: { sources: ["192.0.2.0/24"] },
             upstream: "told",
+          },
+          {
+            name: "secure",
+            tenant: "t",
+            listeners: ["secure"],
+            match: { hosts: ["a.t.example"] },
+            filters: [{ builtin: "ip-access", config: { allow: ["192.0.2.7/32"] } }],
+            upstream: "web",
           },
           {
             name: "closed",
@@ -146,6 +169,23 @@ describe.each(["io_uring", "epoll"])("over %s", (io) => {
     expect(await exchange(port, `${header}hello`)).toBe(`${header}hello`);
     expect(await exchange(port, "PROXY TCP4 203.0.113.7 198.51.100.9 1000 443\r\nhello")).toBe("ECONNRESET");
     expect(await exchange(port, "hello")).toBe("ECONNRESET");
+  });
+
+  test("a PROXY header in front of TLS that ends here", async () => {
+    const ask = async (client: string): Promise<string> => {
+      const plain = net.connect({ port: gateway.port("secure"), host: "127.0.0.1" });
+      plain.write(`PROXY TCP4 ${client} 198.51.100.9 1000 443\r\n`);
+      const socket = tls.connect({ socket: plain, servername: "a.t.example", rejectUnauthorized: false });
+      socket.write("GET / HTTP/1.1\r\nhost: a.t.example\r\nconnection: close\r\n\r\n");
+      let text = "";
+      socket.on("data", (chunk) => (text += chunk.toString()));
+      return new Promise((resolve) => {
+        socket.on("end", () => resolve(text));
+        socket.on("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? ""));
+      });
+    };
+    expect(await ask("192.0.2.7")).toMatch(/^HTTP\/1\.1 200 [^]*192\.0\.2\.7$/);
+    expect(await ask("192.0.2.8")).toMatch(/^HTTP\/1\.1 403 /);
   });
 
   test("a filter refuses", async () => {
