@@ -1,7 +1,7 @@
 /** What is on devices, as status and metrics show it. */
 import { CHAIN_ORDER } from "#bpf/kernel/xdp-chain.ts";
 import type { XdpMode } from "#bpf/kernel/xdp.ts";
-import type { OtherTraffic } from "#bpf/programs/counter/counter.ts";
+import type { OtherTraffic, SourceTraffic } from "#bpf/programs/counter/counter.ts";
 import { FIREWALL_REASONS, type FirewallCounters } from "#bpf/programs/firewall/firewall.ts";
 import { countersBy, type CounterFamily, type FeatureStatus } from "./feature.ts";
 import type { AttachedInterface } from "./interfaces.ts";
@@ -25,7 +25,12 @@ export interface InterfaceStatus {
     /** Packets since the program was loaded. */
     readonly counters: FirewallCounters;
   } | null;
-  readonly counter: { readonly by: "source" | "port"; readonly other: OtherTraffic } | null;
+  readonly counter: {
+    readonly by: "source" | "port";
+    readonly other: OtherTraffic;
+    /** As many of the largest as are declared to be shown. */
+    readonly top: readonly SourceTraffic[];
+  } | null;
 }
 
 export function interfaceStatus({
@@ -61,7 +66,10 @@ export function interfaceStatus({
             allowlist: firewall.maps.allow?.name ?? null,
             counters: firewall.counters(),
           },
-    counter: counter === null ? null : { by: counter.by, other: counter.other() },
+    counter:
+      counter === null
+        ? null
+        : { by: counter.by, other: counter.other(), top: counter.top(declaration.counter?.top ?? 0) },
   };
 }
 
@@ -75,7 +83,9 @@ export function interfacesStatus(all: readonly InterfaceStatus[]): FeatureStatus
         attachedTo: hook === "xdp" ? `xdp:${device} (${mode})` : `tcx:${device} ingress`,
       })),
     ),
-    counters: [firewallPackets(all)].filter((family) => family.samples.length > 0),
+    counters: [firewallPackets(all), counted(all, "packets"), counted(all, "bytes")].filter(
+      (family) => family.samples.length > 0,
+    ),
     facts: [],
     neighbours: all.flatMap(({ device }) => interfacePrograms(device)),
   };
@@ -90,4 +100,15 @@ function firewallPackets(all: readonly InterfaceStatus[]): CounterFamily {
         ),
   );
   return { name: "kernel_firewall_packets", type: "counter", help: "packets by the firewall's reason", samples };
+}
+
+/** Bounded: as many series for each device as its counter declares. */
+function counted(all: readonly InterfaceStatus[], what: "packets" | "bytes"): CounterFamily {
+  const samples = all.flatMap(({ device, counter }) =>
+    (counter?.top ?? []).map((one) => ({
+      labels: { device, [counter?.by ?? "source"]: one.source },
+      value: one[what],
+    })),
+  );
+  return { name: `kernel_counter_${what}`, type: "counter", help: `${what} by source or port, the largest`, samples };
 }

@@ -19,6 +19,7 @@ import {
   socket,
   SOL_SOCKET,
 } from "#sys/socket.ts";
+import { KernelManager } from "#bpf/manager/manager.ts";
 import type { NetworkLink } from "#bpf/netlink/links.ts";
 import { Rtnetlink } from "#bpf/netlink/rtnetlink.ts";
 import type { InterceptorDeclaration } from "#bpf/programs/interceptor/declaration.ts";
@@ -249,5 +250,40 @@ describeKernel("port interceptor", () => {
     for (const step of undo.toReversed()) step();
     expect(await ask("10.75.1.1 80", "10.75.1.1 81")).toEqual(["proxy 10.75.1.1:80", "error ECONNREFUSED"]);
     next.close();
+  });
+
+  it("as declared: attached as one change, follows devices, and everything of it goes with the declaration", async () => {
+    await serveProxy();
+    const manager = KernelManager.open();
+    const late = new Namespace("icpt-f");
+    const commit = (interceptors: readonly InterceptorDeclaration[]): void => {
+      const kernel = { interfaces: [], steering: [], interceptors };
+      inside(() => manager.commit(manager.prepare({ maps: [], kernel, listeners: [LISTENER] })));
+    };
+    const attachedTo = (): string[] => inside(() => manager.status()).programs.map((each) => each.attachedTo);
+    try {
+      commit([DECLARATION]);
+      expect(manager.leaseMs()).toBe(DECLARATION.leaseMs);
+      expect(attachedTo().toSorted()).toEqual(["tcx:gw0 ingress", "tcx:gw1 ingress"]);
+      connect(late, { device: "la0", addresses: ["10.75.4.2/24"] }, gateway, {
+        device: "late1",
+        addresses: ["10.75.4.1/24"],
+      });
+      inside(() => manager.maintain());
+      expect(attachedTo()).toContain("tcx:late1 ingress");
+      expect(await ask("10.75.1.1 80", "fd00:75:1::1 8080")).toEqual([
+        "proxy 10.75.1.1:80",
+        "proxy [fd00:75:1::1]:8080",
+      ]);
+      commit([{ ...DECLARATION, devices: ["gw0"], ports: [80] }]);
+      expect(attachedTo()).toEqual(["tcx:gw0 ingress"]);
+      expect(await ask("10.75.1.1 80", "10.75.1.1 8080")).toEqual(["proxy 10.75.1.1:80", "error ECONNREFUSED"]);
+      commit([]);
+      expect(attachedTo()).toEqual([]);
+      expect(await ask("10.75.1.1 80")).toEqual(["error ECONNREFUSED"]);
+    } finally {
+      manager.close();
+      late.destroy();
+    }
   });
 });

@@ -89,7 +89,7 @@ describeKernel("programs of a device", () => {
   }
 
   const counted = (source: string): number | undefined =>
-    manager.counterEntries(DEVICE, 10)?.find((each) => each.source === source)?.packets;
+    manager.counter(DEVICE)?.sources().find((each) => each.source === source)?.packets;
 
   it("run in their order, and each sees only what the one before let pass", () => {
     commit({ firewall: FIREWALL, counter: COUNTER });
@@ -108,7 +108,7 @@ describeKernel("programs of a device", () => {
     expect(counted("10.76.1.2/32")).toBe(20);
     commit({ firewall: FIREWALL });
     expect(names()).toEqual(["xdp firewall"]);
-    expect(manager.counterEntries(DEVICE, 10)).toBeNull();
+    expect(manager.counter(DEVICE)).toBeNull();
     commit({ counter: COUNTER });
     expect(names()).toEqual(["xdp counter"]);
     commit(null);
@@ -128,7 +128,7 @@ describeKernel("programs of a device", () => {
     expect(counted("10.76.1.2/32")).toBe(20);
     commit({ counter: { ...COUNTER, hook: "tcx", by: "port" } });
     expect(send(10, "10.76.1.2")).toBe(10);
-    expect(manager.counterEntries(DEVICE, 10)).toMatchObject([{ source: "7000/udp", packets: 10 }]);
+    expect(manager.counter(DEVICE)?.top(10)).toMatchObject([{ source: "7000/udp", packets: 10 }]);
   });
 
   it("are added, removed and replaced under a flood of 30 000 packets: none is lost, none gets past the firewall", async () => {

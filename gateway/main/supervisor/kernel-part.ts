@@ -120,6 +120,7 @@ export class NoKernel implements KernelPart {
     if (maps.length > 0) notes.push("maps live in user space: the gateway enforces them, the kernel does not");
     for (const { device } of kernel.interfaces) notes.push(`interface ${device}: no program attached`);
     for (const { cgroup } of kernel.steering) notes.push(`cgroup ${cgroup}: connections are not steered`);
+    for (const { name } of kernel.interceptors ?? []) notes.push(`interceptor ${name}: nothing is diverted`);
     for (const { name } of kernel.services ?? []) {
       notes.push(
         `service ${name}: not balanced, and nothing stands in for it: a tcp or udp listener would, in user space`,
