@@ -223,7 +223,8 @@ export class Client implements PeerHandler {
     }
     if (fieldOf(message, "x-tag") === undefined) {
       // The gateway's own answer: only where something went wrong.
-      if (isClean(plan) && this.#options.weather !== "stormy" && !staleMayFail(plan, this.#ledger))
+      const excused = this.#options.weather === "stormy" || this.#ledger.refuses || staleMayFail(plan, this.#ledger);
+      if (isClean(plan) && !excused)
         this.#ledger.violation(
           `${plan.tag} was answered by the gateway itself, with ${status}: ${message.body.toString()}`,
         );

@@ -1,9 +1,12 @@
 /** What all ends of one simulation know together: the plans, what reached an origin, and everything that must not be. */
 import type { Plan } from "./plan.ts";
+import { mayRefuse, type Policies } from "./policies.ts";
 
 export class Ledger {
   readonly plans = new Map<string, Plan>();
   readonly violations: string[] = [];
+  /** Of the snapshots that have been in force. */
+  readonly policies: Policies[] = [];
   /** How often a request's head has reached an origin, by tag. */
   readonly arrivals = new Map<string, number>();
   /** Address of the client that sends a tag. */
@@ -29,6 +32,16 @@ export class Ledger {
 
   note(what: string): void {
     this.seen.set(what, (this.seen.get(what) ?? 0) + 1);
+  }
+
+  /** A snapshot that was in force tries again what is safe to do twice, bodies included. */
+  get retries(): boolean {
+    return this.policies.some(({ retry }) => retry !== undefined);
+  }
+
+  /** A snapshot that was in force has bounds, or checks, that may leave a request without an endpoint. */
+  get refuses(): boolean {
+    return this.policies.some(mayRefuse);
   }
 
   arrived(tag: string): number {

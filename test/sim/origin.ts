@@ -4,6 +4,7 @@ import type { FakePeer, PeerHandler } from "#io/fake/peer.ts";
 import type { Ledger } from "./ledger.ts";
 import { fieldOf, type Message, MessageReader } from "./message-reader.ts";
 import { bodyOf, type Plan } from "./plan.ts";
+import { HEALTH_PATH } from "./policies.ts";
 
 /** Methods that are never sent twice once their bytes have left (RFC 9110 §9.2.2). */
 const NOT_IDEMPOTENT = new Set(["POST", "PATCH"]);
@@ -45,6 +46,7 @@ export class Origin implements PeerHandler {
   }
 
   #onHead(message: Message): boolean {
+    if (message.start.includes(HEALTH_PATH)) return false;
     const tag = fieldOf(message, "x-tag") ?? "";
     const plan = this.#ledger.plans.get(tag);
     if (plan === undefined) {
@@ -57,7 +59,8 @@ export class Origin implements PeerHandler {
     const times = this.#ledger.arrived(tag);
     if (times > 1) this.#ledger.note("sent twice");
     const { method, framing } = plan.request;
-    if (times > 1 && (NOT_IDEMPOTENT.has(method) || framing !== "none"))
+    const keeps = framing !== "none" && !this.#ledger.retries;
+    if (times > 1 && (NOT_IDEMPOTENT.has(method) || keeps))
       this.#ledger.violation(`${tag} (${method}, ${framing}) reached an origin ${times} times`);
     if (message.start !== `${method} /${tag} HTTP/1.1`) this.#ledger.violation(`${tag} became ${message.start}`);
     const forwarded = message.fields.filter(([name]) => name === "x-forwarded-for").map(([, value]) => value);
@@ -78,6 +81,11 @@ export class Origin implements PeerHandler {
   }
 
   #onComplete(message: Message): void {
+    if (message.start.includes(HEALTH_PATH)) {
+      this.#ledger.note("health check");
+      this.#peer.write(Buffer.from("HTTP/1.1 204 No Content\r\n\r\n"));
+      return;
+    }
     const plan = this.#plan;
     if (plan === null || this.#closed) return;
     const { tag, request, answer } = plan;

@@ -56,6 +56,7 @@ const EVERYTHING = [
   "client left",
   "sent twice",
   "engine released",
+  "health check",
 ];
 
 type Sabotage = (driver: FakeDriver, random: Random) => void;

@@ -21,6 +21,7 @@ import { Client } from "./client.ts";
 import { Ledger } from "./ledger.ts";
 import { Origin } from "./origin.ts";
 import { drawPlan, type Plan, type Weather } from "./plan.ts";
+import { drawPolicies } from "./policies.ts";
 import { PoisonedBuffers } from "./poisoned-buffers.ts";
 import { ThinkingFilter } from "./thinking-filter.ts";
 
@@ -101,6 +102,8 @@ class Simulation {
     this.#swap();
     this.#admitClients();
     this.#turnUntil(() => this.#clients.every((client) => client.done), "the clients");
+    // One that checks nobody, as checks go on for as long as their snapshot is in force.
+    this.#swap({});
     this.#plane.drain();
     const restUntil = this.#driver.nowMs + REST_MS;
     this.#turnUntil(() => this.#atRest() || this.#driver.nowMs >= restUntil, "the rest");
@@ -149,12 +152,13 @@ class Simulation {
   }
 
   /** Another snapshot comes into force; what is under way ends on the one before. */
-  #swap(): void {
+  #swap(policies = this.#random.chance(0.5) ? drawPolicies(this.#random) : {}): void {
     const { random, plane } = { random: this.#random, plane: this.#plane };
     const endpoints = ENDPOINTS.slice(0, 1 + random.below(ENDPOINTS.length));
-    const snapshot = testSnapshot({ endpoints, listener: "unix:/simulated" });
+    this.#ledger.policies.push(policies);
+    const snapshot = testSnapshot({ endpoints, listener: "unix:/simulated", upstream: policies });
     const filters = this.#filters ? [new ThinkingFilter(this.#ledger, this.#driver)] : [];
-    this.#ledger.tell(`swap, ${endpoints.length} endpoints`);
+    this.#ledger.tell(`swap, ${endpoints.length} endpoints, ${JSON.stringify(policies)}`);
     const engine = new Engine({ ...snapshot, revision: ++this.#revision }, [filters], plane.context.endpoints, () => {
       this.#ledger.note("engine released");
     });
