@@ -7,8 +7,6 @@ import { openssl, peekBytes, staticBytes } from "./openssl.ts";
 import type { Ssl } from "./openssl-connection.ts";
 
 const version = openssl("const char *SSL_get_version(uintptr_t ssl)");
-const cipher = openssl("uintptr_t SSL_get_current_cipher(uintptr_t ssl)");
-const cipherName = openssl("const char *SSL_CIPHER_get_name(uintptr_t cipher)");
 const reused = openssl("int SSL_session_reused(uintptr_t ssl)");
 const alpnSelected = openssl("void SSL_get0_alpn_selected(uintptr_t ssl, void *to, void *length)");
 const peerCertificate = openssl("uintptr_t SSL_get1_peer_certificate(uintptr_t ssl)");
@@ -31,11 +29,6 @@ const X509_V_OK = 0;
 /** `TLSv1.3`. */
 export function versionOf(ssl: Ssl): string {
   return version(ssl) as string;
-}
-
-/** `TLS_AES_128_GCM_SHA256`. */
-export function cipherOf(ssl: Ssl): string {
-  return cipherName(cipher(ssl)) as string;
 }
 
 export function wasResumed(ssl: Ssl): boolean {

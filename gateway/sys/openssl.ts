@@ -16,12 +16,6 @@ export function openssl(declaration: string): (...parameters: unknown[]) => unkn
 }
 
 const versionMajor = openssl("unsigned int OPENSSL_version_major()");
-const versionText = openssl("const char *OpenSSL_version(int which)");
-
-/** `OpenSSL 3.5.8 1 Jul 2026`. */
-export function opensslVersion(): string {
-  return versionText(0) as string;
-}
 
 /** The structure that `openssl-connection.ts` writes to is the same in every release of this major version. */
 export const OPENSSL_MAJOR = versionMajor() as number;
