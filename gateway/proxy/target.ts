@@ -84,10 +84,6 @@ export class Target {
     this.#tried.length = 0;
   }
 
-  get triedCount(): number {
-    return this.#tried.length;
-  }
-
   /**
    * A connection to the chosen endpoint: an idle one, or a new one that `sink` hears of. `introduction`: who it is for, where
    * the upstream wants to know; null: nobody from outside.

@@ -77,11 +77,6 @@ export class Resolver {
     return this.#names.get(text.toLowerCase().replace(/\.$/, ""))?.addresses ?? [];
   }
 
-  /** Why a name has no fresh addresses; empty when it has, or is not watched. */
-  errorOf(text: string): string {
-    return this.#names.get(text.toLowerCase().replace(/\.$/, ""))?.error ?? "";
-  }
-
   /** Every watched name has been answered, well or not. */
   get settled(): boolean {
     for (const name of this.#names.values()) if (!name.asked) return false;
