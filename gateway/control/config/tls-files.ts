@@ -59,7 +59,7 @@ function filled(
     delete out[from];
     if (bytes === undefined) {
       findings.push({ pointer: `${pointer}/${from}`, code: "PENSTOCK_CONFIG_READ", detail: `"${file}" can't be read` });
-      return entry;
+      continue;
     }
     out[to] = Buffer.from(bytes).toString(encoding);
   }

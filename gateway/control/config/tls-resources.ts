@@ -1,6 +1,6 @@
 /** Certificates, and what listeners and upstreams say about TLS. Files are read by who declares and replaced by what stands in them. */
 import * as v from "valibot";
-import { fields } from "./fields.ts";
+import { alternatives, fields } from "./fields.ts";
 import { choice, headerName, integer, list, name, sha256, text } from "./primitives.ts";
 
 const MINUTE_MS = 60_000;
@@ -45,7 +45,9 @@ const ClientAuth = fields("client authentication", {
   header: v.optional(headerName),
 });
 
-/** `clientAuth: required` is short for `{ mode: required }`. */
+const NoClientAuth = choice("mode", ["none"]);
+
+/** `clientAuth: none` is short for `{ mode: none }`. */
 export const ListenerTls = fields("TLS of a listener", {
   certificates: v.pipe(list(name, 1000), v.minLength(1, "name a certificate")),
   alpn,
@@ -54,7 +56,10 @@ export const ListenerTls = fields("TLS of a listener", {
   ciphers: v.optional(
     v.pipe(text, v.minLength(1, "leave `ciphers` out for the default"), v.maxLength(2000, "too long")),
   ),
-  clientAuth: v.optional(v.union([choice("mode", ["none"]), ClientAuth]), "none"),
+  clientAuth: v.optional(
+    alternatives([NoClientAuth, ClientAuth], (input) => (typeof input === "string" ? NoClientAuth : ClientAuth)),
+    "none",
+  ),
   handshakeTimeoutMs: v.optional(integer(100, MINUTE_MS), 5000),
   /** Handshakes under way at a time in one worker. */
   handshakesMax: v.optional(integer(1, 65_536), 512),

@@ -63,6 +63,18 @@ describe("a declaration", () => {
       ["/certificates/0/certificate VALUE"],
     ],
     [
+      "a misspelt field of client authentication",
+      (d) =>
+        Object.assign(at(d.listeners, 0), {
+          tls: { certificates: ["site"], clientAuth: { mode: "required", caFil: "ca.pem" } },
+        }),
+      [
+        "/listeners/0/tls/clientAuth/caFil UNKNOWN_FIELD",
+        "/listeners/0/tls/certificates/0 REFERENCE",
+        "/listeners/0/tls/clientAuth REQUIRED",
+      ],
+    ],
+    [
       "client certificates of nobody in particular",
       (d) => Object.assign(at(d.listeners, 0), { tls: { certificates: ["site"], clientAuth: { mode: "required" } } }),
       ["/listeners/0/tls/certificates/0 REFERENCE", "/listeners/0/tls/clientAuth REQUIRED"],
