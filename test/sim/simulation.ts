@@ -57,7 +57,15 @@ const REST_MS = 200_000;
 const memory = new ArrayBuffer(BUFFERS * BUFFER_BYTES);
 
 export function simulate(seed: number, options: SimulationOptions = {}): Outcome {
-  return new Simulation(seed, options).run();
+  // Balancers and checks draw too: what they draw is the seed's, or no run could be told again.
+  const { random } = Math;
+  const drawn = new Random(seed + 2 ** 41);
+  Math.random = () => drawn.fraction();
+  try {
+    return new Simulation(seed, options).run();
+  } finally {
+    Math.random = random;
+  }
 }
 
 class Simulation {
