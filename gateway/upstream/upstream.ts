@@ -110,7 +110,7 @@ export class Upstream {
 
   failed(member: Member): void {
     member.errors++;
-    this.#outlier?.failed(member, this.#members);
+    if (this.#active) this.#outlier?.failed(member, this.#members);
   }
 
   /** The snapshot is in force: from here on its limits and checks hold. */
