@@ -44,6 +44,11 @@ export function probeKernel(): Probe[] {
     row("kernel types (BTF)", "programs that read kernel structures are off", kernelTypes),
     row("XDP", NO_FIREWALL, () => programs("firewall", ["firewall"])),
     row("XDP link", NO_FIREWALL, xdpLink),
+    row("SYN cookies in XDP", "SYNs above the threshold go on to the stack, which has its own means", synCookies),
+    row("packet counter", "packets are not counted", () => programs("counter", ["counter"])),
+    row("port interceptor", "nothing is diverted: bind a listener to the port itself", () =>
+      programs("interceptor", ["interceptor"]),
+    ),
     row("L4 balancer", NO_SERVICES, () => programs("balancer", ["balancer"])),
     row("IP forwarding", "services: packets for an endpoint are dropped, and counted as such", forwarding),
     row("cgroup2", NO_STEERING, cgroup2),
@@ -148,6 +153,13 @@ function forwarding(): string {
 function xdpLink(): string {
   kernelVersion();
   return "since Linux 5.9";
+}
+
+/** Of this network namespace. The kernel makes cookies for programs only when it makes them always. */
+function synCookies(): string {
+  const setting = fs.readFileSync("/proc/sys/net/ipv4/tcp_syncookies", "utf8").trim();
+  if (setting !== "2") throw new Missing(`net.ipv4.tcp_syncookies is ${setting}; set it to 2`);
+  return "net.ipv4.tcp_syncookies is 2";
 }
 
 function cgroup2(): string {

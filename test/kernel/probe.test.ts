@@ -10,8 +10,8 @@ const SCRIPT = `
   try { requireKernel(); } catch (error) { refusal = error.code; }
   process.stdout.write(JSON.stringify({ probes: probeKernel(), refusal }));`;
 
-/** bpffs is not mounted everywhere, and not needed; forwarding is the operator's to switch on, for services only. */
-const OPTIONAL = ["bpffs", "IP forwarding"];
+/** bpffs is not mounted everywhere, and not needed; sysctls are the operator's to set, for services and SYN cookies only. */
+const OPTIONAL = ["bpffs", "IP forwarding", "SYN cookies in XDP"];
 
 describeKernel("probe", () => {
   it("finds everything that this product attaches", () => {
