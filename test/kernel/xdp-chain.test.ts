@@ -89,7 +89,10 @@ describeKernel("programs of a device", () => {
   }
 
   const counted = (source: string): number | undefined =>
-    manager.counter(DEVICE)?.sources().find((each) => each.source === source)?.packets;
+    manager
+      .counter(DEVICE)
+      ?.sources()
+      .find((each) => each.source === source)?.packets;
 
   it("run in their order, and each sees only what the one before let pass", () => {
     commit({ firewall: FIREWALL, counter: COUNTER });
