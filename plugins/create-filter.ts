@@ -4,6 +4,7 @@ import type { BuiltinFilterSpec } from "#snapshot/builtin-filters.ts";
 import { BasicAuthFilter } from "./basic-auth.ts";
 import { BufferFilter } from "./buffer.ts";
 import type { BuiltinServices } from "./builtin-filter.ts";
+import { CacheFilter } from "./cache/cache.ts";
 import { CompressFilter } from "./coding/compress.ts";
 import { DecompressFilter } from "./coding/decompress.ts";
 import { CorsFilter } from "./cors.ts";
@@ -49,6 +50,8 @@ export function createBuiltinFilter(spec: BuiltinFilterSpec, services: BuiltinSe
       return new DecompressFilter(spec.config);
     case "static-files":
       return new StaticFilesFilter(spec.config, services);
+    case "cache":
+      return new CacheFilter(spec.config, services);
     case "buffer":
       return new BufferFilter(spec.config);
   }

@@ -29,6 +29,7 @@ export interface BuiltinConfigs {
   readonly decompress: DecompressConfig;
   readonly buffer: BufferConfig;
   readonly "static-files": StaticFilesConfig;
+  readonly cache: CacheConfig;
 }
 
 /** Lower-case names to values. */
@@ -213,4 +214,15 @@ export interface StaticFilesConfig {
   readonly cacheControl?: string | undefined;
   /** Media types by the end of a name, in lower case. */
   readonly types: FieldValues;
+}
+
+export interface CacheConfig {
+  /** Of each worker. */
+  readonly bytesMax: number;
+  readonly objectBytesMax: number;
+  readonly ttlSeconds: number;
+  readonly staleWhileRevalidateSeconds: number;
+  readonly staleIfErrorSeconds: number;
+  readonly setCookie: boolean;
+  readonly coalesceMs: number;
 }

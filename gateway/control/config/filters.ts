@@ -2,6 +2,7 @@
 import * as v from "valibot";
 import { BasicAuthConfig, KeyAuthConfig } from "./builtin/authentication.ts";
 import { BufferConfig, CompressConfig, DecompressConfig } from "./builtin/coding.ts";
+import { CacheConfig } from "./builtin/cache.ts";
 import { CorsConfig } from "./builtin/cors.ts";
 import { HeadersConfig } from "./builtin/headers.ts";
 import { JwtConfig } from "./builtin/jwt.ts";
@@ -72,11 +73,12 @@ const BUILTINS = [
   builtin("compress", CompressConfig),
   builtin("decompress", DecompressConfig),
   builtin("buffer", BufferConfig),
+  builtin("cache", CacheConfig),
   builtin("static-files", StaticFilesConfig),
 ] as const;
 
 const BUILTIN_NAMES = BUILTINS.map((one) => one.entries.builtin.literal);
-const BUILTINS_LATER = ["mirror", "cache"];
+const BUILTINS_LATER = ["mirror"];
 
 /** What a name that isn't one of them is refused by. */
 const UnknownBuiltin = fields("a built-in filter", {
