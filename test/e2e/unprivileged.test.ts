@@ -71,8 +71,9 @@ describe.runIf(process.getuid?.() === 0).each(["io_uring", "epoll"])("as a plain
           maps: [
             { name: "blocklist", type: "lpm-trie", key: "ip-prefix", value: "expiry", maxEntries: 1024 },
             { name: "failures", type: "lru-hash", key: "ip", value: "counter", maxEntries: 1024 },
+            { name: "allowlist", type: "lpm-trie", key: "ip-prefix", value: "expiry", maxEntries: 16 },
           ],
-          interfaces: [{ device: "lo", programs: ["blocklist"] }],
+          interfaces: [{ device: "lo", programs: ["blocklist"], allowlist: "allowlist" }],
         },
         settings: { accessLog: "off" },
       },
@@ -117,6 +118,20 @@ describe.runIf(process.getuid?.() === 0).each(["io_uring", "epoll"])("as a plain
         )
         .on("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
     });
+
+  it("lets in whom the allow list holds, denied or not", async () => {
+    const client = "127.0.0.77";
+    const put = async (map: string): Promise<void> => {
+      const path = `/v1/kernel/maps/${map}/entries/${encodeURIComponent(`${client}/32`)}`;
+      expect((await gateway.admin("PUT", path, { ttlSeconds: null })).status).toBe(200);
+      // Workers are told at once, and answer nobody.
+      await sleep(100);
+    };
+    await put("blocklist");
+    expect(await visit(client, TOKEN)).toBe("ECONNRESET");
+    await put("allowlist");
+    expect(await visit(client, TOKEN)).toBe("200");
+  });
 
   it("shuts a client out at every worker, no one else, and lets it in again", async () => {
     // One after the other, so that the workers' copies of the counter agree before the next.
