@@ -22,6 +22,7 @@ export class RateLimitFilter extends BuiltinFilter {
   readonly #services: BuiltinServices;
   readonly #buckets: Buckets;
   readonly #byClient: boolean;
+  readonly #byHost: boolean;
   /** 0: not by header. */
   readonly #header: number;
 
@@ -30,6 +31,7 @@ export class RateLimitFilter extends BuiltinFilter {
     const { perSecond, burst = perSecond, key, keysMax } = config;
     this.#services = services;
     this.#byClient = key === "client-ip";
+    this.#byHost = key === "host";
     this.#header = key.startsWith(HEADER_PREFIX) ? internName(key.slice(HEADER_PREFIX.length)) : 0;
     // Less than one token would never let anything pass.
     const share = Math.max(1, burst / services.workers);
@@ -50,6 +52,7 @@ export class RateLimitFilter extends BuiltinFilter {
       return this.#buckets.take(ip, 0, isIpv4(ip) ? IP_BYTES : IP6_SUBSCRIBER_BYTES, nowMs);
     }
     const { request } = exchange;
+    if (this.#byHost) return this.#buckets.take(request.memory, request.hostStart, request.hostEnd, nowMs);
     const field = this.#header === 0 ? -1 : request.find(this.#header);
     if (field < 0) return this.#buckets.take(request.memory, 0, 0, nowMs);
     return this.#buckets.take(request.memory, request.valueStart(field), request.valueEnd(field), nowMs);

@@ -106,7 +106,7 @@ export interface RateLimitConfig {
   readonly perSecond: number;
   /** Requests that may come at once. */
   readonly burst: number;
-  /** `client-ip`, `route` or `header:NAME`. */
+  /** `client-ip`, `host`, `route` or `header:NAME`. */
   readonly key: string;
   /** Keys that are remembered at the same time. */
   readonly keysMax: number;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { CONTINUE } from "#pipeline/filter.ts";
+import { CONTINUE, REPLY } from "#pipeline/filter.ts";
 import { Buckets } from "#plugins/buckets.ts";
 import { Clock, from, made, requestOf, through } from "./exchange.ts";
 
@@ -102,5 +102,15 @@ describe("buckets", () => {
       expect(take(0, i)).toBeGreaterThan(0);
     }
     expect(take(1, 10_000)).toBe(0);
+  });
+});
+
+describe("a rate by host", () => {
+  it("counts each name by itself, in any case", () => {
+    const filter = made("rate-limit", { perSecond: 0.001, burst: 1, key: "host", keysMax: 64 });
+    const verdicts = ["a.example", "b.example", "A.example:80"].map((host) =>
+      through(filter, requestOf("GET /", `host: ${host}`)),
+    );
+    expect(verdicts).toEqual([CONTINUE, CONTINUE, REPLY]);
   });
 });

@@ -19,8 +19,8 @@ export const RateLimitConfig = fields(
       v.pipe(
         text,
         v.regex(
-          /^(?:client-ip|route|header:[!#$%&'*+.^_`|~0-9a-z-]{1,128})$/,
-          'a key is "client-ip", "route", or a header in lower case such as "header:x-api-key"',
+          /^(?:client-ip|host|route|header:[!#$%&'*+.^_`|~0-9a-z-]{1,128})$/,
+          'a key is "client-ip", "host", "route", or a header in lower case such as "header:x-api-key"',
         ),
       ),
       "client-ip",
