@@ -33,6 +33,19 @@ export class OutlierDetection {
     this.#ejected(member, ms);
   }
 
+  /** The upstream has other members now: those that are out beyond its part come back, the first named first. */
+  readmit(all: readonly Member[]): void {
+    const outMax = Math.floor((all.length * this.#spec.maxEjectionPercent) / 100);
+    let out = 0;
+    for (const one of all) if (one.ejected) out++;
+    for (const one of all) {
+      if (out <= outMax) return;
+      if (!one.ejected) continue;
+      one.restore();
+      out--;
+    }
+  }
+
   /** It has the time of its ejection to show that it is well: then the next one is short again. */
   #back(member: Member, ms: number): void {
     const { ejections } = member;

@@ -184,6 +184,7 @@ export class Upstream {
       if (this.#checks === null && !member.healthy) member.setHealthy(true);
     }
     this.#checks?.check(this.#members);
+    this.#outlier?.readmit(this.#members);
   }
 }
 

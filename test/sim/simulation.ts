@@ -81,6 +81,8 @@ class Simulation {
   readonly #freeAtRest: number;
   readonly #filters: boolean;
   readonly #failures: number;
+  /** No change comes any more. */
+  #ending = false;
   #turns = 0;
   #revision = 0;
 
@@ -110,6 +112,7 @@ class Simulation {
     this.#swap();
     this.#admitClients();
     this.#turnUntil(() => this.#clients.every((client) => client.done), "the clients");
+    this.#ending = true;
     // One that checks nobody, as checks go on for as long as their snapshot is in force.
     this.#swap({});
     this.#plane.drain();
@@ -148,7 +151,10 @@ class Simulation {
         this.#clients.push(new Client(options, this.#driver, this.#fd, this.#ledger, random));
       });
     }
-    if (random.chance(0.3)) this.#driver.after(random.below(2000), () => this.#swap());
+    if (random.chance(0.3))
+      this.#driver.after(random.below(2000), () => {
+        if (!this.#ending) this.#swap();
+      });
     this.#turnUntil(() => this.#clients.length === count, "the clients' coming");
   }
 
