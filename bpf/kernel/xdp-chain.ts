@@ -32,10 +32,18 @@ export class XdpChain {
   #link: Link | null = null;
   #mode: XdpMode | null = null;
 
-  /** Nothing is attached. Throws PENSTOCK_BPF_DEVICE. */
-  constructor(device: string) {
+  /** What an earlier process left attached here: taken up by the first change. */
+  #left: Link | null = null;
+
+  /**
+   * Nothing is attached by it. `left`: a link on this device whose owner has gone; from now on the chain's to close, also
+   * when it is on a device that has gone. Throws PENSTOCK_BPF_DEVICE.
+   */
+  constructor(device: string, left: Link | null = null) {
     this.device = device;
     this.index = networkInterface(device).index;
+    if (left?.info().interfaceIndex === this.index) this.#left = left;
+    else left?.close();
     this.map = BpfMap.create({
       name: "xdp_chain",
       type: MAP_TYPE.PROG_ARRAY,
@@ -98,6 +106,8 @@ export class XdpChain {
 
   /** Takes everything off, and lets go of the array, which the kernel then empties. */
   close(): void {
+    this.#left?.close();
+    this.#left = null;
     this.#link?.close();
     this.#link = null;
     this.map.close();
@@ -120,13 +130,33 @@ export class XdpChain {
     if (head === undefined) return;
     const link = this.#link;
     if (link === null || before === undefined) {
-      this.#attach(head, mode, undo);
+      if (!this.#takeUp(head, mode)) this.#attach(head, mode, undo);
     } else if (mode !== "auto" && mode !== this.#mode) {
       this.#changeMode(head, before, link, mode, undo);
     } else if (head !== before) {
       link.update(head, before);
       undo.push(() => this.#link?.update(before, head));
     }
+  }
+
+  /**
+   * Puts `head` behind the link that was left: no packet meets neither. Its former program can't be put back, since nobody
+   * has it any more: a change that is undone after this leaves the link with ours, for the next one to take up.
+   */
+  #takeUp(head: Program, mode: XdpMode | "auto"): boolean {
+    const left = this.#left;
+    const found = networkInterface(this.device).xdp.mode;
+    this.#left = null;
+    if (left === null) return false;
+    if ((found !== "native" && found !== "generic") || (mode !== "auto" && mode !== found)) {
+      left.detach();
+      left.close();
+      return false;
+    }
+    left.update(head, null);
+    this.#link = left;
+    this.#mode = found;
+    return true;
   }
 
   #attach(head: Program, mode: XdpMode | "auto", undo: Undo): void {

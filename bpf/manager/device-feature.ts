@@ -8,7 +8,16 @@ import type { BpfMap } from "#bpf/kernel/map.ts";
 import type { Program } from "#bpf/kernel/program.ts";
 import type { PacketCounter } from "#bpf/programs/counter/counter.ts";
 import type { Declaration, InterfaceDeclaration } from "./declarations.ts";
-import type { DeviceChains, FeaturePlan, FeatureStatus, KernelFeature, PinSet, PlanContext, Undo } from "./feature.ts";
+import type {
+  DeviceChains,
+  FeaturePlan,
+  FeatureStatus,
+  KernelFeature,
+  LeftBehind,
+  PinSet,
+  PlanContext,
+  Undo,
+} from "./feature.ts";
 import {
   closeNewInterface,
   isInPlace,
@@ -26,8 +35,8 @@ export class DeviceFeature implements KernelFeature {
   #inForce = new Map<string, AttachedInterface>();
 
   /** Begins a plan: other features ask it for chains before `plan` itself. */
-  draft(): DeviceDraft {
-    return new DeviceDraft(this.#inForce);
+  draft(left: LeftBehind): DeviceDraft {
+    return new DeviceDraft(this.#inForce, left);
   }
 
   plan(declaration: Declaration, context: PlanContext): FeaturePlan {
@@ -96,7 +105,7 @@ export class DeviceFeature implements KernelFeature {
   pins(): PinSet {
     const links = new Map(
       Array.from(this.#inForce.values()).flatMap(({ declaration: { device }, chain }) =>
-        chain.link === null ? [] : [[`xdp ${device}`, chain.link] as const],
+        chain.link === null ? [] : [[pinName(device), chain.link] as const],
       ),
     );
     const maps = new Map(
@@ -114,15 +123,21 @@ export class DeviceFeature implements KernelFeature {
   }
 }
 
+function pinName(device: string): string {
+  return `xdp ${device}`;
+}
+
 /** The chains of one plan: kept where the device is still the same, new where not. */
 export class DeviceDraft implements DeviceChains {
   readonly #inForce: ReadonlyMap<string, AttachedInterface>;
   readonly #chains = new Map<string, Planned<XdpChain>>();
+  readonly #left: LeftBehind;
   readonly #taken = new Set<string>();
   readonly #guests = new Map<string, Partial<Record<ChainSlot, Program>>>();
 
-  constructor(inForce: ReadonlyMap<string, AttachedInterface>) {
+  constructor(inForce: ReadonlyMap<string, AttachedInterface>, left: LeftBehind) {
     this.#inForce = inForce;
+    this.#left = left;
   }
 
   before(device: string): AttachedInterface | undefined {
@@ -165,7 +180,10 @@ export class DeviceDraft implements DeviceChains {
     const known = this.#chains.get(device);
     if (known !== undefined) return known;
     const before = this.before(device)?.chain;
-    const made = before === undefined ? { kept: false, item: new XdpChain(device) } : { kept: true, item: before };
+    const made =
+      before === undefined
+        ? { kept: false, item: new XdpChain(device, this.#left.link(pinName(device))) }
+        : { kept: true, item: before };
     this.#chains.set(device, made);
     return made;
   }

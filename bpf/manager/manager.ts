@@ -4,18 +4,28 @@
  *     prepare   everything new is made and verified, nothing is attached; a refusal leaves all as it was
  *     commit    links are made, moved and closed; when one step fails, the earlier ones are undone
  *
- * Links are not pinned: they vanish with this process. The lease covers the other case, a process that lives and does
- * not serve: renew it only while workers do.
+ * Links vanish with this process, but for those that are pinned (pinning.ts), where it was given a place for that. The
+ * lease covers the other case, a process that lives and does not serve: renew it only while workers do.
  */
 import { assert } from "#core/assert.ts";
 import type { Fd } from "#core/brands.ts";
 import { bpfError } from "#core/errors/bpf.ts";
 import type { ValueText } from "#core/map-codec.ts";
 import { cgroupOf } from "#sys/cgroup.ts";
+import { PinFolder } from "#bpf/kernel/pins.ts";
 import type { PacketCounter } from "#bpf/programs/counter/counter.ts";
 import type { Declaration, MapDeclaration } from "./declarations.ts";
-import { runUndo, type FeaturePlan, type FeatureStatus, type PlanContext, type Undo } from "./feature.ts";
+import {
+  runUndo,
+  type FeaturePlan,
+  type FeatureStatus,
+  type LeftBehind,
+  type PinSet,
+  type PlanContext,
+  type Undo,
+} from "./feature.ts";
 import { makeFeatures, type Features } from "./features.ts";
+import { PIN_VERSION, Pinning } from "./pinning.ts";
 import type { Planned } from "./planned.ts";
 import { closeNew, PreparedKernel } from "./prepared.ts";
 import { requireKernel } from "./probe.ts";
@@ -30,6 +40,8 @@ export interface KernelManagerOptions {
   readonly gatewayCgroup?: string;
   /** Answer SO_ORIGINAL_DST to programs of this cgroup. Our own workers read the map instead. Default: to none. */
   readonly originalDestinationCgroup?: string;
+  /** Directory of a bpffs, for what must outlive a kill. Default: nothing does. */
+  readonly pins?: string;
   /** SO_MARK of sockets that are never steered. Default 0: marks mean nothing. */
   readonly exemptMark?: number;
 }
@@ -39,12 +51,14 @@ export class KernelManager {
   /** Null when it lies outside of what we see. */
   readonly #gatewayCgroup: string | null;
   readonly #features: Features;
+  readonly #pinning: Pinning | null;
   #maps = new Map<string, SharedKernelMap>();
   #commits = 0;
 
   private constructor(options: KernelManagerOptions) {
     this.#options = options;
     this.#gatewayCgroup = options.gatewayCgroup ?? cgroupOf();
+    this.#pinning = options.pins === undefined ? null : new Pinning(new PinFolder(options.pins, PIN_VERSION));
     this.#features = makeFeatures(options.originalDestinationCgroup);
   }
 
@@ -59,7 +73,7 @@ export class KernelManager {
     const maps = new Map<string, Planned<SharedKernelMap>>();
     const plans: FeaturePlan[] = [];
     const prepared = new PreparedKernel(this.#commits, maps, plans);
-    const devices = this.#features.devices.draft();
+    const devices = this.#features.devices.draft(this.#left);
     try {
       for (const each of declaration.maps) maps.set(each.name, this.#planMap(each));
       const context = this.#context(declaration, maps, devices);
@@ -93,7 +107,7 @@ export class KernelManager {
       devices,
       gatewayCgroup: this.#gatewayCgroup,
       exemptMark: this.#options.exemptMark ?? 0,
-      left: { map: () => null, link: () => null },
+      left: this.#left,
     };
   }
 
@@ -114,6 +128,18 @@ export class KernelManager {
     const before = this.#maps;
     this.#maps = new Map(Array.from(prepared.maps, ([name, { item }]) => [name, item]));
     for (const [name, map] of before) if (this.#maps.get(name) !== map) map.close();
+    this.#pinning?.sync(this.#pins());
+  }
+
+  get #left(): LeftBehind {
+    return this.#pinning ?? NOTHING_LEFT;
+  }
+
+  #pins(): PinSet[] {
+    const maps = new Map(
+      Array.from(this.#maps.values(), ({ declaration, map }) => [SharedKernelMap.pinName(declaration), map] as const),
+    );
+    return [{ links: new Map(), maps }, ...this.#features.all.map((feature) => feature.pins?.() ?? NO_PINS)];
   }
 
   /** For workers. Undefined for a map that is not declared. */
@@ -160,7 +186,8 @@ export class KernelManager {
   }
 
   status(): KernelStatus {
-    return statusOf(this.#maps.values(), this.#features);
+    const status = statusOf(this.#maps.values(), this.#features);
+    return { ...status, facts: [...status.facts, ...(this.#pinning?.facts() ?? [])] };
   }
 
   entries(map: string, limit: number): MapEntry[] {
@@ -180,8 +207,9 @@ export class KernelManager {
     return this.#features.devices.counter(device);
   }
 
-  /** Detaches everything of ours. */
+  /** Detaches everything of ours, what is pinned too. */
   close(): void {
+    this.#pinning?.release();
     for (const feature of this.#features.all.toReversed()) feature.close();
     for (const map of this.#maps.values()) map.close();
     this.#maps.clear();
@@ -196,7 +224,8 @@ export class KernelManager {
   #planMap(declaration: MapDeclaration): Planned<SharedKernelMap> {
     const current = this.#maps.get(declaration.name);
     if (current !== undefined && current.fits(declaration)) return { kept: true, item: current };
-    return { kept: false, item: new SharedKernelMap(declaration) };
+    const left = this.#left.map(SharedKernelMap.pinName(declaration));
+    return { kept: false, item: new SharedKernelMap(declaration, left) };
   }
 }
 
@@ -204,6 +233,9 @@ export class KernelManager {
 function isInUse({ programs, facts }: FeatureStatus): boolean {
   return programs.length > 0 || facts.length > 0;
 }
+
+const NOTHING_LEFT: LeftBehind = { map: () => null, link: () => null };
+const NO_PINS: PinSet = { links: new Map(), maps: new Map() };
 
 /** What can't be undone is said, with the reason for undoing. */
 function halfUndone(reason: unknown, failures: readonly unknown[]): Error {

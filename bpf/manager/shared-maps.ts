@@ -30,9 +30,15 @@ export class SharedKernelMap {
   readonly map: BpfMap;
   #sweptTo: Buffer | null = null;
 
-  constructor(declaration: MapDeclaration) {
+  /** `left`: what an earlier process had under this name and schema, if anything. Taken up, entries and all, or closed. */
+  constructor(declaration: MapDeclaration, left: BpfMap | null = null) {
     this.declaration = declaration;
     const { name, type, keyBytes, valueBytes, maxEntries } = declaration;
+    if (left !== null && isLike(left, declaration)) {
+      this.map = left;
+      return;
+    }
+    left?.close();
     this.map = BpfMap.create({
       name,
       type: TYPES[type],
@@ -50,6 +56,11 @@ export class SharedKernelMap {
       contents: null,
       frozen: false,
     });
+  }
+
+  /** Of its pin: what the bytes mean is part of it, since a map knows no more than their number. */
+  static pinName({ name, key, value }: MapDeclaration): string {
+    return `shared ${name} ${key} ${value}`;
   }
 
   /** Whether the map can stay as it is, entries and all, under this declaration. */
@@ -116,4 +127,9 @@ export class SharedKernelMap {
   close(): void {
     this.map.close();
   }
+}
+
+function isLike({ info }: BpfMap, { type, keyBytes, valueBytes, maxEntries }: MapDeclaration): boolean {
+  const sizes = info.keyBytes === keyBytes && info.valueBytes === valueBytes && info.maxEntries === maxEntries;
+  return sizes && info.type === TYPES[type];
 }

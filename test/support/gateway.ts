@@ -104,7 +104,8 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
   const [command = "", ...rest] = [...enter, process.execPath, ...args];
   const child = spawn(command, rest, {
     stdio: ["ignore", "pipe", "pipe"],
-    env: { ...process.env, ...options.env },
+    // A bpffs that is mounted on the machine is none of a test's, unless it names one of its own.
+    env: { ...process.env, PENSTOCK_PINS: "off", ...options.env },
     cwd: folder,
     detached: true,
     ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),

@@ -15,6 +15,7 @@ import type { EchoServer } from "#main/example/example.ts";
 import { DataDirectory } from "#main/supervisor/data-directory.ts";
 import { logTo } from "#main/supervisor/log.ts";
 import { openKernel } from "#main/supervisor/managed-kernel.ts";
+import { pinPlace } from "#main/supervisor/pin-place.ts";
 import { Supervisor, type AdminTlsFiles } from "#main/supervisor/supervisor.ts";
 import type { Snapshot } from "#snapshot/snapshot.ts";
 import { readDeclaration } from "./declaration.ts";
@@ -144,7 +145,7 @@ async function runGateway(options: RunOptions, out: Output, { env }: VerbContext
   const unreadable = privileged ? unreadableFiles(installation) : [];
   if (unreadable.length > 0) throw mainError("PENSTOCK_MAIN_UNREADABLE", { detail: unreadable.join(", ") });
   const data = new DataDirectory(options.data, privileged);
-  const kernel = openKernel(env["PENSTOCK_KERNEL"] !== "off");
+  const kernel = openKernel(env["PENSTOCK_KERNEL"] !== "off", pinPlace(env["PENSTOCK_PINS"], options.data));
   for (const note of [...whatIsOff(privileged), ...kernel.status().notes]) log("warn", note);
   const supervisor = new Supervisor({
     installation,

@@ -8,14 +8,15 @@ import { SystemCallError } from "#sys/libc.ts";
 import type { Fd } from "#core/brands.ts";
 import type { CountersReply, CountersRequest } from "#control/protocol.ts";
 import type { MapEntry } from "#worker/protocol.ts";
+import { leavePinPlace, NO_PINS, type PinPlace } from "./pin-place.ts";
 import { NoKernel } from "./kernel-part.ts";
 import type { KernelDeclaration, KernelPart, KernelPartStatus } from "./kernel-part.ts";
 
 /** Never throws: a kernel that can't is one of the ways to run. */
-export function openKernel(wanted: boolean): KernelPart {
+export function openKernel(wanted: boolean, pins: PinPlace = NO_PINS): KernelPart {
   if (!wanted) return new NoKernel("kernel part: switched off by PENSTOCK_KERNEL=off");
   try {
-    return new ManagedKernel(KernelManager.open());
+    return new ManagedKernel(KernelManager.open(pins.directory === null ? {} : { pins: pins.directory }), pins);
   } catch (error) {
     return new NoKernel(`kernel part: ${error instanceof Error ? error.message : String(error)}`);
   }
@@ -23,12 +24,14 @@ export function openKernel(wanted: boolean): KernelPart {
 
 class ManagedKernel implements KernelPart {
   readonly #manager: KernelManager;
+  readonly #pins: PinPlace;
   #declared: KernelDeclaration | null = null;
   #inForce: PreparedKernel | null = null;
   #prepared: { readonly kernel: PreparedKernel; readonly declaration: KernelDeclaration } | null = null;
 
-  constructor(manager: KernelManager) {
+  constructor(manager: KernelManager, pins: PinPlace) {
     this.#manager = manager;
+    this.#pins = pins;
   }
 
   prepare(declaration: KernelDeclaration): void {
@@ -141,7 +144,7 @@ class ManagedKernel implements KernelPart {
     }));
     return {
       active: true,
-      notes: [],
+      notes: this.#pins.note === null ? [] : [this.#pins.note],
       facts,
       programs: [...ours, ...others],
       entries: new Map(maps.map(({ name, entries }) => [name, entries])),
@@ -154,5 +157,6 @@ class ManagedKernel implements KernelPart {
     this.#inForce = null;
     this.#declared = null;
     this.#manager.close();
+    leavePinPlace(this.#pins);
   }
 }
