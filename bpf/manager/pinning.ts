@@ -22,6 +22,8 @@ export class Pinning implements LeftBehind {
   readonly #links = new Map<string, Link>();
   readonly #maps = new Map<string, BpfMap>();
   #settled = false;
+  /** Why the last commit is not pinned, or not whole. */
+  #failure: string | null = null;
 
   constructor(folder: PinFolder) {
     this.#folder = folder;
@@ -35,9 +37,18 @@ export class Pinning implements LeftBehind {
     return this.#settled ? null : this.#folder.link(name);
   }
 
-  /** After a commit. Throws PENSTOCK_BPF_CALL when the bpffs takes no more: then what is attached is in force, and not pinned. */
+  /** After a commit. What the bpffs does not take is in force all the same, and not pinned: `facts` says so, and why. */
   sync(sets: readonly PinSet[]): void {
     this.#settled = true;
+    try {
+      this.#pin(sets);
+      this.#failure = null;
+    } catch (error) {
+      this.#failure = error instanceof Error ? error.message : String(error);
+    }
+  }
+
+  #pin(sets: readonly PinSet[]): void {
     const links = new Map(sets.flatMap((set) => [...set.links]));
     const maps = new Map(sets.flatMap((set) => [...set.maps]));
     // Maps first: a pinned link whose maps are not would filter by lists that nobody can reach.
@@ -63,9 +74,10 @@ export class Pinning implements LeftBehind {
     }
   }
 
-  /** How many links are pinned, and what other versions left. */
+  /** How many links are pinned, what is not, and what other versions left. */
   facts(): string[] {
     const others = this.#folder.otherVersions().map((each) => `pins of another version, left alone: ${each}`);
+    if (this.#failure !== null) others.unshift(`not everything is pinned: ${this.#failure}`);
     const [links, maps] = [this.#links.size, this.#maps.size];
     return links + maps === 0 ? others : [`pinned: ${links} links and ${maps} maps, which outlive a kill`, ...others];
   }

@@ -33,6 +33,8 @@ export class FilterWalk {
 
   /** CONTINUE: all have passed it. REPLY: one has answered. SUSPEND: one thinks; call again when it has said CONTINUE. */
   request(exchange: Exchange, chain: readonly Filter[]): Verdict {
+    const { state } = exchange;
+    for (let i = state.length; i < chain.length; i++) state.push(null);
     while (this.#position < chain.length) {
       const filter = chain[this.#position] as Filter;
       if ((filter.hooks & HOOK_REQUEST_HEAD) !== 0) {
