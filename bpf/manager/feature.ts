@@ -89,8 +89,6 @@ export interface FeatureStatus {
   readonly neighbours: readonly AttachedProgram[];
 }
 
-export const NO_STATUS: FeatureStatus = { programs: [], counters: [], facts: [], neighbours: [] };
-
 export interface ProgramPlace {
   readonly name: string;
   /** `xdp:eth0 (native)`, `cgroup:/sys/fs/cgroup/apps`, `netns sk_lookup`. */

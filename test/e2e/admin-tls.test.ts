@@ -20,8 +20,14 @@ beforeAll(async () => {
   gateway = await startGateway({
     config: { tenants: [{ name: "acme", hosts: ["acme.example"] }] },
     args: [
-      ...["--admin", admin, "--admin-cert", server.certificateFile, "--admin-key", server.keyFile],
-      ...["--admin-ca", ours.certificateFile],
+      "--admin",
+      admin,
+      "--admin-cert",
+      server.certificateFile,
+      "--admin-key",
+      server.keyFile,
+      "--admin-ca",
+      ours.certificateFile,
     ],
   });
 });

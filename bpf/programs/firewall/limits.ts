@@ -17,8 +17,6 @@ export interface LimitDeclaration {
 
 /** Indices of buckets, and rules: LIMITS_MAX of firewall_consts.h. */
 export const LIMITS_MAX = 1024;
-/** Above it an interval is too few nanoseconds for its rounding not to matter. */
-export const PACKETS_PER_SECOND_MAX = 10_000_000;
 
 const SECOND_NS = 1_000_000_000;
 const LIMIT_BYTES = 24;

@@ -2,7 +2,6 @@
 import http from "node:http";
 import { afterEach, describe, expect, it } from "vitest";
 import type { CacheConfig } from "#snapshot/builtin-filters.ts";
-import { sleep } from "#test/support/data-plane.ts";
 import { Clock } from "#test/unit/plugins/exchange.ts";
 import { get, serve, type AskOptions, type Got, type Served } from "./support.ts";
 
