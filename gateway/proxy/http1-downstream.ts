@@ -8,7 +8,7 @@
  *
  * Deadlines are checked lazily: every event stamps `#activityMs`, and the timer compares when it fires.
  */
-import { parseAddress } from "#core/address.ts";
+import { parseAddress, parseIp, socketAddress } from "#core/address.ts";
 import { parseRequestHead } from "#http/h1/parse-request.ts";
 import { FRAMING_CHUNKED, FRAMING_CLOSE, FRAMING_LENGTH, FRAMING_NONE, type Head } from "#http/head.ts";
 import { refusalOf } from "#http/refusals.ts";
@@ -27,6 +27,9 @@ import { BAD_REQUEST, CLIENT_GONE, OVERLOADED } from "./outcomes.ts";
 import { PartialHead } from "./partial-head.ts";
 import { BODY_END, BODY_MORE, RequestBody } from "./request-body.ts";
 
+/** AF_UNIX and no name. */
+const NO_ADDRESS = Uint8Array.of(1, 0);
+
 const IDLE = 0;
 const HEAD = 1;
 const BODY = 2;
@@ -35,7 +38,9 @@ const CLOSED = 4;
 
 export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
   readonly client: string;
-  readonly #peer: Peer;
+  readonly #clientPort: number;
+  /** Where a PROXY header says that the client believes to be connected to; null when none has said so. */
+  readonly #told: Uint8Array | null;
   readonly listener: ListenerContext;
   readonly trusted: boolean;
   readonly tls: TlsPeer | null;
@@ -75,7 +80,8 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
     this.listener = listener;
     this.#exchanges = exchanges;
     this.client = peer.ip;
-    this.#peer = peer;
+    this.#clientPort = peer.port;
+    this.#told = peer.destination ?? null;
     this.trusted = trusted;
     this.tls = connection.tls;
     this.originalAddress = originalAddress;
@@ -94,15 +100,15 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
     return this.listener.engine.snapshot.settings;
   }
 
+  /** Made when asked for: an idle connection holds no address bytes, which cost as much as all else it has. */
   get address(): Uint8Array {
-    return this.#peer.address;
+    return this.client === "" ? NO_ADDRESS : socketAddress(parseIp(this.client), this.#clientPort);
   }
 
   get destination(): Uint8Array {
     if (this.originalAddress !== null) return parseAddress(this.originalAddress);
     const { socket, loop } = this.#connection;
-    const told = this.#peer.destination ?? null;
-    return told ?? (socket === null ? this.#peer.address : loop.driver.localAddress(socket));
+    return this.#told ?? (socket === null ? NO_ADDRESS : loop.driver.localAddress(socket));
   }
 
   get queuedBytes(): number {
