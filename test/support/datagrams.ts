@@ -10,7 +10,6 @@ import {
   recv,
   send,
   setsockoptInt,
-  SO_RCVBUF,
   SOCK_DGRAM,
   socket,
   SOL_SOCKET,
