@@ -30,7 +30,7 @@ export const TLS_ERRORS = {
   PENSTOCK_TLS_SEALED: {
     message: "a sealed private key can't be opened",
     status: 500,
-    hint: "the sealing key is not the one it was sealed with: restore it, or upload the private keys again",
+    hint: "the sealing key is not the one it was sealed with: restore it, or declare certificates with new private keys in place of these",
   },
 } as const;
 

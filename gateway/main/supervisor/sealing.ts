@@ -5,7 +5,8 @@
  *     v1. | base64( nonce 12 | ciphertext | tag 16 )             the context is authenticated with it
  *
  * The key is the credential `penstock-seal` where systemd hands one over ($CREDENTIALS_DIRECTORY), else a file of the data
- * directory, 0600 and this user's, made at the first start. Who has lost it uploads the private keys again.
+ * directory, 0600 and this user's, made at the first start. Who has lost it needs certificates with new private keys: a key that is
+ * in the store is not sealed a second time.
  */
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from "node:crypto";
 import { closeSync, constants, fstatSync, openSync, readFileSync, writeFileSync } from "node:fs";
