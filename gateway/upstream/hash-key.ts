@@ -5,7 +5,7 @@
 import type { Head } from "#http/head.ts";
 import { internName } from "#http/names.ts";
 import { findCookie, found } from "./cookie.ts";
-import { hashBytes, hashText } from "./hash.ts";
+import { hashBytes, hashText } from "#core/hash.ts";
 
 const AMPERSAND = 0x26;
 const EQUALS = 0x3d;

@@ -8,7 +8,7 @@
 import { Alarm } from "#net/alarm.ts";
 import type { Loop } from "./context.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { hashText } from "./hash.ts";
+import { hashText } from "#core/hash.ts";
 
 export class Member {
   readonly endpoint: Endpoint;

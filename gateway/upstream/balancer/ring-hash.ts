@@ -4,7 +4,7 @@
  *
  *     0 ──●a──────●b──●a────key▸──●c──── 2³²        the key is c's; without c it is the next one's
  */
-import { hashText } from "#upstream/hash.ts";
+import { hashText } from "#core/hash.ts";
 import type { Member } from "#upstream/member.ts";
 import { anyOpen, isOpen, SEARCH_STEPS, type Balancer, type Weighted } from "./balancer.ts";
 

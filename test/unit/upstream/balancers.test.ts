@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import type { Balancer, Weighted } from "#upstream/balancer/balancer.ts";
 import { createBalancer } from "#upstream/balancer/create.ts";
-import { hashText } from "#upstream/hash.ts";
+import { hashText } from "#core/hash.ts";
 import type { Member } from "#upstream/member.ts";
 import { seeded } from "#test/support/seeded.ts";
 
