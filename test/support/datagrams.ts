@@ -3,17 +3,7 @@ import type { Fd } from "#core/brands.ts";
 import { familyOf, parseAddress } from "#core/address.ts";
 import { addressOf } from "#sys/memory.ts";
 import { inNetworkNamespace } from "#sys/netns.ts";
-import {
-  bind,
-  close,
-  connect,
-  recv,
-  send,
-  setsockoptInt,
-  SOCK_DGRAM,
-  socket,
-  SOL_SOCKET,
-} from "#sys/socket.ts";
+import { bind, close, connect, recv, send, setsockoptInt, SOCK_DGRAM, socket, SOL_SOCKET } from "#sys/socket.ts";
 import type { Namespace } from "./netns.ts";
 
 const PACKET = Buffer.from("packet");
