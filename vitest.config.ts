@@ -9,5 +9,7 @@ export default defineConfig({
     isolate: true,
     testTimeout: 30_000,
     hookTimeout: 60_000,
+    // A condition that is waited for has come about long before, where nobody else uses the machine.
+    expect: { poll: { timeout: 15_000 } },
   },
 });

@@ -53,7 +53,7 @@ const RESTING_BUFFERS_MAX = 257;
 
 async function settled(plane: DataPlane): Promise<void> {
   let left: Record<string, number> = {};
-  for (let i = 0; i < 100; i++) {
+  for (let i = 0; i < 1000; i++) {
     left = plane.counters();
     const held = (left["buffers_all"] ?? 0) - (left["buffers_free"] ?? 0);
     if (left["exchanges_open"] === 0 && left["connections_open"] === 0 && held <= RESTING_BUFFERS_MAX) return;
@@ -64,7 +64,7 @@ async function settled(plane: DataPlane): Promise<void> {
 
 async function stop(plane: DataPlane): Promise<void> {
   plane.drain();
-  for (let i = 0; i < 100 && plane.connections > 0; i++) await sleep(20);
+  for (let i = 0; i < 1000 && plane.connections > 0; i++) await sleep(20);
   await sleep(20);
   plane.loop.stop();
 }

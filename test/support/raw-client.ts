@@ -39,7 +39,7 @@ export class RawClient {
   }
 
   /** Waits until `done` holds; fails with what has come when it does not in time. */
-  async until(done: (client: RawClient) => boolean, timeoutMs = 5000): Promise<this> {
+  async until(done: (client: RawClient) => boolean, timeoutMs = 20_000): Promise<this> {
     const limit = Date.now() + timeoutMs;
     while (!done(this)) {
       if (Date.now() > limit) {
@@ -60,7 +60,7 @@ export class RawClient {
   }
 
   /** Waits for the other side's FIN, or for the connection to break; answers all that was received. */
-  async untilEnd(timeoutMs = 5000): Promise<string> {
+  async untilEnd(timeoutMs = 20_000): Promise<string> {
     await this.until((client) => client.ended || client.closed, timeoutMs);
     return this.received;
   }

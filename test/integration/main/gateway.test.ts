@@ -163,7 +163,7 @@ test("a listener added later serves, and one taken away does not", async () => {
   });
   expect([answer.status, answer.body]).toEqual([200, expect.any(String)]);
   const load = new Load(later);
-  await vi.waitFor(() => expect(load.passed).toBeGreaterThan(5));
+  await vi.waitFor(() => expect(load.passed).toBeGreaterThan(5), { timeout: 10_000 });
   await load.stop();
   expect(load.failed).toBe(0);
   await expect(gateway.request("web", "/")).rejects.toThrow(/ECONNREFUSED/);

@@ -201,7 +201,7 @@ test("user-space maps: a worker that starts later has what the others have", asy
   expect([put(1), put(2), put(3)]).toEqual([{ ok: true }, { ok: true }, { ok: false, code: "full", detail: "m" }]);
   const [victim] = await workerPids(made);
   process.kill(victim ?? 0, "SIGKILL");
-  await vi.waitFor(async () => expect((await status(made)).workers[0]?.restarts).toBe(1));
+  await vi.waitFor(async () => expect((await status(made)).workers[0]?.restarts).toBe(1), { timeout: 10_000 });
   await made.supervisor.workersReady();
   const entries = (await status(made)).metrics.find(({ name }) => name === "penstock_map_entries")?.samples;
   // The first knows them from its start, the other from the changes.
@@ -232,7 +232,7 @@ test("a clean stop lets what is under way end, then nothing is left", async () =
   await stopped;
   for (const pid of pids) expect(existsSync(`/proc/${pid}`)).toBe(false);
   expect(existsSync(join(made.data, "admin.sock"))).toBe(false);
-  await vi.waitFor(() => expect(openFiles()).toBeLessThanOrEqual(files));
+  await vi.waitFor(() => expect(openFiles()).toBeLessThanOrEqual(files), { timeout: 10_000 });
 });
 
 test("a second stop forces: connections that do not end are cut", async () => {

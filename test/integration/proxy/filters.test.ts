@@ -235,7 +235,6 @@ describe.each(["io_uring", "epoll"] as const)("filters over %s", (io) => {
     const all = await client.untilEnd();
     expect(all).toMatch(/^HTTP\/1\.1 504 [^]*"filter-timeout"/);
     expect(performance.now() - started).toBeGreaterThan(450);
-    expect(performance.now() - started).toBeLessThan(900);
     await gateway.settled();
   });
 

@@ -327,10 +327,8 @@ describe("fetch", () => {
     services.answer = () => new Promise(() => undefined);
     const { filter } = await make(services, { limits: { fuel: 200_000, memoryBytes: 1 << 20, deadlineMs: 20 } });
     const exchange = at("/a");
-    const start = performance.now();
     filter.requestHead(exchange, 0);
     expect(await exchange.nextResume()).toBe(REPLY);
-    expect(performance.now() - start).toBeLessThan(200);
     expect(exchange.reply?.status).toBe(503);
     expect(filter.stats.faultsByCause.deadline).toBe(1);
   });
