@@ -21,6 +21,8 @@ export interface AcceptHandler {
   onAccept(socket: Socket): void;
   /** Accepting failed (EMFILE, ENFILE, ENOBUFS, ENOMEM, …) and has ended: call `accept` again after a while. */
   onAcceptError(error: number): void;
+  /** After `stopAccept`, once: what the kernel had accepted for us by then has been told, and the descriptor is free. */
+  onAcceptEnd(): void;
 }
 
 /** A running accept, to be stopped by `stopAccept`. */
@@ -36,6 +38,10 @@ export interface Driver {
 
   /** Accepts from a listening, non-blocking socket until stopped. The descriptor stays the caller's. */
   accept(fd: Fd, handler: AcceptHandler): Listening;
+  /**
+   * Takes no more from the queue. A driver that takes several at once may have some: they are told as ever, since closing
+   * them would cut clients off. `onAcceptEnd` follows.
+   */
   stopAccept(listening: Listening): void;
 
   /** A new non-blocking TCP or Unix socket that starts to connect to `address` (a struct sockaddr, copied). Never throws: a failure reaches `onConnect`. */

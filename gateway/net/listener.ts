@@ -41,6 +41,9 @@ export class Listener implements AcceptHandler, Timed {
   /** Of connections from now on. */
   handler: ConnectionHandler;
   #listening: Listening | null = null;
+  /** Between `stop` and the driver's last word about it. */
+  #ending = false;
+  #left: (() => void) | null = null;
   /** Accepts that failed, by want of descriptors mostly. */
   acceptErrors = 0;
   deadlineMs = Number.POSITIVE_INFINITY;
@@ -66,12 +69,19 @@ export class Listener implements AcceptHandler, Timed {
     if (this.#listening === null) return;
     this.#loop.driver.stopAccept(this.#listening);
     this.#listening = null;
+    this.#ending = true;
   }
 
-  /** After `stop`: `close` once the kernel no longer accepts for us. */
+  /** After `stop`: `close` once no connection can come any more; some may until then. */
   leave(close: () => void): void {
-    // The accept must be cancelled before the descriptor may go: both happen with the next turn, in this order.
-    setImmediate(close);
+    if (this.#ending) this.#left = close;
+    else close();
+  }
+
+  onAcceptEnd(): void {
+    this.#ending = false;
+    this.#left?.();
+    this.#left = null;
   }
 
   onAccept(socket: Socket): void {

@@ -54,11 +54,16 @@ export interface ListenerContext {
   engine: Engine;
   /** Open connections: each can end when it is idle. */
   readonly connections: Set<Drainable>;
+  /** Accepts no more: a connection that comes all the same is closed behind its first answer. */
+  draining: boolean;
   /** The last of them has closed. */
   emptied: () => void;
 }
 
 export interface Drainable {
-  /** The worker is leaving: close when idle, else after the response under way. */
-  drain(): void;
+  /**
+   * The worker, or the listener, is leaving: close when idle, else after the response under way. `gently`: when idle, only
+   * after one more response, or when the time for that is up.
+   */
+  drain(gently: boolean): void;
 }

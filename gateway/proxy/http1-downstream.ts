@@ -87,6 +87,7 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
     this.originalAddress = originalAddress;
     this.#held = new HeldRegions(connection.buffers);
     this.#activityMs = connection.loop.nowMs;
+    this.#draining = listener.draining;
     listener.connections.add(this);
     listener.worker.counters.add(CONNECTIONS_OPEN, 1);
   }
@@ -115,9 +116,9 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
     return this.#connection.queuedBytes;
   }
 
-  drain(): void {
+  drain(gently: boolean): void {
     this.#draining = true;
-    if (this.#phase === IDLE && this.#held.empty) this.#closeAfterAnswer(true);
+    if (!gently && this.#phase === IDLE && this.#held.empty) this.#closeAfterAnswer(true);
   }
 
   // What the connection tells.

@@ -119,13 +119,17 @@ export class DataPlane {
     before?.release();
   }
 
-  /** Accepts no more and ends what is idle; what is under way ends in its own time. */
-  drain(): void {
+  /**
+   * Accepts no more and ends what is idle; what is under way ends in its own time. `gently`: what is idle may ask once more,
+   * or stay until its own time is up: closing it could meet a request that is on its way.
+   */
+  drain(gently = false): void {
     for (const { listener, context } of this.#serving.values()) {
       listener.stop();
-      for (const connection of context.connections) connection.drain();
+      context.draining = true;
+      for (const connection of context.connections) connection.drain(gently);
     }
-    this.context.endpoints.drain();
+    if (!gently) this.context.endpoints.drain();
   }
 
   counters(): Record<string, number> {
@@ -151,6 +155,7 @@ export class DataPlane {
       transparent: engine.snapshot.listeners[grant.index]?.transparent ?? false,
       engine,
       connections: new Set(),
+      draining: false,
       emptied: () => {},
     };
     const listener =
@@ -181,19 +186,18 @@ export class DataPlane {
   }
 
   #stop(tag: number, serving: Serving): void {
-    serving.listener.stop();
+    const { listener, context } = serving;
+    listener.stop();
     this.#serving.delete(tag);
-    this.#retire(serving.context);
-    serving.listener.leave(() => closeDescriptor(serving.listener.fd));
-  }
-
-  /** Requests that are still coming in on its connections are served by the engine they know: it must not go before them. */
-  #retire(context: ListenerContext): void {
-    const { connections, engine } = context;
-    engine.retain();
-    for (const connection of connections) connection.drain();
-    if (connections.size === 0) engine.release();
-    else context.emptied = () => engine.release();
+    context.draining = true;
+    // Requests that are still coming in on its connections are served by the engine they know: it must not go before them.
+    context.engine.retain();
+    for (const connection of context.connections) connection.drain(false);
+    listener.leave(() => {
+      closeDescriptor(listener.fd);
+      if (context.connections.size === 0) context.engine.release();
+      else context.emptied = () => context.engine.release();
+    });
   }
 
   /** Lines leave LOG_FLUSH_MS after the first of them, or when the buffer is full. */

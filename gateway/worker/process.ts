@@ -83,7 +83,7 @@ export class WorkerProcess {
         this.#abort(message.id);
         break;
       case "drain":
-        this.#drain(message.deadlineMs);
+        this.#drain(message.deadlineMs, message.gently ?? false);
         break;
       case "stats":
         this.#options.send({ type: "stats-reply", id: message.id, counters: this.#counters() });
@@ -108,7 +108,7 @@ export class WorkerProcess {
 
   /** The supervisor is gone. */
   orphaned(): void {
-    this.#drain(ORPHAN_DRAIN_MS);
+    this.#drain(ORPHAN_DRAIN_MS, false);
   }
 
   async #prepare(message: PrepareMessage): Promise<void> {
@@ -193,8 +193,8 @@ export class WorkerProcess {
     this.#descriptors.drop(message);
   }
 
-  #drain(deadlineMs: number): void {
-    this.#plane.drain();
+  #drain(deadlineMs: number, gently: boolean): void {
+    this.#plane.drain(gently);
     const until = performance.now() + deadlineMs;
     const poll = setInterval(() => {
       if (this.#plane.connections > 0 && performance.now() < until) return;

@@ -24,8 +24,11 @@ export type ToWorker =
   | PrepareMessage
   | { readonly type: "commit"; readonly id: number }
   | { readonly type: "abort"; readonly id: number }
-  /** Stop accepting, let exchanges in flight end, at most `deadlineMs`; then answer `drained` and exit with 0. */
-  | { readonly type: "drain"; readonly deadlineMs: number }
+  /**
+   * Stop accepting, let exchanges in flight end, at most `deadlineMs`; then answer `drained` and exit with 0. `gently`:
+   * another gateway has the sockets now, and there is time: idle connections may ask once more.
+   */
+  | { readonly type: "drain"; readonly deadlineMs: number; readonly gently?: boolean }
   | { readonly type: "stats"; readonly id: number }
   | { readonly type: "explain"; readonly id: number; readonly request: ExplainRequest }
   /** Session tickets' keys, the one that seals first, when they have changed. Never logged. */

@@ -118,6 +118,7 @@ export class Bench {
         accepted = socket;
       },
       onAcceptError: (error) => this.violations.push(`accept failed: ${error}`),
+      onAcceptEnd: () => {},
     });
     const remote = this.network.dial(place);
     await this.until("accept", () => accepted !== null);

@@ -256,6 +256,7 @@ export function flowCases(bench: Bench): void {
         bench.driver.startReceive(socket);
       },
       onAcceptError: (error) => bench.violations.push(`accept failed: ${error}`),
+      onAcceptEnd: () => {},
     });
     for (let i = 0; i < 500; i++) {
       const remote = bench.network.dial(place);

@@ -99,6 +99,8 @@ class EpollDriver implements Driver {
   /** Made when the first datagram socket is. */
   #datagramTable: DatagramTable | null = null;
   readonly #listenings = new Map<number, EpollListening>();
+  /** Stopped, and not yet told so. */
+  #stopped: AcceptHandler[] = [];
   readonly #watches = new Map<number, () => void>();
   #listeningsMade = 0;
   /** Sockets with something queued that are not waiting for room; and the array that serves next. */
@@ -128,10 +130,15 @@ class EpollDriver implements Driver {
   stopAccept(listening: Listening): void {
     for (const one of this.#listenings.values()) {
       if (one !== listening) continue;
-      one.active = false;
-      this.#listenings.delete(one.id);
-      this.#epoll.remove(one.fd);
+      this.#forget(one);
+      this.#stopped.push(one.handler);
     }
+  }
+
+  #forget(listening: EpollListening): void {
+    listening.active = false;
+    this.#listenings.delete(listening.id);
+    this.#epoll.remove(listening.fd);
   }
 
   connect(address: Uint8Array, handler: SocketHandler): Socket {
@@ -235,6 +242,7 @@ class EpollDriver implements Driver {
   turn(waitMs: number): number {
     this.#dispatched = 0;
     if (this.#sockets.hasFailed) this.#dispatched += this.#sockets.reportFailed();
+    if (this.#stopped.length > 0) this.#tellStopped();
     this.#flush();
     this.#receiveListed();
     const ready = this.#epoll.wait(this.#mayWait() ? waitMs : 0);
@@ -243,6 +251,13 @@ class EpollDriver implements Driver {
       this.#dispatch(this.#epoll.highAt(i), this.#epoll.lowAt(i), this.#epoll.eventsAt(i));
     this.#flush();
     return this.#dispatched;
+  }
+
+  #tellStopped(): void {
+    const stopped = this.#stopped;
+    this.#stopped = [];
+    this.#dispatched += stopped.length;
+    for (const handler of stopped) handler.onAcceptEnd();
   }
 
   dispose(): void {
@@ -313,7 +328,7 @@ class EpollDriver implements Driver {
       this.#dispatched++;
       if (fd < 0) {
         // Level-triggered, it would fail again in every turn: the owner knows when to try again.
-        this.stopAccept(listening);
+        this.#forget(listening);
         listening.handler.onAcceptError(-fd);
         return;
       }

@@ -22,6 +22,10 @@ import { FakeListener } from "./listener.ts";
 import { FakePeer, type PeerHandler } from "./peer.ts";
 import { World } from "./world.ts";
 
+interface FakeListening extends Listening {
+  readonly handler: AcceptHandler;
+}
+
 /** Above fs.nr_open, which bounds every process. */
 const FIRST_FD = 0x4000_0000;
 
@@ -148,7 +152,7 @@ export class FakeDriver implements Driver {
   accept(fd: Fd, handler: AcceptHandler): Listening {
     const listener = this.#listeners.get(fd);
     if (listener === undefined) throw new RangeError(`nobody listens at ${fd}`);
-    const listening: Listening = { fd };
+    const listening: FakeListening = { fd, handler };
     listener.open(() => {
       if (listener.listening !== listening) return;
       this.#dispatched++;
@@ -168,7 +172,13 @@ export class FakeDriver implements Driver {
 
   stopAccept(listening: Listening): void {
     const listener = this.#listeners.get(listening.fd);
-    if (listener?.listening === listening) listener.shut();
+    if (listener?.listening !== listening) return;
+    listener.shut();
+    const { handler } = listening as FakeListening;
+    this.#world.schedule.add(this.nowMs, () => {
+      this.#dispatched++;
+      handler.onAcceptEnd();
+    });
   }
 
   connect(address: Uint8Array, handler: SocketHandler): Socket {

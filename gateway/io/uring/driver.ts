@@ -349,17 +349,17 @@ class UringDriver implements Driver {
   #accepted(index: number, result: number, flags: number): void {
     const listening = this.#listenings[index];
     if (listening === null || listening === undefined) return;
-    if (result >= 0) {
-      if (listening.active) listening.handler.onAccept(this.#sockets.take(result));
-      else closeDescriptor(result);
-    }
+    if (result >= 0) listening.handler.onAccept(this.#sockets.take(result));
     if ((flags & CQE_F_MORE) !== 0) return;
-    if (result < 0 && result !== -ECANCELED) {
-      listening.active = false;
+    if (result < 0 && result !== -ECANCELED && listening.active) {
+      this.#listenings[index] = null;
       listening.handler.onAcceptError(-result);
+    } else if (listening.active) {
+      this.#armAccept(listening);
+    } else {
+      this.#listenings[index] = null;
+      listening.handler.onAcceptEnd();
     }
-    if (listening.active) this.#armAccept(listening);
-    else this.#listenings[index] = null;
   }
 
   #connected(socket: Socket, result: number): void {

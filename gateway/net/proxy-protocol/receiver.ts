@@ -33,7 +33,7 @@ export interface ProxyReceiverEvents {
 }
 
 export interface PendingHeader {
-  drain(): void;
+  drain(gently: boolean): void;
 }
 
 export class ProxyReceiver implements ConnectionHandler {
@@ -90,7 +90,9 @@ class HeaderReader implements Protocol, PendingHeader {
     this.#carry = new Carry(connection.buffers);
   }
 
-  drain(): void {
+  drain(gently: boolean): void {
+    // Its header is on the way, and the time for that is bounded.
+    if (gently) return;
     this.#leave();
     this.#connection.close();
   }

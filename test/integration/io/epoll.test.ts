@@ -51,6 +51,7 @@ beforeEach(() => {
       socketOf.handler = handler;
     },
     onAcceptError: (error) => expect.fail(`accept: ${error}`),
+    onAcceptEnd: () => {},
   });
   driver.turn(1000);
   driver.stopAccept(listening);

@@ -73,6 +73,7 @@ function story(seed: number, faults: Faults): string[] {
       log.push(`${driver.nowMs} accept ${error}`);
       driver.accept(fd, handler);
     },
+    onAcceptEnd: (): void => {},
   };
   driver.accept(fd, handler);
   for (let i = 0; i < 20; i++) {
