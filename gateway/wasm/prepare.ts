@@ -7,9 +7,9 @@
  */
 import { createHash } from "node:crypto";
 import { wasmError } from "#core/errors/wasm.ts";
-import type { HookName } from "#sdk/types/abi.ts";
 import { meterModule } from "./meter/rewrite.ts";
 import { checkInterface } from "./validate/interface.ts";
+import type { GuestKind } from "./validate/kind.ts";
 import { DEFAULT_MODULE_LIMITS, type ModuleLimits } from "./validate/limits.ts";
 import { type ModuleShape, readModule } from "./validate/module.ts";
 
@@ -23,13 +23,14 @@ export interface PreparedModule {
   readonly digest: string;
   /** SHA-256 (hex) of what was uploaded. */
   readonly sourceDigest: string;
-  /** Version of the `penstock` interface. */
-  readonly abi: number;
+  readonly kind: GuestKind;
+  /** The interface and its version, `penstock 1`. */
+  readonly abi: string;
   /** Host calls it imports. */
   readonly imports: readonly string[];
   /** Names it exports itself. */
   readonly exports: readonly string[];
-  readonly hooks: readonly HookName[];
+  readonly hooks: readonly string[];
   /** It can wait for a fetch, so it runs from a pool under WebAssembly.promising. */
   readonly suspends: boolean;
   /** 64 KiB pages. */
@@ -40,13 +41,14 @@ export interface PreparedModule {
 /** Throws PenstockError (`PENSTOCK_WASM_*`); the detail names the byte offset and the reason. */
 export function prepareModule(bytes: Uint8Array, limits: ModuleLimits = DEFAULT_MODULE_LIMITS): PreparedModule {
   const shape = validateModule(bytes, limits);
-  const { imports, hooks, suspends } = checkInterface(shape);
+  const { kind, abi, imports, hooks, suspends } = checkInterface(shape);
   const metered = meterModule(bytes, shape, limits);
   return {
     bytes: metered,
     digest: sha256(metered),
     sourceDigest: sha256(bytes),
-    abi: 1,
+    kind,
+    abi,
     imports,
     exports: shape.exports.map((entry) => entry.name),
     hooks,

@@ -27,7 +27,7 @@ async function build({ bytes, moduleBytesMax, memoryBytesMax }: BuildOrder): Pro
       ok: true,
       metered: prepared.bytes,
       facts: {
-        abi: `penstock ${prepared.abi}`,
+        abi: prepared.abi,
         hooks: prepared.hooks,
         imports: prepared.imports,
         memoryBytesMin: prepared.memoryPages.min * PAGE_BYTES,

@@ -14,7 +14,8 @@ import { fetchUpstream } from "#proxy/fetch.ts";
 import type { BuiltinFilterSpec } from "#snapshot/builtin-filters.ts";
 import type { PluginFilterSpec, PluginSpec, RouteSpec, Snapshot } from "#snapshot/snapshot.ts";
 import { boottimeNs } from "#sys/clock.ts";
-import { compileModule, createWasmFilter, type WasmFilter } from "#wasm/create-filter.ts";
+import { createWasmFilter, loadModule, type WasmFilter } from "#wasm/create-filter.ts";
+import type { LoadedModule } from "#wasm/guest/runtime.ts";
 import { FileRoots, type FileGrants } from "./file-roots.ts";
 import type { MapSet } from "./map-set.ts";
 import type { ModuleBytes, PrepareMessage } from "./protocol.ts";
@@ -38,7 +39,7 @@ export class FilterSet {
   readonly #context: WorkerContext;
   readonly #maps: MapSet;
   readonly #log: (line: string) => void;
-  readonly #modules = new Map<string, WebAssembly.Module>();
+  readonly #modules = new Map<string, LoadedModule>();
   readonly #held = new Map<string, Held>();
   readonly #builtinServices: BuiltinServices;
   #engine: Engine | null = null;
@@ -105,7 +106,7 @@ export class FilterSet {
 
   async #compile(modules: readonly ModuleBytes[]): Promise<void> {
     for (const { digest, bytes } of modules) {
-      if (!this.#modules.has(digest)) this.#modules.set(digest, await compileModule(bytes));
+      if (!this.#modules.has(digest)) this.#modules.set(digest, await loadModule(bytes));
     }
   }
 

@@ -6,31 +6,22 @@
  * hook, fuel out) of about 7 ns each.
  */
 import { CONTINUE, type Exchange, type Verdict } from "#pipeline/filter.ts";
-import { ACTION_CONTINUE } from "#sdk/types/abi.ts";
-import type { PluginSpec } from "#snapshot/snapshot.ts";
-import type { GuestEnvironment } from "#wasm/guest/environment.ts";
 import type { Guest } from "#wasm/guest/guest.ts";
+import { ACTION_CONTINUE } from "#wasm/guest/hooks.ts";
 import { PHASE_DEAD, PHASE_END, PHASE_IDLE, PHASE_REQUEST, PHASE_RESPONSE } from "#wasm/guest/phases.ts";
-import type { Interpose } from "#wasm/host/table.ts";
 import { hooksOf, WasmFilter } from "./wasm-filter.ts";
 
 export class PlainFilter extends WasmFilter {
+  override hooks = 0;
   #guest: Guest | null = null;
   #replacing = false;
   #disposed = false;
 
-  constructor(
-    plugin: PluginSpec,
-    module: WebAssembly.Module,
-    environment: GuestEnvironment,
-    interpose: Interpose | null,
-  ) {
-    super(plugin, module, environment, interpose, hooksOf(module));
-  }
-
   /** The first guest. Throws PenstockError when the plugin does not accept its configuration. */
   prepare(): void {
-    this.#guest = this.makeGuest();
+    const guest = this.makeGuest();
+    this.hooks = hooksOf(guest);
+    this.#guest = guest;
   }
 
   override requestHead(exchange: Exchange, _position: number): Verdict {
@@ -47,7 +38,7 @@ export class PlainFilter extends WasmFilter {
     this.stats.calls++;
     try {
       guest.begin(exchange, PHASE_END);
-      guest.exports.onEnd();
+      guest.hooks.end();
     } catch (error) {
       this.#discard(guest, error);
       return;
@@ -71,7 +62,7 @@ export class PlainFilter extends WasmFilter {
     let action: number;
     try {
       guest.begin(exchange, phase);
-      action = phase === PHASE_REQUEST ? guest.exports.onRequest() : guest.exports.onResponse();
+      action = phase === PHASE_REQUEST ? guest.hooks.requestHead() : guest.hooks.responseHead();
     } catch (error) {
       this.#discard(guest, error);
       return this.answerFault(exchange);

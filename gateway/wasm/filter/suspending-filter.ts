@@ -5,21 +5,10 @@
  * The engine is answered SUSPEND at once and resumed when the hook has ended, by a microtask when it did not wait.
  * `exchange.state[position]` holds the running call, so that the end of the exchange can end it.
  */
-import {
-  CONTINUE,
-  type Exchange,
-  HOOK_END,
-  HOOK_REQUEST_HEAD,
-  HOOK_RESPONSE_HEAD,
-  SUSPEND,
-  type Verdict,
-} from "#pipeline/filter.ts";
-import { ACTION_CONTINUE } from "#sdk/types/abi.ts";
-import type { PluginSpec } from "#snapshot/snapshot.ts";
-import type { GuestEnvironment } from "#wasm/guest/environment.ts";
+import { CONTINUE, type Exchange, HOOK_END, SUSPEND, type Verdict } from "#pipeline/filter.ts";
 import type { Guest } from "#wasm/guest/guest.ts";
+import { ACTION_CONTINUE, GUEST_REQUEST_HEAD, GUEST_RESPONSE_HEAD } from "#wasm/guest/hooks.ts";
 import { PHASE_DEAD, PHASE_END, PHASE_REQUEST, PHASE_RESPONSE } from "#wasm/guest/phases.ts";
-import type { Interpose } from "#wasm/host/table.ts";
 import { hooksOf, WasmFilter } from "./wasm-filter.ts";
 
 /** Guests of one filter that may wait at once. Each holds a page or more of memory, and a stack of its own. */
@@ -42,26 +31,20 @@ interface Pooled {
 }
 
 export class SuspendingFilter extends WasmFilter {
-  readonly #hasEndHook: boolean;
+  override hooks = 0;
+  #hasEndHook = false;
   readonly #idle: Pooled[] = [];
   #running = 0;
   #disposed = false;
 
-  constructor(
-    plugin: PluginSpec,
-    module: WebAssembly.Module,
-    environment: GuestEnvironment,
-    interpose: Interpose | null,
-  ) {
-    const hooks = hooksOf(module);
-    // The end of an exchange always matters here: a guest may still be waiting on its behalf.
-    super(plugin, module, environment, interpose, hooks | HOOK_END);
-    this.#hasEndHook = (hooks & HOOK_END) !== 0;
-  }
-
   /** The first guest. Throws PenstockError when the plugin does not accept its configuration. */
   prepare(): void {
-    this.#idle.push(pooled(this.makeGuest(), this.hooks));
+    const guest = this.makeGuest();
+    const hooks = hooksOf(guest);
+    this.#hasEndHook = (hooks & HOOK_END) !== 0;
+    // The end of an exchange always matters here: a guest may still be waiting on its behalf.
+    this.hooks = hooks | HOOK_END;
+    this.#idle.push(pooled(guest));
   }
 
   override requestHead(exchange: Exchange, position: number): Verdict {
@@ -95,7 +78,7 @@ export class SuspendingFilter extends WasmFilter {
     const { guest } = entry;
     try {
       guest.begin(exchange, PHASE_END);
-      guest.exports.onEnd();
+      guest.hooks.end();
     } catch (error) {
       this.guestFaulted(guest, error);
       return;
@@ -108,7 +91,7 @@ export class SuspendingFilter extends WasmFilter {
     if (entry !== undefined) return entry;
     if (this.#running >= SUSPENDED_MAX || this.#disposed) return null;
     const guest = this.tryMakeGuest();
-    return guest === null ? null : pooled(guest, this.hooks);
+    return guest === null ? null : pooled(guest);
   }
 
   /** Counts the fuel; keeps the guest if it is whole and there is room. False when it had been ended. */
@@ -176,12 +159,12 @@ export class SuspendingFilter extends WasmFilter {
 }
 
 /** Only what the module itself exports can be suspended. */
-function pooled(guest: Guest, hooks: number): Pooled {
-  const { onRequest, onResponse } = guest.exports;
+function pooled(guest: Guest): Pooled {
+  const { present, requestHead, responseHead } = guest.hooks;
   return {
     guest,
-    onRequest: (hooks & HOOK_REQUEST_HEAD) === 0 ? absentHook : WebAssembly.promising(onRequest),
-    onResponse: (hooks & HOOK_RESPONSE_HEAD) === 0 ? absentHook : WebAssembly.promising(onResponse),
+    onRequest: (present & GUEST_REQUEST_HEAD) === 0 ? absentHook : WebAssembly.promising(requestHead),
+    onResponse: (present & GUEST_RESPONSE_HEAD) === 0 ? absentHook : WebAssembly.promising(responseHead),
   };
 }
 

@@ -13,13 +13,19 @@ import {
   REPLY,
   type Verdict,
 } from "#pipeline/filter.ts";
-import { ACTION_CONTINUE, ACTION_REPLY, type AbiFunctionName } from "#sdk/types/abi.ts";
 import type { PluginSpec } from "#snapshot/snapshot.ts";
 import type { GuestEnvironment } from "#wasm/guest/environment.ts";
 import { describeFault, type Fault } from "#wasm/guest/faults.ts";
 import type { Guest } from "#wasm/guest/guest.ts";
-import { importedCalls, instantiateGuest } from "#wasm/guest/instantiate.ts";
-import type { Interpose } from "#wasm/host/table.ts";
+import {
+  ACTION_CONTINUE,
+  ACTION_REPLY,
+  GUEST_END,
+  GUEST_REQUEST_HEAD,
+  GUEST_RESPONSE_HEAD,
+} from "#wasm/guest/hooks.ts";
+import { instantiateGuest } from "#wasm/guest/instantiate.ts";
+import type { Interpose, LoadedModule } from "#wasm/guest/runtime.ts";
 import { Breaker } from "./breaker.ts";
 import { FilterStats } from "./stats.ts";
 
@@ -30,32 +36,24 @@ export abstract class WasmFilter implements Filter {
   /** `token-check@1`. */
   readonly name: string;
   readonly plugin: PluginSpec;
-  readonly hooks: number;
   readonly stats: FilterStats;
   readonly environment: GuestEnvironment;
-  readonly #module: WebAssembly.Module;
-  readonly #imports: readonly AbiFunctionName[];
+  readonly #loaded: LoadedModule;
   readonly #interpose: Interpose | null;
   readonly #breaker: Breaker;
 
-  constructor(
-    plugin: PluginSpec,
-    module: WebAssembly.Module,
-    environment: GuestEnvironment,
-    interpose: Interpose | null,
-    hooks: number,
-  ) {
+  constructor(plugin: PluginSpec, loaded: LoadedModule, environment: GuestEnvironment, interpose: Interpose | null) {
     this.name = environment.name;
     this.plugin = plugin;
-    this.hooks = hooks;
     this.stats = new FilterStats();
     this.environment = environment;
-    this.#module = module;
-    this.#imports = importedCalls(module);
+    this.#loaded = loaded;
     this.#interpose = interpose;
     this.#breaker = new Breaker();
   }
 
+  /** Known once there has been a guest. */
+  abstract readonly hooks: number;
   abstract requestHead(exchange: Exchange, position: number): Verdict;
   abstract responseHead(exchange: Exchange, position: number): Verdict;
   abstract end(exchange: Exchange, position: number): void;
@@ -63,7 +61,7 @@ export abstract class WasmFilter implements Filter {
 
   /** A configured guest. Throws PenstockError when the plugin does not let one come up. */
   protected makeGuest(): Guest {
-    return instantiateGuest(this.#module, this.#imports, this.environment, this.#interpose);
+    return instantiateGuest(this.#loaded, this.environment, this.#interpose);
   }
 
   /** A configured guest, or null: the breaker is open, or none came up, which is counted. */
@@ -80,7 +78,7 @@ export abstract class WasmFilter implements Filter {
 
   /** Counts what ended a guest. `error` is null when its hook came back, but the host had ended it. */
   protected guestFaulted(guest: Guest, error: unknown): void {
-    const fault = describeFault(error, guest, this.#module);
+    const fault = describeFault(error, guest, this.#loaded.module);
     guest.fail("it faulted");
     this.recordFault(fault);
   }
@@ -115,13 +113,11 @@ export abstract class WasmFilter implements Filter {
   }
 }
 
-/** Bits for the hooks that a module exports. */
-export function hooksOf(module: WebAssembly.Module): number {
-  let hooks = 0;
-  for (const { name } of WebAssembly.Module.exports(module)) {
-    if (name === "on_request") hooks |= HOOK_REQUEST_HEAD;
-    else if (name === "on_response") hooks |= HOOK_RESPONSE_HEAD;
-    else if (name === "on_end") hooks |= HOOK_END;
-  }
-  return hooks;
+/** The pipeline's bits for the hooks that a guest has. */
+export function hooksOf({ hooks: { present } }: Guest): number {
+  return (
+    ((present & GUEST_REQUEST_HEAD) === 0 ? 0 : HOOK_REQUEST_HEAD) |
+    ((present & GUEST_RESPONSE_HEAD) === 0 ? 0 : HOOK_RESPONSE_HEAD) |
+    ((present & GUEST_END) === 0 ? 0 : HOOK_END)
+  );
 }

@@ -26,7 +26,7 @@ export function describeFault(error: unknown, guest: Guest, module: WebAssembly.
   if (error instanceof RangeError) return { cause: "stack", detail: "the call stack is exhausted", offset };
   if (!(error instanceof WebAssembly.RuntimeError)) return { cause: "host", detail: message, offset };
   if (guest.fuelLeft() < 0) return { cause: "fuel", detail: "the fuel of this call is used up", offset };
-  if (guest.exports.growthRefused.value !== 0) {
+  if (guest.meter.growthRefused.value !== 0) {
     return { cause: "memory", detail: `more than ${spec.memoryBytes} bytes of memory were asked for`, offset };
   }
   return { cause: "trap", detail: message, offset };

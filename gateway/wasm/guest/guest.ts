@@ -9,26 +9,13 @@ import type { Exchange, FetchResponse } from "#pipeline/filter.ts";
 import type { Head } from "#http/head.ts";
 import { HEAD_REQUEST, HEAD_RESPONSE } from "#sdk/types/abi.ts";
 import type { GuestEnvironment } from "./environment.ts";
+import type { GuestHooks, GuestMeter, GuestParts } from "./hooks.ts";
 import { PHASE_DEAD, PHASE_IDLE, PHASE_REQUEST, PHASE_RESPONSE, PHASES_HEADS } from "./phases.ts";
 
 export interface PendingReply {
   readonly status: number;
   readonly headers: readonly (readonly [string, string])[];
   readonly body: Uint8Array;
-}
-
-/** What the host calls in a guest. A hook that the module does not have answers at once. */
-export interface GuestExports {
-  readonly memory: WebAssembly.Memory;
-  readonly fuel: () => number;
-  readonly refuel: (fuel: number) => void;
-  readonly pagesMax: WebAssembly.Global;
-  readonly growthRefused: WebAssembly.Global;
-  readonly start: () => void;
-  readonly onConfigure: () => number;
-  readonly onRequest: () => number;
-  readonly onResponse: () => number;
-  readonly onEnd: () => void;
 }
 
 export type Pair = readonly [string, string];
@@ -51,10 +38,12 @@ export class Guest {
   lastLog: string;
   /** Called when the deadline passes while it is suspended. */
   onDeadline: (() => void) | null;
+  /** Set by an interposer that records: called after each write of a host call into the memory. */
+  onWrite: ((pointer: number, length: number) => void) | null;
   /** Fuel of one hook. */
   readonly fuelLimit: number;
   #bytes: Uint8Array;
-  #exports: GuestExports | null;
+  #parts: GuestParts | null;
   // Taken out of the exports, since every request calls them.
   #refuel: (fuel: number) => void;
   #fuel: () => number;
@@ -72,18 +61,19 @@ export class Guest {
     this.startedMs = 0;
     this.lastLog = "";
     this.onDeadline = null;
+    this.onWrite = null;
     this.fuelLimit = environment.spec.limits.fuel;
     this.#bytes = new Uint8Array();
-    this.#exports = null;
+    this.#parts = null;
     this.#refuel = () => undefined;
     this.#fuel = () => 0;
   }
 
   /** Host calls are bound before the instance is there, so it is handed over afterwards, once. */
-  adopt(exports: GuestExports): void {
-    this.#exports = exports;
-    this.#refuel = exports.refuel;
-    this.#fuel = exports.fuel;
+  adopt(parts: GuestParts): void {
+    this.#parts = parts;
+    this.#refuel = parts.meter.refuel;
+    this.#fuel = parts.meter.fuel;
   }
 
   /** What is left; −1 when it was used up, or taken. */
@@ -96,14 +86,23 @@ export class Guest {
     return this.fuelLimit - this.#fuel();
   }
 
-  get exports(): GuestExports {
-    return this.#exports as GuestExports;
+  get hooks(): GuestHooks {
+    return (this.#parts as GuestParts).hooks;
+  }
+
+  get meter(): GuestMeter {
+    return (this.#parts as GuestParts).meter;
   }
 
   /** The guest's memory as it is now. Don't keep it over a call of the guest: growth detaches it. */
   get bytes(): Uint8Array {
-    if (this.#bytes.length === 0) this.#bytes = new Uint8Array(this.exports.memory.buffer);
+    if (this.#bytes.length === 0) this.#bytes = new Uint8Array(this.meter.memory.buffer);
     return this.#bytes;
+  }
+
+  /** A host call has put bytes into the memory: told to whoever records what host calls do. */
+  wrote(pointer: number, length: number): void {
+    if (this.onWrite !== null) this.onWrite(pointer, length);
   }
 
   /** True when a host call may be made now. Otherwise the guest is ended. */

@@ -36,6 +36,7 @@ export const clockCalls: Makers<"now_ms" | "boot_ms" | "random_bytes"> = {
     } else if (inMemory(guest, pointer, length)) {
       guest.charge(RANDOM_COST);
       randomFillSync(guest.bytes, pointer >>> 0, length);
+      guest.wrote(pointer >>> 0, length);
     }
     return undefined;
   },

@@ -37,6 +37,7 @@ function nameToGuest(guest: Guest, head: Head, index: number, pointer: number, c
     const octet = head.memory[start + at] as number;
     bytes[(pointer >>> 0) + at] = octet >= 0x41 && octet <= 0x5a ? octet | 0x20 : octet;
   }
+  guest.wrote(pointer >>> 0, length);
   return length;
 }
 

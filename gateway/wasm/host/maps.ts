@@ -56,6 +56,7 @@ export const mapCalls: Makers<"map_open" | "map_shape" | "map_get" | "map_put" |
     view.setUint32(4, MAP_VALUES[open.spec.value], true);
     view.setUint32(8, open.keyBytes, true);
     view.setUint32(12, open.valueBytes, true);
+    guest.wrote(pointer >>> 0, SHAPE_BYTES);
     return undefined;
   },
 

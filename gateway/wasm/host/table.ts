@@ -1,9 +1,6 @@
-/**
- * Every way in which a guest can reach the host. One table, so that it can be observed, replayed or suppressed as a
- * whole: an interposer sees every call of a guest and may answer in the host's place. Without one, nothing stands
- * between guest and handler.
- */
-import { ABI_FUNCTIONS, type AbiFunctionName } from "#sdk/types/abi.ts";
+/** The host calls of the core interface, as its table in `sdk/types/abi.ts` names them. */
+import { ABI_FUNCTIONS, type AbiFunction, IMPORT_MODULE } from "#sdk/types/abi.ts";
+import type { HostCall, HostCallTable, HostFunction } from "#wasm/guest/runtime.ts";
 import type { Guest } from "#wasm/guest/guest.ts";
 import { clockCalls } from "./clocks.ts";
 import { fetchCalls } from "./fetches.ts";
@@ -13,7 +10,7 @@ import { replyCalls } from "./replies.ts";
 import { settingCalls } from "./settings.ts";
 import type { HostCallMakers } from "./signature.ts";
 
-export const HOST_CALLS: HostCallMakers = {
+const MAKERS: HostCallMakers = {
   ...headCalls,
   ...replyCalls,
   ...settingCalls,
@@ -22,34 +19,27 @@ export const HOST_CALLS: HostCallMakers = {
   ...clockCalls,
 };
 
-export type HostFunction = (...args: (number | bigint)[]) => number | bigint | undefined | Promise<number>;
+/** By `penstock.name`. */
+export const CORE_CALLS: HostCallTable = new Map(
+  Object.entries(MAKERS).map(([name, maker]) => [`${IMPORT_MODULE}.${name}`, hostCall(name, maker)]),
+);
 
-/** Takes a host call's place. `call` is the real one. */
-export type Interpose = (name: AbiFunctionName, call: HostFunction) => HostFunction;
-
-/** The functions that a module imports, bound to one guest. */
-export function bindHostCalls(
-  guest: Guest,
-  imports: readonly AbiFunctionName[],
-  interpose: Interpose | null,
-): Record<string, unknown> {
-  const bound: Record<string, unknown> = {};
-  for (const name of imports) {
+function hostCall(name: string, maker: HostCallMakers[keyof HostCallMakers]): HostCall {
+  const row: AbiFunction = ABI_FUNCTIONS[name as keyof typeof ABI_FUNCTIONS];
+  return {
+    module: IMPORT_MODULE,
+    name,
     // The maker's types say more than a table over all names can: arity and types were checked when it was built.
-    const call = HOST_CALLS[name](guest) as unknown as HostFunction;
-    const used = interpose === null ? call : interpose(name, call);
-    const suspends = "suspends" in ABI_FUNCTIONS[name] && interpose !== suppress;
-    bound[name] = suspends ? new WebAssembly.Suspending(used) : used;
-  }
-  return bound;
+    make: maker as unknown as (guest: Guest) => HostFunction,
+    effect: row.effect ?? "reads",
+    suspends: row.suspends === true,
+    suppressed: suppressed(row),
+  };
 }
 
-/** For warming up: nothing is there, nothing is done. Only the configuration is as it will be. */
-export const suppress: Interpose = (name, call) => {
-  if (name === "config_get" || name === "name_id") return call;
-  const [result] = ABI_FUNCTIONS[name].results;
-  const absent = name.endsWith("_get") || name.startsWith("fetched_") || name.startsWith("header_");
-  if (result === undefined) return () => undefined;
-  if (result === "i64") return () => 0n;
-  return () => (absent ? -1 : 0);
-};
+/** What acts has been done, what reads finds nothing. */
+function suppressed({ results: [result], effect, absent }: AbiFunction): number | bigint | undefined {
+  if (result === undefined) return undefined;
+  if (result === "i64") return 0n;
+  return absent ?? (effect === "acts" ? 1 : -1);
+}

@@ -39,6 +39,7 @@ export function copyToGuest(
     guest.charge(length >> 4);
     bytes.set(source.subarray(start, end), to);
   }
+  guest.wrote(to, length);
   return length;
 }
 

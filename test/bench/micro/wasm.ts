@@ -15,7 +15,7 @@ import { DEFAULT_HEAD_LIMITS } from "#http/limits.ts";
 import { internName } from "#http/names.ts";
 import { buildPlugin } from "#sdk/tooling/build.ts";
 import { filterSpec, PLUGIN, RESOURCES, TestExchange, TestServices } from "#test/support/wasm.ts";
-import { compileModule, createWasmFilter, type WasmFilter } from "#wasm/create-filter.ts";
+import { createWasmFilter, loadModule, type WasmFilter } from "#wasm/create-filter.ts";
 import { prepareModule } from "#wasm/prepare.ts";
 
 const ROUNDS = 100;
@@ -35,7 +35,7 @@ export function onRequest(req: Request): Action {
 }`;
 
 async function filterOf(wasm: Uint8Array): Promise<WasmFilter> {
-  const module = await compileModule(prepareModule(wasm).bytes);
+  const module = await loadModule(prepareModule(wasm).bytes);
   const spec = filterSpec({ config: { token: "s3cret" } });
   return createWasmFilter(spec, PLUGIN, module, new TestServices(), RESOURCES);
 }

@@ -170,10 +170,12 @@ function largeBody(body: ByteWriter): void {
   body.code(0x41, 0, 0x0b);
 }
 
+/** In CPU time of this thread, so that others on the machine do not count. */
 function timed(run: () => number): { verdict: number; ms: number } {
-  const start = performance.now();
+  const start = process.threadCpuUsage();
   const verdict = run();
-  return { verdict, ms: performance.now() - start };
+  const { user, system } = process.threadCpuUsage(start);
+  return { verdict, ms: (user + system) / 1000 };
 }
 
 describe("answered by onFault in time, and counted", () => {

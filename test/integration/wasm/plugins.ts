@@ -6,7 +6,7 @@ import { filterSpec, PLUGIN, RESOURCES, TestServices } from "#test/support/wasm.
 import { wat } from "#test/support/wat.ts";
 import { buildPlugin, formatDiagnostic } from "#sdk/tooling/build.ts";
 import type { PluginFilterSpec } from "#snapshot/snapshot.ts";
-import { compileModule, createWasmFilter, type WasmFilter } from "#wasm/create-filter.ts";
+import { createWasmFilter, loadModule, type WasmFilter } from "#wasm/create-filter.ts";
 import { ByteWriter } from "#wasm/meter/writer.ts";
 import { prepareModule } from "#wasm/prepare.ts";
 
@@ -20,7 +20,7 @@ export async function fromWasm(
   spec: Partial<PluginFilterSpec> = {},
   services = new TestServices(),
 ): Promise<Made> {
-  const module = await compileModule(prepareModule(wasm).bytes);
+  const module = await loadModule(prepareModule(wasm).bytes);
   return { filter: await createWasmFilter(filterSpec(spec), PLUGIN, module, services, RESOURCES), services };
 }
 

@@ -5,11 +5,12 @@ import { CONTINUE, type FilterServices, REPLY } from "#pipeline/filter.ts";
 import { ABI_FUNCTIONS, type AbiFunction, type AbiFunctionName } from "#sdk/types/abi.ts";
 import { filterSpec, PLUGIN, RESOURCES, TestExchange, TestServices } from "#test/support/wasm.ts";
 import { wat } from "#test/support/wat.ts";
-import { compileModule, createWasmFilter } from "#wasm/create-filter.ts";
+import { createWasmFilter, loadModule } from "#wasm/create-filter.ts";
 import { GuestEnvironment } from "#wasm/guest/environment.ts";
 import { instantiateGuest } from "#wasm/guest/instantiate.ts";
 import { PHASE_REQUEST } from "#wasm/guest/phases.ts";
-import { HOST_CALLS, type HostFunction, type Interpose } from "#wasm/host/table.ts";
+import type { HostFunction, Interpose } from "#wasm/guest/runtime.ts";
+import { CORE_CALLS } from "#wasm/host/table.ts";
 import { prepareModule } from "#wasm/prepare.ts";
 
 const functions = Object.entries(ABI_FUNCTIONS) as [AbiFunctionName, AbiFunction][];
@@ -39,16 +40,16 @@ describe("a guest that has been ended", () => {
   });
   const spec = filterSpec({ config: { "": "x" }, allow: { maps: [0, 1, 2], upstreams: [0, 1] } });
   const environment = new GuestEnvironment("sample@1", spec, untouched, RESOURCES);
-  const module = new WebAssembly.Module(prepareModule(TRIVIAL).bytes);
+  const loaded = loadModule(prepareModule(TRIVIAL).bytes);
 
   for (const [name, { params, results }] of functions) {
-    it(`is refused ${name}`, () => {
-      const guest = instantiateGuest(module, [], environment, null);
+    it(`is refused ${name}`, async () => {
+      const guest = instantiateGuest(await loaded, environment, null);
       const exchange = new TestExchange();
       guest.begin(exchange, PHASE_REQUEST);
       guest.fail("the first reason");
       const before = exchange.request.entries();
-      const call = HOST_CALLS[name](guest) as unknown as HostFunction;
+      const call = CORE_CALLS.get(`penstock.${name}`)?.make(guest) as HostFunction;
       const answer = call(...params.map((type) => (type === "i64" ? 0n : 0)));
       expect([undefined, 0, -1, 0n]).toContain(answer);
       expect(typeof answer).toBe(results.length === 0 ? "undefined" : results[0] === "i64" ? "bigint" : "number");
@@ -65,7 +66,7 @@ describe("an interposer", () => {
     (func (export "on_request") (result i32) (if (call $status) (then (return (i32.const 0))))
       (call $reply (i32.const 204) (i32.const 0) (i32.const 0)) (i32.const 1)))`);
   const run = async (interpose: Interpose) => {
-    const module = await compileModule(prepareModule(replier).bytes);
+    const module = await loadModule(prepareModule(replier).bytes);
     const filter = await createWasmFilter(filterSpec(), PLUGIN, module, new TestServices(), RESOURCES, interpose);
     const exchange = new TestExchange();
     return { verdict: filter.requestHead(exchange, 0), status: exchange.reply?.status };
@@ -73,7 +74,7 @@ describe("an interposer", () => {
 
   it("sees every call with its arguments", async () => {
     const seen: unknown[] = [];
-    const outcome = await run((name, call) => (...args) => {
+    const outcome = await run(({ name }, call) => (...args) => {
       seen.push([name, ...args]);
       return call(...args);
     });
@@ -82,7 +83,7 @@ describe("an interposer", () => {
   });
 
   it("may answer in the host's place", async () => {
-    const outcome = await run((name, call) => (name === "status" ? () => 200 : call));
+    const outcome = await run(({ name }, call) => (name === "status" ? () => 200 : call));
     expect(outcome).toEqual({ verdict: CONTINUE, status: undefined });
   });
 });

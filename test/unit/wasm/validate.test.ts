@@ -168,7 +168,7 @@ describe("the plugin interface", () => {
     const bytes = wat(plugin(`(import "penstock" "status" (func (result i32)))`));
     const prepared = prepareModule(bytes);
     expect(prepared).toMatchObject({
-      abi: 1,
+      abi: "penstock 1",
       imports: ["status"],
       hooks: ["on_request"],
       suspends: false,

@@ -1,0 +1,47 @@
+/** An instance of one metered module, with the route's memory bound in force. Nothing of the guest has run yet. */
+import { wasmError } from "#core/errors/wasm.ts";
+import { EXPORT_MEMORY } from "#sdk/types/abi.ts";
+import {
+  EXPORT_FUEL,
+  EXPORT_GROWTH_REFUSED,
+  EXPORT_PAGES_MAX,
+  EXPORT_REFUEL,
+  EXPORT_START,
+} from "#wasm/meter/additions.ts";
+import type { Guest } from "./guest.ts";
+import type { GuestMeter } from "./hooks.ts";
+
+const PAGE_BYTES = 65_536;
+
+export interface Instantiated {
+  readonly exports: Readonly<Record<string, unknown>>;
+  readonly meter: GuestMeter;
+  /** What was the module's start function; undefined: it has none. */
+  readonly start: (() => void) | undefined;
+}
+
+/** Throws PENSTOCK_WASM_LIMIT when the module needs more memory than the route grants. */
+export function instantiateModule(
+  module: WebAssembly.Module,
+  imports: Record<string, WebAssembly.ModuleImports>,
+  guest: Guest,
+): Instantiated {
+  const { exports } = new WebAssembly.Instance(module, imports);
+  const { memoryBytes } = guest.environment.spec.limits;
+  const memory = exports[EXPORT_MEMORY] as WebAssembly.Memory;
+  const { byteLength } = memory.buffer;
+  if (byteLength > memoryBytes) {
+    throw wasmError("PENSTOCK_WASM_LIMIT", {
+      detail: `it starts with ${byteLength} bytes of memory, the route grants ${memoryBytes}`,
+    });
+  }
+  const pagesMax = exports[EXPORT_PAGES_MAX] as WebAssembly.Global;
+  pagesMax.value = Math.min(pagesMax.value, Math.floor(memoryBytes / PAGE_BYTES));
+  const meter = {
+    memory,
+    fuel: exports[EXPORT_FUEL] as () => number,
+    refuel: exports[EXPORT_REFUEL] as (fuel: number) => void,
+    growthRefused: exports[EXPORT_GROWTH_REFUSED] as WebAssembly.Global,
+  };
+  return { exports, meter, start: exports[EXPORT_START] as (() => void) | undefined };
+}
