@@ -6,6 +6,7 @@ import { CLI_ERRORS } from "./cli.ts";
 import { CONFIG_ERRORS } from "./config.ts";
 import { CONTROL_ERRORS } from "./control.ts";
 import { FILTER_ERRORS } from "./filters.ts";
+import { LIBRARY_ERRORS } from "./library.ts";
 import { MAIN_ERRORS } from "./main.ts";
 import { SYS_ERRORS } from "./sys.ts";
 import { TLS_ERRORS } from "./tls.ts";
@@ -20,6 +21,7 @@ export const ERRORS: ErrorTable = {
   ...CONFIG_ERRORS,
   ...CONTROL_ERRORS,
   ...FILTER_ERRORS,
+  ...LIBRARY_ERRORS,
   ...MAIN_ERRORS,
   ...SYS_ERRORS,
   ...TLS_ERRORS,
