@@ -1,8 +1,11 @@
 /**
- * `npm test` after the set-up: type check, lint, format, unused code, then the tests; every check counts as one test. The
+ * `npm test` after the set-up: type check, lint, format, unused code, and the tests; every check counts as one test. The
  * last line sums up and stands alone. Arguments are passed on to vitest, to run less; then the checks are left out.
+ *
+ * The tests that own parts of the machine go one after the other and are shown as they come; beside them run the checks and
+ * all other tests (vitest.config.ts), whose output is shown when they are through.
  */
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -23,6 +26,13 @@ interface Report {
   }[];
 }
 
+interface Ended {
+  /** Null: ended by a signal, or never begun. */
+  readonly status: number | null;
+  /** Empty when it was shown as it came. */
+  readonly output: string;
+}
+
 const CHECKS: readonly (readonly [name: string, command: string, ...args: string[]])[] = [
   ["types", "tsc", "--noEmit"],
   ["lint", "oxlint"],
@@ -33,31 +43,31 @@ const CHECKS: readonly (readonly [name: string, command: string, ...args: string
 const only = process.argv.slice(2);
 const tally: Tally = { passed: 0, failed: 0, skipped: 0 };
 
-if (only.length === 0) for (const [name, command, ...args] of CHECKS) check(name, command, args);
-runTests(only);
+if (only.length === 0) await Promise.all([runTests(["--project=machine"], true), runAside()]);
+else await runTests(only, true);
 const skipped = tally.skipped > 0 ? `, ${tally.skipped} skipped` : "";
 process.stdout.write(`${tally.passed} passed, ${tally.failed} failed${skipped}\n`);
 process.exitCode = tally.failed === 0 ? 0 : 1;
 
-/** Its output is shown when it fails. */
-function check(name: string, command: string, args: readonly string[]): void {
-  const { status, stdout, stderr, error } = spawnSync(command, args, { encoding: "utf8", maxBuffer: 64 * 1024 * 1024 });
-  if (status === 0) {
-    tally.passed++;
-    process.stdout.write(`check ${name}: ok\n`);
-    return;
-  }
-  tally.failed++;
-  process.stdout.write(
-    `${stdout ?? ""}${stderr ?? ""}${error === undefined ? "" : `${error.message}\n`}check ${name}: FAILED\n`,
-  );
+async function runAside(): Promise<void> {
+  for (const [name, command, ...args] of CHECKS) await check(name, command, args);
+  await runTests(["--project=aside"], false);
 }
 
-function runTests(filters: readonly string[]): void {
+/** Its output is shown when it fails. */
+async function check(name: string, command: string, args: readonly string[]): Promise<void> {
+  const { status, output } = await run(command, args, false);
+  if (status === 0) tally.passed++;
+  else tally.failed++;
+  process.stdout.write(status === 0 ? `check ${name}: ok\n` : `${output}check ${name}: FAILED\n`);
+}
+
+async function runTests(more: readonly string[], shown: boolean): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "penstock-tests-"));
   const file = join(folder, "report.json");
-  const args = ["run", "--reporter=default", "--reporter=json", `--outputFile.json=${file}`, ...filters];
-  const { status } = spawnSync("vitest", args, { stdio: "inherit" });
+  const args = ["run", "--reporter=default", "--reporter=json", `--outputFile.json=${file}`, ...more];
+  const { status, output } = await run("vitest", args, shown);
+  process.stdout.write(output);
   const before = tally.failed;
   try {
     count(JSON.parse(readFileSync(file, "utf8")) as Report);
@@ -68,6 +78,17 @@ function runTests(filters: readonly string[]): void {
   rmSync(folder, { recursive: true, force: true });
   // An error outside of every test, a leaked handle for one, is a failure too.
   if (status !== 0 && tally.failed === before) tally.failed++;
+}
+
+function run(command: string, args: readonly string[], shown: boolean): Promise<Ended> {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { stdio: shown ? "inherit" : ["ignore", "pipe", "pipe"] });
+    const chunks: Buffer[] = [];
+    child.stdout?.on("data", (chunk: Buffer) => chunks.push(chunk));
+    child.stderr?.on("data", (chunk: Buffer) => chunks.push(chunk));
+    child.once("error", (error) => resolve({ status: null, output: `${error.message}\n` }));
+    child.once("close", (status) => resolve({ status, output: Buffer.concat(chunks).toString() }));
+  });
 }
 
 function count({ testResults }: Report): void {

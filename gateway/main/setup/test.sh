@@ -7,6 +7,8 @@ cd "$(dirname "$(readlink -f "$0")")/../../.."
 install_node
 install_packages
 build_plugins
+# Tests start the gateway a hundred times, three processes each.
+warm_cache
 # What is missing makes tests skip, with a reason; that it is missing has been said.
 debian clang llvm libbpf-dev gcc libc6-dev curl iproute2 ethtool socat zsh fish || true
-exec "$NODE" --no-warnings gateway/main/setup/run-tests.ts "$@"
+NODE_COMPILE_CACHE="$PWD/.node/compile-cache" exec "$NODE" --no-warnings gateway/main/setup/run-tests.ts "$@"

@@ -7,91 +7,98 @@ import { fromSource, fromWasm } from "./plugins.ts";
 
 const ALL = { maps: [0, 1, 2], upstreams: [0, 1] };
 
-/** Runs `return` of an expression of text inside onRequest, and gives the text back as a reply. */
-async function evaluate(
-  body: string,
-  spec: Partial<PluginFilterSpec> = {},
-  exchange = new TestExchange(),
-): Promise<string> {
-  const wasm =
-    await fromSource(`import { Request, Action, respond, config, log, maps, ban, banClient, headerName, Bytes, sameSecret, nowMs, randomU64 } from "penstock/assembly"
-    function text(req: Request): string { ${body} }
-    export function onRequest(req: Request): Action { return respond(200, text(req)) }`);
-  const { filter, services } = await fromWasm(wasm, { allow: ALL, ...spec });
-  const verdict = filter.requestHead(exchange, 0);
-  expect({ verdict, fault: filter.stats.lastFault, logs: services.logs }).toEqual({
-    verdict: REPLY,
-    fault: null,
-    logs: services.logs,
-  });
-  return exchange.reply?.body ?? "";
+type Evaluate = (spec?: Partial<PluginFilterSpec>, exchange?: TestExchange) => Promise<string>;
+
+const bodies: string[] = [];
+let together: Promise<Uint8Array> | null = null;
+
+/** One plugin of all bodies, of which its configuration chooses: compiling takes far longer than running them. */
+function built(): Promise<Uint8Array> {
+  const functions = bodies.map((body, n) => `function text${n}(req: Request): string { ${body} }`);
+  const choices = bodies.map((_, n) => `if (n == ${n}) return respond(200, text${n}(req))`);
+  together ??=
+    fromSource(`import { Request, Action, respond, config, log, maps, ban, banClient, headerName, Bytes, sameSecret, nowMs, randomU64 } from "penstock/assembly"
+    ${functions.join("\n")}
+    export function onRequest(req: Request): Action {
+      const n = config().integer("text", -1)
+      ${choices.join("\n")}
+      return Action.Continue
+    }`);
+  return together;
+}
+
+/** The body of a function that makes a text of a request; called inside onRequest, its text comes back as a reply. */
+function text(body: string): Evaluate {
+  const n = bodies.push(body) - 1;
+  return async (spec = {}, exchange = new TestExchange()) => {
+    const config = { ...spec.config, text: String(n) };
+    const { filter, services } = await fromWasm(await built(), { allow: ALL, ...spec, config });
+    const verdict = filter.requestHead(exchange, 0);
+    expect({ verdict, fault: filter.stats.lastFault, logs: services.logs }).toEqual({
+      verdict: REPLY,
+      fault: null,
+      logs: services.logs,
+    });
+    return exchange.reply?.body ?? "";
+  };
 }
 
 describe("the request", () => {
+  const parts = text(`return [req.method, req.path, req.query, req.host, req.scheme, req.clientAddress].join(" ")`);
   it("its parts", async () => {
     const exchange = new TestExchange("POST /a/./b?c=d HTTP/1.1\r\nHost: Shop.Example:81\r\ncontent-length: 0\r\n\r\n");
-    const text = await evaluate(
-      `return [req.method, req.path, req.query, req.host, req.scheme, req.clientAddress].join(" ")`,
-      {},
-      exchange,
-    );
-    expect(text).toBe("POST /a/b c=d shop.example http 203.0.113.7");
+    expect(await parts({}, exchange)).toBe("POST /a/b c=d shop.example http 203.0.113.7");
   });
 
-  it("its headers, one by one and all", async () => {
-    const exchange = new TestExchange("GET / HTTP/1.1\r\nhost: h\r\nX-Ä: 1\r\n\r\n".replace("Ä", "A"));
-    const text = await evaluate(
-      `req.addHeader("X-A", "2"); req.setHeader("x-utf", "grün")
+  const headers = text(
+    `req.addHeader("X-A", "2"); req.setHeader("x-utf", "grün")
        let s = req.hasHeader("x-none").toString() + " " + req.hasHeader("x-a").toString()
        for (let i = 0; i < req.headerCount; i++) s += " " + req.headerNameAt(i) + "=" + req.headerValueAt(i)
        req.removeHeader("x-a")
        return s + " " + (req.header("x-a") === null).toString() + " " + req.header("x-utf")!`,
-      {},
-      exchange,
-    );
-    expect(text).toBe("false true host=h x-a=1 x-a=2 x-utf=grün true grün");
+  );
+  it("its headers, one by one and all", async () => {
+    const exchange = new TestExchange("GET / HTTP/1.1\r\nhost: h\r\nX-Ä: 1\r\n\r\n".replace("Ä", "A"));
+    expect(await headers({}, exchange)).toBe("false true host=h x-a=1 x-a=2 x-utf=grün true grün");
   });
 
-  it("names made at run time, and bad ones", async () => {
-    const text = await evaluate(
-      `let s = ""; for (let i = 0; i < 3; i++) s += req.setHeader("x-n" + i.toString(), "v").toString() + " "
+  const madeNames = text(
+    `let s = ""; for (let i = 0; i < 3; i++) s += req.setHeader("x-n" + i.toString(), "v").toString() + " "
        s += req.setHeader("bad name", "v").toString() + " " + req.setHeader("x-a", "a\\r\\nb: c").toString() + " " + req.setHeader("content-length", "1").toString()
        return s + " " + (req.header("bad name") === null).toString()`,
-      {},
-      new TestExchange("GET / HTTP/1.1\r\nhost: h\r\nx-never-interned: 1\r\n\r\n"),
-    );
-    expect(text).toBe("true true true false false false true");
+  );
+  it("names made at run time, and bad ones", async () => {
+    const exchange = new TestExchange("GET / HTTP/1.1\r\nhost: h\r\nx-never-interned: 1\r\n\r\n");
+    expect(await madeNames({}, exchange)).toBe("true true true false false false true");
   });
 
+  const long = text(`return req.header("x-long")!.length.toString()`);
   it("a value longer than the buffer", async () => {
     const exchange = new TestExchange(`GET / HTTP/1.1\r\nhost: h\r\nx-long: ${"y".repeat(9000)}\r\n\r\n`);
-    expect(await evaluate(`return req.header("x-long")!.length.toString()`, {}, exchange)).toBe("9000");
+    expect(await long({}, exchange)).toBe("9000");
   });
 
+  const target = text(`return req.setTarget("/x?y=1").toString() + req.setTarget("no slash").toString()`);
   it("another target", async () => {
     const exchange = new TestExchange();
-    expect(
-      await evaluate(`return req.setTarget("/x?y=1").toString() + req.setTarget("no slash").toString()`, {}, exchange),
-    ).toBe("truefalse");
+    expect(await target({}, exchange)).toBe("truefalse");
     expect(exchange.request.pathText()).toBe("/x");
   });
 });
 
 describe("configuration, log, time", () => {
+  const values = text(
+    `const c = config(); const k = "a" + ""
+       return [c.get("a")!, c.get(k)!, (c.get("none") === null).toString(), c.integer("n", 1).toString(), c.integer("m", 1).toString(), c.integer("bad", 1).toString(), c.integer("huge", 2).toString(), c.integer("none", 3).toString()].join(" ")`,
+  );
   it("values and numbers", async () => {
     const config = { a: "b", n: "42", m: "-7", bad: "4x", huge: "99999999999" };
-    const text = await evaluate(
-      `const c = config(); const k = "a" + ""
-       return [c.get("a")!, c.get(k)!, (c.get("none") === null).toString(), c.integer("n", 1).toString(), c.integer("m", 1).toString(), c.integer("bad", 1).toString(), c.integer("huge", 2).toString(), c.integer("none", 3).toString()].join(" ")`,
-      { config },
-    );
-    expect(text).toBe("b b true 42 -7 1 2 3");
+    expect(await values({ config })).toBe("b b true 42 -7 1 2 3");
   });
 
+  const clock = text(`return nowMs().toString() + " " + (randomU64() != randomU64()).toString()`);
   it("clock and chance", async () => {
-    expect(await evaluate(`return nowMs().toString() + " " + (randomU64() != randomU64()).toString()`)).toBe(
-      "1000000 true",
-    );
+    expect(await clock()).toBe("1000000 true");
   });
 
   it("an assertion that fails is told with file and line", async () => {
@@ -108,17 +115,17 @@ export function onRequest(req: Request): Action {
 });
 
 describe("maps", () => {
-  it("counters by address, expiries by prefix, text by text", async () => {
-    const text = await evaluate(
-      `const f = maps.open("failures")!, b = maps.open("blocklist")!, n = maps.open("notes")!
+  const entries = text(
+    `const f = maps.open("failures")!, b = maps.open("blocklist")!, n = maps.open("notes")!
        let s = f.increment("203.0.113.7").toString() + f.incrementClient(2).toString() + f.count("203.0.113.7").toString() + f.count("::1").toString()
        s += " " + f.increment("not an address").toString() + " " + b.increment("203.0.113.7").toString()
        s += " " + b.putFor("2001:db8::/32", 10).toString() + b.has("2001:db8::/32").toString() + b.has("2001:db9::/32").toString()
        s += " " + ban("198.51.100.0/24", 0).toString() + banClient(1).toString() + ban("1.2.3.4/8", 1).toString()
        s += " " + n.put("key", "value").toString() + n.get("key")! + (n.get("none") === null).toString() + n.put("k".repeat(17), "v").toString()
        return s + " " + f.deleteClient().toString() + f.delete("203.0.113.7").toString() + (maps.open("nothing") === null).toString()`,
-    );
-    expect(text).toBe("1330 -1 -1 truetruefalse truetruefalse truevaluetruefalse truefalsetrue");
+  );
+  it("counters by address, expiries by prefix, text by text", async () => {
+    expect(await entries()).toBe("1330 -1 -1 truetruefalse truetruefalse truevaluetruefalse truefalsetrue");
   });
 
   it("addresses as the kernel wants them", async () => {
