@@ -19,8 +19,11 @@ export interface LinkInfo {
   readonly programId: number;
   /** Where an XDP link is: 0 once the device has gone, null for other kinds. */
   readonly interfaceIndex: number | null;
+  /** The network namespace of an sk_lookup link, by its inode: 0 once it has gone, null for other kinds. */
+  readonly netns: number | null;
 }
 
+const BPF_LINK_TYPE_NETNS = 5;
 const BPF_LINK_TYPE_XDP = 6;
 
 export class Link {
@@ -82,6 +85,7 @@ export class Link {
       id: info.readUInt32LE(4),
       programId: info.readUInt32LE(8),
       interfaceIndex: type === BPF_LINK_TYPE_XDP ? info.readUInt32LE(16) : null,
+      netns: type === BPF_LINK_TYPE_NETNS ? info.readUInt32LE(16) : null,
     };
   }
 

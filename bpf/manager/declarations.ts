@@ -3,6 +3,8 @@
  * nothing of snapshots; a test holds the two together.
  */
 import type { MapSchema } from "#core/map-codec.ts";
+import type { Fd } from "#core/brands.ts";
+import type { BindingDeclaration } from "#bpf/programs/bind/declaration.ts";
 import type { ServiceDeclaration } from "#bpf/programs/balancer/declaration.ts";
 import type { CounterDeclaration } from "#bpf/programs/counter/declaration.ts";
 import type { InterceptorDeclaration } from "#bpf/programs/interceptor/declaration.ts";
@@ -47,6 +49,8 @@ export interface KernelDeclaration {
   /** Absent: none. */
   readonly interceptors?: readonly InterceptorDeclaration[];
   /** Absent: none. */
+  readonly bindings?: readonly BindingDeclaration[];
+  /** Absent: none. */
   readonly services?: readonly ServiceDeclaration[];
 }
 
@@ -54,6 +58,8 @@ export interface ListenerDeclaration {
   readonly name: string;
   /** Where it is bound in truth, `127.0.0.1:18000`, `[::1]:18000`: at most one address a family serves steering. */
   readonly addresses: readonly string[];
+  /** A socket that is bound to each of them; one of several that share it. Absent: none, and nothing can be bound to it. */
+  readonly sockets?: readonly Fd[];
 }
 
 export interface Declaration {

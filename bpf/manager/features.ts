@@ -1,5 +1,6 @@
 /** What the gateway does in the kernel, in the order in which it is planned and attached. A feature more is a line more. */
 import { ServicesFeature } from "#bpf/programs/balancer/feature.ts";
+import { BindFeature } from "#bpf/programs/bind/feature.ts";
 import { InterceptorFeature } from "#bpf/programs/interceptor/feature.ts";
 import { SteeringFeature } from "#bpf/programs/steer/feature.ts";
 import { DeviceFeature } from "./device-feature.ts";
@@ -17,5 +18,10 @@ export function makeFeatures(originalDestinationCgroup: string | undefined): Fea
   const devices = new DeviceFeature();
   const steering = new SteeringFeature(originalDestinationCgroup);
   const services = new ServicesFeature();
-  return { devices, steering, services, all: [steering, new InterceptorFeature(), services, devices] };
+  return {
+    devices,
+    steering,
+    services,
+    all: [steering, new BindFeature(), new InterceptorFeature(), services, devices],
+  };
 }

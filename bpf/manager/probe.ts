@@ -49,6 +49,9 @@ export function probeKernel(): Probe[] {
     row("port interceptor", "nothing is diverted: bind a listener to the port itself", () =>
       programs("interceptor", ["interceptor"]),
     ),
+    row("inbound steering", "bindings: a listener serves its own address only, and nothing stands in", () =>
+      programs("bind", ["bind_lookup"]),
+    ),
     row("L4 balancer", NO_SERVICES, () => programs("balancer", ["balancer"])),
     row("IP forwarding", "services: packets for an endpoint are dropped, and counted as such", forwarding),
     row("cgroup2", NO_STEERING, cgroup2),

@@ -44,12 +44,22 @@ export function interfacePrograms(device: string): AttachedProgram[] {
   return programIds.map((id) => ({ place: `${device} xdp ${mode}`, id, ...describe(id) }));
 }
 
-function query(target: number, type: number): number[] {
+/** sk_lookup programs of the network namespace that this thread is in. */
+export function netnsPrograms(): AttachedProgram[] {
+  const fd = fs.openSync("/proc/thread-self/ns/net", fs.constants.O_RDONLY);
+  try {
+    return query(fd, ATTACH_TYPE.SK_LOOKUP, 0).map((id) => ({ place: "netns sk_lookup", id, ...describe(id) }));
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+function query(target: number, type: number, flags = QUERY_EFFECTIVE): number[] {
   const ids = Buffer.alloc(PROGRAMS_MAX * 4);
   const attr = Buffer.alloc(32);
   attr.writeUInt32LE(target, 0);
   attr.writeUInt32LE(type, 4);
-  attr.writeUInt32LE(QUERY_EFFECTIVE, 8);
+  attr.writeUInt32LE(flags, 8);
   putPointer(attr, 16, ids);
   attr.writeUInt32LE(PROGRAMS_MAX, 24);
   const result = bpfCall(BPF.PROG_QUERY, attr);

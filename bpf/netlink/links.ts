@@ -19,6 +19,8 @@ import {
 
 /** struct ifinfomsg: family, type, index, flags, change. */
 const IFINFO_BYTES = 16;
+/** ARPHRD_ETHER, ARPHRD_LOOPBACK: linux/if_arp.h */
+const FRAMED: readonly number[] = [1, 772];
 const IFF_UP = 1 << 0;
 const IFF_LOOPBACK = 1 << 3;
 const IFF_LOWER_UP = 1 << 16;
@@ -62,6 +64,8 @@ export interface NetworkLink {
   /** Whether the other side is there: cable, peer. */
   readonly lowerUp: boolean;
   readonly loopback: boolean;
+  /** Whether its frames begin with an Ethernet header; those of tunnels begin with the packet itself. */
+  readonly framed: boolean;
   readonly mtu: number;
   readonly hardwareAddress: string | null;
   /** Index of the bridge or bond it belongs to. */
@@ -83,6 +87,7 @@ export function decodeLink({ body }: Message): NetworkLink {
     up: (flags & IFF_UP) !== 0,
     lowerUp: (flags & IFF_LOWER_UP) !== 0,
     loopback: (flags & IFF_LOOPBACK) !== 0,
+    framed: FRAMED.includes(body.readUInt16LE(2)),
     mtu: uint32Of(found, IFLA_MTU) ?? 0,
     hardwareAddress: hardwareText(found.get(IFLA_ADDRESS)),
     master: uint32Of(found, IFLA_MASTER) ?? null,

@@ -22,6 +22,7 @@ import { compileCertificate, compileListenerTls, compileUpstreamTls, type Sealed
 import { compileUpstream } from "./compile-upstream.ts";
 import { digestOf } from "./canonical.ts";
 import type { FilterResource, Resolved, RouteResource } from "./config/declaration.ts";
+import { compileBindings } from "./config/kernel-bindings.ts";
 import { compileInterceptors, compileInterface } from "./config/kernel-interfaces.ts";
 import { compileServices } from "./config/kernel-services.ts";
 import { compileMap } from "./config/kernel-maps.ts";
@@ -238,6 +239,10 @@ function compileKernel(declared: Resolved, tables: Tables): KernelSpec {
     })),
     ...compileInterceptors(declared.kernel.interceptors, (name) => at(tables.listeners, name)),
     ...compileServices(declared.kernel.services, declared.kernel.interfaces),
+    ...compileBindings(declared.kernel.bindings, (name) => {
+      const index = at(tables.listeners, name);
+      return { index, protocol: declared.listeners[index]?.protocol ?? "tcp" };
+    }),
   };
 }
 

@@ -250,6 +250,8 @@ export interface KernelSpec {
   /** Absent: none. */
   readonly interceptors?: readonly InterceptorSpec[];
   /** Absent: none. */
+  readonly bindings?: readonly BindingSpec[];
+  /** Absent: none. */
   readonly services?: readonly ServiceSpec[];
 }
 
@@ -338,6 +340,30 @@ export interface InterceptorSpec {
   /** Index into `listeners`; a transparent one. */
   readonly listener: number;
   readonly leaseMs: number;
+}
+
+/** Ports and prefixes of this host that belong to a listener of ours. */
+export interface BindingSpec {
+  readonly name: string;
+  /** Index into `listeners`. */
+  readonly listener: number;
+  /** The listener's. */
+  readonly protocol: "tcp" | "udp";
+  readonly match: readonly BindPlaceSpec[];
+  /** Refused, as if nobody listened. */
+  readonly deny: readonly BindPlaceSpec[];
+  /** Left to whoever listens there. */
+  readonly except: readonly BindPlaceSpec[];
+  /** While the gateway does not serve. */
+  readonly onFailure: "open" | "closed";
+  readonly leaseMs: number;
+}
+
+export interface BindPlaceSpec {
+  /** Null: every address of both families. */
+  readonly prefix: string | null;
+  /** Both ends included. */
+  readonly ports: readonly { readonly first: number; readonly last: number }[];
 }
 
 export interface SteeringSpec {

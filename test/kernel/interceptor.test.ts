@@ -11,20 +11,20 @@ import {
   bind,
   close,
   getsockname,
-  IPPROTO_IPV6,
-  IPV6_V6ONLY,
   listen,
   setsockoptInt,
   SO_REUSEADDR,
   socket,
   SOL_SOCKET,
 } from "#sys/socket.ts";
+import { DevicePlaces } from "#bpf/manager/device-places.ts";
 import { KernelManager } from "#bpf/manager/manager.ts";
 import type { NetworkLink } from "#bpf/netlink/links.ts";
 import { Rtnetlink } from "#bpf/netlink/rtnetlink.ts";
 import type { InterceptorDeclaration } from "#bpf/programs/interceptor/declaration.ts";
 import { Interceptor, InterceptorLeases } from "#bpf/programs/interceptor/interceptor.ts";
-import { InterceptorPlaces } from "#bpf/programs/interceptor/places.ts";
+import { wantedOf } from "#bpf/programs/interceptor/feature.ts";
+import { Answering } from "#test/support/answering.ts";
 import { describeKernel } from "#test/support/kernel.ts";
 import { connect, Namespace, removeLeftovers } from "#test/support/netns.ts";
 
@@ -38,44 +38,13 @@ const DECLARATION: InterceptorDeclaration = {
   leaseMs: 60_000,
 };
 
-/** Answers each connection with what it knows of it: `proxy 10.75.1.1:80`, and closes. */
-class Answering {
-  readonly #server: net.Server;
-
-  private constructor(server: net.Server) {
-    this.#server = server;
-  }
-
-  static async at(namespace: Namespace, address: string, label: string): Promise<Answering> {
-    const sockaddr = parseAddress(address);
-    const fd = inNetworkNamespace(namespace.path, () => socket(familyOf(sockaddr)));
-    if (address.startsWith("[")) setsockoptInt(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-    // Diverted connections in TIME_WAIT have the address and port that the service has.
-    setsockoptInt(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-    bind(fd, sockaddr);
-    listen(fd);
-    const server = net.createServer((connection) => {
-      const { localAddress = "", localPort = 0 } = connection;
-      const ip = localAddress.includes(":") ? `[${localAddress}]` : localAddress;
-      connection.on("error", () => undefined).end(`${label} ${ip}:${localPort}`);
-    });
-    server.listen({ fd });
-    await once(server, "listening");
-    return new Answering(server);
-  }
-
-  close(): void {
-    this.#server.close();
-  }
-}
-
 describeKernel("port interceptor", () => {
   let client: Namespace;
   let gateway: Namespace;
   let beyond: Namespace;
   let leases: InterceptorLeases;
   let interceptor: Interceptor;
-  let places: InterceptorPlaces;
+  let places: DevicePlaces;
   let servers: Answering[] = [];
 
   beforeAll(() => {
@@ -103,7 +72,7 @@ describeKernel("port interceptor", () => {
   beforeEach(() => {
     leases = new InterceptorLeases();
     interceptor = new Interceptor(DECLARATION, LISTENER, leases);
-    places = new InterceptorPlaces();
+    places = new DevicePlaces("ingress");
     interceptor.renew();
   });
   afterEach(() => {
@@ -132,7 +101,7 @@ describeKernel("port interceptor", () => {
   }
 
   function attach(declaration = DECLARATION): void {
-    inside(() => places.change(declaration, links(), interceptor.program, null, []));
+    inside(() => places.change(wantedOf(declaration, links()), () => interceptor.program, null, []));
   }
 
   async function ask(...targets: string[]): Promise<string[]> {
@@ -223,7 +192,7 @@ describeKernel("port interceptor", () => {
         device: "late0",
         addresses: ["10.75.3.1/24"],
       });
-      expect(inside(() => places.follow(named, links(), interceptor.program))).toEqual([]);
+      expect(inside(() => places.follow(wantedOf(named, links()), () => interceptor.program))).toEqual([]);
       expect(places.all.map(({ device }) => device)).toEqual(["gw0", "late0"]);
       const child = late.spawn("socat", "-u", "TCP:10.75.3.1:80", "-");
       const [bytes] = (await once(child.stdout ?? child, "data")) as [Buffer];
@@ -233,7 +202,7 @@ describeKernel("port interceptor", () => {
     }
     for (let i = 0; i < 50 && inside(links).some(({ name }) => name === "late0"); i++)
       await new Promise((resolve) => setTimeout(resolve, 20));
-    inside(() => places.follow(named, links(), interceptor.program));
+    inside(() => places.follow(wantedOf(named, links()), () => interceptor.program));
     expect(places.all.map(({ device }) => device)).toEqual(["gw0"]);
   });
 
@@ -244,7 +213,14 @@ describeKernel("port interceptor", () => {
     const next = new Interceptor({ ...DECLARATION, ports: [81] }, LISTENER, leases);
     next.renew();
     const undo: (() => void)[] = [];
-    inside(() => places.change(next.declaration, links(), next.program, interceptor.program, undo));
+    inside(() =>
+      places.change(
+        wantedOf(next.declaration, links()),
+        () => next.program,
+        () => interceptor.program,
+        undo,
+      ),
+    );
     expect(places.all.map((place) => place.linkId())).toEqual(before);
     expect(await ask("10.75.1.1 81", "10.75.1.1 80")).toEqual(["proxy 10.75.1.1:81", "error ECONNREFUSED"]);
     for (const step of undo.toReversed()) step();

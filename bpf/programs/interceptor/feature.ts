@@ -4,6 +4,7 @@
  */
 import { bpfError } from "#core/errors/bpf.ts";
 import type { Declaration } from "#bpf/manager/declarations.ts";
+import { DevicePlaces, listLinks } from "#bpf/manager/device-places.ts";
 import {
   countersBy,
   type FeaturePlan,
@@ -15,15 +16,13 @@ import {
 import type { Planned } from "#bpf/manager/planned.ts";
 import type { NetworkLink } from "#bpf/netlink/links.ts";
 import { NetworkMonitor } from "#bpf/netlink/monitor.ts";
-import { Rtnetlink } from "#bpf/netlink/rtnetlink.ts";
 import type { InterceptorDeclaration } from "./declaration.ts";
 import { Interceptor, InterceptorLeases } from "./interceptor.ts";
-import { InterceptorPlaces } from "./places.ts";
 
 interface Attached {
   readonly declaration: InterceptorDeclaration;
   readonly item: Interceptor;
-  readonly places: InterceptorPlaces;
+  readonly places: DevicePlaces;
   /** What devices that came have against it. */
   refusals: readonly string[];
 }
@@ -81,10 +80,11 @@ export class InterceptorFeature implements KernelFeature {
     const links = listLinks();
     for (const [name, { declaration, item }] of planned) {
       const before = this.#inForce.get(name);
-      const places = before?.places ?? new InterceptorPlaces();
+      const places = before?.places ?? new DevicePlaces("ingress");
       // The lease begins before a packet can meet the program.
       item.item.renew();
-      places.change(declaration, links, item.item.program, before?.item.program ?? null, undo);
+      const old = before?.item.program ?? null;
+      places.change(wantedOf(declaration, links), () => item.item.program, old === null ? null : () => old, undo);
       next.set(name, { declaration, item: item.item, places, refusals: [] });
     }
     return next;
@@ -103,7 +103,7 @@ export class InterceptorFeature implements KernelFeature {
       return;
     }
     const links = listLinks();
-    for (const { declaration, places } of next.values()) places.release(declaration, links);
+    for (const { declaration, places } of next.values()) places.release(wantedOf(declaration, links));
   }
 
   renewLease(): void {
@@ -123,7 +123,7 @@ export class InterceptorFeature implements KernelFeature {
     if (!changed && !refused) return;
     const links = listLinks();
     for (const each of this.#inForce.values()) {
-      each.refusals = each.places.follow(each.declaration, links, each.item.program);
+      each.refusals = each.places.follow(wantedOf(each.declaration, links), () => each.item.program);
     }
   }
 
@@ -177,11 +177,15 @@ function facts({ declaration, item, places, refusals }: Attached): string[] {
   ];
 }
 
-function listLinks(): NetworkLink[] {
-  const netlink = new Rtnetlink();
-  try {
-    return netlink.links();
-  } finally {
-    netlink.close();
-  }
+/**
+ * Where packets from outside come in. Not the loopback device, by which the gateway reaches the services behind it; and a
+ * port of a bridge or a bond hands its packets on to that, where they are seen once, and only those for us.
+ */
+export function wantedOf(
+  { devices }: Pick<InterceptorDeclaration, "devices">,
+  links: readonly NetworkLink[],
+): NetworkLink[] {
+  return links.filter((link) =>
+    devices.length === 0 ? !link.loopback && link.master === null : devices.includes(link.name),
+  );
 }

@@ -3,6 +3,7 @@ import type * as v from "valibot";
 import { controlError } from "#core/errors/control.ts";
 import { keyOf, listOf, type Item, type Kind } from "#control/config/kinds.ts";
 import { KernelInterceptor, KernelInterface } from "#control/config/kernel-devices.ts";
+import { KernelBinding } from "#control/config/binding-resources.ts";
 import { KernelService } from "#control/config/service-resources.ts";
 import { KernelMap, KernelSteering, Listener, Route, Tenant, Upstream } from "#control/config/resources.ts";
 import { Certificate } from "#control/config/tls-resources.ts";
@@ -135,6 +136,15 @@ export const COLLECTIONS: readonly Collection[] = [
     path: "/v1/kernel/services",
     param: "name",
     schema: KernelService,
+    ...operated,
+    fixed: byName,
+  },
+  {
+    kind: "kernel/bindings",
+    noun: "binding",
+    path: "/v1/kernel/bindings",
+    param: "name",
+    schema: KernelBinding,
     ...operated,
     fixed: byName,
   },

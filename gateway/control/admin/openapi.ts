@@ -2,6 +2,7 @@
 import * as v from "valibot";
 import { jsonSchema, type JsonSchema } from "#control/config/json-schema.ts";
 import { KernelInterceptor, KernelInterface } from "#control/config/kernel-devices.ts";
+import { KernelBinding } from "#control/config/binding-resources.ts";
 import { KernelService } from "#control/config/service-resources.ts";
 import { KernelMap, KernelSteering, Listener, Route, Settings, Tenant, Upstream } from "#control/config/resources.ts";
 import { DeclarationSchema } from "#control/config/declaration.ts";
@@ -24,6 +25,7 @@ const NAMED = new Map<v.GenericSchema, string>([
   [KernelSteering, "KernelSteering"],
   [KernelInterceptor, "KernelInterceptor"],
   [KernelService, "KernelService"],
+  [KernelBinding, "KernelBinding"],
   [ChangeSchema, "Change"],
   [ProblemSchema, "Problem"],
 ]);

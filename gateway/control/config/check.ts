@@ -10,6 +10,7 @@ import { checkAddresses } from "./addresses.ts";
 import { DeclarationSchema, type Resolved } from "./declaration.ts";
 import { draftOf } from "./draft.ts";
 import { unexpectedFields, withoutMisspelt } from "./fields.ts";
+import { checkBindings } from "./kernel-bindings.ts";
 import { checkInterceptors, checkInterfaces } from "./kernel-interfaces.ts";
 import { checkMaps } from "./kernel-maps.ts";
 import { checkServices } from "./kernel-services.ts";
@@ -51,6 +52,7 @@ export function checkDeclaration(input: unknown, context: CheckContext): Checked
   checkInterfaces(draft, report);
   checkInterceptors(draft, report);
   checkServices(draft, report);
+  checkBindings(draft, report);
   checkSettings(input, report);
   checkHosts(draft, context, report);
   checkTenants(draft, context, report);

@@ -13,6 +13,7 @@ import {
   type InterceptorResource,
   type InterfaceResource,
 } from "./kernel-devices.ts";
+import { KernelBinding, type BindingResource } from "./binding-resources.ts";
 import { KernelService, type ServiceResource } from "./service-resources.ts";
 import type {
   CertificateResource,
@@ -44,6 +45,7 @@ export interface Draft {
   readonly steering: readonly Entry<Resolved["kernel"]["steering"][number]>[];
   readonly interceptors: readonly Entry<InterceptorResource>[];
   readonly services: readonly Entry<ServiceResource>[];
+  readonly bindings: readonly Entry<BindingResource>[];
   readonly names: {
     readonly listeners: ReadonlySet<string>;
     /** `site`, and a tenant's: `acme/site`. */
@@ -74,6 +76,7 @@ export function draftOf(input: unknown): Draft {
     steering: entries(KernelSteering, kernel["steering"], "/kernel/steering"),
     interceptors: entries(KernelInterceptor, kernel["interceptors"], "/kernel/interceptors"),
     services: entries(KernelService, kernel["services"], "/kernel/services"),
+    bindings: entries(KernelBinding, kernel["bindings"], "/kernel/bindings"),
     names: {
       listeners: namesIn(root["listeners"]),
       certificates: certificatesIn(root["certificates"]),

@@ -16,13 +16,14 @@ export const KINDS = [
   "kernel/steering",
   "kernel/interceptors",
   "kernel/services",
+  "kernel/bindings",
 ] as const;
 export type Kind = (typeof KINDS)[number];
 
 /** A resource as declared; which fields it has is its schema's business. */
 export type Item = Readonly<Record<string, unknown>>;
 
-type KernelList = "maps" | "interfaces" | "steering" | "interceptors" | "services";
+type KernelList = "maps" | "interfaces" | "steering" | "interceptors" | "services" | "bindings";
 
 export function listOf(declaration: Declaration, kind: Kind): readonly Item[] {
   const [first, second] = kind.split("/") as [keyof Declaration, KernelList | undefined];

@@ -44,6 +44,7 @@ export function checkDuplicates(draft: Draft, report: Report): void {
   unique(draft.steering, "steering", (one) => one.name ?? lastSegment(one.cgroup));
   unique(draft.interceptors, "interceptor", (one) => one.name);
   unique(draft.services, "service", (one) => one.name);
+  unique(draft.bindings, "binding", (one) => one.name);
   checkSteeredPorts(draft, report);
 }
 
@@ -104,6 +105,9 @@ export function checkReferences(draft: Draft, report: Report): void {
       const detail = `listener "${value.listener}" is not transparent; set \`transparent: true\` at ${listener.pointer}`;
       report(`${pointer}/listener`, "PENSTOCK_CONFIG_REFERENCE", detail);
     }
+  }
+  for (const { pointer, value } of draft.bindings) {
+    must(`${pointer}/listener`, "listener", value.listener, draft.names.listeners);
   }
   for (const { pointer, value } of draft.interfaces) {
     if (hasFirewall(value)) must(`${pointer}/blocklist`, "map", value.blocklist, draft.names.maps);

@@ -9,6 +9,7 @@ import * as v from "valibot";
 import { fields } from "./fields.ts";
 import { Filter } from "./filters.ts";
 import { KernelInterceptor, KernelInterface } from "./kernel-devices.ts";
+import { kernelBindings } from "./binding-resources.ts";
 import { kernelServices } from "./service-resources.ts";
 import { Destination, ProxyProtocol, ProxyVersion } from "./stream-resources.ts";
 import { ListenerTls, UpstreamTls } from "./tls-resources.ts";
@@ -226,17 +227,14 @@ export const KernelSteering = fields(
   { confirmMs: "commit-confirmed steering" },
 );
 
-export const Kernel = fields(
-  "kernel resources",
-  {
-    maps: v.optional(list(KernelMap, 256), []),
-    interfaces: v.optional(list(KernelInterface, 64), []),
-    steering: v.optional(list(KernelSteering, 64), []),
-    interceptors: v.optional(list(KernelInterceptor, 64), []),
-    services: kernelServices,
-  },
-  { binds: "inbound steering" },
-);
+export const Kernel = fields("kernel resources", {
+  maps: v.optional(list(KernelMap, 256), []),
+  interfaces: v.optional(list(KernelInterface, 64), []),
+  steering: v.optional(list(KernelSteering, 64), []),
+  interceptors: v.optional(list(KernelInterceptor, 64), []),
+  services: kernelServices,
+  bindings: kernelBindings,
+});
 
 export const Settings = fields("settings", {
   /** Clients whose forwarding headers are believed. */

@@ -62,6 +62,11 @@ export const BPF_ERRORS = {
     status: 422,
     hint: "the detail names the service, the endpoint or the device under kernel.services",
   },
+  PENSTOCK_BPF_BINDING: {
+    message: "a binding can't be made as declared",
+    status: 422,
+    hint: "the detail names the binding, or the prefix, under kernel.bindings",
+  },
   PENSTOCK_BPF_NETLINK: {
     message: "a netlink request failed",
     status: 500,

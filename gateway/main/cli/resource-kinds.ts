@@ -77,6 +77,12 @@ const KINDS: readonly ResourceKind[] = [
     path: "/v1/kernel/services",
     columns: ["name", "address", "mode", "devices"],
   },
+  {
+    names: ["bindings", "binding", "kernel/bindings"],
+    ofTenant: false,
+    path: "/v1/kernel/bindings",
+    columns: ["name", "listener", "match", "onFailure"],
+  },
 ];
 
 /** As `get` lists them. */

@@ -2,6 +2,7 @@
  * What is in force, and how it changes: sockets, kernel and workers prepare a snapshot together, and only when all could
  * does any of them run it. Whatever refuses, everything is as before, and the answer says who and why.
  */
+import { defined } from "#core/assert.ts";
 import type { KernelResult, ListenerStatus } from "#control/protocol.ts";
 import type { Snapshot } from "#snapshot/snapshot.ts";
 import type { MapGrant, ModuleBytes } from "#worker/protocol.ts";
@@ -191,14 +192,19 @@ export class Deployment {
   }
 
   #kernelDeclaration({ maps, kernel, listeners }: Snapshot): Parameters<KernelPart["prepare"]>[0] {
-    const grants = this.#parts.listeners.grants(listeners, 0).grants;
+    const { grants, descriptors } = this.#parts.listeners.grants(listeners, 0);
+    const socketOf = new Map(descriptors.map(({ tag, fd }) => [tag, fd]));
     return {
       maps,
       kernel,
-      listeners: listeners.map(({ name }, index) => ({
-        name,
-        addresses: grants.filter((grant) => grant.index === index).map((grant) => grant.address),
-      })),
+      listeners: listeners.map(({ name }, index) => {
+        const own = grants.filter((grant) => grant.index === index);
+        return {
+          name,
+          addresses: own.map(({ address }) => address),
+          sockets: own.map(({ fdTag }) => defined(socketOf.get(fdTag), "a socket of the listener")),
+        };
+      }),
     };
   }
 

@@ -11,7 +11,12 @@ export interface KernelDeclaration {
   readonly maps: readonly MapSpec[];
   readonly kernel: KernelSpec;
   /** In the snapshot's order; where each is bound in truth. */
-  readonly listeners: readonly { readonly name: string; readonly addresses: readonly string[] }[];
+  readonly listeners: readonly {
+    readonly name: string;
+    readonly addresses: readonly string[];
+    /** One for each address. Lent. */
+    readonly sockets: readonly Fd[];
+  }[];
 }
 
 /** Two phases, as everywhere: `prepare` changes nothing that traffic can see; then `commit` or `abort`. */
@@ -121,6 +126,11 @@ export class NoKernel implements KernelPart {
     for (const { device } of kernel.interfaces) notes.push(`interface ${device}: no program attached`);
     for (const { cgroup } of kernel.steering) notes.push(`cgroup ${cgroup}: connections are not steered`);
     for (const { name } of kernel.interceptors ?? []) notes.push(`interceptor ${name}: nothing is diverted`);
+    for (const { name } of kernel.bindings ?? []) {
+      notes.push(
+        `binding ${name}: nothing is bound, and nothing stands in for it: the listener serves its own address`,
+      );
+    }
     for (const { name } of kernel.services ?? []) {
       notes.push(
         `service ${name}: not balanced, and nothing stands in for it: a tcp or udp listener would, in user space`,

@@ -394,6 +394,29 @@ describe("a declaration", () => {
       ],
     ],
     [
+      "bindings of one place twice, of a range that is none, of a listener that is not there, or is a Unix socket",
+      (d) => {
+        d.listeners.push({ name: "local", address: "unix:/run/x.sock", protocol: "http" });
+        Object.assign(d.kernel, {
+          bindings: [
+            { name: "a", listener: "web", match: [{ ports: ["1-100", 443] }], deny: [{ ports: ["9-8"] }] },
+            { name: "b", listener: "web", match: [{ ports: [50] }, { prefix: "10.0.0.0/8", ports: [50] }] },
+            { name: "c", listener: "nope", match: [] },
+            { name: "c", listener: "local", match: [{ prefix: "10.0.0.0/8", ports: ["49-51"] }] },
+          ],
+        });
+      },
+      [
+        "/kernel/bindings/0/deny/0/ports/0 VALUE",
+        "/kernel/bindings/1/match/0/ports/0 DUPLICATE",
+        "/kernel/bindings/2/listener REFERENCE",
+        "/kernel/bindings/2/match VALUE",
+        "/kernel/bindings/3/listener REFERENCE",
+        "/kernel/bindings/3/match/0/ports/0 DUPLICATE",
+        "/kernel/bindings/3/name DUPLICATE",
+      ],
+    ],
+    [
       "an allow list that is not there",
       (d) => Object.assign(at(d.kernel.interfaces, 0), { allowlist: "nope" }),
       ["/kernel/interfaces/0/allowlist REFERENCE"],
