@@ -2,3 +2,6 @@
 export { bpf } from "#bpf/public/bpf.ts";
 export { CStruct, CUnion } from "#bpf/public/cstruct.ts";
 export { netlink } from "#bpf/public/netlink.ts";
+export { Data } from "#pipeline/events/data.ts";
+export { Message, MessageEnd, MessageStart, StreamEnd } from "#pipeline/events/messages.ts";
+export { pipeline } from "#pipeline/layout/layout.ts";

@@ -8,6 +8,7 @@ import { CONTROL_ERRORS } from "./control.ts";
 import { FILTER_ERRORS } from "./filters.ts";
 import { LIBRARY_ERRORS } from "./library.ts";
 import { MAIN_ERRORS } from "./main.ts";
+import { PIPELINE_ERRORS } from "./pipeline.ts";
 import { SYS_ERRORS } from "./sys.ts";
 import { TLS_ERRORS } from "./tls.ts";
 import { WASM_ERRORS } from "./wasm.ts";
@@ -23,6 +24,7 @@ export const ERRORS: ErrorTable = {
   ...FILTER_ERRORS,
   ...LIBRARY_ERRORS,
   ...MAIN_ERRORS,
+  ...PIPELINE_ERRORS,
   ...SYS_ERRORS,
   ...TLS_ERRORS,
   ...WASM_ERRORS,

@@ -1,0 +1,57 @@
+/** What the pipelines of one worker share: made once, handed to every filter by its scope. */
+import type { Scratch } from "#http/scratch.ts";
+import type { Connection } from "#net/connection.ts";
+import type { WriteGather } from "#net/gather.ts";
+import type { Flow } from "./flow.ts";
+import type { HeadPool } from "./http/head-pool.ts";
+
+export type Loop = Connection["loop"];
+export type Buffers = Connection["buffers"];
+
+export interface Runtime {
+  readonly loop: Loop;
+  /** The arena: regions of events are offsets into its `memory`. */
+  readonly buffers: Buffers;
+  readonly gather: WriteGather;
+  /** For heads that are edited. */
+  readonly scratch: Scratch;
+  readonly heads: HeadPool;
+  readonly flow: Flow;
+  readonly promises: Promises;
+  /** What a script threw: to the log, with file and line. */
+  report(error: unknown): void;
+  /** A line for the operator; of what peers do, a few in a second. */
+  log(line: string): void;
+}
+
+/**
+ * How many filters wait for a promise of a script. The loop sleeps in the kernel, where no promise settles: while any is
+ * waited for, code that may have settled one makes it look first.
+ */
+export class Promises {
+  readonly #loop: Pick<Loop, "yieldSoon">;
+  #waiting = 0;
+
+  constructor(loop: Pick<Loop, "yieldSoon">) {
+    this.#loop = loop;
+  }
+
+  begin(): void {
+    this.#waiting++;
+    this.#loop.yieldSoon();
+  }
+
+  end(): void {
+    this.#waiting--;
+  }
+
+  /** Code of a script has run. */
+  touched(): void {
+    if (this.#waiting > 0) this.#loop.yieldSoon();
+  }
+}
+
+/** Bytes of one buffer of the arena. */
+export function bufferBytes({ memory, count }: Buffers): number {
+  return memory.length / count;
+}
