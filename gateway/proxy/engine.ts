@@ -57,7 +57,7 @@ export class Engine {
 
   /**
    * `chains` and `streamFilters`: the filters of each of the snapshot's routes; they stay the caller's, who hears by `releaseFilters` when
-   * the last exchange that uses them has ended. Throws PenstockError for an endpoint address that can't be one.
+   * the last exchange that uses them has ended. `routers`: by listener, where they are compiled already. Throws PenstockError for an endpoint address that can't be one.
    */
   constructor(
     snapshot: Snapshot,
@@ -66,6 +66,7 @@ export class Engine {
     releaseFilters: () => void,
     streamFilters: readonly (readonly StreamFilter[])[] = [],
     tls: EngineTls = NO_TLS,
+    routers: readonly Router[] = snapshot.listeners.map((_, i) => compileRouter(snapshot.routes, i)),
   ) {
     this.snapshot = snapshot;
     this.tls = tls;
@@ -79,7 +80,7 @@ export class Engine {
     this.streamRouters = snapshot.listeners.map(({ protocol }, i) =>
       protocol === "http" ? null : new StreamRouter(streamRoutes, i),
     );
-    this.routers = snapshot.listeners.map((_, i) => compileRouter(snapshot.routes, i));
+    this.routers = routers;
   }
 
   /** It is in force: its checks and limits hold from here on. */

@@ -78,8 +78,8 @@ function fileKey(hosts: Map<string, Host>, condition: Condition, key: string): v
   else hosts.set(hostKey, { kind, name, buckets: new OneOrMore(bucketKey, madeBucket) });
 }
 
-/** The routes of one listener. */
-export function fileRoutes(routes: readonly RouteSpec[], listener: number): Filing {
+/** The routes of one listener; a step for each. */
+export function* filing(routes: readonly RouteSpec[], listener: number): Generator<void, Filing, void> {
   const byAge: number[] = [];
   for (let i = 0; i < routes.length; i++) if (routes[i]?.listeners.includes(listener)) byAge.push(i);
   byAge.sort((a, b) => (routes[a]?.order ?? 0) - (routes[b]?.order ?? 0) || a - b);
@@ -89,6 +89,7 @@ export function fileRoutes(routes: readonly RouteSpec[], listener: number): Fili
     const index = byAge[age] as number;
     ages[index] = age;
     for (const condition of conditionsOf(routes[index] as RouteSpec, index)) file(hosts, condition);
+    yield;
   }
   return { hosts: hosts.values(), ages };
 }

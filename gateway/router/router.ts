@@ -8,7 +8,7 @@
 import { randomBytes } from "node:crypto";
 import type { RouteSpec } from "#snapshot/snapshot.ts";
 import { type Explanation, explain } from "./explain.ts";
-import { fileRoutes } from "./filing.ts";
+import { filing } from "./filing.ts";
 import type { RoutedHead } from "./routed-head.ts";
 import { cellsOf, equals, hashByte } from "./table.ts";
 import {
@@ -29,7 +29,7 @@ import {
   HOST_EXACTS,
   HOST_FEW,
   HOST_ROOT,
-  layOut,
+  layingOut,
   SCOPE_EXACT,
   SCOPE_SUFFIX,
   type Tables,
@@ -57,10 +57,10 @@ export class Router {
   #pathHash = 0;
   #pathHashed = false;
 
-  constructor(routes: readonly RouteSpec[], listener: number, seed: number) {
+  constructor(routes: readonly RouteSpec[], listener: number, tables: Tables) {
     this.#routes = routes;
     this.#listener = listener;
-    this.#tables = layOut(fileRoutes(routes, listener), seed);
+    this.#tables = tables;
     this.#suffixHashes = new Int32Array(this.#tables.suffixDepth + 1);
     this.#suffixStarts = new Int32Array(this.#tables.suffixDepth + 1);
     this.#prefixHashes = new Int32Array(this.#tables.pathDepth + 1);
@@ -291,5 +291,18 @@ export function compileRouter(
   listener: number,
   seed: number = randomBytes(4).readInt32LE(0),
 ): Router {
-  return new Router(routes, listener, seed);
+  const work = compilingRouter(routes, listener, seed);
+  let step = work.next();
+  while (step.done !== true) step = work.next();
+  return step.value;
+}
+
+/** The same in small steps, for who has other things to do in between. */
+export function* compilingRouter(
+  routes: readonly RouteSpec[],
+  listener: number,
+  seed: number = randomBytes(4).readInt32LE(0),
+): Generator<void, Router, void> {
+  const filed = yield* filing(routes, listener);
+  return new Router(routes, listener, yield* layingOut(filed, seed));
 }

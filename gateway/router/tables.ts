@@ -154,12 +154,14 @@ class Layout {
     this.#seed = seed;
   }
 
-  addHost(host: Host): void {
+  /** A step for each path. */
+  *addHost(host: Host): Generator<void, void, void> {
     const root = host.buckets.get("");
     const rootTarget = root === undefined ? NO_TARGET : this.#target(root);
     const buckets = host.buckets.values().filter((bucket) => bucket !== root);
     if (buckets.length <= FEW_MAX) this.#addFew(host, rootTarget, buckets);
-    else this.#addMany(host, rootTarget, buckets);
+    else yield* this.#addMany(host, rootTarget, buckets);
+    yield;
   }
 
   build(ages: Int32Array): Tables {
@@ -204,7 +206,7 @@ class Layout {
     }
   }
 
-  #addMany(host: Host, root: Target, buckets: readonly Bucket[]): void {
+  *#addMany(host: Host, root: Target, buckets: readonly Bucket[]): Generator<void, void, void> {
     let exacts = 0;
     let depth = 0;
     let depths = 0;
@@ -220,6 +222,7 @@ class Layout {
       const { exact, path } = bucket;
       const scope = exact ? 2 * record : 2 * record + 1;
       this.#paths.add(scope, hashText(this.#seed, path), path, this.#target(bucket));
+      yield;
     }
   }
 
@@ -245,12 +248,12 @@ class Layout {
 }
 
 /**
- * The tables of filed routes. Throws PenstockError when a header name is no lower-case token, or when there are more
+ * The tables of filed routes, in steps. Throws PenstockError when a header name is no lower-case token, or when there are more
  * names than can be interned.
  */
-export function layOut(filing: Filing, seed: number): Tables {
+export function* layingOut(filing: Filing, seed: number): Generator<void, Tables, void> {
   const layout = new Layout(seed);
-  for (const host of filing.hosts) layout.addHost(host);
+  for (const host of filing.hosts) yield* layout.addHost(host);
   return layout.build(filing.ages);
 }
 

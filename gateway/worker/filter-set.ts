@@ -18,7 +18,8 @@ import { createWasmFilter, loadModule, type WasmFilter } from "#wasm/create-filt
 import type { LoadedModule } from "#wasm/guest/runtime.ts";
 import { FileRoots, type FileGrants } from "./file-roots.ts";
 import type { MapSet } from "./map-set.ts";
-import type { ModuleBytes, PrepareMessage } from "./protocol.ts";
+import type { ModuleBytes } from "./protocol.ts";
+import { Slice } from "./slices.ts";
 
 interface Held {
   readonly identity: string;
@@ -66,13 +67,16 @@ export class FilterSet {
   }
 
   /** Compiles, instantiates and configures what is new. Rejects with what a plugin said; then nothing is kept. */
-  async prepare(message: PrepareMessage): Promise<Chains> {
-    await this.#compile(message.modules);
-    const { snapshot } = message;
+  async prepare(snapshot: Snapshot, modules: readonly ModuleBytes[]): Promise<Chains> {
+    await this.#compile(modules);
     const taken: Held[] = [];
     try {
       const filters: Filter[][] = [];
-      for (const route of snapshot.routes) filters.push(await this.#chain(snapshot, route, taken));
+      const slice = new Slice();
+      for (const route of snapshot.routes) {
+        filters.push(await this.#chain(snapshot, route, taken));
+        await slice.step();
+      }
       return { filters, release: () => this.#release(taken) };
     } catch (error) {
       this.#release(taken);

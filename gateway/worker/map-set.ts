@@ -95,7 +95,10 @@ export class MapSet {
    * The lists of firewalls that no XDP program reads, each pair once: connections are refused here instead. Which device
    * a client came in by is not asked, so a client that any of the firewalls denies is refused.
    */
-  #userSpaceLists({ kernel, maps }: Snapshot): { readonly deny: UserMap; readonly allow: UserMap | null }[] {
+  #userSpaceLists({
+    kernel,
+    maps,
+  }: Pick<Snapshot, "kernel" | "maps">): { readonly deny: UserMap; readonly allow: UserMap | null }[] {
     const userMap = (index: number | undefined): UserMap | null => {
       const map = index === undefined ? undefined : this.#current.get(maps[index]?.name ?? "")?.map;
       return map instanceof UserMap ? map : null;

@@ -1,6 +1,9 @@
 /** The worker's side of the protocol: two-phase snapshots, drain, statistics. */
 import type { Fd } from "#core/brands.ts";
 import { Engine } from "#proxy/engine.ts";
+import { compilingRouter, type Router } from "#router/router.ts";
+import { unpackSnapshot } from "#snapshot/packed.ts";
+import type { Snapshot } from "#snapshot/snapshot.ts";
 import { receiveDescriptors } from "#sys/descriptors.ts";
 import { setTicketKeys } from "#sys/openssl-tickets.ts";
 import { DataPlane } from "./data-plane.ts";
@@ -13,6 +16,7 @@ import { FilterSet, type Chains } from "./filter-set.ts";
 import { MapSet } from "./map-set.ts";
 import { StreamFilterSet } from "./stream-filter-set.ts";
 import type { PrepareMessage, ToSupervisor, ToWorker, TlsMaterial } from "./protocol.ts";
+import { inSlices } from "./slices.ts";
 import { TlsSet } from "./tls-set.ts";
 
 export interface WorkerOptions {
@@ -117,8 +121,13 @@ export class WorkerProcess {
     try {
       this.#descriptors.keep(receiveDescriptors(this.#options.descriptors));
       this.#maps.prepare(message, this.#descriptors);
-      const chains = await this.#filters.prepare(message);
-      const engine = this.#engine(message, chains);
+      const snapshot = await inSlices(unpackSnapshot(message.snapshot));
+      const routers: Router[] = [];
+      for (let i = 0; i < snapshot.listeners.length; i++) {
+        routers.push(await inSlices(compilingRouter(snapshot.routes, i)));
+      }
+      const chains = await this.#filters.prepare(snapshot, message.modules);
+      const engine = this.#engine(snapshot, message.tls, chains, routers);
       await namesSettled(this.#plane.context.endpoints.resolver);
       if (this.#preparing !== message) {
         engine.release();
@@ -134,7 +143,7 @@ export class WorkerProcess {
     }
   }
 
-  #engine({ snapshot, tls }: PrepareMessage, chains: Chains): Engine {
+  #engine(snapshot: Snapshot, tls: TlsMaterial | undefined, chains: Chains, routers: readonly Router[]): Engine {
     if (tls !== undefined) setTicketKeys(tls.ticketKeys);
     const { nameservers = [] } = snapshot.settings;
     const system = this.#resolver;
@@ -148,6 +157,7 @@ export class WorkerProcess {
         chains.release,
         this.#streamFilters.prepare(snapshot),
         this.#tls.prepare(snapshot, tls ?? NO_MATERIAL),
+        routers,
       );
     } catch (error) {
       chains.release();

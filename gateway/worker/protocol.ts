@@ -15,7 +15,7 @@
  * Order: `prepare` → `prepared`, then `commit` → `committed`, or `abort` (no answer). There is at most one prepared
  * state at a time; a second `prepare` before `commit` or `abort` is a bug of the supervisor.
  */
-import type { Snapshot } from "#snapshot/snapshot.ts";
+import type { PackedSnapshot } from "#snapshot/packed.ts";
 
 /** The worker's end of the descriptor channel. */
 export const FD_CHANNEL = 4;
@@ -51,7 +51,7 @@ export type ToSupervisor =
 export interface PrepareMessage {
   readonly type: "prepare";
   readonly id: number;
-  readonly snapshot: Snapshot;
+  readonly snapshot: PackedSnapshot;
   /** Modules of `snapshot.plugins` that this worker has not been sent yet. It keeps those that the current and the prepared snapshot name. */
   readonly modules: readonly ModuleBytes[];
   readonly listeners: readonly ListenerGrant[];

@@ -4,6 +4,7 @@
  */
 import { defined } from "#core/assert.ts";
 import type { KernelResult, ListenerStatus } from "#control/protocol.ts";
+import { packSnapshot, type PackedSnapshot } from "#snapshot/packed.ts";
 import type { Snapshot } from "#snapshot/snapshot.ts";
 import type { MapGrant, ModuleBytes } from "#worker/protocol.ts";
 import type { KernelPart } from "./kernel-part.ts";
@@ -42,6 +43,8 @@ export interface DeploymentParts {
 
 interface InForce {
   readonly snapshot: Snapshot;
+  /** The same, as every worker gets it. */
+  readonly packed: PackedSnapshot;
   readonly modules: readonly ModuleBytes[];
   /** Private keys among it: never logged, and kept for workers that start later. */
   readonly tls: ReturnType<typeof tlsMaterial>;
@@ -105,7 +108,7 @@ export class Deployment {
     let next: InForce;
     try {
       const modules = readModules(this.#parts.dataDir, snapshot, this.#current?.modules ?? []);
-      next = { snapshot, modules, tls: tlsMaterial(snapshot, this.#parts.sealing) };
+      next = { snapshot, packed: packSnapshot(snapshot), modules, tls: tlsMaterial(snapshot, this.#parts.sealing) };
     } catch (error) {
       return refused(words(error));
     }
@@ -152,7 +155,7 @@ export class Deployment {
     }
   }
 
-  #provision({ snapshot, modules, tls }: InForce, slot: number): Provision {
+  #provision({ snapshot, packed, modules, tls }: InForce, slot: number): Provision {
     const { listeners, kernel, userMaps } = this.#parts;
     const { grants, descriptors } = listeners.grants(snapshot.listeners, slot);
     const all = [...descriptors];
@@ -165,7 +168,7 @@ export class Deployment {
     const originals = originalsFd === null ? null : this.#tag("originals", originalsFd);
     if (originals !== null) all.push(originals);
     const encrypted = tls === undefined ? {} : { tls: { ...tls, ticketKeys: this.#parts.ticketKeys.all } };
-    const message = { snapshot, listeners: grants, maps, originalsFdTag: originals?.tag ?? null, ...encrypted };
+    const message = { snapshot: packed, listeners: grants, maps, originalsFdTag: originals?.tag ?? null, ...encrypted };
     return { message, descriptors: all, modules };
   }
 
