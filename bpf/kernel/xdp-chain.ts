@@ -94,6 +94,12 @@ export class XdpChain {
     undo.push(() => (this.#programs = before));
   }
 
+  /** The head of this chain behind its link again, whatever another holder of the link has put there. */
+  putBack(): void {
+    const head = headOf(this.#programs);
+    if (head !== undefined) this.#link?.update(head, null);
+  }
+
   /** Takes everything off; the array stays for programs that are to come. */
   clear(): void {
     this.#link?.detach();

@@ -117,6 +117,11 @@ export class DeviceFeature implements KernelFeature {
     return { links, maps };
   }
 
+  /** Our programs go back behind our links, whatever a successor that has failed put there. */
+  takeBack(): void {
+    for (const { chain } of this.#inForce.values()) chain.putBack();
+  }
+
   close(): void {
     for (const each of this.#inForce.values()) releaseInterface(each, undefined);
     this.#inForce.clear();

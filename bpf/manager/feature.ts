@@ -33,6 +33,8 @@ export interface KernelFeature {
   maintain?(): void;
   /** What must outlive this process when it is killed. Absent: nothing. */
   pins?(): PinSet;
+  /** What besides `pins` a successor takes over from a gateway that still runs. Absent: nothing. */
+  handOver?(): PinSet;
   /** Takes off and closes everything. */
   close(): void;
 }

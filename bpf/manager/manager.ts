@@ -25,6 +25,7 @@ import {
   type Undo,
 } from "./feature.ts";
 import { makeFeatures, type Features } from "./features.ts";
+import { HandedOver, type HandedDescriptors } from "./handed-over.ts";
 import { PIN_VERSION, Pinning } from "./pinning.ts";
 import type { Planned } from "./planned.ts";
 import { closeNew, PreparedKernel } from "./prepared.ts";
@@ -42,6 +43,8 @@ export interface KernelManagerOptions {
   readonly originalDestinationCgroup?: string;
   /** Directory of a bpffs, for what must outlive a kill. Default: nothing does. */
   readonly pins?: string;
+  /** Of a gateway that this one takes the place of, while that one still runs. Owned by the manager from now on. */
+  readonly handedOver?: HandedDescriptors;
   /** SO_MARK of sockets that are never steered. Default 0: marks mean nothing. */
   readonly exemptMark?: number;
 }
@@ -52,6 +55,7 @@ export class KernelManager {
   readonly #gatewayCgroup: string | null;
   readonly #features: Features;
   readonly #pinning: Pinning | null;
+  readonly #handed: HandedOver | null;
   #maps = new Map<string, SharedKernelMap>();
   #commits = 0;
 
@@ -59,6 +63,7 @@ export class KernelManager {
     this.#options = options;
     this.#gatewayCgroup = options.gatewayCgroup ?? cgroupOf();
     this.#pinning = options.pins === undefined ? null : new Pinning(new PinFolder(options.pins, PIN_VERSION));
+    this.#handed = options.handedOver === undefined ? null : new HandedOver(options.handedOver);
     this.#features = makeFeatures(options.originalDestinationCgroup);
   }
 
@@ -128,11 +133,40 @@ export class KernelManager {
     const before = this.#maps;
     this.#maps = new Map(Array.from(prepared.maps, ([name, { item }]) => [name, item]));
     for (const [name, map] of before) if (this.#maps.get(name) !== map) map.close();
+    this.#handed?.close();
     this.#pinning?.sync(this.#pins());
   }
 
   get #left(): LeftBehind {
-    return this.#pinning ?? NOTHING_LEFT;
+    const pinned = this.#pinning ?? NOTHING_LEFT;
+    const handed = this.#handed;
+    if (handed === null) return pinned;
+    return {
+      map: (name) => handed.map(name) ?? pinned.map(name),
+      link: (name) => handed.link(name) ?? pinned.link(name),
+    };
+  }
+
+  /** For a successor, which gets copies: what is in force here stays so. */
+  handOver(): HandedDescriptors {
+    const links = new Map<string, Fd>();
+    const maps = new Map<string, Fd>();
+    for (const set of [...this.#pins(), ...this.#features.all.map((feature) => feature.handOver?.() ?? NO_PINS)]) {
+      for (const [name, link] of set.links) links.set(name, link.fd);
+      for (const [name, map] of set.maps) maps.set(name, map.fd);
+    }
+    return { links, maps };
+  }
+
+  /** The successor has failed, and may have put its own programs behind our links: ours go back. */
+  takeBack(): void {
+    this.#features.devices.takeBack();
+    this.#pinning?.again(this.#pins());
+  }
+
+  /** The successor runs: closes what is ours alone, and leaves what it has taken up, pins among it. */
+  letGo(): void {
+    this.#closeAll();
   }
 
   #pins(): PinSet[] {
@@ -210,6 +244,11 @@ export class KernelManager {
   /** Detaches everything of ours, what is pinned too. */
   close(): void {
     this.#pinning?.release();
+    this.#closeAll();
+  }
+
+  #closeAll(): void {
+    this.#handed?.close();
     for (const feature of this.#features.all.toReversed()) feature.close();
     for (const map of this.#maps.values()) map.close();
     this.#maps.clear();

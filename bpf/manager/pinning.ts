@@ -37,6 +37,13 @@ export class Pinning implements LeftBehind {
     return this.#settled ? null : this.#folder.link(name);
   }
 
+  /** After another process has pinned its own under our names. */
+  again(sets: readonly PinSet[]): void {
+    this.#links.clear();
+    this.#maps.clear();
+    this.sync(sets);
+  }
+
   /** After a commit. What the bpffs does not take is in force all the same, and not pinned: `facts` says so, and why. */
   sync(sets: readonly PinSet[]): void {
     this.#settled = true;

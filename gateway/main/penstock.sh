@@ -2,6 +2,8 @@
 # The command line: in a checkout under the Node that `npm start` installs; as a package under the one that came with it; else
 # under the one on the path.
 set -eu
+# How an upgrade of the running program calls this again: by the name that may lead to another version then.
+case $0 in /*) export PENSTOCK_COMMAND="$0" ;; esac
 root=$(dirname "$(readlink -f "$0")")/../..
 if [ -d "$root/.node/compile-cache" ]; then
   NODE_COMPILE_CACHE="$root/.node/compile-cache"

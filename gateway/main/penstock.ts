@@ -11,10 +11,11 @@ import type { ExitCode, Output, ParsedArgs, Verb, VerbContext } from "#main/cli/
 import { VERBS } from "#main/cli/verbs.ts";
 import { doctor } from "#main/commands/doctor.ts";
 import { run } from "#main/commands/run.ts";
+import { upgrade } from "#main/commands/upgrade.ts";
 import { penstockVersion } from "#main/commands/version.ts";
 import { thisInstallation } from "#main/confine/installation.ts";
 
-const ALL: Readonly<Record<string, Verb>> = { run, doctor, ...VERBS };
+const ALL: Readonly<Record<string, Verb>> = { run, upgrade, doctor, ...VERBS };
 /** Columns of a table where there is no terminal to fit into. */
 const WIDTH = 120;
 

@@ -384,6 +384,8 @@ export interface SettingsSpec {
   readonly idleTimeoutMs: number;
   readonly bodyIdleTimeoutMs: number;
   readonly drainMs: number;
+  /** How long what was begun may take once a successor has taken over; absent: 300 000. */
+  readonly upgradeDrainMs?: number;
   readonly headBytesMax: number;
   readonly targetBytesMax: number;
   readonly fieldsMax: number;

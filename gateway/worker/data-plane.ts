@@ -128,6 +128,8 @@ export class DataPlane {
       listener.stop();
       context.draining = true;
       for (const connection of context.connections) connection.drain(gently);
+      // Held open here, a socket that its new owner closes would go on listening, with nobody to accept.
+      if (gently) listener.leave(() => closeDescriptor(listener.fd));
     }
     if (!gently) this.context.endpoints.drain();
   }

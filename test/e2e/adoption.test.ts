@@ -82,4 +82,25 @@ describeKernel("a gateway that is killed", () => {
       receiver.close();
     }
   }, 60_000);
+
+  it("hands links and maps to its successor, without a bpffs: not a packet meets no program, not an entry is lost", async () => {
+    const receiver = new Datagrams(server, "10.78.1.1:7000");
+    try {
+      gateway = await startGateway({ config: CONFIG, data, netns: server.path });
+      const entry = "/v1/kernel/maps/blocklist/entries/10.78.1.2";
+      expect((await gateway.admin("PUT", entry, { ttlSeconds: null })).status).toBe(200);
+      const flooding = client.spawn(process.execPath, FLOOD, "200000", "10.78.1.2:0", "10.78.1.1:7000");
+      await gateway.upgrade();
+      flooding.kill("SIGKILL");
+      expect(receiver.drain()).toBe(0);
+      expect(JSON.parse((await gateway.admin("GET", entry)).body)).toMatchObject({ ttlSeconds: null });
+      expect((await gateway.admin("DELETE", entry)).status).toBe(204);
+      flood(50);
+      expect(receiver.drain()).toBe(50);
+      await gateway.stop();
+      expect(xdp()).toBe(0);
+    } finally {
+      receiver.close();
+    }
+  }, 120_000);
 });

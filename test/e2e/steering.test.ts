@@ -110,8 +110,9 @@ describeKernel("steering, end to end", () => {
     expect((await outside.text()).trim()).toBe(`origin ${origins[0]?.port} direct`);
   });
 
-  it(`takes ${SEQUENTIAL} connections, one after the other, each to the right place`, async () => {
-    const destinations = Array.from({ length: SEQUENTIAL }, (_, i) => {
+  /** So many connections, one after the other; answers what came back that is not from the right place, by the gateway. */
+  const wrongOf = async (count: number): Promise<string[]> => {
+    const destinations = Array.from({ length: count }, (_, i) => {
       const port = origins[(i >> 1) & 1]?.port ?? 0;
       return { host: i % 2 === 0 ? "127.0.0.1" : "::1", port };
     });
@@ -123,10 +124,23 @@ describeKernel("steering, end to end", () => {
     client.stdout?.setEncoding("utf8").on("data", (text: string) => (printed += text));
     await new Promise((resolve) => client.on("close", resolve));
     const replies = printed.trim().split("\n");
-    expect(replies).toHaveLength(SEQUENTIAL);
-    const wrong = replies.filter((reply, i) => !reply.includes(`origin ${destinations[i]?.port} by penstock`));
-    expect(wrong.slice(0, 3)).toEqual([]);
+    expect(replies).toHaveLength(count);
+    return replies.filter((reply, i) => !reply.includes(`origin ${destinations[i]?.port} by penstock`));
+  };
+
+  it(`takes ${SEQUENTIAL} connections, one after the other, each to the right place`, async () => {
+    expect((await wrongOf(SEQUENTIAL)).slice(0, 3)).toEqual([]);
   }, 240_000);
+
+  it("goes on steering through an upgrade: each connection by the gateway, and to the right place", async () => {
+    let upgraded = false;
+    const upgrading = gateway.upgrade().then(() => (upgraded = true));
+    const wrong: string[] = [];
+    while (!upgraded && wrong.length === 0) wrong.push(...(await wrongOf(200)));
+    await upgrading;
+    wrong.push(...(await wrongOf(200)));
+    expect(wrong.slice(0, 3)).toEqual([]);
+  }, 150_000);
 
   it("lets clients go straight to their server when the lease is not renewed", async () => {
     const { port } = origins[0] as Origin;

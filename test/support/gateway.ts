@@ -13,6 +13,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { stringify } from "yaml";
 import { thisInstallation } from "#main/confine/installation.ts";
+import { processStartTime } from "#sys/process.ts";
 
 export interface GatewayOptions {
   /** A `penstock.yaml` as an object or as text. Absent: whatever the data directory holds, or nothing. */
@@ -44,7 +45,7 @@ export interface Ask {
 }
 
 export interface Gateway {
-  /** The supervisor. */
+  /** The supervisor; after an upgrade its successor. */
   readonly pid: number;
   readonly data: string;
   readonly adminSocket: string;
@@ -63,7 +64,9 @@ export interface Gateway {
   ): Promise<Answer>;
   /** Of the workers that run now, by slot. */
   workers(): Promise<number[]>;
-  /** SIGTERM, and the exit code. */
+  /** SIGUSR2; resolves with the pid of the one before, which drains, once a successor serves in its place. */
+  upgrade(): Promise<number>;
+  /** SIGTERM, and the exit code; null for a successor's, which is nobody's child. */
   stop(): Promise<number | null>;
   /** SIGKILL to the supervisor and then to all it left. */
   kill(): Promise<void>;
@@ -77,6 +80,8 @@ interface Ready {
 
 const START_MS = 20_000;
 const STOP_MS = 15_000;
+/** A start, one process after the other. */
+const UPGRADE_MS = 60_000;
 
 /** Resolves once traffic can come. Throws with all it has said when the gateway ends before. */
 export async function startGateway(options: GatewayOptions = {}): Promise<Gateway> {
@@ -127,6 +132,8 @@ class RunningGateway implements Gateway {
   readonly #folder: string;
   readonly #exited: Promise<unknown>;
   #ready: Ready | null = null;
+  /** Supervisors before this one that have been replaced. */
+  readonly #before: number[] = [];
 
   constructor(child: ChildProcess, folder: string, data: string) {
     this.#child = child;
@@ -145,7 +152,7 @@ class RunningGateway implements Gateway {
 
   #line(line: string): void {
     this.logs.push(line);
-    if (this.#ready === null && line.startsWith('{"event":"ready"')) this.#ready = JSON.parse(line) as Ready;
+    if (line.startsWith('{"event":"ready"')) this.#ready = JSON.parse(line) as Ready;
   }
 
   async started(timeoutMs: number): Promise<void> {
@@ -159,7 +166,19 @@ class RunningGateway implements Gateway {
   }
 
   get pid(): number {
-    return this.#child.pid ?? 0;
+    return this.#ready?.pid ?? this.#child.pid ?? 0;
+  }
+
+  async upgrade(): Promise<number> {
+    const before = this.pid;
+    process.kill(before, "SIGUSR2");
+    const until = Date.now() + UPGRADE_MS;
+    while (this.pid === before) {
+      if (Date.now() > until) throw new Error(`the gateway was not replaced:\n${this.logs.join("\n")}`);
+      await sleep(10);
+    }
+    this.#before.push(before);
+    return before;
   }
 
   get adminSocket(): string {
@@ -195,6 +214,7 @@ class RunningGateway implements Gateway {
   }
 
   async stop(): Promise<number | null> {
+    if (this.#before.length > 0) await this.#stopSuccessor();
     this.#child.kill("SIGTERM");
     await Promise.race([this.#exited, sleep(STOP_MS)]);
     const code = this.#child.exitCode;
@@ -202,8 +222,18 @@ class RunningGateway implements Gateway {
     return code;
   }
 
+  async #stopSuccessor(): Promise<void> {
+    const { pid } = this;
+    const mark = processStartTime(pid);
+    if (mark === null) return;
+    process.kill(pid, "SIGTERM");
+    const until = Date.now() + STOP_MS;
+    while (processStartTime(pid) === mark && Date.now() < until) await sleep(10);
+  }
+
   async kill(): Promise<void> {
-    const left = childrenOf(this.pid);
+    const left = [this.pid, ...this.#before].flatMap((pid) => childrenOf(pid));
+    for (const pid of this.#before.length > 0 ? [this.pid, ...this.#before] : []) endProcess(pid);
     if (this.#child.exitCode === null && this.#child.signalCode === null) {
       this.#child.kill("SIGKILL");
       await this.#exited;

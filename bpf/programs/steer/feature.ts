@@ -13,6 +13,7 @@ import {
   type FeaturePlan,
   type FeatureStatus,
   type KernelFeature,
+  type PinSet,
   type PlanContext,
   type ProgramPlace,
   type Undo,
@@ -89,7 +90,7 @@ export class SteeringFeature implements KernelFeature {
       planned.set(key, { kept: true, item: current.item });
       return;
     }
-    this.#maps ??= new SteeringMaps();
+    this.#maps ??= new SteeringMaps(context.left);
     const item = new Steering(each, listener, this.#maps, surroundings(each, context));
     planned.set(key, { kept: false, item });
   }
@@ -182,6 +183,11 @@ export class SteeringFeature implements KernelFeature {
       ),
       neighbours: [...new Set(entries.map(({ cgroup }) => cgroup))].flatMap(cgroupPrograms),
     };
+  }
+
+  /** Both gateways have programs on the cgroup for a while: the one that comes first rewrites, and both know what it was. */
+  handOver(): PinSet {
+    return { links: new Map(), maps: this.#maps?.handOver() ?? new Map() };
   }
 
   close(): void {

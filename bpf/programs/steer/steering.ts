@@ -11,6 +11,7 @@ import type { BtfValue } from "#bpf/btf/codec.ts";
 import { Collection } from "#bpf/kernel/collection.ts";
 import { sumPerCpu } from "#bpf/kernel/counters.ts";
 import type { ListenerDeclaration, SteeringDeclaration } from "#bpf/manager/declarations.ts";
+import type { LeftBehind } from "#bpf/manager/feature.ts";
 import { Leases } from "./leases.ts";
 import { Link } from "#bpf/kernel/link.ts";
 import type { BpfMap } from "#bpf/kernel/map.ts";
@@ -22,6 +23,9 @@ const AF_INET6 = 10;
 /** Attached to the steered cgroup, the one that rewrites last: by then the record of what was rewritten is being kept. */
 export const STEER_PROGRAMS = ["steer_sockops", "steer_connect4", "steer_connect6"] as const;
 
+/** What is known of steered connections that are open: it must be the same for the gateways before and after an upgrade. */
+const HANDED_MAPS = ["steer_pending", "steer_originals"] as const;
+
 /** Maps of all steering entries together; kept while any of them is, so that open connections outlive a change. */
 export class SteeringMaps {
   readonly pending: BpfMap;
@@ -30,10 +34,18 @@ export class SteeringMaps {
   readonly #leaseMap: BpfMap;
   /** Holds the types that describe `pending`: socket storage must have them. */
   readonly #collection: Collection;
+  /** Of a gateway that this one takes the place of. */
+  readonly #taken: Readonly<Record<string, BpfMap>>;
 
-  constructor() {
+  /** `left`: the records of connections that are open already, by `HANDED_MAPS`. */
+  constructor(left: LeftBehind) {
+    const found = HANDED_MAPS.flatMap((name) => {
+      const map = left.map(`steer ${name}`);
+      return map === null ? [] : [[name, map] as const];
+    });
+    this.#taken = Object.fromEntries(found);
     // A collection without programs: the maps as the object declares them.
-    this.#collection = Collection.load(committedSpec("steer"), { programs: [] });
+    this.#collection = Collection.load(committedSpec("steer"), { programs: [], maps: this.#taken });
     this.pending = this.#collection.map("steer_pending");
     this.originals = this.#collection.map("steer_originals");
     this.#leaseMap = this.#collection.map("steer_leases");
@@ -45,8 +57,14 @@ export class SteeringMaps {
     return { steer_pending: this.pending, steer_originals: this.originals, steer_leases: this.#leaseMap };
   }
 
+  /** By the names that `left` is asked for. */
+  handOver(): Map<string, BpfMap> {
+    return new Map(HANDED_MAPS.map((name) => [`steer ${name}`, this.#collection.map(name)]));
+  }
+
   close(): void {
     this.#collection.close();
+    for (const map of Object.values(this.#taken)) map.close();
   }
 }
 

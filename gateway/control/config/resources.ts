@@ -244,6 +244,8 @@ export const Settings = fields("settings", {
   idleTimeoutMs: v.optional(integer(1, HOUR_MS), 60_000),
   bodyIdleTimeoutMs: v.optional(integer(1, HOUR_MS), 30_000),
   drainMs: v.optional(integer(0, HOUR_MS), 10_000),
+  /** How long what was begun may take behind an upgrade of the running program. */
+  upgradeDrainMs: v.optional(integer(0, 24 * HOUR_MS), 300_000),
   /** A head is parsed in place, in one receive buffer of 32 KiB. */
   headBytesMax: v.optional(integer(512, 32_768), 16_384),
   targetBytesMax: v.optional(integer(64, 32_768), 8192),

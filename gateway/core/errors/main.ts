@@ -37,6 +37,11 @@ export const MAIN_ERRORS = {
     status: 500,
     hint: "`chmod -R go+rX` the checkout, or run the gateway as the user it belongs to",
   },
+  PENSTOCK_MAIN_UPGRADE: {
+    message: "the running gateway was not upgraded",
+    status: 500,
+    hint: "it goes on as before; its log says what the new one said",
+  },
   PENSTOCK_MAIN_DATA: {
     message: "the data directory can't be used",
     status: 500,

@@ -26,12 +26,13 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   backup,
   restore,
   kernel,
-  // `run` and `doctor` need no gateway, and are loaded only to be asked for their options.
+  // `run`, `upgrade` and `doctor` need no gateway, and are loaded only to be asked for their options.
   completion: completionOf(async () => {
-    const [{ run }, { doctor }] = await Promise.all([
+    const [{ run }, { upgrade }, { doctor }] = await Promise.all([
       import("#main/commands/run.ts"),
+      import("#main/commands/upgrade.ts"),
       import("#main/commands/doctor.ts"),
     ]);
-    return { run, doctor, ...VERBS };
+    return { run, upgrade, doctor, ...VERBS };
   }),
 };

@@ -10,13 +10,14 @@ import { thisInstallation, unreadableFiles } from "#main/confine/installation.ts
 import { AF_UNIX } from "#sys/socket.ts";
 import { mainError } from "#core/errors/main.ts";
 import type { Installation } from "#main/confine/installation.ts";
-import { exampleAddress, exampleDeclaration, exampleGuide, startEcho } from "#main/example/example.ts";
-import type { EchoServer } from "#main/example/example.ts";
+import { EchoServer, exampleAddress, exampleDeclaration, exampleGuide, startEcho } from "#main/example/example.ts";
 import { DataDirectory } from "#main/supervisor/data-directory.ts";
 import { logTo } from "#main/supervisor/log.ts";
 import { openKernel } from "#main/supervisor/managed-kernel.ts";
 import { pinPlace } from "#main/supervisor/pin-place.ts";
 import { Supervisor, type AdminTlsFiles } from "#main/supervisor/supervisor.ts";
+import { Predecessor } from "#main/upgrade/predecessor.ts";
+import { Upgrade } from "#main/upgrade/upgrade.ts";
 import type { Snapshot } from "#snapshot/snapshot.ts";
 import { readDeclaration } from "./declaration.ts";
 import { isPrivileged, raiseOpenFiles, whatIsOff } from "./privileges.ts";
@@ -144,8 +145,12 @@ async function runGateway(options: RunOptions, out: Output, { env }: VerbContext
   const installation = thisInstallation();
   const unreadable = privileged ? unreadableFiles(installation) : [];
   if (unreadable.length > 0) throw mainError("PENSTOCK_MAIN_UNREADABLE", { detail: unreadable.join(", ") });
-  const data = new DataDirectory(options.data, privileged);
-  const kernel = openKernel(env["PENSTOCK_KERNEL"] !== "off", pinPlace(env["PENSTOCK_PINS"], options.data));
+  const predecessor = Predecessor.find(process.env);
+  const data = new DataDirectory(options.data, privileged, predecessor?.pid);
+  const version = penstockVersion(installation);
+  const inherited = predecessor === null ? null : await predecessor.receive(version);
+  const pins = pinPlace(env["PENSTOCK_PINS"], options.data);
+  const kernel = openKernel(env["PENSTOCK_KERNEL"] !== "off", pins, inherited?.kernel);
   for (const note of [...whatIsOff(privileged), ...kernel.status().notes]) log("warn", note);
   const supervisor = new Supervisor({
     installation,
@@ -156,7 +161,8 @@ async function runGateway(options: RunOptions, out: Output, { env }: VerbContext
     privileged,
     ioUring: env["PENSTOCK_IO"] !== "epoll",
     kernel,
-    version: penstockVersion(installation),
+    version,
+    inherited,
     files: options.files,
     log,
     logFormat,
@@ -172,27 +178,42 @@ async function runGateway(options: RunOptions, out: Output, { env }: VerbContext
           log,
           manager,
         });
-  const signals = new StopSignals(supervisor, reload, manager, log);
   let echo: EchoServer | null = null;
+  const upgrade = new Upgrade({
+    supervisor,
+    data,
+    installation,
+    args: process.argv.slice(2),
+    echo: () => echo?.socket ?? null,
+    handedTo: (pid) => manager.handedTo(pid),
+    log,
+  });
+  const signals = new StopSignals(supervisor, upgrade, reload, manager, log);
   try {
     const last = exampleAddress(lastGood(data.path));
     if (options.example || (options.file === null && (last !== null || lastGood(data.path) === undefined))) {
-      echo = startEcho(last, installation, privileged, log);
+      const socket = inherited?.echo ?? null;
+      echo =
+        socket === null
+          ? startEcho(last, installation, privileged, log)
+          : EchoServer.serve(socket, installation, privileged, log);
     }
     const ready = supervisor.controlReady();
     supervisor.start();
     const begun = await Promise.race([
       signals.stopped,
-      begin(supervisor, options, installation, echo, ready, reload, out),
+      begin(supervisor, predecessor, options, installation, echo, ready, reload, out),
     ]);
     if (begun === false) return 1;
     const revision = supervisor.deployment.snapshot?.revision ?? 0;
+    if (begun === true) upgrade.allow();
     if (begun === true) manager.ready(`revision ${revision}`, () => supervisor.serving);
-    await signals.stopped;
+    await Promise.race([signals.stopped, upgrade.over]);
     return 0;
   } finally {
     await supervisor.stop();
     await echo?.stop();
+    predecessor?.close();
     reload?.close();
     signals.dispose();
   }
@@ -201,6 +222,7 @@ async function runGateway(options: RunOptions, out: Output, { env }: VerbContext
 /** Declares what there is to declare and, once traffic can come, says so. False when it was refused. */
 async function begin(
   supervisor: Supervisor,
+  predecessor: Predecessor | null,
   options: RunOptions,
   installation: Installation,
   echo: EchoServer | null,
@@ -208,6 +230,12 @@ async function begin(
   reload: Reload | null,
   out: Output,
 ): Promise<boolean> {
+  if (predecessor !== null) {
+    predecessor.onMapChange = (change) => supervisor.mapChangedBefore(change);
+    if (!(await supervisor.booted())) return false;
+    await predecessor.claimControl();
+    supervisor.startControl();
+  }
   const revision = await ready;
   const read =
     options.file === null ? null : await readDeclaration(options.file.path, options.file.cwd, options.file.env);
@@ -226,6 +254,10 @@ async function begin(
     }
   }
   await supervisor.workersReady();
+  if (predecessor !== null) {
+    await predecessor.claimAll(supervisor.deployment.snapshot?.revision ?? 0);
+    supervisor.takeOver();
+  }
   announce(supervisor, echo !== null, out);
   return true;
 }

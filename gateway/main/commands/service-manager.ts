@@ -14,6 +14,8 @@ export class ServiceManager {
   readonly #log: LogSink;
   readonly #send: Send;
   #timer: NodeJS.Timeout | null = null;
+  /** Nothing said here is about the service any more. */
+  #over = false;
 
   constructor(env: Readonly<Record<string, string | undefined>>, log: LogSink, send: Send = sendDatagram) {
     this.#path = env["NOTIFY_SOCKET"];
@@ -40,6 +42,14 @@ export class ServiceManager {
     this.#tell(`READY=1\nSTATUS=${status}`);
   }
 
+  /** Another process is the service from now on: told before that one speaks for itself, or it would not be heard. */
+  handedTo(pid: number): void {
+    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#timer = null;
+    this.#tell(`MAINPID=${pid}\nREADY=1`);
+    this.#over = true;
+  }
+
   stopping(): void {
     if (this.#timer !== null) clearInterval(this.#timer);
     this.#timer = null;
@@ -47,7 +57,7 @@ export class ServiceManager {
   }
 
   #tell(text: string): void {
-    if (this.#path === undefined) return;
+    if (this.#path === undefined || this.#over) return;
     try {
       this.#send(this.#path, text);
     } catch (error) {

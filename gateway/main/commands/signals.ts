@@ -1,14 +1,14 @@
 /**
- * SIGINT and SIGTERM end the gateway in order, a second one at once. SIGHUP reads the declaration again. SIGUSR2 is kept for
- * handing over to a new version: until it means something it is noted, so that it does not end the gateway.
+ * SIGINT and SIGTERM end the gateway in order, a second one at once. SIGHUP reads the declaration again. SIGUSR2 hands over to
+ * a new process, of the version that is installed now.
  */
 import type { LogSink } from "#main/supervisor/log.ts";
 import type { Supervisor } from "#main/supervisor/supervisor.ts";
+import type { Upgrade } from "#main/upgrade/upgrade.ts";
 import type { Reload } from "./reload.ts";
 import type { ServiceManager } from "./service-manager.ts";
 
 const ENDING = ["SIGINT", "SIGTERM"] as const;
-const KEPT = ["SIGUSR2"] as const;
 
 export class StopSignals {
   /** Resolves once a signal has come and everything is stopped. */
@@ -20,10 +20,12 @@ export class StopSignals {
   #resolve: () => void = () => {};
   #count = 0;
   readonly #onEnding = (signal: NodeJS.Signals): void => this.#end(signal);
-  readonly #onKept = (signal: NodeJS.Signals): void => this.#log("info", `${signal}: nothing to do`);
+  readonly #upgrade: Upgrade;
+  readonly #onUpgrade = (): void => this.#upgrade.request("SIGUSR2");
 
   /** `reload`: null when the configuration is only in the store. */
-  constructor(supervisor: Supervisor, reload: Reload | null, manager: ServiceManager, log: LogSink) {
+  constructor(supervisor: Supervisor, upgrade: Upgrade, reload: Reload | null, manager: ServiceManager, log: LogSink) {
+    this.#upgrade = upgrade;
     this.#supervisor = supervisor;
     this.#reload = reload;
     this.#manager = manager;
@@ -32,7 +34,7 @@ export class StopSignals {
       this.#resolve = resolve;
     });
     for (const signal of ENDING) process.on(signal, this.#onEnding);
-    for (const signal of KEPT) process.on(signal, this.#onKept);
+    process.on("SIGUSR2", this.#onUpgrade);
     process.on("SIGHUP", this.#onHangup);
   }
 
@@ -46,7 +48,7 @@ export class StopSignals {
     if (this.#count === 1) {
       this.#manager.stopping();
       this.#log("info", `${signal}: draining; once more to stop at once`);
-      void this.#supervisor.stop().then(this.#resolve);
+      void Promise.all([this.#supervisor.stop(), this.#upgrade.cancel()]).then(() => this.#resolve());
     } else {
       this.#log("info", `${signal}: stopping at once`);
       this.#supervisor.force();
@@ -55,7 +57,7 @@ export class StopSignals {
 
   dispose(): void {
     for (const signal of ENDING) process.off(signal, this.#onEnding);
-    for (const signal of KEPT) process.off(signal, this.#onKept);
+    process.off("SIGUSR2", this.#onUpgrade);
     process.off("SIGHUP", this.#onHangup);
   }
 }

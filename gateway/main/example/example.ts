@@ -33,7 +33,11 @@ export class EchoServer {
 
   /** Throws PENSTOCK_MAIN_LISTEN. */
   static start(address: string, installation: Installation, privileged: boolean, log: LogSink): EchoServer {
-    const socket = listenOn(address, "alone");
+    return EchoServer.serve(listenOn(address, "alone"), installation, privileged, log);
+  }
+
+  /** On a listening socket, which is the server's to close from now on. */
+  static serve(socket: Fd, installation: Installation, privileged: boolean, log: LogSink): EchoServer {
     const child = new Child(
       "echo",
       {
@@ -59,6 +63,11 @@ export class EchoServer {
     );
     child.start();
     return new EchoServer(socket, child);
+  }
+
+  /** For a successor, which gets a copy. */
+  get socket(): Fd {
+    return this.#socket;
   }
 
   async stop(): Promise<void> {

@@ -9,6 +9,7 @@ import {
   readdirSync,
   readFileSync,
   realpathSync,
+  renameSync,
   rmSync,
   writeFileSync,
 } from "node:fs";
@@ -25,9 +26,22 @@ interface ProcessMark {
   readonly startTime: string;
 }
 
+/** How the last upgrade of the gateway that runs went, when it did not go well. */
+export interface UpgradeNote {
+  readonly atMs: number;
+  readonly failed: string;
+}
+
 interface RunFile {
   readonly supervisor: ProcessMark;
   readonly workers: readonly ProcessMark[];
+  readonly upgrade?: UpgradeNote;
+}
+
+/** Who runs on a data directory, for the command line; null: nobody. */
+export function runsOn(path: string): { readonly pid: number; readonly upgrade: UpgradeNote | null } | null {
+  const run = readRunFile(join(path, RUN_FILE));
+  return run === null || !alive(run.supervisor) ? null : { pid: run.supervisor.pid, upgrade: run.upgrade ?? null };
 }
 
 export class DataDirectory {
@@ -35,9 +49,16 @@ export class DataDirectory {
   readonly path: string;
   /** A supervisor died here and workers of its are still there, draining. */
   readonly takeOver: boolean;
+  /** Ours to write in; during an upgrade it is the other gateway's, before (`own`) or behind it (`leave`). */
+  #owned: boolean;
+  #workers: readonly number[] = [];
+  #upgrade: UpgradeNote | null = null;
 
-  /** Makes it where it is missing. Throws PENSTOCK_MAIN_RUNNING and PENSTOCK_MAIN_DATA. */
-  constructor(path: string, privileged: boolean) {
+  /**
+   * Makes it where it is missing. `predecessor`: the gateway that runs here and will leave it to this one; 0: none. Throws
+   * PENSTOCK_MAIN_RUNNING and PENSTOCK_MAIN_DATA.
+   */
+  constructor(path: string, privileged: boolean, predecessor = 0) {
     try {
       mkdirSync(path, { recursive: true, mode: 0o700 });
       this.path = realpathSync(path);
@@ -45,12 +66,30 @@ export class DataDirectory {
     } catch (cause) {
       throw mainError("PENSTOCK_MAIN_DATA", { detail: (cause as Error).message, cause });
     }
-    const last = this.#read();
-    if (last !== null && alive(last.supervisor)) {
+    const last = readRunFile(this.file(RUN_FILE));
+    this.#owned = predecessor === 0;
+    if (last !== null && alive(last.supervisor) && last.supervisor.pid !== predecessor) {
       throw mainError("PENSTOCK_MAIN_RUNNING", { detail: `${this.path}, process ${last.supervisor.pid}` });
     }
     this.takeOver = last?.workers.some(alive) ?? false;
     this.record([]);
+  }
+
+  /** The gateway before has left it. */
+  own(): void {
+    this.#owned = true;
+    this.record(this.#workers);
+  }
+
+  /** A successor owns it from now on. */
+  leave(): void {
+    this.#owned = false;
+  }
+
+  /** An upgrade that failed, for whoever asked for it. */
+  note(upgrade: UpgradeNote): void {
+    this.#upgrade = upgrade;
+    this.record(this.#workers);
   }
 
   file(name: string): string {
@@ -59,24 +98,33 @@ export class DataDirectory {
 
   /** To be called whenever a worker has started. */
   record(workerPids: readonly number[]): void {
-    const run: RunFile = { supervisor: mark(process.pid), workers: workerPids.map(mark) };
-    // Not through a link that the control process may have put there.
-    rmSync(this.file(RUN_FILE), { force: true });
-    writeFileSync(this.file(RUN_FILE), JSON.stringify(run), { flag: "wx", mode: 0o600 });
+    this.#workers = workerPids;
+    if (!this.#owned) return;
+    const run: RunFile = {
+      supervisor: mark(process.pid),
+      workers: workerPids.map(mark),
+      ...(this.#upgrade === null ? {} : { upgrade: this.#upgrade }),
+    };
+    // Written aside and moved: whoever reads sees one or the other. Not through a link that the control process may have put there.
+    const aside = this.file(`${RUN_FILE}~`);
+    rmSync(aside, { force: true });
+    writeFileSync(aside, JSON.stringify(run), { flag: "wx", mode: 0o600 });
+    renameSync(aside, this.file(RUN_FILE));
   }
 
   /** A clean end: there is nothing to take over. */
   release(): void {
+    if (!this.#owned) return;
     for (const name of [RUN_FILE, "admin.sock"]) rmSync(this.file(name), { force: true });
   }
+}
 
-  #read(): RunFile | null {
-    try {
-      return JSON.parse(readFileSync(this.file(RUN_FILE), "utf8")) as RunFile;
-    } catch {
-      // Absent after a clean end; cut short when the machine died while it was written. Neither left a process.
-      return null;
-    }
+function readRunFile(file: string): RunFile | null {
+  try {
+    return JSON.parse(readFileSync(file, "utf8")) as RunFile;
+  } catch {
+    // Absent after a clean end; cut short when the machine died while it was written. Neither left a process.
+    return null;
   }
 }
 

@@ -2,6 +2,7 @@
  * What the supervisor asks of the kernel side, and what stands in for it where there is none: then maps live in user space,
  * nothing is steered and nothing is dropped before it reaches a socket, and the notes say why.
  */
+import type { HandedDescriptors } from "#bpf/manager/handed-over.ts";
 import type { Fd } from "#core/brands.ts";
 import type { CountersReply, CountersRequest, KernelStatus, MetricFamily } from "#control/protocol.ts";
 import type { KernelSpec, MapSpec } from "#snapshot/snapshot.ts";
@@ -50,6 +51,12 @@ export interface KernelPart {
   maintains(): boolean;
   maintain(): void;
   status(): KernelPartStatus;
+  /** What a successor takes up, while it stays in force here. */
+  handOver(): HandedDescriptors;
+  /** A successor has failed: what it may have replaced is ours again. */
+  takeBack(): void;
+  /** A successor runs: closes what is ours alone. */
+  letGo(): void;
   close(): void;
 }
 
@@ -117,6 +124,11 @@ export class NoKernel implements KernelPart {
     return false;
   }
   maintain(): void {}
+  handOver(): HandedDescriptors {
+    return { links: new Map(), maps: new Map() };
+  }
+  takeBack(): void {}
+  letGo(): void {}
   close(): void {}
 
   status(): KernelPartStatus {

@@ -24,7 +24,7 @@ import { tagged } from "./tags.ts";
 import type { Tagged } from "./tags.ts";
 
 /** One address, with a socket for each worker; a Unix socket has one for all. */
-interface Bound {
+export interface Bound {
   /** With the real port. */
   readonly address: string;
   readonly sockets: readonly Tagged[];
@@ -40,9 +40,27 @@ export class Listeners {
   /** Listeners that are gone on without, by name. */
   readonly #problems = new Map<string, string>();
 
-  constructor(workers: number, takeOver = false) {
+  /** `inherited`: of the gateway that this one takes the place of, by key; what no snapshot names goes with the first one. */
+  constructor(workers: number, takeOver = false, inherited: ReadonlyMap<string, Bound> = new Map()) {
     this.#workers = workers;
     this.#takeOver = takeOver;
+    for (const [key, bound] of inherited) this.#bound.set(key, this.#shareOut(key, bound));
+  }
+
+  /** There may be more workers than there were. Where there are fewer, some accept from more than one socket. */
+  #shareOut(key: string, { address, sockets }: Bound): Bound {
+    const [first] = sockets;
+    const transport = key.endsWith(DATAGRAM_MARK) ? "datagram" : "stream";
+    const all = [...sockets];
+    while (first !== undefined && all.length < this.#workers) {
+      all.push(unixPath(address) === null ? tagged(listenOn(address, "shared", transport)) : first);
+    }
+    return { address, sockets: all };
+  }
+
+  /** What a successor needs of the listeners in force. */
+  estate(): ReadonlyMap<string, Bound> {
+    return this.#bound;
   }
 
   /**
@@ -109,10 +127,11 @@ export class Listeners {
     specs.forEach((spec, index) => {
       for (const address of addressesOf(spec)) {
         const bound = from.get(keyOf(spec, address));
-        const own = bound?.sockets[slot];
-        if (bound === undefined || own === undefined) continue;
-        grants.push({ index, name: spec.name, address: bound.address, fdTag: own.tag });
-        descriptors.push(own);
+        if (bound === undefined) continue;
+        for (const own of new Set(bound.sockets.filter((_, i) => i % this.#workers === slot))) {
+          grants.push({ index, name: spec.name, address: bound.address, fdTag: own.tag });
+          descriptors.push(own);
+        }
       }
     });
     return { grants, descriptors };
@@ -154,8 +173,10 @@ export class Listeners {
 /** A listener may change its name and keep its sockets; with port 0 the name is all that tells two of them apart. */
 function keyOf(spec: ListenerSpec, address: string): string {
   const place = address.endsWith(":0") ? `${address} ${spec.name}` : address;
-  return spec.protocol === "udp" ? `${place} udp` : place;
+  return spec.protocol === "udp" ? `${place}${DATAGRAM_MARK}` : place;
 }
+
+const DATAGRAM_MARK = " udp";
 
 /** Closes what `from` has and `kept` has not. */
 function closeMissing(from: ReadonlyMap<string, Bound>, kept: ReadonlyMap<string, Bound>): void {

@@ -1,6 +1,7 @@
 /** The kernel part as `#bpf/manager/manager.ts` runs it; where that can't be opened, the stand-in, with the reason. */
 import { E2BIG, ENOSPC } from "#core/errno.ts";
 import { defined } from "#core/assert.ts";
+import type { HandedDescriptors } from "#bpf/manager/handed-over.ts";
 import { KernelManager } from "#bpf/manager/manager.ts";
 import type { BpfMap } from "#bpf/kernel/map.ts";
 import type { PreparedKernel } from "#bpf/manager/prepared.ts";
@@ -13,10 +14,18 @@ import { NoKernel } from "./kernel-part.ts";
 import type { KernelDeclaration, KernelPart, KernelPartStatus } from "./kernel-part.ts";
 
 /** Never throws: a kernel that can't is one of the ways to run. */
-export function openKernel(wanted: boolean, pins: PinPlace = NO_PINS): KernelPart {
+export function openKernel(
+  wanted: boolean,
+  pins: PinPlace = NO_PINS,
+  handedOver: HandedDescriptors | null = null,
+): KernelPart {
   if (!wanted) return new NoKernel("kernel part: switched off by PENSTOCK_KERNEL=off");
   try {
-    return new ManagedKernel(KernelManager.open(pins.directory === null ? {} : { pins: pins.directory }), pins);
+    const manager = KernelManager.open({
+      ...(pins.directory === null ? {} : { pins: pins.directory }),
+      ...(handedOver === null ? {} : { handedOver }),
+    });
+    return new ManagedKernel(manager, pins);
   } catch (error) {
     return new NoKernel(`kernel part: ${error instanceof Error ? error.message : String(error)}`);
   }
@@ -152,11 +161,28 @@ class ManagedKernel implements KernelPart {
     };
   }
 
+  handOver(): HandedDescriptors {
+    return this.#manager.handOver();
+  }
+
+  takeBack(): void {
+    this.#manager.takeBack();
+  }
+
+  letGo(): void {
+    this.#forget();
+    this.#manager.letGo();
+  }
+
   close(): void {
+    this.#forget();
+    this.#manager.close();
+    leavePinPlace(this.#pins);
+  }
+
+  #forget(): void {
     this.abort();
     this.#inForce = null;
     this.#declared = null;
-    this.#manager.close();
-    leavePinPlace(this.#pins);
   }
 }

@@ -14,6 +14,7 @@ import { asFd, type Fd } from "#core/brands.ts";
 import type { DeclaredReply, DeclareRequest, GatewayStatus, MapReply, MapRequest } from "#control/protocol.ts";
 import { readLastGood } from "#control/store/last-good.ts";
 import type { Installation } from "#main/confine/installation.ts";
+import type { Estate } from "#main/upgrade/protocol.ts";
 import type { Snapshot } from "#snapshot/snapshot.ts";
 import type { MapChangeMessage } from "#worker/protocol.ts";
 import { close } from "#sys/socket.ts";
@@ -23,7 +24,9 @@ import type { ControlReply, ControlRequest } from "./control-process.ts";
 import type { DataDirectory } from "./data-directory.ts";
 import { Deployment } from "./deployment.ts";
 import type { Applied } from "./deployment.ts";
+import { estateOf } from "./estate.ts";
 import { explain } from "./explain.ts";
+import type { Inheritance } from "./inheritance.ts";
 import type { KernelPart } from "./kernel-part.ts";
 import { KernelUpkeep } from "./kernel-upkeep.ts";
 import { boundAddress, listenOn } from "./listening-socket.ts";
@@ -33,6 +36,7 @@ import type { LogSink } from "./log.ts";
 import { serveMapRequest } from "./map-requests.ts";
 import { spawnChild } from "./spawn.ts";
 import type { SpawnInput } from "./spawn.ts";
+import type { Tagged } from "./tags.ts";
 import { gatewayStatus } from "./status.ts";
 import { UserMaps } from "./user-maps.ts";
 import { PREPARE_MS } from "./worker-process.ts";
@@ -56,6 +60,8 @@ export interface SupervisorOptions {
   readonly logFormat: LogFormat;
   /** Directories that workers may read, by name: absolute and free of links. */
   readonly files?: Readonly<Record<string, string>>;
+  /** Of the gateway that this one takes the place of: then the control process waits for `startControl`. */
+  readonly inherited?: Inheritance | null;
   /** How long a worker may take to prepare a snapshot. */
   readonly prepareMs?: number;
   /** Modules that the children run; a test names its own. */
@@ -69,12 +75,16 @@ export interface AdminTlsFiles {
 }
 
 const CONTROL_STOP_MS = 2_000;
+/** An answer under way may take as long as its request may. */
+const CONTROL_HAND_OVER_MS = 20_000;
+const INTRODUCED_MS = 30_000;
+const UPGRADE_DRAIN_MS_DEFAULT = 300_000;
 const DRAIN_MS_DEFAULT = 10_000;
 
 export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #listeners: Listeners;
-  readonly #userMaps = new UserMaps();
+  readonly #userMaps: UserMaps;
   readonly #workers: Workers;
   readonly #control: ControlProcess;
   readonly #builds: Builds;
@@ -85,15 +95,26 @@ export class Supervisor {
   readonly deployment: Deployment;
   #adminSockets: readonly Fd[] = [];
   #controlReady: ((revision: number) => void)[] = [];
+  #booted: Promise<boolean> = Promise.resolve(false);
+  /** What workers change in maps of user space, for a successor. */
+  onMapChange: (change: MapChangeMessage) => void = () => {};
+  /** `owner`: all is ours. `heir`: another gateway runs, and we are to take its place. `left`: a successor has taken ours. */
+  #standing: "owner" | "heir" | "left";
   #stopping: Promise<void> | null = null;
 
   constructor(options: SupervisorOptions) {
     const { data, kernel, log } = options;
     this.#options = options;
-    this.#listeners = new Listeners(options.workers, data.takeOver);
+    this.#standing = options.inherited ? "heir" : "owner";
+    const { inherited } = options;
+    this.#listeners = new Listeners(options.workers, data.takeOver, inherited?.listeners);
+    this.#userMaps = new UserMaps(inherited?.maps);
     const dataDir = data.path;
     this.#sealing = openSealing(dataDir);
-    this.#ticketKeys = new TicketKeys((keys) => this.#workers.broadcast({ type: "ticket-keys", keys }));
+    this.#ticketKeys = new TicketKeys(
+      (keys) => this.#workers.broadcast({ type: "ticket-keys", keys }),
+      inherited?.ticketKeys,
+    );
     this.deployment = new Deployment({
       dataDir,
       listeners: this.#listeners,
@@ -129,16 +150,22 @@ export class Supervisor {
 
   /** Everything is started; nothing needs to be ready. Throws PENSTOCK_MAIN_LISTEN for the admin socket. */
   start(): void {
-    const { data, admin, log } = this.#options;
-    const socket = data.file("admin.sock");
-    this.#adminSockets = [listenOn(`unix:${socket}`, "alone")];
-    chmodSync(socket, 0o600);
-    if (admin !== null) this.#adminSockets = [...this.#adminSockets, listenOn(admin, "alone")];
+    const { data, inherited, log } = this.#options;
+    this.#adminSockets = inherited?.admin ?? this.#openAdmin();
     const lastGood = this.#lastGood();
     this.#workers.start();
-    this.#control.child.start();
-    if (lastGood !== undefined) void this.#bootFrom(lastGood);
+    if (inherited === undefined || inherited === null) this.#control.child.start();
+    this.#booted = lastGood === undefined ? Promise.resolve(true) : this.#bootFrom(lastGood);
     log("info", "started", { pid: process.pid, workers: this.#workers.all.length, data: data.path });
+  }
+
+  #openAdmin(): Fd[] {
+    const { data, admin } = this.#options;
+    const socket = data.file("admin.sock");
+    const sockets = [listenOn(`unix:${socket}`, "alone")];
+    chmodSync(socket, 0o600);
+    if (admin !== null) sockets.push(listenOn(admin, "alone"));
+    return sockets;
   }
 
   #lastGood(): Snapshot | undefined {
@@ -150,17 +177,30 @@ export class Supervisor {
     }
   }
 
-  async #bootFrom(snapshot: Snapshot): Promise<void> {
+  async #bootFrom(snapshot: Snapshot): Promise<boolean> {
+    // In another's place, all take it up or none: nobody is to be accepted by a gateway that fails.
+    if (this.#options.inherited) await this.#workers.introduced(INTRODUCED_MS);
     const { ok, kernel, refusal } = await this.#apply(snapshot, true);
-    if (ok) return;
+    if (ok) return true;
     const why = refusal?.error ?? kernel?.error ?? "a worker refused it";
     this.#options.log("error", `the last good snapshot can't be served: ${why}`);
+    return false;
   }
 
   async #apply(snapshot: Snapshot, boot: boolean): Promise<Applied> {
     const applied = await this.deployment.apply(snapshot, boot);
     this.#upkeep.refresh();
     return applied;
+  }
+
+  /** Whether the last good snapshot, if there is one, is served: for a start in another gateway's place. */
+  booted(): Promise<boolean> {
+    return this.#booted;
+  }
+
+  /** In another gateway's place: the store is free now. */
+  startControl(): void {
+    this.#control.child.start();
   }
 
   /** The revision in the store, once the control process answers. */
@@ -226,11 +266,17 @@ export class Supervisor {
     }
   }
 
-  #mapChanged(from: WorkerProcess, change: MapChangeMessage): void {
+  #mapChanged(from: WorkerProcess | null, change: MapChangeMessage): void {
     const map = this.#userMaps.get(change.map);
     if (map === undefined) return;
     map.apply(change);
     this.#workers.broadcast(change, from);
+    if (from !== null) this.onMapChange(change);
+  }
+
+  /** A change that workers of the gateway before this one have made. */
+  mapChangedBefore(change: MapChangeMessage): void {
+    this.#mapChanged(null, change);
   }
 
   async #serve(request: ControlRequest): Promise<ControlReply> {
@@ -277,6 +323,66 @@ export class Supervisor {
     return this.#control.child.pid;
   }
 
+  get stopping(): boolean {
+    return this.#stopping !== null;
+  }
+
+  /** All that a successor needs, and the descriptors that it names, which stay ours. `echo`: the example's socket. */
+  estate(echo: Fd | null): { readonly estate: Estate; readonly descriptors: readonly Tagged[] } {
+    return estateOf({
+      listeners: this.#listeners.estate(),
+      admin: this.#adminSockets,
+      echo,
+      ticketKeys: this.#ticketKeys.all,
+      maps: this.#userMaps.estate(),
+      kernel: this.#options.kernel.handOver(),
+    });
+  }
+
+  /** The store gets another writer. */
+  async stopControl(): Promise<void> {
+    await this.#control.stop(CONTROL_HAND_OVER_MS);
+  }
+
+  /** A successor has failed: what it may have taken is ours again. */
+  takeBack(controlStopped: boolean): void {
+    try {
+      this.#options.kernel.takeBack();
+    } catch (error) {
+      this.#options.log("error", `the kernel part was not taken back: ${(error as Error).message}`);
+    }
+    if (controlStopped) this.#control.child.start();
+  }
+
+  /** A successor has taken over: sockets and kernel are its own, and what waits in the queues is for its workers. */
+  letGo(): void {
+    this.#standing = "left";
+    this.#builds.stop();
+    this.#ticketKeys.stop();
+    this.#upkeep.stop();
+    this.#options.kernel.letGo();
+    this.#closeSockets();
+  }
+
+  /** After `letGo`: resolves when the workers have ended all that they had begun, or their time is up. */
+  async drainGently(): Promise<void> {
+    const { upgradeDrainMs = UPGRADE_DRAIN_MS_DEFAULT } = this.deployment.snapshot?.settings ?? {};
+    await this.#workers.drain(upgradeDrainMs, true);
+    this.#options.log("info", "everything that was begun here has ended");
+  }
+
+  /** The gateway before has let go. */
+  takeOver(): void {
+    this.#standing = "owner";
+    this.#options.data.own();
+  }
+
+  #closeSockets(): void {
+    this.#listeners.close();
+    for (const fd of this.#adminSockets) close(fd);
+    this.#adminSockets = [];
+  }
+
   /** Ends in order: control answers what is under way, workers drain, the kernel lets go. `force` cuts it short. */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
@@ -289,10 +395,11 @@ export class Supervisor {
     this.#ticketKeys.stop();
     // Nothing new is steered to a gateway that is about to go.
     this.#upkeep.stop();
-    this.#options.kernel.close();
+    // What another gateway has in force, or will have again, is not taken off.
+    if (this.#standing === "owner") this.#options.kernel.close();
+    else if (this.#standing === "heir") this.#options.kernel.letGo();
     await Promise.all([this.#control.stop(CONTROL_STOP_MS), this.#workers.drain(drainMs)]);
-    this.#listeners.close();
-    for (const fd of this.#adminSockets) close(fd);
+    this.#closeSockets();
     this.#options.data.release();
     this.#options.log("info", "stopped");
   }

@@ -9,11 +9,12 @@ const ROTATION_MS = 3_600_000;
 const KEYS_MAX = 3;
 
 export class TicketKeys {
-  #keys: readonly Uint8Array[] = [randomBytes(TICKET_KEY_BYTES)];
+  #keys: readonly Uint8Array[];
   readonly #timer: NodeJS.Timeout;
 
-  /** `changed`: workers must be told. */
-  constructor(changed: (keys: readonly Uint8Array[]) => void) {
+  /** `changed`: workers must be told. `inherited`: of the gateway before, so that its clients resume their sessions here. */
+  constructor(changed: (keys: readonly Uint8Array[]) => void, inherited: readonly Uint8Array[] = []) {
+    this.#keys = inherited.length > 0 ? inherited : [randomBytes(TICKET_KEY_BYTES)];
     this.#timer = setInterval(() => {
       this.#keys = [randomBytes(TICKET_KEY_BYTES), ...this.#keys].slice(0, KEYS_MAX);
       changed(this.#keys);

@@ -101,6 +101,20 @@ export class UserMaps {
   #maps = new Map<string, UserMap>();
   #prepared: Map<string, UserMap> | null = null;
 
+  /** `inherited`: of the gateway that this one takes the place of. */
+  constructor(inherited: readonly { readonly spec: MapSpec; readonly entries: readonly MapEntry[] }[] = []) {
+    for (const { spec, entries } of inherited) {
+      const map = new UserMap(spec);
+      for (const { key, value } of entries) map.put(key, value);
+      this.#maps.set(spec.name, map);
+    }
+  }
+
+  /** What a successor needs of the maps in force. */
+  estate(): { readonly spec: MapSpec; readonly entries: readonly MapEntry[] }[] {
+    return Array.from(this.#maps.values(), (map) => ({ spec: map.spec, entries: map.entries() }));
+  }
+
   prepare(specs: readonly MapSpec[]): void {
     const next = new Map<string, UserMap>();
     for (const spec of specs) {

@@ -189,11 +189,11 @@ export class WorkerProcess {
     if (this.introduced) this.child.send(change);
   }
 
-  /** Ends it for good: exchanges in flight get `deadlineMs`, and a moment more to say so. */
-  async drain(deadlineMs: number): Promise<void> {
+  /** Ends it for good: exchanges in flight get `deadlineMs`, and a moment more to say so; `gently`: see the protocol. */
+  async drain(deadlineMs: number, gently: boolean): Promise<void> {
     this.state = this.child.pid === 0 ? "down" : "draining";
     await this.child.stop(() => {
-      const told = this.introduced && this.child.send({ type: "drain", deadlineMs } satisfies ToWorker);
+      const told = this.introduced && this.child.send({ type: "drain", deadlineMs, gently } satisfies ToWorker);
       if (!told) this.child.kill();
     }, deadlineMs + 1_000);
   }

@@ -141,8 +141,8 @@ export class Workers {
     for (const worker of this.all) if (worker !== except) worker.broadcast(change);
   }
 
-  async drain(deadlineMs: number): Promise<void> {
-    await Promise.all(this.all.map((worker) => worker.drain(deadlineMs)));
+  async drain(deadlineMs: number, gently = false): Promise<void> {
+    await Promise.all(this.all.map((worker) => worker.drain(deadlineMs, gently)));
   }
 
   kill(): void {

@@ -1,0 +1,40 @@
+/** What a supervisor leaves to its successor, as a message and the descriptors that it names (#main/upgrade/protocol.ts). */
+import type { HandedDescriptors } from "#bpf/manager/handed-over.ts";
+import { PIN_VERSION } from "#bpf/manager/pinning.ts";
+import type { Fd } from "#core/brands.ts";
+import type { Estate } from "#main/upgrade/protocol.ts";
+import type { Bound } from "./listeners.ts";
+import { tagged, type Tagged } from "./tags.ts";
+
+export interface EstateParts {
+  readonly listeners: ReadonlyMap<string, Bound>;
+  readonly admin: readonly Fd[];
+  readonly echo: Fd | null;
+  readonly ticketKeys: readonly Uint8Array[];
+  readonly maps: Estate["maps"];
+  readonly kernel: HandedDescriptors;
+}
+
+export function estateOf(parts: EstateParts): { readonly estate: Estate; readonly descriptors: readonly Tagged[] } {
+  const descriptors = new Map<number, Tagged>();
+  const keep = (one: Tagged): number => {
+    descriptors.set(one.tag, one);
+    return one.tag;
+  };
+  const named = (fds: ReadonlyMap<string, Fd>): Map<string, number> =>
+    new Map(Array.from(fds, ([name, fd]) => [name, keep(tagged(fd))]));
+  const { kernel, ticketKeys, maps, echo } = parts;
+  const estate: Estate = {
+    listeners: Array.from(parts.listeners, ([key, { address, sockets }]) => ({
+      key,
+      address,
+      tags: sockets.map(keep),
+    })),
+    admin: parts.admin.map((fd) => keep(tagged(fd))),
+    echo: echo === null ? null : keep(tagged(echo)),
+    ticketKeys,
+    maps,
+    kernel: { version: PIN_VERSION, links: named(kernel.links), maps: named(kernel.maps) },
+  };
+  return { estate, descriptors: [...descriptors.values()] };
+}

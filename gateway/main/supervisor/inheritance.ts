@@ -1,0 +1,20 @@
+/** What a supervisor has from the one before it, in an upgrade of the running program (#main/upgrade). Types only. */
+import type { Fd } from "#core/brands.ts";
+import type { HandedDescriptors } from "#bpf/manager/handed-over.ts";
+import type { MapSpec } from "#snapshot/snapshot.ts";
+import type { MapEntry } from "#worker/protocol.ts";
+import type { Bound } from "./listeners.ts";
+
+/** Descriptors are the new supervisor's own. */
+export interface Inheritance {
+  /** By `Listeners`' keys. */
+  readonly listeners: ReadonlyMap<string, Bound>;
+  /** The Unix socket, and the TCP socket if there is one. */
+  readonly admin: readonly Fd[];
+  /** Of the embedded example's echo server. */
+  readonly echo: Fd | null;
+  readonly ticketKeys: readonly Uint8Array[];
+  readonly maps: readonly { readonly spec: MapSpec; readonly entries: readonly MapEntry[] }[];
+  /** Null: made by a version whose layouts are others. */
+  readonly kernel: HandedDescriptors | null;
+}
