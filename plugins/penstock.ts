@@ -4,4 +4,5 @@ export { CStruct, CUnion } from "#bpf/public/cstruct.ts";
 export { netlink } from "#bpf/public/netlink.ts";
 export { Data } from "#pipeline/events/data.ts";
 export { Message, MessageEnd, MessageStart, StreamEnd } from "#pipeline/events/messages.ts";
+export { listen } from "#pipeline/program.ts";
 export { pipeline } from "#pipeline/layout/layout.ts";

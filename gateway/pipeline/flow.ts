@@ -68,3 +68,25 @@ export abstract class CountedSource implements Source {
   protected abstract stop(): void;
   protected abstract go(): void;
 }
+
+/** Stands in for another source for a while: `detach` gives that free, whoever may still hold this one. */
+export class Valve extends CountedSource {
+  behind: Source = NOBODY;
+  #stopped: Source = NOBODY;
+  #detached = false;
+
+  detach(): void {
+    if (this.isPaused && !this.#detached) this.#stopped.resume();
+    this.#detached = true;
+  }
+
+  protected override stop(): void {
+    if (this.#detached) return;
+    this.#stopped = this.behind;
+    this.#stopped.pause();
+  }
+
+  protected override go(): void {
+    if (!this.#detached) this.#stopped.resume();
+  }
+}

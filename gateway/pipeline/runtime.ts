@@ -3,6 +3,7 @@ import type { Scratch } from "#http/scratch.ts";
 import type { Connection } from "#net/connection.ts";
 import type { WriteGather } from "#net/gather.ts";
 import type { Flow } from "./flow.ts";
+import type { RawSocket } from "./layout/context.ts";
 import type { HeadPool } from "./http/head-pool.ts";
 
 export type Loop = Connection["loop"];
@@ -18,6 +19,10 @@ export interface Runtime {
   readonly heads: HeadPool;
   readonly flow: Flow;
   readonly promises: Promises;
+  /** The script has been replaced, or the worker is leaving: what is under way ends, nothing new begins on its connections. */
+  readonly retired: boolean;
+  /** The options of a socket, by its descriptor. */
+  rawSocket(fd: number): RawSocket;
   /** What a script threw: to the log, with file and line. */
   report(error: unknown): void;
   /** A line for the operator; of what peers do, a few in a second. */

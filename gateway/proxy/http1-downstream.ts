@@ -9,6 +9,7 @@
  * Deadlines are checked lazily: every event stamps `#activityMs`, and the timer compares when it fires.
  */
 import { parseAddress, parseIp, socketAddress } from "#core/address.ts";
+import { BODY_END, BODY_MORE, BodyReader } from "#http/h1/body-reader.ts";
 import { parseRequestHead } from "#http/h1/parse-request.ts";
 import { FRAMING_CHUNKED, FRAMING_CLOSE, FRAMING_LENGTH, FRAMING_NONE, type Head } from "#http/head.ts";
 import { refusalOf } from "#http/refusals.ts";
@@ -18,14 +19,13 @@ import type { Peer } from "#net/listener.ts";
 import type { TlsPeer } from "#net/tls/peer.ts";
 import { CONNECTIONS_OPEN } from "#observe/counters.ts";
 import { writeChunk, writeLastChunk } from "#upstream/http1-upstream.ts";
+import { PartialHead } from "#pipeline/http/partial-head.ts";
 import type { Drainable, ListenerContext } from "./context.ts";
 import type { DownstreamStream } from "./downstream-stream.ts";
 import type { ProxyExchange } from "./exchange.ts";
 import type { ExchangePool } from "./exchange-pool.ts";
 import { framingFor, writeInformational, writeResponseHead } from "./http1-response.ts";
 import { BAD_REQUEST, CLIENT_GONE, OVERLOADED } from "./outcomes.ts";
-import { PartialHead } from "./partial-head.ts";
-import { BODY_END, BODY_MORE, RequestBody } from "./request-body.ts";
 
 /** AF_UNIX and no name. */
 const NO_ADDRESS = Uint8Array.of(1, 0);
@@ -55,7 +55,7 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
   /** Of phase HEAD. */
   #partial: PartialHead | null = null;
   /** Made for the first request that has content. */
-  #body: RequestBody | null = null;
+  #body: BodyReader | null = null;
   #responseFraming = FRAMING_NONE;
   #keepAlive = true;
   #draining = false;
@@ -354,14 +354,14 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
       this.#phase = ANSWERING;
     } else {
       this.#phase = BODY;
-      this.#body ??= new RequestBody(this.listener.worker.scratch);
+      this.#body ??= new BodyReader(this.listener.worker.scratch);
       this.#body.begin(framing, contentLength, this.listener.engine.limits);
     }
     exchange.begin(this, buffer);
   }
 
   #readBody(buffer: number, at: number, end: number): number {
-    const body = this.#body as RequestBody;
+    const body = this.#body as BodyReader;
     const result = body.read(this.#connection.memory, at, end);
     if (result < 0) {
       this.#badBody(result);
@@ -378,11 +378,11 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
       this.#exchange.requestData(buffer, start, end);
       return;
     }
-    (this.#body as RequestBody).discard(end - start);
+    (this.#body as BodyReader).discard(end - start);
     if (!this.#canDiscard) this.#closeAfterAnswer(true);
   }
 
-  #bodyEnd(body: RequestBody): void {
+  #bodyEnd(body: BodyReader): void {
     if (this.#phase === BODY && this.#exchange === null) {
       this.#nextRequest();
     } else if (this.#phase === BODY) {

@@ -136,6 +136,14 @@ export function getsockoptInt(fd: Fd, level: number, option: number): number {
   return intScratch[0] as number;
 }
 
+/** getsockopt(2) of a structure of at most `length` bytes: what the kernel answers. Throws. */
+export function getsockoptBytes(fd: Fd, level: number, option: number, length: number): Uint8Array {
+  const value = new Uint8Array(length);
+  lengthScratch[0] = length;
+  check("getsockopt", getsockoptCall(fd, level, option, value, lengthScratch));
+  return value.subarray(0, lengthScratch[0]);
+}
+
 /** setsockopt(2) of an int. Throws. */
 export function setsockoptInt(fd: Fd, level: number, option: number, value: number): void {
   intScratch[0] = value;

@@ -19,6 +19,8 @@ import { Instance } from "#pipeline/layout/instance.ts";
 import { pipeline, type Layout } from "#pipeline/layout/layout.ts";
 import { Promises, type Runtime } from "#pipeline/runtime.ts";
 
+const NO_SOCKET = { getOption: () => new Uint8Array(0), setOption: () => {} };
+
 const ARENA_BUFFERS = 64;
 
 export interface RigRuntime extends Runtime {
@@ -40,6 +42,8 @@ export function rigRuntime(): RigRuntime {
     heads: new HeadPool(scratch),
     flow: new Flow(),
     promises: new Promises(loop),
+    retired: false,
+    rawSocket: () => NO_SOCKET,
     report: (error) => void reported.push(error),
     log: (line) => void logged.push(line),
     reported,

@@ -27,6 +27,21 @@ export const PIPELINE_ERRORS = {
     status: 422,
     hint: "a filter that joins pipelines (`demuxHTTP`, `muxHTTP`, `fork` …) is followed by `.to(...)`",
   },
+  PENSTOCK_PIPELINE_TARGET: {
+    message: "not a place to connect to",
+    status: 500,
+    hint: "a target is `10.0.0.1:80`, `[2001:db8::1]:80` or `unix:/run/app.sock`",
+  },
+  PENSTOCK_PIPELINE_LISTEN: {
+    message: "can't be listened on",
+    status: 422,
+    hint: "`listen` takes a port, `127.0.0.1:8000`, `[::1]:8000` or `unix:/run/edge.sock`, each once",
+  },
+  PENSTOCK_PIPELINE_OUTSIDE: {
+    message: "there is no gateway here that would do it",
+    status: 422,
+    hint: "call it at the top of a script that is started by `penstock run --script FILE`",
+  },
   PENSTOCK_PIPELINE_JSON: {
     message: "the body is not JSON",
     status: 400,

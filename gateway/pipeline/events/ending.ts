@@ -19,6 +19,8 @@ export function ending(code: string, status: number, detail: string): Ending {
 
 /** In good order. Where a response was due, there was none. */
 export const ENDED = ending("", 502, "the stream ended without a response");
+/** The same, and what may still come from the other side is not wanted: a server has sent its last answer. */
+export const FINISHED = ending("finished", 502, "the stream ended without a response");
 /** The other side has gone, or broke off in the middle of a message. */
 export const RESET = ending("reset", 502, "the connection broke off");
 export const NO_TARGET = ending("no-target", 404, "nothing here serves this request");

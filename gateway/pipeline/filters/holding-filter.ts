@@ -7,7 +7,8 @@ import type { Ending } from "#pipeline/events/ending.ts";
 import { PipeFilter } from "./pipe-filter.ts";
 
 export abstract class HoldingFilter<C extends object> extends PipeFilter<C> implements QueueOwner {
-  #holding = false;
+  /** How many reasons there are to wait. */
+  #holds = 0;
   #queue: EventQueue | null = null;
   #draining = false;
 
@@ -47,14 +48,14 @@ export abstract class HoldingFilter<C extends object> extends PipeFilter<C> impl
     this.output.streamEnd(ending);
   }
 
-  /** What comes from now on waits for `release`. */
+  /** What comes from now on waits until `release` has been called as often. */
   protected hold(): void {
-    this.#holding = true;
+    this.#holds++;
     this.#queue ??= new EventQueue(this.scope.runtime, this);
   }
 
   protected release(): void {
-    this.#holding = false;
+    this.#holds--;
     this.#drain();
   }
 
@@ -88,9 +89,9 @@ export abstract class HoldingFilter<C extends object> extends PipeFilter<C> impl
     const queue = this.#queue;
     if (queue === null || this.#draining) return;
     this.#draining = true;
-    while (!this.#holding && !queue.isPaused && !queue.isEmpty) queue.shift();
+    while (this.#holds === 0 && !queue.isPaused && !queue.isEmpty) queue.shift();
     this.#draining = false;
-    if (this.#holding || queue.isPaused || !queue.isEmpty) return;
+    if (this.#holds > 0 || queue.isPaused || !queue.isEmpty) return;
     // Nothing waits: what comes goes straight through again.
     this.#queue = null;
     queue.open();

@@ -20,6 +20,9 @@ export abstract class PipeFilter<C extends object = object> implements Sink {
     this.scope = scope;
   }
 
+  /** The instance is linked and begins: before any event. */
+  started(): void {}
+
   messageStart(head: object): void {
     this.output.messageStart(head);
   }

@@ -10,7 +10,7 @@
  */
 import { NOWHERE, type Sink } from "#pipeline/events/sink.ts";
 import { SCRIPT_FAILED, type Ending } from "#pipeline/events/ending.ts";
-import { emit } from "#pipeline/events/emit.ts";
+import { emit, type Emission } from "#pipeline/events/emit.ts";
 import type { PipeFilter } from "#pipeline/filters/pipe-filter.ts";
 import type { Runtime } from "#pipeline/runtime.ts";
 import type { Context } from "./context.ts";
@@ -41,13 +41,14 @@ export class Instance<C extends object = object> implements Scope<C>, Sink {
     }
   }
 
-  /** Runs the script's `onStart`; what that answers is the first input. Once, before anything is fed. */
+  /** Runs the script's `onStart`, then lets filters begin; what `onStart` answers is the first input. Once, before anything is fed. */
   start(): void {
     const { onStart } = this.#pipeline;
-    if (onStart === null) return;
+    let first: Emission = null;
     try {
-      const first = onStart(this.context);
-      if (first !== undefined && first !== null) emit(first, this.input, this.runtime);
+      if (onStart !== null) first = onStart(this.context);
+      for (let i = 0; i < this.#filters.length; i++) (this.#filters[i] as PipeFilter<C>).started();
+      if (first !== null) emit(first, this.input, this.runtime);
     } catch (error) {
       this.fail(error);
     }

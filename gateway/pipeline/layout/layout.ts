@@ -1,9 +1,9 @@
 /** `$` of scripts: the last of the classes of steps (see `steps.ts`). */
-import { CodecSteps } from "./codec-steps.ts";
+import { SocketSteps } from "./socket-steps.ts";
 import type { Build } from "./steps.ts";
 import type { Pipeline } from "./pipeline.ts";
 
-export class Layout<C extends object = object> extends CodecSteps<C> {
+export class Layout<C extends object = object> extends SocketSteps<C> {
   protected override fresh(): this {
     return new Layout<C>() as this;
   }

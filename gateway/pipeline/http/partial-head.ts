@@ -7,8 +7,8 @@ import { parseRequestHead } from "#http/h1/parse-request.ts";
 import type { Head } from "#http/head.ts";
 import type { HeadLimits } from "#http/limits.ts";
 import { REFUSED_HEAD_LENGTH } from "#http/refusals.ts";
-import type { Buffers } from "#io/buffers.ts";
 import { Carry } from "#net/carry.ts";
+import type { Buffers } from "#pipeline/runtime.ts";
 
 export class PartialHead {
   readonly #buffers: Buffers;

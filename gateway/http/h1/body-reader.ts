@@ -1,7 +1,8 @@
-/** Content of a request as it comes in: where it ends, and how much of it is still to come. One a connection, reused. */
-import { CHUNK_DATA, CHUNK_END, CHUNK_MORE, ChunkedDecoder } from "#http/h1/chunked.ts";
-import { FRAMING_CHUNKED, FRAMING_LENGTH, FRAMING_NONE, type Head, type Scratch } from "#http/head.ts";
+/** Content as it comes in: where it ends, and how much of it is still to come. One a connection, reused for all its messages. */
+
+import { FRAMING_CHUNKED, FRAMING_CLOSE, FRAMING_LENGTH, FRAMING_NONE, type Head, type Scratch } from "#http/head.ts";
 import type { HeadLimits } from "#http/limits.ts";
+import { CHUNK_DATA, CHUNK_END, CHUNK_MORE, ChunkedDecoder } from "./chunked.ts";
 
 /** A request body that the response did not wait for is read to its end up to this many bytes, else the connection closes. */
 const DISCARD_BYTES_MAX = 256 * 1024;
@@ -12,7 +13,7 @@ export const BODY_MORE = 1;
 /** `trailers` are those that came with it, or null. There may be a last piece of content. */
 export const BODY_END = 2;
 
-export class RequestBody {
+export class BodyReader {
   readonly #scratch: Scratch;
   #framing = FRAMING_NONE;
   #remaining = 0;
@@ -37,7 +38,7 @@ export class RequestBody {
     this.#decoder.reset(limits);
   }
 
-  /** BODY_*, or a refusal of the codec (below 0). */
+  /** BODY_*, or a refusal of the codec (below 0). Content that ends with the connection never says BODY_END. */
   read(memory: Uint8Array, at: number, end: number): number {
     this.dataStart = at;
     this.dataEnd = at;
@@ -47,6 +48,10 @@ export class RequestBody {
       this.dataEnd = stop;
       this.next = stop;
       return this.#remaining === 0 ? BODY_END : BODY_DATA;
+    }
+    if (this.#framing === FRAMING_CLOSE) {
+      this.dataEnd = this.next = end;
+      return BODY_DATA;
     }
     const decoder = this.#decoder as ChunkedDecoder;
     const result = decoder.decode(memory, at, end);

@@ -1,0 +1,117 @@
+/**
+ * What a script asks for while it is loaded: where to listen, and what to do at its end. A script's module is evaluated
+ * once in each worker; `listen` and its like find the program under way by themselves. Nothing is open before the program
+ * is committed, so a script that throws has changed nothing.
+ */
+import { readAddress } from "#core/address.ts";
+import { pipelineError } from "#core/errors/pipeline.ts";
+import { pipeline, type Layout } from "./layout/layout.ts";
+import type { Pipeline } from "./layout/pipeline.ts";
+import type { Build } from "./layout/steps.ts";
+
+export interface CertificateOptions {
+  /** PEM: the certificate, and those between it and the authority. */
+  readonly cert: string | Uint8Array;
+  /** PEM. */
+  readonly key: string | Uint8Array;
+}
+
+export interface ListenTlsOptions {
+  /** The first answers for names that none has. */
+  readonly certificates: readonly CertificateOptions[];
+  /** What is offered, the dearest first; `["http/1.1"]`. */
+  readonly alpn?: readonly string[];
+  readonly minVersion?: "1.2" | "1.3";
+}
+
+export interface ListenOptions {
+  /** `tcp` where it is left out. Each client of `udp` is a stream of messages, a datagram each. */
+  readonly protocol?: "tcp" | "udp";
+  readonly tls?: ListenTlsOptions;
+  /** Takes connections that were meant for others; `ctx.inbound.originalDestination` says for whom. */
+  readonly transparent?: boolean;
+  /** Milliseconds without a byte in either direction; 600 000, and 60 000 for UDP. */
+  readonly idleTimeoutMs?: number;
+  /** Streams at a time in one worker; 65 536. Those beyond are refused. */
+  readonly streamsMax?: number;
+}
+
+/** One address a program listens on. */
+export interface ListenSpec {
+  readonly address: string;
+  readonly pipeline: Pipeline;
+  readonly options: ListenOptions;
+}
+
+export class Program {
+  readonly listens: ListenSpec[] = [];
+  readonly #ends: (() => void)[] = [];
+
+  listen(spec: ListenSpec): void {
+    const { protocol = "tcp" } = spec.options;
+    const taken = this.listens.some(
+      (one) => one.address === spec.address && (one.options.protocol ?? "tcp") === protocol,
+    );
+    if (taken) throw pipelineError("PENSTOCK_PIPELINE_LISTEN", { detail: `${spec.address} (${protocol}) twice` });
+    this.listens.push(spec);
+  }
+
+  /** `act` runs when the program has been replaced, or was refused: timers stop, and the like. */
+  onEnd(act: () => void): void {
+    this.#ends.push(act);
+  }
+
+  /** Once. `report` hears what throws. */
+  end(report: (error: unknown) => void): void {
+    for (const act of this.#ends.splice(0)) {
+      try {
+        act();
+      } catch (error) {
+        report(error);
+      }
+    }
+  }
+}
+
+let current: Program | null = null;
+
+/** The program of the script that is being loaded. Throws PENSTOCK_PIPELINE_OUTSIDE. */
+export function currentProgram(what: string): Program {
+  if (current === null) throw pipelineError("PENSTOCK_PIPELINE_OUTSIDE", { detail: what });
+  return current;
+}
+
+/** Evaluates a script for `program`: one at a time. */
+export async function loadProgram(program: Program, evaluate: () => Promise<unknown>): Promise<void> {
+  current = program;
+  try {
+    await evaluate();
+  } finally {
+    current = null;
+  }
+}
+
+/**
+ * Serves what connects to `where`, a port (of all IPv4 addresses) or an address as `127.0.0.1:8000`, `[::]:8000`,
+ * `unix:/run/edge.sock`: each connection by an instance of the layout. `C` is what its context may hold.
+ */
+export function listen<C extends object = object>(where: number | string, build: Build<Layout<C>, C>): void;
+export function listen<C extends object = object>(
+  where: number | string,
+  options: ListenOptions,
+  build: Build<Layout<C>, C>,
+): void;
+export function listen<C extends object>(
+  where: number | string,
+  first: ListenOptions | Build<Layout<C>, C>,
+  second?: Build<Layout<C>, C>,
+): void {
+  const program = currentProgram("listen");
+  const address = typeof where === "number" ? `0.0.0.0:${where}` : where;
+  const wrong = readAddress(address);
+  if (typeof wrong === "string") throw pipelineError("PENSTOCK_PIPELINE_LISTEN", { detail: `${address}: ${wrong}` });
+  const build = second ?? (first as Build<Layout<C>, C>);
+  const options = second === undefined ? {} : (first as ListenOptions);
+  // What a program holds is fed with contexts of the kind that its own layouts expect.
+  program.listen({ address, pipeline: pipeline<C>(build) as unknown as Pipeline, options });
+}

@@ -1,0 +1,201 @@
+/**
+ * `connect`: bytes in go to a target, what the target sends comes out. Connects at once when it is known where to, else
+ * with the first event; what comes before the connection stands is kept, and its source stopped.
+ *
+ * A target is `10.0.0.1:80`, `[2001:db8::1]:80`, `unix:/run/app.sock`, or `name:80` where the runtime resolves names. One that
+ * is undefined is NO_TARGET.
+ */
+import { readAddress } from "#core/address.ts";
+import { ETIMEDOUT } from "#core/errno.ts";
+import { pipelineError } from "#core/errors/pipeline.ts";
+import { Alarm } from "#net/alarm.ts";
+import { Connection } from "#net/connection.ts";
+import { TLS_FAILED, TLS_UNTRUSTED, type ClientTls } from "#net/tls/client-tls.ts";
+import { CONNECT_FAILED, CONNECT_TIMEOUT, ENDED, NO_TARGET, UNTRUSTED, type Ending } from "#pipeline/events/ending.ts";
+import { ScriptFilter, FAILED } from "#pipeline/filters/script-filter.ts";
+import type { Context } from "#pipeline/layout/context.ts";
+import type { Scope } from "#pipeline/layout/scope.ts";
+import { SocketStream, type SocketOwner } from "./socket-stream.ts";
+
+export type Target = string | undefined | null;
+export type TargetOf<C extends object> = Target | ((context: Context<C>) => Target | Promise<Target>);
+
+export type ConnectState = "connecting" | "connected" | "failed" | "closed";
+
+export interface ConnectOptions {
+  /** Milliseconds until a connection is given up; 5000. */
+  readonly connectTimeoutMs?: number;
+  /** Milliseconds without a byte in either direction; 600 000. */
+  readonly idleTimeoutMs?: number;
+  /** How often a connect that failed is tried again; 0. */
+  readonly retryCount?: number;
+  readonly retryDelayMs?: number;
+  /** A local address to connect from: `10.0.0.2`, or with a port. */
+  readonly bind?: string;
+  /** Told of each change; `error` is an errno, or 0. */
+  readonly onState?: (state: ConnectState, error: number) => void;
+}
+
+export interface DialOptions extends ConnectOptions {
+  readonly tls: { readonly client: ClientTls; readonly serverName: string } | null;
+}
+
+export class Connect<C extends object> extends ScriptFilter<C> implements SocketOwner {
+  readonly #targetOf: TargetOf<C>;
+  readonly #options: DialOptions;
+  #target = "";
+  #stream: SocketStream | null = null;
+  #established = false;
+  #asked = false;
+  #retries = 0;
+  #alarm: Alarm | null = null;
+
+  constructor(scope: Scope<C>, target: TargetOf<C>, options: DialOptions) {
+    super(scope);
+    this.#targetOf = target;
+    this.#options = options;
+  }
+
+  override started(): void {
+    if (typeof this.#targetOf !== "function") this.#ask();
+    else this.#ask(true);
+  }
+
+  override messageStart(): void {}
+
+  override messageEnd(): void {}
+
+  override data(buffer: number, start: number, end: number): void {
+    if (!this.#asked) this.#ask();
+    super.data(buffer, start, end);
+  }
+
+  override streamEnd(ending: Ending): void {
+    if (!this.#asked && ending === ENDED) this.#ask();
+    if (this.#established || ending === ENDED) super.streamEnd(ending);
+    else this.#giveUp();
+  }
+
+  override takeData(buffer: number, start: number, end: number): void {
+    this.#stream?.data(buffer, start, end);
+  }
+
+  override takeStreamEnd(ending: Ending): void {
+    this.#stream?.streamEnd(ending);
+  }
+
+  override dispose(): void {
+    super.dispose();
+    this.#giveUp();
+  }
+
+  #giveUp(): void {
+    this.#alarm?.cancel();
+    const stream = this.#stream;
+    this.#stream = null;
+    stream?.close();
+  }
+
+  /** `tentative`: a target that is not known yet is asked for again later. */
+  #ask(tentative = false): void {
+    const target = this.#targetOf;
+    const answer = typeof target === "function" ? this.call(target as Asked<C>, this.scope.context) : target;
+    if (answer === FAILED || (tentative && (answer === undefined || answer === null))) return;
+    this.#asked = true;
+    if (answer instanceof Promise) this.waitFor(answer, (settled) => this.#dial(settled));
+    else this.#dial(answer);
+  }
+
+  #dial(target: Target): void {
+    if (target === undefined || target === null) {
+      this.scope.break(NO_TARGET);
+      return;
+    }
+    this.#target = target;
+    this.hold();
+    this.#reach();
+  }
+
+  #reach(): void {
+    const target = this.#target;
+    const address = readAddress(target);
+    if (typeof address === "string") {
+      this.scope.fail(pipelineError("PENSTOCK_PIPELINE_TARGET", { detail: `${JSON.stringify(target)}: ${address}` }));
+      return;
+    }
+    this.#connect(address);
+  }
+
+  #connect(address: Uint8Array): void {
+    const { runtime } = this.scope;
+    const { connectTimeoutMs = 5000, idleTimeoutMs = 600_000, tls } = this.#options;
+    const connection = new Connection(runtime.loop, runtime.gather);
+    const stream = new SocketStream(connection, runtime, this, idleTimeoutMs);
+    this.#stream = stream;
+    this.#tell("connecting", 0);
+    if (tls === null) connection.adopt(runtime.loop.driver.connect(address, connection), stream);
+    else tls.client.dial(connection, address, tls.serverName || hostOf(this.#target), stream);
+    this.#alarm ??= new Alarm(runtime.loop, () => this.connected(ETIMEDOUT));
+    this.#alarm.set(connectTimeoutMs);
+  }
+
+  connected(error: number): void {
+    this.#alarm?.cancel();
+    const stream = this.#stream;
+    if (stream === null) return;
+    if (error !== 0) {
+      this.#stream = null;
+      stream.connection.close();
+      this.#failed(error);
+      return;
+    }
+    this.#established = true;
+    this.#tell("connected", 0);
+    stream.receiver = { input: this.output };
+    stream.begin();
+    this.release();
+  }
+
+  #failed(error: number): void {
+    this.#tell("failed", error);
+    const { retryCount = 0, retryDelayMs = 0 } = this.#options;
+    if (this.#retries >= retryCount) {
+      this.scope.break(endingOf(error));
+      return;
+    }
+    this.#retries++;
+    this.#alarm = new Alarm(this.scope.runtime.loop, () => {
+      this.#alarm = null;
+      this.#reach();
+    });
+    this.#alarm.set(retryDelayMs);
+  }
+
+  closed(): void {
+    if (this.#stream === null) return;
+    this.#stream = null;
+    this.#tell("closed", 0);
+  }
+
+  #tell(state: ConnectState, error: number): void {
+    const { onState } = this.#options;
+    if (onState === undefined) return;
+    try {
+      onState(state, error);
+    } catch (thrown) {
+      this.scope.fail(thrown);
+    }
+  }
+}
+
+type Asked<C extends object> = (context: Context<C>) => Target | Promise<Target>;
+
+function hostOf(target: string): string {
+  const host = target.slice(0, target.lastIndexOf(":"));
+  return host.startsWith("[") ? host.slice(1, -1) : host;
+}
+
+function endingOf(error: number): Ending {
+  if (error === ETIMEDOUT) return CONNECT_TIMEOUT;
+  return error === TLS_UNTRUSTED || error === TLS_FAILED ? UNTRUSTED : CONNECT_FAILED;
+}
