@@ -10,17 +10,18 @@ import { filter } from "./benches/filter.ts";
 import { http1 } from "./benches/http1.ts";
 import { idle } from "./benches/idle.ts";
 import { kernel } from "./benches/kernel.ts";
+import { rate } from "./benches/rate.ts";
+import { routes } from "./benches/routes.ts";
+import { swap } from "./benches/swap.ts";
 import { tcp } from "./benches/tcp.ts";
 import { tls } from "./benches/tls.ts";
 import { inScope } from "./host/scope.ts";
 import { Unavailable } from "./unavailable.ts";
 
-const BENCHES: Readonly<Record<string, Bench>> = { http1, filter, idle, bodies, tcp, tls, kernel };
+const BENCHES: Readonly<Record<string, Bench>> = { http1, filter, idle, bodies, tcp, tls, routes, swap, rate, kernel };
 
 /** Benches of which the gateway does not yet have the subject. */
 const NOT_YET: Readonly<Record<string, string>> = {
-  routes: "only as a micro-benchmark so far: node test/bench/micro/router.ts",
-  swap: "load across a change of snapshots is not driven yet",
   plugins: "the load with many tenants' plugins is not written yet",
   control: "the load on the admin API is not written yet",
   pipeline: "the gateway has no TypeScript pipelines yet",
@@ -34,6 +35,9 @@ const USAGE = `npm run bench -- NAME... [--json] [--rounds N] [--seconds N]
   bodies   HTTP/1.1 answers of 64 KiB and 1 MiB against nginx
   tls      HTTP/1.1 over TLS 1.3 against nginx: keep-alive, and new handshakes
   tcp      TCP proxying of small messages and of bulk against HAProxy with splicing
+  routes   100 000 routes against 10
+  swap     a change of one route among 10 000, under load
+  rate     latency at half of the peak's rate, against nginx
   kernel   programs in the kernel: a packet, a connect, a start; the L4 balancer's path
 
   --rounds N    interleaved rounds of each side (5)

@@ -31,6 +31,8 @@ export interface RoundOptions {
   readonly headers: readonly string[];
   readonly cpus: Cpus;
   readonly progress: (text: string) => void;
+  /** Of wrk, for each side; absent: all requests go to `/`. */
+  readonly scripts?: readonly string[];
 }
 
 async function measure(scope: Scope, side: Side, load: Load, cpu: number): Promise<Measured> {
@@ -70,6 +72,7 @@ export async function runRounds(
     seconds,
     headers,
     cpu: cpus.load,
+    script: options.scripts?.[sides.indexOf(side)],
   });
   for (const side of sides) {
     progress(`warming up ${side.name}`);

@@ -9,6 +9,8 @@ export interface Load {
   readonly seconds: number;
   readonly headers: readonly string[];
   readonly cpu: number;
+  /** A script of wrk's own, in Lua, that makes the requests; absent: all are the same. */
+  readonly script?: string | undefined;
 }
 
 export interface LoadResult {
@@ -50,9 +52,10 @@ export function requireWrk(): void {
 }
 
 export async function applyLoad(scope: Scope, load: Load): Promise<LoadResult> {
-  const { url, connections, seconds, headers, cpu } = load;
+  const { url, connections, seconds, headers, cpu, script } = load;
   const fields = headers.flatMap((header) => ["-H", header]);
   const shape = ["-t1", `-c${connections}`, `-d${seconds}s`, "--latency", "--timeout", "10s"];
+  if (script !== undefined) shape.push("-s", script);
   const wrk = scope.spawn("wrk", [...shape, ...fields, url], { cpu });
   const code = await wrk.exit();
   if (code !== 0) throw new Error(wrk.lastWords);
