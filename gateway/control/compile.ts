@@ -27,6 +27,7 @@ import { compileInterceptors, compileInterface } from "./config/kernel-interface
 import { compileServices } from "./config/kernel-services.ts";
 import { compileMap } from "./config/kernel-maps.ts";
 import { streamListenerParts } from "./config/stream-listener.ts";
+import { runningQuotas } from "./config/tenant-quotas.ts";
 import { resolvedConfig } from "./config/builtin/names.ts";
 import { keyOf } from "./config/kinds.ts";
 
@@ -75,6 +76,7 @@ export function compile(declared: Resolved, context: CompileContext): Snapshot {
       version: one.version,
       digest: context.meteredDigest(defined(one.digest, "digest of a checked plugin")),
     })),
+    tenants: declared.tenants.map(({ name, quotas }) => ({ name, quotas: runningQuotas(quotas) })),
     routes: declared.routes.filter((one) => !isStreamRoute(one, tables)).map((one) => compileRoute(one, tables)),
     ...(streamRoutes.length === 0 ? {} : { streamRoutes }),
     maps: declared.kernel.maps.map(compileMap),
@@ -204,6 +206,7 @@ function compileFilter(filter: FilterResource, tenant: string, tables: Tables): 
     allow: {
       upstreams: filter.allow.upstreams.map((name) => upstreamOf(name, tenant, tables)),
       maps: filter.allow.maps.map((name) => at(tables.maps, name)),
+      ...(filter.allow.keyValue ? { keyValue: true } : {}),
     },
   };
 }

@@ -8,6 +8,7 @@
 import type { PeerCertificate } from "#net/tls/peer.ts";
 import type { Head } from "#http/head.ts";
 import type { BodyStage, LengthEffect } from "./body.ts";
+import type { TenantAccount } from "./tenant.ts";
 
 /** What a hook decides. */
 export const CONTINUE = 0;
@@ -78,6 +79,8 @@ export interface FilterServices {
   /** The map at this index of the snapshot. */
   map(index: number): SharedMap;
   log(level: "debug" | "info" | "warn" | "error", filter: string, message: string): void;
+  /** Whose plugin it is: what it may use, and what it shares with the tenant's others. */
+  readonly tenant: TenantAccount;
   /** Milliseconds since the epoch, as of the start of this turn. */
   nowMs(): number;
   /** Milliseconds of CLOCK_BOOTTIME, which `expiry` values of maps are counted in; absent: asked of the operating system. */

@@ -16,6 +16,8 @@ export interface Snapshot {
   readonly certificates?: readonly CertificateSpec[];
   readonly upstreams: readonly UpstreamSpec[];
   readonly plugins: readonly PluginSpec[];
+  /** Absent: nobody's plugins are bounded together, as in a test. */
+  readonly tenants?: readonly TenantSpec[];
   readonly routes: readonly RouteSpec[];
   /** Routes of listeners that do not speak HTTP; absent: none. */
   readonly streamRoutes?: readonly StreamRouteSpec[];
@@ -149,6 +151,25 @@ export interface EndpointSpec {
   readonly drain?: boolean;
 }
 
+export interface TenantSpec {
+  readonly name: string;
+  readonly quotas: TenantQuotas;
+}
+
+/** What a tenant's plugins may use together. Of the whole gateway, divided among its workers, unless it says otherwise. */
+export interface TenantQuotas {
+  readonly fuelPerSecond: number;
+  readonly logLinesPerSecond: number;
+  /** Entries that they may have in shared maps at one time. */
+  readonly mapEntries: number;
+  /** Of its key/value entries, which all workers share. */
+  readonly keyValueBytes: number;
+  /** In each worker: series of metrics, guests, and guests that wait. */
+  readonly metricSeries: number;
+  readonly guests: number;
+  readonly suspendedCalls: number;
+}
+
 export interface PluginSpec {
   readonly name: string;
   readonly tenant: string;
@@ -228,6 +249,8 @@ export interface PluginFilterSpec {
     readonly upstreams: readonly number[];
     /** Indices into `maps`. */
     readonly maps: readonly number[];
+    /** The tenant's key/value entries; absent: not granted. */
+    readonly keyValue?: true;
   };
 }
 

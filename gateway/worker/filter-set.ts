@@ -20,6 +20,7 @@ import { FileRoots, type FileGrants } from "./file-roots.ts";
 import type { MapSet } from "./map-set.ts";
 import type { ModuleBytes } from "./protocol.ts";
 import { Slice } from "./slices.ts";
+import type { TenantSet } from "./tenants/tenant-set.ts";
 
 interface Held {
   readonly identity: string;
@@ -39,16 +40,17 @@ export interface Chains {
 export class FilterSet {
   readonly #context: WorkerContext;
   readonly #maps: MapSet;
+  readonly #tenants: TenantSet;
   readonly #log: (line: string) => void;
   readonly #modules = new Map<string, LoadedModule>();
   readonly #held = new Map<string, Held>();
   readonly #builtinServices: BuiltinServices;
   #engine: Engine | null = null;
 
-  /** `workers`: how many serve the same listeners. */
+  /** `shared`: what filters share with others. `workers`: how many serve the same listeners. */
   constructor(
     context: WorkerContext,
-    maps: MapSet,
+    { maps, tenants }: { readonly maps: MapSet; readonly tenants: TenantSet },
     workers: number,
     log: (line: string) => void,
     files: FileGrants = {},
@@ -63,6 +65,7 @@ export class FilterSet {
       log: (level, filter, message) => log(JSON.stringify({ time: new Date().toISOString(), level, filter, message })),
     };
     this.#maps = maps;
+    this.#tenants = tenants;
     this.#log = log;
   }
 
@@ -91,19 +94,19 @@ export class FilterSet {
     for (const digest of this.#modules.keys()) if (!named.has(digest)) this.#modules.delete(digest);
   }
 
-  /** By plugin: `plugin_calls{token-check@1}` and the like. */
+  /** By version of a plugin: `plugin_calls{tenant="acme",plugin="token-check",version="1"}` and the like. */
   counters(): Record<string, number> {
     const all: Record<string, number> = {};
-    const add = (name: string, value: number): void => {
-      all[name] = (all[name] ?? 0) + value;
-    };
     for (const { guest } of this.#held.values()) {
       if (guest === null) continue;
-      const { calls, faults, fuel, skipped } = guest.stats;
-      add(`plugin_calls{${guest.name}}`, calls);
-      add(`plugin_faults{${guest.name}}`, faults);
-      add(`plugin_fuel{${guest.name}}`, fuel);
-      add(`plugin_skipped{${guest.name}}`, skipped);
+      const { tenant, name, version } = guest.plugin;
+      const labels = `{tenant="${tenant}",plugin="${name}",version="${version}"}`;
+      const { calls, faults, fuel, skipped, throttled } = guest.stats;
+      const counted = { calls, faults, fuel, skipped, throttled };
+      for (const [what, value] of Object.entries(counted)) {
+        const key = `plugin_${what}${labels}`;
+        all[key] = (all[key] ?? 0) + value;
+      }
     }
     return all;
   }
@@ -159,7 +162,11 @@ export class FilterSet {
     const { loop } = this.#context;
     return {
       fetch: (index, request) => this.#fetch(snapshot.upstreams[index]?.name ?? "", request),
-      map: (index) => this.#maps.get(defined(snapshot.maps[index], "map of a filter").name),
+      map: (index) => {
+        const spec = defined(snapshot.maps[index], "map of a filter");
+        return this.#tenants.map(route.tenant, this.#maps.get(spec.name), spec);
+      },
+      tenant: this.#tenants.account(route.tenant),
       log: (level, filter, message) => {
         this.#log(
           JSON.stringify({ time: new Date().toISOString(), level, route: route.name, plugin: filter, message }),
@@ -191,7 +198,7 @@ export class FilterSet {
 function meaningOf(snapshot: Snapshot, { config, limits, onFault, allow }: PluginFilterSpec): unknown[] {
   const upstreams = allow.upstreams.map((index) => snapshot.upstreams[index]?.name);
   const maps = allow.maps.map((index) => snapshot.maps[index]);
-  return [config, limits, onFault, upstreams, maps];
+  return [config, limits, onFault, upstreams, maps, allow.keyValue];
 }
 
 /** Of everything a filter's behaviour depends on. */

@@ -17,6 +17,7 @@ import { MapSet } from "./map-set.ts";
 import { StreamFilterSet } from "./stream-filter-set.ts";
 import type { PrepareMessage, ToSupervisor, ToWorker, TlsMaterial } from "./protocol.ts";
 import { inSlices } from "./slices.ts";
+import { TenantSet } from "./tenants/tenant-set.ts";
 import { TlsSet } from "./tls-set.ts";
 
 export interface WorkerOptions {
@@ -50,6 +51,7 @@ export class WorkerProcess {
   readonly #plane: DataPlane;
   readonly #descriptors: Descriptors;
   readonly #maps: MapSet;
+  readonly #tenants: TenantSet;
   readonly #filters: FilterSet;
   readonly #streamFilters: StreamFilterSet;
   readonly #tls: TlsSet;
@@ -63,7 +65,10 @@ export class WorkerProcess {
     this.#plane = new DataPlane(openDriver(options.io), options.logFd, undefined, options.log, options.workers);
     this.#descriptors = new Descriptors();
     this.#maps = new MapSet((change) => options.send(change));
-    this.#filters = new FilterSet(this.#plane.context, this.#maps, options.workers, options.log, options.files);
+    const { loop } = this.#plane;
+    this.#tenants = new TenantSet({ workers: options.workers, nowMs: () => loop.nowMs, turn: () => loop.turns });
+    const shared = { maps: this.#maps, tenants: this.#tenants };
+    this.#filters = new FilterSet(this.#plane.context, shared, options.workers, options.log, options.files);
     const services = { nowMs: () => this.#plane.loop.nowMs, workers: options.workers };
     this.#streamFilters = new StreamFilterSet(services);
     this.#tls = new TlsSet(this.#plane.context.tls, (line) => this.#plane.context.log(line));
@@ -122,6 +127,7 @@ export class WorkerProcess {
       this.#descriptors.keep(receiveDescriptors(this.#options.descriptors));
       this.#maps.prepare(message, this.#descriptors);
       const snapshot = await inSlices(unpackSnapshot(message.snapshot));
+      this.#tenants.prepare(snapshot, message.tenantMemory, this.#descriptors);
       const routers: Router[] = [];
       for (let i = 0; i < snapshot.listeners.length; i++) {
         routers.push(await inSlices(compilingRouter(snapshot.routes, i)));
@@ -172,6 +178,7 @@ export class WorkerProcess {
     this.#preparing = null;
     const { message, engine } = prepared;
     this.#maps.commit();
+    this.#tenants.commit(engine.snapshot);
     this.#filters.commit(engine);
     const kernel = this.#maps.kernelView(message, this.#descriptors);
     this.#plane.commit(engine, message.listeners, this.#descriptors.byTag, kernel);
@@ -217,7 +224,7 @@ export class WorkerProcess {
   }
 
   #counters(): Record<string, number> {
-    return { ...this.#plane.counters(), ...this.#filters.counters() };
+    return { ...this.#plane.counters(), ...this.#filters.counters(), ...this.#tenants.counters() };
   }
 }
 

@@ -57,10 +57,18 @@ export interface PrepareMessage {
   readonly listeners: readonly ListenerGrant[];
   /** One for each of `snapshot.maps`, in that order. */
   readonly maps: readonly MapGrant[];
+  /** Absent: no route grants key/value entries. */
+  readonly tenantMemory?: TenantMemoryGrant;
   /** Absent: the snapshot has no TLS. Never logged. */
   readonly tls?: TlsMaterial;
   /** The kernel map of original destinations (see kernel.md); null without steering. */
   readonly originalsFdTag: number | null;
+}
+
+/** Where tenants' key/value entries are: parts of a file in memory, which workers map (gateway/worker/tenants). */
+export interface TenantMemoryGrant {
+  readonly fdTag: number;
+  readonly regions: readonly { readonly tenant: string; readonly offset: number; readonly bytes: number }[];
 }
 
 /** What the snapshot's TLS needs beside it: secrets, and what only the supervisor can read. */

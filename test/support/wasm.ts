@@ -14,7 +14,11 @@ import { parseRequestHead } from "#http/h1/parse-request.ts";
 import { parseResponseHead } from "#http/h1/parse-response.ts";
 import { Head } from "#http/head.ts";
 import { DEFAULT_HEAD_LIMITS } from "#http/limits.ts";
-import type { PluginFilterSpec, MapSpec, PluginSpec, UpstreamSpec } from "#snapshot/snapshot.ts";
+import type { PluginFilterSpec, MapSpec, PluginSpec, TenantQuotas, UpstreamSpec } from "#snapshot/snapshot.ts";
+import { Account } from "#worker/tenants/account.ts";
+import { KeyValueRegion } from "#worker/tenants/key-value-region.ts";
+import { formatRegion, regionBytes } from "#worker/tenants/region-layout.ts";
+import { Turns } from "#worker/tenants/turns.ts";
 
 const REGION_BYTES = 32_768;
 const SCRATCH_REGIONS = 4;
@@ -142,7 +146,23 @@ export function hex(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString("hex");
 }
 
+export const QUOTAS: TenantQuotas = {
+  fuelPerSecond: 1_000_000_000_000,
+  logLinesPerSecond: 20,
+  mapEntries: 1000,
+  keyValueBytes: 65_536,
+  metricSeries: 10,
+  guests: 1000,
+  suspendedCalls: 256,
+};
+
 export class TestServices implements FilterServices {
+  readonly tenant: Account;
+  /** Which turn of the loop it is; null: each call is in one of its own. */
+  turn: number | null = null;
+  #turns = 0;
+  /** What was put off, until `nextTurn` runs it. */
+  readonly #later: (() => void)[] = [];
   readonly maps: readonly TestMap[];
   readonly logs: string[] = [];
   readonly fetches: {
@@ -160,9 +180,26 @@ export class TestServices implements FilterServices {
     error: "",
   });
 
-  constructor(maps: readonly MapSpec[] = MAPS) {
+  constructor(maps: readonly MapSpec[] = MAPS, quotas: Partial<TenantQuotas> = {}) {
     this.maps = maps.map((spec) => new TestMap(spec.name));
+    const all = { ...QUOTAS, ...quotas };
+    const host = { workers: 1, nowMs: () => this.clockMs, turn: () => this.turn ?? ++this.#turns };
+    this.tenant = new Account("acme", all, host, new Turns((run) => this.#later.push(run)));
+    const memory = new ArrayBuffer(regionBytes(all.keyValueBytes));
+    formatRegion(memory, all.keyValueBytes, 1);
+    this.tenant.keyValue = new KeyValueRegion(memory, {
+      pid: 1,
+      nowMs: () => this.clockMs,
+      yieldCore: () => undefined,
+    });
   }
+
+  /** The loop has been round. */
+  nextTurn(): void {
+    if (this.turn !== null) this.turn++;
+    for (const run of this.#later.splice(0)) run();
+  }
+
   fetch: FilterServices["fetch"] = (upstream, { method, path, headers }) => {
     this.fetches.push({ upstream, method, path, headers });
     return this.answer(path);

@@ -47,7 +47,12 @@ const PluginFilter = fields(
     ),
     onFault: v.optional(choice("onFault", ["deny", "allow", "skip"]), "deny"),
     allow: v.optional(
-      fields("grants", { upstreams: v.optional(list(name, 100), []), maps: v.optional(list(name, 100), []) }),
+      fields("grants", {
+        upstreams: v.optional(list(name, 100), []),
+        maps: v.optional(list(name, 100), []),
+        /** The tenant's key/value entries. */
+        keyValue: v.optional(v.boolean("expected true or false"), false),
+      }),
       {},
     ),
   },

@@ -52,7 +52,7 @@ export function checkTenants(draft: Draft, context: OwnershipContext, report: Re
   const routesOf = Map.groupBy(draft.routes, (one) => one.value.tenant);
   for (const { pointer, value: tenant } of draft.tenants) {
     const routes = routesOf.get(tenant.name) ?? [];
-    checkQuotas(pointer, tenant, routes.length, draft, context, report);
+    checkQuotas(pointer, tenant, routes, draft, context, report);
     const byTenant = context.actor === tenant.name;
     const own = draft.names.upstreamsOf.get(tenant.name) ?? new Set();
     for (const route of routes) checkGrants(route, tenant, own, byTenant, report);
@@ -63,25 +63,27 @@ export function checkTenants(draft: Draft, context: OwnershipContext, report: Re
 function checkQuotas(
   pointer: string,
   tenant: TenantResource,
-  routes: number,
+  routes: readonly Entry<RouteResource>[],
   draft: Draft,
   context: OwnershipContext,
   report: Report,
 ): void {
-  if (routes > tenant.quotas.routes) {
-    const detail = `tenant "${tenant.name}" has ${routes} routes, and a quota of ${tenant.quotas.routes}`;
+  const { quotas } = tenant;
+  const bound = (count: number, most: number, what: string) => {
+    if (count <= most) return;
+    const detail = `tenant "${tenant.name}" has ${count} ${what}, and a quota of ${most}`;
     report(pointer, "PENSTOCK_CONFIG_QUOTA", detail);
-  }
-  const digests = new Set<string>();
-  for (const { value } of draft.plugins) {
-    if (value.tenant === tenant.name && value.digest !== undefined) digests.add(value.digest);
-  }
+  };
+  const plugins = draft.plugins.filter((one) => one.value.tenant === tenant.name);
+  const digests = new Set(plugins.flatMap(({ value }) => value.digest ?? []));
   let bytes = 0;
   for (const digest of digests) bytes += context.moduleBytes(digest) ?? 0;
-  if (bytes > tenant.quotas.pluginBytes) {
-    const detail = `tenant "${tenant.name}" has ${bytes} bytes of plugins, and a quota of ${tenant.quotas.pluginBytes}`;
-    report(pointer, "PENSTOCK_CONFIG_QUOTA", detail);
-  }
+  let guests = 0;
+  for (const { value } of routes) for (const filter of value.filters) if ("plugin" in filter) guests++;
+  bound(routes.length, quotas.routes, "routes");
+  bound(plugins.length, quotas.plugins, "versions of plugins");
+  bound(bytes, quotas.pluginBytes, "bytes of plugins");
+  bound(guests, quotas.guests, "plugins in routes, each a guest,");
 }
 
 /**

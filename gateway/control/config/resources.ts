@@ -12,6 +12,7 @@ import { KernelInterceptor, KernelInterface } from "./kernel-devices.ts";
 import { kernelBindings } from "./binding-resources.ts";
 import { kernelServices } from "./service-resources.ts";
 import { Destination, ProxyProtocol, ProxyVersion } from "./stream-resources.ts";
+import { Quotas } from "./tenant-quotas.ts";
 import { ListenerTls, UpstreamTls } from "./tls-resources.ts";
 import { prefix } from "./prefix.ts";
 import {
@@ -110,18 +111,7 @@ const grant = v.optional(list(name, 1000));
 export const Tenant = fields("a tenant", {
   name,
   hosts: list(hostPattern, 1000),
-  quotas: v.optional(
-    fields(
-      "quotas",
-      {
-        routes: v.optional(integer(0, 100_000), 1000),
-        upstreams: v.optional(integer(0, 10_000), 100),
-        pluginBytes: v.optional(integer(0, 2 ** 30), 16 * 2 ** 20),
-      },
-      { fuelPerSecond: "a bound on a tenant's fuel a second" },
-    ),
-    {},
-  ),
+  quotas: v.optional(Quotas, {}),
   /** What routes of this tenant may refer to; a list that is left out leaves it to who declares the route. */
   allow: v.optional(
     fields("grants", {

@@ -27,6 +27,11 @@ export const WASM_ERRORS = {
     status: 422,
     hint: "the detail is the plugin's own last log line, or the fault that ended it",
   },
+  PENSTOCK_WASM_QUOTA: {
+    message: "the tenant's quota does not allow another guest",
+    status: 422,
+    hint: "use plugins in fewer places, or have the operator raise `quotas.guests`",
+  },
   PENSTOCK_WASM_TIMEOUT: {
     message: "the module takes too long to compile",
     status: 422,

@@ -12,6 +12,7 @@ import type { Listeners } from "./listeners.ts";
 import type { LogSink } from "./log.ts";
 import { readModules } from "./modules.ts";
 import type { Sealing } from "./sealing.ts";
+import type { TenantMemory } from "./tenant-memory.ts";
 import type { TicketKeys } from "./ticket-keys.ts";
 import { tlsMaterial } from "./tls-material.ts";
 import { tagged } from "./tags.ts";
@@ -36,6 +37,7 @@ export interface DeploymentParts {
   readonly listeners: Listeners;
   readonly kernel: KernelPart;
   readonly userMaps: UserMaps;
+  readonly tenantMemory: TenantMemory;
   readonly sealing: Sealing;
   readonly ticketKeys: TicketKeys;
   readonly log: LogSink;
@@ -104,20 +106,25 @@ export class Deployment {
   }
 
   async #change(workers: Workers, snapshot: Snapshot, boot: boolean): Promise<Applied> {
-    const { listeners, kernel, log } = this.#parts;
+    const { listeners, kernel, tenantMemory, log } = this.#parts;
     let next: InForce;
     try {
       const modules = readModules(this.#parts.dataDir, snapshot, this.#current?.modules ?? []);
       next = { snapshot, packed: packSnapshot(snapshot), modules, tls: tlsMaterial(snapshot, this.#parts.sealing) };
+      tenantMemory.prepare(snapshot);
     } catch (error) {
       return refused(words(error));
     }
     const closed = listeners.prepare(snapshot.listeners, boot);
-    if (closed !== null) return refused(closed.error, `/listeners/${closed.index}/address`);
+    if (closed !== null) {
+      tenantMemory.abort();
+      return refused(closed.error, `/listeners/${closed.index}/address`);
+    }
     try {
       this.#prepareKernel(snapshot, boot);
     } catch (error) {
       listeners.abort();
+      tenantMemory.abort();
       return { ok: false, results: [], kernel: { ok: false, error: words(error) } };
     }
     this.#parts.userMaps.prepare(snapshot.maps.filter((map) => kernel.mapFd(map.name) === null));
@@ -127,6 +134,7 @@ export class Deployment {
       workers.abort(members);
       kernel.abort();
       this.#parts.userMaps.abort();
+      tenantMemory.abort();
       listeners.abort();
       const kernelResult = problem === "" ? this.#kernelResult() : { ok: false, error: problem };
       log("warn", `revision ${snapshot.revision} refused`, { results: members, kernel: kernelResult });
@@ -136,6 +144,7 @@ export class Deployment {
     this.#parts.userMaps.commit();
     const results = await workers.commit(snapshot.revision, members);
     listeners.commit();
+    tenantMemory.commit();
     this.#forgetMaps();
     log("info", `revision ${snapshot.revision} in force`, { workers: results.filter((one) => one.ok).length });
     this.#tellNotes();
@@ -167,8 +176,12 @@ export class Deployment {
     const originalsFd = kernel.originalsFd();
     const originals = originalsFd === null ? null : this.#tag("originals", originalsFd);
     if (originals !== null) all.push(originals);
+    const memory = this.#parts.tenantMemory.grant();
+    if (memory !== null) all.push(memory.descriptor);
     const encrypted = tls === undefined ? {} : { tls: { ...tls, ticketKeys: this.#parts.ticketKeys.all } };
-    const message = { snapshot: packed, listeners: grants, maps, originalsFdTag: originals?.tag ?? null, ...encrypted };
+    const tenants = memory === null ? {} : { tenantMemory: memory.message };
+    const originalsFdTag = originals?.tag ?? null;
+    const message = { snapshot: packed, listeners: grants, maps, originalsFdTag, ...tenants, ...encrypted };
     return { message, descriptors: all, modules };
   }
 

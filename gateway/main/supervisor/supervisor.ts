@@ -38,6 +38,7 @@ import { spawnChild } from "./spawn.ts";
 import type { SpawnInput } from "./spawn.ts";
 import type { Tagged } from "./tags.ts";
 import { gatewayStatus } from "./status.ts";
+import { TenantMemory } from "./tenant-memory.ts";
 import { UserMaps } from "./user-maps.ts";
 import { PREPARE_MS } from "./worker-process.ts";
 import type { WorkerProcess } from "./worker-process.ts";
@@ -85,6 +86,7 @@ export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #listeners: Listeners;
   readonly #userMaps: UserMaps;
+  readonly #tenantMemory = new TenantMemory();
   readonly #workers: Workers;
   readonly #control: ControlProcess;
   readonly #builds: Builds;
@@ -120,6 +122,7 @@ export class Supervisor {
       listeners: this.#listeners,
       kernel,
       userMaps: this.#userMaps,
+      tenantMemory: this.#tenantMemory,
       sealing: this.#sealing,
       ticketKeys: this.#ticketKeys,
       log,
@@ -129,6 +132,10 @@ export class Supervisor {
       prepareMs: options.prepareMs ?? PREPARE_MS,
       spawn: (_slot, channel) => this.#spawnWorker(channel),
       onMapChange: (from, change) => this.#mapChanged(from, change),
+      onDeath: (pid) => {
+        for (const tenant of this.#tenantMemory.died(pid))
+          log("warn", `entries of tenant ${tenant} were mended`, { pid });
+      },
       current: (slot) => this.deployment.current(slot),
       log,
     });

@@ -41,7 +41,7 @@ export interface WorkerHandler {
   /** A new life has begun and wants a snapshot. */
   onHello(worker: WorkerProcess): void;
   onMapChange(worker: WorkerProcess, change: MapChangeMessage): void;
-  onDeath(worker: WorkerProcess, reason: string): void;
+  onDeath(pid: number): void;
 }
 
 export type WorkerState = "down" | "starting" | "ready" | "draining";
@@ -54,6 +54,8 @@ export class WorkerProcess {
   readonly #prepareMs: number;
   readonly #replies = new Replies<ToSupervisor>();
   #channel: Fd | null = null;
+  /** Of this life, once it has said hello; not gone yet when the child's own is. */
+  #pid = 0;
   /** Tags and digests that this life has, by the rules of the protocol. */
   #tags = new Set<number>();
   #modules = new Set<string>();
@@ -104,13 +106,15 @@ export class WorkerProcess {
     this.#replies.failAll(new Error(`worker ${this.slot} ${reason}`));
     const next = restartMs === null ? "" : restartMs === 0 ? ", started again" : `, started again in ${restartMs} ms`;
     this.#log(expected ? "debug" : "error", `worker ${this.slot} ${reason}${next}`);
-    this.#handler.onDeath(this, reason);
+    if (this.#pid !== 0) this.#handler.onDeath(this.#pid);
+    this.#pid = 0;
   }
 
   #onMessage(message: ToSupervisor): void {
     switch (message.type) {
       case "hello":
         this.introduced = true;
+        this.#pid = this.child.pid;
         this.driver = message.driver;
         this.#handler.onHello(this);
         return;

@@ -25,6 +25,8 @@ export interface WorkersOptions {
   readonly prepareMs: number;
   readonly spawn: (slot: number, channel: Fd) => ChildProcess;
   readonly onMapChange: (from: WorkerProcess, change: MapChangeMessage) => void;
+  /** The process is gone, whatever it was in the middle of. */
+  readonly onDeath: (pid: number) => void;
   /** What a worker needs for the snapshot in force; null before the first. */
   readonly current: (slot: number) => { readonly revision: number; readonly provision: Provision } | null;
   readonly log: LogSink;
@@ -47,7 +49,7 @@ export class Workers {
         void this.exclusively(() => this.#boot(worker));
       },
       onMapChange: options.onMapChange,
-      onDeath: () => {},
+      onDeath: options.onDeath,
     };
     this.all = Array.from(
       { length: options.count },

@@ -6,6 +6,7 @@
  * hook, fuel out) of about 7 ns each.
  */
 import { CONTINUE, type Exchange, type Verdict } from "#pipeline/filter.ts";
+import { ADMIT } from "#pipeline/tenant.ts";
 import type { Guest } from "#wasm/guest/guest.ts";
 import { ACTION_CONTINUE } from "#wasm/guest/hooks.ts";
 import { PHASE_DEAD, PHASE_END, PHASE_IDLE, PHASE_REQUEST, PHASE_RESPONSE } from "#wasm/guest/phases.ts";
@@ -48,10 +49,13 @@ export class PlainFilter extends WasmFilter {
 
   override dispose(): void {
     this.#disposed = true;
+    if (this.#guest !== null) this.retire();
     this.#guest = null;
   }
 
   #run(exchange: Exchange, phase: number): Verdict {
+    const admission = this.tenant.admit();
+    if (admission !== ADMIT) return this.notAdmitted(admission, exchange, () => this.#run(exchange, phase));
     const guest = this.#guest ?? this.#replacement();
     // A guest that is not idle is running: its own host call has led back here. That is a way of misusing one.
     if (guest === null || guest.phase !== PHASE_IDLE) {
@@ -78,14 +82,14 @@ export class PlainFilter extends WasmFilter {
       this.#discard(guest, null);
       return false;
     }
-    this.stats.fuel += guest.fuelUsed();
+    this.spent(guest.fuelUsed());
     guest.finish();
     return true;
   }
 
   #discard(guest: Guest, error: unknown): void {
     const left = guest.phase === PHASE_DEAD ? 0 : Math.max(0, guest.fuelLeft());
-    this.stats.fuel += guest.fuelLimit - left;
+    this.spent(guest.fuelLimit - left);
     this.#guest = null;
     this.guestFaulted(guest, error);
     if (this.#replacing) return;

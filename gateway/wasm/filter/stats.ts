@@ -9,6 +9,8 @@ export class FilterStats {
   faults = 0;
   /** Answered by `onFault` without a run: the breaker was open, or no guest was free. */
   skipped = 0;
+  /** Answered by `onFault` without a run: the tenant's fuel of the second was used up. */
+  throttled = 0;
   /** Guests whose exchange ended while they waited. */
   abandoned = 0;
   lastFault: Fault | null = null;

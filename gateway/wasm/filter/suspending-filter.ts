@@ -6,6 +6,7 @@
  * `exchange.state[position]` holds the running call, so that the end of the exchange can end it.
  */
 import { CONTINUE, type Exchange, HOOK_END, SUSPEND, type Verdict } from "#pipeline/filter.ts";
+import { ADMIT } from "#pipeline/tenant.ts";
 import type { Guest } from "#wasm/guest/guest.ts";
 import { ACTION_CONTINUE, GUEST_REQUEST_HEAD, GUEST_RESPONSE_HEAD } from "#wasm/guest/hooks.ts";
 import { PHASE_DEAD, PHASE_END, PHASE_REQUEST, PHASE_RESPONSE } from "#wasm/guest/phases.ts";
@@ -20,6 +21,8 @@ interface Call {
   readonly guest: Guest;
   /** Null when the exchange has ended: nobody is to be answered. */
   exchange: Exchange | null;
+  /** Its exchange ended while it waited: it is of no more use when it comes back. */
+  abandoned: boolean;
 }
 
 type Hook = () => Promise<unknown>;
@@ -60,6 +63,7 @@ export class SuspendingFilter extends WasmFilter {
     if (call !== null && call !== undefined) {
       exchange.state[position] = null;
       call.exchange = null;
+      call.abandoned = true;
       call.guest.fail("its exchange has ended");
       this.stats.abandoned++;
     }
@@ -68,7 +72,7 @@ export class SuspendingFilter extends WasmFilter {
 
   override dispose(): void {
     this.#disposed = true;
-    this.#idle.length = 0;
+    for (let entry = this.#idle.pop(); entry !== undefined; entry = this.#idle.pop()) this.retire();
   }
 
   /** The plugin's own end hook, by any guest: it never waits. */
@@ -87,11 +91,17 @@ export class SuspendingFilter extends WasmFilter {
   }
 
   #take(): Pooled | null {
+    if (!this.#mayRun()) return null;
     const entry = this.#idle.pop();
     if (entry !== undefined) return entry;
-    if (this.#running >= SUSPENDED_MAX || this.#disposed) return null;
-    const guest = this.tryMakeGuest();
+    const guest = this.#disposed ? null : this.tryMakeGuest();
+    if (guest === null) this.tenant.suspended.give();
     return guest === null ? null : pooled(guest);
+  }
+
+  /** Takes one of the calls that may be under way at one time, of this filter and of the tenant. */
+  #mayRun(): boolean {
+    return this.#running < SUSPENDED_MAX && this.tenant.suspended.take();
   }
 
   /** Counts the fuel; keeps the guest if it is whole and there is room. False when it had been ended. */
@@ -101,20 +111,23 @@ export class SuspendingFilter extends WasmFilter {
       this.guestFaulted(guest, null);
       return false;
     }
-    this.stats.fuel += guest.fuelUsed();
+    this.spent(guest.fuelUsed());
     guest.finish();
     if (this.#idle.length < IDLE_MAX && !this.#disposed) this.#idle.push(entry);
+    else this.retire();
     return true;
   }
 
   #run(exchange: Exchange, position: number, phase: number): Verdict {
+    const admission = this.tenant.admit();
+    if (admission !== ADMIT) return this.notAdmitted(admission, exchange, () => this.#run(exchange, position, phase));
     const entry = this.#take();
     if (entry === null) {
       this.stats.skipped++;
       return this.answerFault(exchange);
     }
     const { guest } = entry;
-    const call: Call = { guest, exchange };
+    const call: Call = { guest, exchange, abandoned: false };
     this.stats.calls++;
     this.#running++;
     guest.begin(exchange, phase);
@@ -125,15 +138,22 @@ export class SuspendingFilter extends WasmFilter {
     hook().then(
       (action) => this.#ended(entry, call, position, Number(action)),
       (error: unknown) => {
-        this.#running--;
+        this.#stopped(call);
         this.#failed(call, position, error);
       },
     );
     return SUSPEND;
   }
 
-  #ended(entry: Pooled, call: Call, position: number, action: number): void {
+  /** The guest's stack is gone. */
+  #stopped({ abandoned }: Call): void {
     this.#running--;
+    this.tenant.suspended.give();
+    if (abandoned) this.retire();
+  }
+
+  #ended(entry: Pooled, call: Call, position: number, action: number): void {
+    this.#stopped(call);
     const { exchange, guest } = call;
     if (exchange === null) return; // it was ended with its exchange, or answered at its deadline
     const verdict = guest.phase === PHASE_DEAD ? CONTINUE : this.verdict(guest, exchange, action);
@@ -152,7 +172,7 @@ export class SuspendingFilter extends WasmFilter {
     if (exchange === null) return;
     call.exchange = null;
     exchange.state[position] = null;
-    this.stats.fuel += guest.fuelLimit - Math.max(0, guest.fuelLeft());
+    this.spent(guest.fuelLimit - Math.max(0, guest.fuelLeft()));
     this.guestFaulted(guest, error);
     exchange.resume(this.answerFault(exchange));
   }

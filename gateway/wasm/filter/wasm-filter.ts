@@ -11,8 +11,11 @@ import {
   HOOK_REQUEST_HEAD,
   HOOK_RESPONSE_HEAD,
   REPLY,
+  SUSPEND,
   type Verdict,
 } from "#pipeline/filter.ts";
+import { type Admission, DEFER, type TenantAccount } from "#pipeline/tenant.ts";
+import { wasmError } from "#core/errors/wasm.ts";
 import type { PluginSpec } from "#snapshot/snapshot.ts";
 import type { GuestEnvironment } from "#wasm/guest/environment.ts";
 import { describeFault, type Fault } from "#wasm/guest/faults.ts";
@@ -31,6 +34,8 @@ import { FilterStats } from "./stats.ts";
 
 const DENIED_BODY = new TextEncoder().encode("the route's plugin failed\n");
 const DENIED_HEADERS = [["content-type", "text/plain; charset=utf-8"]] as const;
+const THROTTLED_BODY = new TextEncoder().encode("the tenant's plugins have used their fuel of this second\n");
+const THROTTLED_HEADERS = [...DENIED_HEADERS, ["retry-after", "1"]] as const;
 
 export abstract class WasmFilter implements Filter {
   /** `token-check@1`. */
@@ -38,6 +43,7 @@ export abstract class WasmFilter implements Filter {
   readonly plugin: PluginSpec;
   readonly stats: FilterStats;
   readonly environment: GuestEnvironment;
+  protected readonly tenant: TenantAccount;
   readonly #loaded: LoadedModule;
   readonly #interpose: Interpose | null;
   readonly #breaker: Breaker;
@@ -47,6 +53,7 @@ export abstract class WasmFilter implements Filter {
     this.plugin = plugin;
     this.stats = new FilterStats();
     this.environment = environment;
+    this.tenant = environment.tenant;
     this.#loaded = loaded;
     this.#interpose = interpose;
     this.#breaker = new Breaker();
@@ -59,9 +66,42 @@ export abstract class WasmFilter implements Filter {
   abstract end(exchange: Exchange, position: number): void;
   abstract dispose(): void;
 
-  /** A configured guest. Throws PenstockError when the plugin does not let one come up. */
+  /** A configured guest. Throws PenstockError when the plugin, or the tenant's quota, does not let one come up. */
   protected makeGuest(): Guest {
-    return instantiateGuest(this.#loaded, this.environment, this.#interpose);
+    if (!this.tenant.guests.take()) {
+      throw wasmError("PENSTOCK_WASM_QUOTA", { detail: `tenant "${this.tenant.name}" has as many guests as it may` });
+    }
+    try {
+      return instantiateGuest(this.#loaded, this.environment, this.#interpose);
+    } catch (error) {
+      this.tenant.guests.give();
+      throw error;
+    }
+  }
+
+  /** A guest is out of use: whoever had it forgets it. Once for each that was made. */
+  protected retire(): void {
+    this.tenant.guests.give();
+  }
+
+  /** Fuel that a hook has used. */
+  protected spent(fuel: number): void {
+    this.stats.fuel += fuel;
+    this.tenant.spend(fuel);
+  }
+
+  /** For a call that was not admitted: it runs later, or is answered as a fault is. */
+  protected notAdmitted(admission: Admission, exchange: Exchange, run: () => Verdict): Verdict {
+    const later = (): void => {
+      if (exchange.ended) return;
+      const verdict = run();
+      if (verdict !== SUSPEND) exchange.resume(verdict);
+    };
+    if (admission === DEFER && this.tenant.defer(later)) return SUSPEND;
+    this.stats.throttled++;
+    if (this.environment.spec.onFault !== "deny") return CONTINUE;
+    exchange.respond(503, THROTTLED_HEADERS, THROTTLED_BODY);
+    return REPLY;
   }
 
   /** A configured guest, or null: the breaker is open, or none came up, which is counted. */
@@ -80,6 +120,7 @@ export abstract class WasmFilter implements Filter {
   protected guestFaulted(guest: Guest, error: unknown): void {
     const fault = describeFault(error, guest, this.#loaded.module);
     guest.fail("it faulted");
+    this.retire();
     this.recordFault(fault);
   }
 

@@ -6,7 +6,7 @@ import { internName } from "#http/names.ts";
 import { PenstockError } from "#core/errors.ts";
 import type { FilterServices, SharedMap } from "#pipeline/filter.ts";
 import type { PluginFilterSpec, MapSpec, UpstreamSpec } from "#snapshot/snapshot.ts";
-import { LogBudget } from "./log-budget.ts";
+import type { TenantAccount } from "#pipeline/tenant.ts";
 
 /** The part of a snapshot that a filter's `allow` list points into. */
 export interface FilterResources {
@@ -35,7 +35,9 @@ export class GuestEnvironment {
   readonly maps: OpenMap[];
   /** Opened upstreams as indices into the snapshot; a handle is an index. */
   readonly upstreams: number[];
-  readonly logs: LogBudget;
+  readonly tenant: TenantAccount;
+  /** Lines of log that the tenant has left. */
+  readonly logs: { take(nowMs: number): boolean };
   readonly #resources: FilterResources;
   readonly #names: Map<string, number>;
 
@@ -47,7 +49,8 @@ export class GuestEnvironment {
     this.config = new Map(Object.entries(spec.config).map(([key, value]) => [key, encoder.encode(value)]));
     this.maps = [];
     this.upstreams = [];
-    this.logs = new LogBudget();
+    this.tenant = services.tenant;
+    this.logs = { take: () => services.tenant.takeLogLine() };
     this.#resources = resources;
     this.#names = new Map();
   }

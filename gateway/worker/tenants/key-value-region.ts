@@ -159,6 +159,14 @@ export class KeyValueRegion implements KeyValueStore {
     }
   }
 
+  /** As many of another region's entries as there is room for. Versions are new ones. */
+  copyFrom(other: KeyValueRegion): void {
+    const nowMs = this.#host.nowMs();
+    for (const { key, entry, expiryMs } of other.list(Infinity) ?? []) {
+      this.put(key, entry.value, expiryMs === 0 ? 0 : Math.max(1, expiryMs - nowMs), KV_ANY);
+    }
+  }
+
   /** Every entry goes. False: busy. */
   clear(): boolean {
     if (!this.#lock()) return false;

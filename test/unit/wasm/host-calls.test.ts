@@ -35,6 +35,7 @@ it("the SDK declares every host call with the table's types", async () => {
 describe("a guest that has been ended", () => {
   const untouched = new Proxy({} as FilterServices, {
     get: (_, property) => {
+      if (property === "tenant") return new TestServices().tenant;
       throw new Error(`services.${String(property)} was used`);
     },
   });
