@@ -111,6 +111,8 @@ export interface Rig<C extends object> {
   data(text: string | Uint8Array): void;
   end(tail?: object | null): void;
   close(ending?: Ending): void;
+  /** Lets the loop turn until so many of its milliseconds have passed. */
+  pass(ms: number): void;
   /** Disposes, and throws when something was not given back. */
   check(): void;
 }
@@ -143,6 +145,14 @@ export function rig<C extends object>(
       }),
     end: (tail = null) => feed(() => instance.input.messageEnd(tail)),
     close: (ending = ENDED) => feed(() => instance.input.streamEnd(ending)),
+    pass: (ms) => {
+      const { loop } = runtime;
+      const until = loop.nowMs + ms;
+      while (loop.nowMs < until) {
+        const next = loop.timers.nextWaitMs(loop.nowMs);
+        loop.turn(Math.min(until - loop.nowMs, next < 0 ? Infinity : Math.max(1, next)));
+      }
+    },
     check: () => {
       instance.dispose();
       if (runtime.buffers.free !== free) throw new Error(`${free - runtime.buffers.free} buffers were not given back`);

@@ -3,6 +3,12 @@ import type { SocksRequest } from "#pipeline/codecs/socks/server.ts";
 import type { Handler } from "#pipeline/filters/script-filter.ts";
 import { DecodeDns, EncodeDns } from "#pipeline/protocols/dns.ts";
 import { DecodeMqtt, EncodeMqtt, type MqttOptions } from "#pipeline/protocols/mqtt.ts";
+import {
+  AcceptProxyProtocol,
+  ConnectProxyProtocol,
+  type ProxyAddresses,
+  type ProxyHeaderOf,
+} from "#pipeline/protocols/proxy-protocol.ts";
 import { AcceptSocks, ConnectSocks, type AcceptSocksOptions, type SocksTargetOf } from "#pipeline/protocols/socks.ts";
 import { DecodeWebSocket, EncodeWebSocket, type WebSocketOptions } from "#pipeline/protocols/websocket.ts";
 import { HttpSteps } from "./http-steps.ts";
@@ -45,5 +51,21 @@ export abstract class CodecSteps<C extends object> extends HttpSteps<C> {
   /** Asks the SOCKS 5 server that the sub-pipeline leads to for a connection to `target`. */
   connectSOCKS(target: SocksTargetOf<C>): Joint<this, C> {
     return this.joint("connectSOCKS", (pipeline) => (scope) => new ConnectSocks(scope, pipeline, target));
+  }
+
+  /** A PROXY header, version 1 or 2, is taken off; the handler says whether who it names may come in. */
+  acceptProxyProtocol(handler: Handler<ProxyAddresses, C, boolean>): Joint<this, C> {
+    return this.joint(
+      "acceptProxyProtocol",
+      (pipeline) => (scope) => new AcceptProxyProtocol(scope, pipeline, handler),
+    );
+  }
+
+  /** A PROXY header in front of what the sub-pipeline is sent. */
+  connectProxyProtocol(header: ProxyHeaderOf<C>): Joint<this, C> {
+    return this.joint(
+      "connectProxyProtocol",
+      (pipeline) => (scope) => new ConnectProxyProtocol(scope, pipeline, header),
+    );
   }
 }

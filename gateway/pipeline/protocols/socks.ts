@@ -3,7 +3,6 @@ import { SocksClient, type ConnectStep, type SocksCredentials } from "#pipeline/
 import { SocksServer, type SocksRequest } from "#pipeline/codecs/socks/server.ts";
 import { writeBytes } from "#pipeline/events/emit.ts";
 import { CONNECT_FAILED, ENDED, MALFORMED, NO_TARGET, OVERLOADED, type Ending } from "#pipeline/events/ending.ts";
-import type { Sink } from "#pipeline/events/sink.ts";
 import { JoinFilter } from "#pipeline/filters/join-filter.ts";
 import type { Handler } from "#pipeline/filters/script-filter.ts";
 import type { Context } from "#pipeline/layout/context.ts";
@@ -72,13 +71,12 @@ export type SocksTargetOf<C extends object> =
   | ((context: Context<C>) => string | SocksTarget | undefined);
 
 /**
- * What the stream has to send waits until the server has answered. The filter is the sink of its sub-pipeline until then,
- * and stands aside afterwards.
+ * What the stream has to send waits until the server has answered. What the server says is the filter's own until then,
+ * and the stream's afterwards.
  */
-export class ConnectSocks<C extends object> extends JoinFilter<C> implements Sink {
+export class ConnectSocks<C extends object> extends JoinFilter<C> {
   readonly #target: SocksTargetOf<C>;
   #client: SocksClient | null = null;
-  #input: Sink | null = null;
 
   constructor(scope: Scope<C>, pipeline: Pipeline<C>, target: SocksTargetOf<C>) {
     super(scope, pipeline);
@@ -86,43 +84,32 @@ export class ConnectSocks<C extends object> extends JoinFilter<C> implements Sin
   }
 
   override takeData(buffer: number, start: number, end: number): void {
-    if (this.#input === null && !this.#begin()) return;
-    // The first bytes come here again once the server has said yes.
-    if (this.#client === null) this.#input?.data(buffer, start, end);
-    else this.data(buffer, start, end);
+    this.child?.data(buffer, start, end);
   }
 
   override takeStreamEnd(ending: Ending): void {
-    if (this.#input === null && ending !== ENDED) this.output.streamEnd(ending);
-    else if (this.#input !== null || this.#begin()) {
-      if (this.#client === null) this.#input?.streamEnd(ending);
-      else this.streamEnd(ending);
-    }
+    (this.child ?? this.output).streamEnd(ending);
   }
 
-  /** Greets the server; what comes from the stream waits. False: it could not. */
-  #begin(): boolean {
+  /** Greets the server, which may be the first to speak; what comes from the stream waits. */
+  override started(): void {
     let target: string | SocksTarget | undefined;
     try {
       target = typeof this.#target === "function" ? this.#target(this.scope.context) : this.#target;
     } catch (error) {
-      this.scope.fail(error);
-      return false;
+      return this.scope.fail(error);
     }
     const where = typeof target === "string" ? split(target) : target;
-    if (where === undefined) {
-      this.scope.break(NO_TARGET);
-      return false;
-    }
+    if (where === undefined) return this.scope.break(NO_TARGET);
     this.#client = new SocksClient(where, where.credentials ?? null);
     this.hold();
-    this.#input = this.join({
+    this.join({
       messageStart: () => {},
       messageEnd: () => {},
       data: (buffer, start, end) => this.#fromServer(buffer, start, end),
       streamEnd: (ending) => this.#serverEnded(ending),
     });
-    return this.#step(this.#client.start());
+    this.#step(this.#client.start());
   }
 
   #fromServer(buffer: number, start: number, end: number): void {
@@ -145,7 +132,7 @@ export class ConnectSocks<C extends object> extends JoinFilter<C> implements Sin
       this.scope.break(CONNECT_FAILED);
       return false;
     }
-    if (send === null || this.#input === null || writeBytes(send, this.#input, this.scope.runtime)) return true;
+    if (send === null || this.child === null || writeBytes(send, this.child, this.scope.runtime)) return true;
     this.scope.break(OVERLOADED);
     return false;
   }
