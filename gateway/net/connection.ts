@@ -164,6 +164,21 @@ export class Connection implements SocketHandler, Timed {
     return true;
   }
 
+  /** Bytes from elsewhere, behind what was written. False: no buffer. */
+  writeCopy(bytes: Uint8Array): boolean {
+    for (let from = 0; from < bytes.length; from += BUFFER_BYTES) {
+      const piece = bytes.subarray(from, from + BUFFER_BYTES);
+      const buffer = this.buffers.allocate();
+      if (buffer < 0) return false;
+      const start = buffer * BUFFER_BYTES;
+      this.memory.set(piece, start);
+      const written = this.write(buffer, start, start + piece.length);
+      this.buffers.release(buffer);
+      if (!written) return false;
+    }
+    return true;
+  }
+
   /** Hands the open buffer to the kernel. Called for every gathered connection before the loop waits. */
   flush(): void {
     if (this.#out < 0) return;

@@ -8,6 +8,7 @@
 import type { PeerCertificate } from "#net/tls/peer.ts";
 import type { Head } from "#http/head.ts";
 import type { BodyStage, LengthEffect } from "./body.ts";
+import type { RawConnection } from "./connection.ts";
 import type { TenantAccount } from "./tenant.ts";
 
 /** What a hook decides. */
@@ -30,6 +31,13 @@ export interface Exchange {
   readonly clientCertificate?: PeerCertificate | null;
   /** Of the connection the request came over; absent: http. */
   readonly scheme?: "http" | "https";
+  /** Absent where there is no gateway around it. */
+  readonly facts?: ExchangeFacts;
+  /**
+   * Before the request leaves: it goes to this upstream of the snapshot in force, and there to this endpoint, if one is named.
+   * False: there is no such one. Absent where there is nowhere to go.
+   */
+  routeTo?(upstream: string, endpoint: string): boolean;
   /** One slot a filter position; reset to null when the exchange ends. */
   readonly state: unknown[];
 
@@ -56,6 +64,24 @@ export interface Exchange {
   readonly ended: boolean;
 }
 
+/** What is known of an exchange beside its heads. */
+export interface ExchangeFacts {
+  readonly routeName: string;
+  /** `address:port` of the endpoint; empty before one is chosen. */
+  readonly upstreamAddress: string;
+  readonly originalDestination: string;
+  /** The name that a TLS client asked for. */
+  readonly serverName: string;
+  /** In the end hook: one word for how it ended; empty before. */
+  readonly outcomeCode: string;
+  /** Of the response; 0 before there is one. */
+  readonly statusSent: number;
+  readonly durationMs: number;
+  /** Of bodies. */
+  readonly requestBytes: number;
+  readonly responseBytes: number;
+}
+
 export interface Filter {
   /** `token-check@1`, for logs, metrics and `explain`. */
   readonly name: string;
@@ -76,8 +102,14 @@ export const HOOK_END = 4;
 /** What the gateway lends to filters; every use is checked against the route's `allow` list by the filter's room. */
 export interface FilterServices {
   fetch(upstream: number, request: FetchRequest): Promise<FetchResponse>;
+  /** A connection to an endpoint of the upstream, or why there is none. Absent: there is nothing to connect to. */
+  connect?(upstream: number, timeoutMs: number): Promise<RawConnection | string>;
   /** The map at this index of the snapshot. */
   map(index: number): SharedMap;
+  /** Refuses a prefix (20 bytes, as a map's key) on all routes of the filter's tenant. False: no room. Absent: there are none. */
+  ban?(prefix: Uint8Array, seconds: number): boolean;
+  /** Calls `run` every so often until the answer is called. Absent: there is no clock. */
+  every?(periodMs: number, run: () => void): () => void;
   log(level: "debug" | "info" | "warn" | "error", filter: string, message: string): void;
   /** Whose plugin it is: what it may use, and what it shares with the tenant's others. */
   readonly tenant: TenantAccount;
@@ -112,6 +144,11 @@ export interface SharedMap {
   /** False when the map is full. */
   put(key: Uint8Array, value: Uint8Array): boolean;
   delete(key: Uint8Array): boolean;
+  /**
+   * The key after this one, in no order, or the first (null); null: that was the last. From a key that is not there any more it
+   * may begin anew. The bytes are the caller's until the next call.
+   */
+  next(key: Uint8Array | null): Uint8Array | null;
   /** Adds to a `counter` value, from 0 where absent, and answers the sum. */
   increment(key: Uint8Array, delta: bigint): bigint;
 }

@@ -1,12 +1,48 @@
 /**
- * Filters of whole streams: asked once, when a TCP connection or a UDP session begins. Like filters of requests, one object
- * serves a route position in one worker, and lives as long as an engine uses it.
+ * Filters of whole streams: asked when a TCP connection or a UDP session begins, and, where they want it, given its bytes. Like
+ * filters of requests, one object serves a route position in one worker, and lives as long as an engine uses it.
  */
 
 /** A stream that begins, as its filters see it. */
 export interface OpeningStream {
+  readonly protocol: "tcp" | "udp" | "tls";
   /** 16 bytes, IPv4 mapped. */
   readonly clientIp: Uint8Array;
+  /** Of the ClientHello; empty: none. */
+  readonly serverName: string;
+  /** Where a steered client wanted to go, `address:port`; empty: to the listener. */
+  readonly originalDestination: string;
+  readonly routeName: string;
+  /**
+   * Until it is connected: it goes to this upstream of the snapshot in force, and there to this endpoint, if one is named. False:
+   * there is no such one.
+   */
+  routeTo(upstream: string, endpoint: string): boolean;
+}
+
+export const FROM_CLIENT = 0;
+export const FROM_UPSTREAM = 1;
+
+/** What becomes of bytes: they pass as they are, or the stream ends; else what is answered goes in their place. */
+export const PASS = 0;
+export const CLOSE = 1;
+
+/** How a stream has ended, and what it has carried. */
+export interface StreamEnd {
+  readonly outcome: string;
+  readonly durationMs: number;
+  readonly bytesReceived: number;
+  readonly bytesSent: number;
+  /** `address:port`; empty: none was connected. */
+  readonly endpoint: string;
+}
+
+/** One stream of a filter that looks at its bytes, or wants to know how it ends. */
+export interface StreamTap {
+  /** [start, end) of `memory`, for the call. `last`: the direction's end has come, with no bytes or with its last ones. */
+  data(direction: 0 | 1, memory: Uint8Array, start: number, end: number, last: boolean): 0 | 1 | Uint8Array;
+  /** The last call, once. */
+  closed(end: StreamEnd): void;
 }
 
 export interface StreamFilter {
@@ -14,4 +50,6 @@ export interface StreamFilter {
   readonly name: string;
   /** False: the stream is refused. */
   admits(stream: OpeningStream): boolean;
+  /** After it has admitted one. Absent, or null: neither its bytes nor its end are of interest. */
+  tap?(stream: OpeningStream): StreamTap | null;
 }

@@ -18,6 +18,7 @@ import type { ResponseSink, UpstreamStream } from "#upstream/stream.ts";
 import type { Waiter } from "#upstream/wait-queue.ts";
 import { BodyReplay } from "./body-replay.ts";
 import type { WorkerContext } from "./context.ts";
+import type { Detour } from "./detour.ts";
 import type { DownstreamStream } from "./downstream-stream.ts";
 import type { Engine, Route } from "./engine.ts";
 import * as outcomes from "./outcomes.ts";
@@ -105,14 +106,20 @@ export class Attempts implements ResponseSink, Waiter {
     this.#head = buffer;
   }
 
-  /** `keepsHead`: the head is wanted to the end. */
-  begin(route: Route, downstream: DownstreamStream, engine: Engine, keepsHead: boolean): void {
+  /** `keepsHead`: the head is wanted to the end. `detour`: a filter's, in the place of what the route says. */
+  begin(
+    route: Route,
+    downstream: DownstreamStream,
+    engine: Engine,
+    keepsHead: boolean,
+    detour: Detour | null = null,
+  ): void {
     this.#engine = engine;
     this.#downstream = downstream;
     this.#keepsHead = keepsHead;
     this.requestMethod = this.#owner.request.method;
     const original = route.split === null ? downstream.originalAddress : null;
-    const outcome = this.#target.begin(route, original);
+    const outcome = detour === null ? this.#target.begin(route, original) : this.#target.beginDetour(detour);
     if (outcome !== outcomes.OK) {
       this.#owner.upstreamFailed(outcome);
       return;

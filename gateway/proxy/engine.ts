@@ -47,6 +47,7 @@ export class Engine {
   readonly streamRouters: readonly (StreamRouter | null)[];
   readonly streamRoutes: readonly StreamRoute[];
   readonly upstreams: readonly Upstream[];
+  readonly #upstreamsByName: ReadonlyMap<string, Upstream>;
   readonly limits: HeadLimits;
   /** Null: no listener passes clients' certificates on. */
   readonly certificateFields: ClientCertificateFields | null;
@@ -74,6 +75,7 @@ export class Engine {
     this.limits = snapshot.settings;
     this.certificateFields = ClientCertificateFields.of(snapshot.listeners);
     this.upstreams = snapshot.upstreams.map((spec, i) => new Upstream(spec, endpoints, tls.clients[i] ?? null));
+    this.#upstreamsByName = new Map(this.upstreams.map((upstream) => [upstream.name, upstream]));
     this.routes = snapshot.routes.map((spec, i) => this.#route(spec, chains[i] ?? []));
     const streamRoutes = snapshot.streamRoutes ?? [];
     this.streamRoutes = streamRoutes.map((spec, i) => makeStreamRoute(spec, streamFilters[i] ?? [], this.upstreams));
@@ -81,6 +83,10 @@ export class Engine {
       protocol === "http" ? null : new StreamRouter(streamRoutes, i),
     );
     this.routers = routers;
+  }
+
+  upstreamNamed(name: string): Upstream | null {
+    return this.#upstreamsByName.get(name) ?? null;
   }
 
   /** It is in force: its checks and limits hold from here on. */

@@ -7,10 +7,7 @@
  *                   │ reply                                                        ▲
  *                   └───────────────── local reply, through the same response filters
  */
-import { parseIp } from "#core/address.ts";
-import { assert } from "#core/assert.ts";
 import { FRAMING_LENGTH, FRAMING_NONE, Head } from "#http/head.ts";
-import type { PeerCertificate } from "#net/tls/peer.ts";
 import { Alarm } from "#net/alarm.ts";
 import { refusalOf } from "#http/refusals.ts";
 import { REQUESTS } from "#observe/counters.ts";
@@ -20,9 +17,12 @@ import { recordEnd } from "./access.ts";
 import { admit, isTooLong, refusedFor } from "./admission.ts";
 import { Attempts, type AttemptsOwner } from "./attempts.ts";
 import { Bodies, type BodiesOwner } from "./bodies.ts";
+import { ClientSide } from "./client-side.ts";
 import type { WorkerContext } from "./context.ts";
+import { detourTo, type Detour } from "./detour.ts";
 import type { DownstreamStream } from "./downstream-stream.ts";
 import type { Engine, Route } from "./engine.ts";
+import { FactsOfExchange } from "./exchange-facts.ts";
 import type { Home } from "./home.ts";
 import { FilterWalk } from "./filter-walk.ts";
 import { LocalReply, type ReplyFields } from "./local-reply.ts";
@@ -31,19 +31,18 @@ import { startTunnel } from "./tunnel.ts";
 
 const SWITCHING_PROTOCOLS = 101;
 
-export class ProxyExchange implements Exchange, AttemptsOwner, BodiesOwner {
+export class ProxyExchange extends ClientSide implements Exchange, AttemptsOwner, BodiesOwner {
   readonly #worker: WorkerContext;
   readonly #home: Home<ProxyExchange>;
   readonly request: Head;
   readonly response: Head;
   readonly state: unknown[] = [];
+  readonly facts = new FactsOfExchange(this);
   readonly #walk: FilterWalk;
   readonly #reply: LocalReply;
   readonly #attempts: Attempts;
   readonly #bodies: Bodies;
 
-  #clientBytes: Uint8Array | null = null;
-  #downstream: DownstreamStream | null = null;
   #engine: Engine | null = null;
   #route: Route | null = null;
   /** What goes back is the gateway's own. */
@@ -52,6 +51,8 @@ export class ProxyExchange implements Exchange, AttemptsOwner, BodiesOwner {
   /** A response is on its way back; while a filter thinks about it, nothing of it has been sent. */
   #responseStarted = false;
   #outcome: outcomes.Outcome = outcomes.OK;
+  /** Where a filter sends it instead. */
+  #detour: Detour | null = null;
   readonly #timer: Alarm;
   startMs = 0;
   requestBytes = 0;
@@ -59,6 +60,7 @@ export class ProxyExchange implements Exchange, AttemptsOwner, BodiesOwner {
   ended = true;
 
   constructor(worker: WorkerContext, home: Home<ProxyExchange>) {
+    super();
     this.#worker = worker;
     this.#home = home;
     this.request = new Head(worker.scratch);
@@ -68,24 +70,6 @@ export class ProxyExchange implements Exchange, AttemptsOwner, BodiesOwner {
     this.#attempts = new Attempts(worker, this);
     this.#bodies = new Bodies(worker.buffers, this, this.#attempts);
     this.#timer = new Alarm(worker.loop, () => this.#tookTooLong());
-  }
-
-  get scheme(): "http" | "https" {
-    return this.#stream.tls === null ? "http" : "https";
-  }
-
-  get clientCertificate(): PeerCertificate | null {
-    return this.#stream.tls?.certificate ?? null;
-  }
-
-  get clientAddress(): string {
-    return this.#stream.client;
-  }
-
-  get clientAddressBytes(): Uint8Array {
-    const { client } = this.#stream;
-    this.#clientBytes ??= client === "" ? new Uint8Array(16) : parseIp(client);
-    return this.#clientBytes;
   }
 
   get routeName(): string {
@@ -108,15 +92,6 @@ export class ProxyExchange implements Exchange, AttemptsOwner, BodiesOwner {
 
   get responseBytes(): number {
     return this.#bodies.responseBytes;
-  }
-
-  get downstream(): DownstreamStream | null {
-    return this.#downstream;
-  }
-
-  get #stream(): DownstreamStream {
-    assert(this.#downstream !== null, "exchange without a client");
-    return this.#downstream;
   }
 
   // What the client's side tells.
@@ -157,7 +132,7 @@ export class ProxyExchange implements Exchange, AttemptsOwner, BodiesOwner {
   #open(downstream: DownstreamStream): Engine {
     const engine = downstream.listener.engine;
     engine.retain();
-    this.#downstream = downstream;
+    this.downstream = downstream;
     this.#engine = engine;
     this.ended = false;
     this.startMs = this.#worker.loop.nowMs;
@@ -252,10 +227,17 @@ export class ProxyExchange implements Exchange, AttemptsOwner, BodiesOwner {
 
   filterRequestBody(stage: BodyStage, effect: LengthEffect): void {
     this.#bodies.addRequest(stage, effect);
+    if (this.#walk.suspended && this.#bodies.request?.full === false) this.#readAhead();
   }
 
   filterResponseBody(stage: BodyStage, effect: LengthEffect): void {
     this.#bodies.addResponse(stage, effect);
+  }
+
+  routeTo(upstream: string, endpoint: string): boolean {
+    if (this.#responseStarted) return false;
+    this.#detour = detourTo(this.#engine as Engine, upstream, endpoint);
+    return this.#detour !== null;
   }
 
   resume(verdict: Verdict): void {
@@ -282,8 +264,8 @@ export class ProxyExchange implements Exchange, AttemptsOwner, BodiesOwner {
 
   /** A filter thinks, and wants the body for it. A client that waits to be asked for it is asked (RFC 9110 section 10.1.1). */
   #readAhead(): void {
-    this.#reply.continueIfExpected(this.request, this.#stream);
-    this.#stream.resumeRequest();
+    this.#reply.continueIfExpected(this.request, this.stream);
+    this.stream.resumeRequest();
   }
 
   /** Runs the response hooks that are left, from the last filter to the first. */
@@ -310,7 +292,7 @@ export class ProxyExchange implements Exchange, AttemptsOwner, BodiesOwner {
   /** The filters have let it pass: choose where it goes. */
   #proceed(): void {
     const route = this.#route as Route;
-    this.#attempts.begin(route, this.#stream, this.#engine as Engine, this.#keepsRequest);
+    this.#attempts.begin(route, this.stream, this.#engine as Engine, this.#keepsRequest, this.#detour);
   }
 
   /** The log, or a filter that has not run yet, may ask for the request's head when it has been sent. */
@@ -329,7 +311,7 @@ export class ProxyExchange implements Exchange, AttemptsOwner, BodiesOwner {
   // What the upstream answers.
 
   informational(): void {
-    if (this.#downstream?.requestMinor === 1) this.#stream.sendInformational(this.response);
+    if (this.downstream?.requestMinor === 1) this.stream.sendInformational(this.response);
   }
 
   responseHead(): void {
@@ -359,7 +341,7 @@ export class ProxyExchange implements Exchange, AttemptsOwner, BodiesOwner {
       this.#switchProtocols();
       return;
     }
-    if (this.#stream.sendHead(this.response)) {
+    if (this.stream.sendHead(this.response)) {
       this.#bodies.headSent();
       return;
     }
@@ -391,7 +373,7 @@ export class ProxyExchange implements Exchange, AttemptsOwner, BodiesOwner {
   }
 
   #switchProtocols(): void {
-    const stream = this.#stream;
+    const stream = this.stream;
     // Nobody asked for it, or the body that belongs before it is still to come.
     if (!this.request.upgrade || !this.#requestEnded) {
       this.#attempts.drop();
@@ -443,7 +425,7 @@ export class ProxyExchange implements Exchange, AttemptsOwner, BodiesOwner {
   }
 
   #deliverReply(): void {
-    const stream = this.#stream;
+    const stream = this.stream;
     this.#responseStarted = true;
     if (!this.#reply.sendHead(stream)) {
       this.#cut(outcomes.OVERLOADED);
@@ -457,17 +439,18 @@ export class ProxyExchange implements Exchange, AttemptsOwner, BodiesOwner {
 
   /** Of the response nothing, or only a part, can be sent: the client must see that. */
   #cut(outcome: outcomes.Outcome): void {
-    this.#stream.abort();
+    this.stream.abort();
     this.#end(outcome, false);
   }
 
   #end(outcome: outcomes.Outcome, clean: boolean): void {
-    const stream = this.#stream;
+    const stream = this.stream;
     const route = this.#route;
     this.#walk.abandon();
     const { abandoned } = this.#walk;
     const status = this.#responseStarted ? this.response.status : 0;
     this.ended = true;
+    this.facts.settle(outcome, status, this.#worker.loop.nowMs - this.startMs);
     recordEnd(this.#worker, this, outcome, status, this.#attempts.keepsHead);
     if (route !== null && route.hasEndHooks) this.#walk.end(this, route.chain);
     // A tunnel takes the connection over; everything else goes on, or closes, as its protocol does.
@@ -487,10 +470,10 @@ export class ProxyExchange implements Exchange, AttemptsOwner, BodiesOwner {
     this.#engine?.release();
     for (let i = 0; i < this.state.length; i++) this.state[i] = null;
     this.#walk.reset();
-    this.#clientBytes = null;
-    this.#downstream = null;
+    this.forgetClient();
     this.#engine = null;
     this.#route = null;
+    this.#detour = null;
     this.#replying = false;
     this.#requestEnded = false;
     this.#responseStarted = false;

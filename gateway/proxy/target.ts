@@ -10,6 +10,7 @@ import type { ResponseSink, UpstreamStream, UpstreamTimeouts } from "#upstream/s
 import type { Upstream } from "#upstream/upstream.ts";
 import { proxyHeaderOf, type ClientEnds } from "./client-ends.ts";
 import type { WorkerContext } from "./context.ts";
+import type { Detour } from "./detour.ts";
 import type { Engine, Route } from "./engine.ts";
 import {
   NO_ENDPOINT,
@@ -29,6 +30,8 @@ export class Target {
   upstream: Upstream | null = null;
   /** Of `upstream`; null before one is chosen. */
   member: Member | null = null;
+  /** A filter's choice. */
+  #preferred: Member | null = null;
   readonly #tried: Member[] = [];
   #endpoint: Endpoint | null = null;
   /** An idle connection has turned out to be dead: not another one of them. */
@@ -62,11 +65,19 @@ export class Target {
     return this.upstream === null ? NO_ENDPOINT : OK;
   }
 
+  beginDetour({ upstream, member }: Detour): Outcome {
+    this.upstream = upstream;
+    this.#preferred = member;
+    return OK;
+  }
+
   /** Chooses an endpoint that was not tried. UPSTREAM_BUSY: all that could are at their limits. */
   choose(request: Head | null, client: string): Outcome {
     const { upstream } = this;
     if (upstream === null) return OK;
-    const member = upstream.pick(request, client, this.#tried);
+    const preferred = this.#preferred;
+    const takesIt = preferred !== null && preferred.available && !this.#tried.includes(preferred);
+    const member = takesIt ? preferred : upstream.pick(request, client, this.#tried);
     if (member === null) return whyNone(upstream);
     this.member = member;
     this.#endpoint = member.endpoint;
@@ -135,6 +146,7 @@ export class Target {
   reset(): void {
     this.upstream = null;
     this.member = null;
+    this.#preferred = null;
     this.#tried.length = 0;
     this.#endpoint = null;
     this.#fresh = false;

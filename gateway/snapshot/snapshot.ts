@@ -251,6 +251,8 @@ export interface PluginFilterSpec {
     readonly maps: readonly number[];
     /** The tenant's key/value entries; absent: not granted. */
     readonly keyValue?: true;
+    /** To refuse clients on all routes of the tenant; absent: not granted. */
+    readonly ban?: true;
   };
 }
 

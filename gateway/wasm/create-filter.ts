@@ -34,8 +34,7 @@ export async function createWasmFilter(
   resources: FilterResources,
   interpose: Interpose | null = null,
 ): Promise<WasmFilter> {
-  const name = `${plugin.name}@${plugin.version}`;
-  const environment = new GuestEnvironment(name, spec, services, resources);
+  const environment = new GuestEnvironment(plugin, spec, services, resources);
   await warmUp(loaded, environment);
   const filter = loaded.suspends
     ? new SuspendingFilter(plugin, loaded, environment, interpose)

@@ -99,3 +99,111 @@ export declare function boot_ms(): f64;
 // @ts-ignore: decorator
 @external("penstock", "random_bytes")
 export declare function random_bytes(pointer: usize, length: i32): void;
+// @ts-ignore: decorator
+@external("penstock", "route_to")
+export declare function route_to(upstream: i32, endpoint: usize, length: i32): i32;
+// @ts-ignore: decorator
+@external("penstock", "property")
+export declare function property(which: i32, pointer: usize, capacity: i32): i32;
+// @ts-ignore: decorator
+@external("penstock", "measure")
+export declare function measure(which: i32): f64;
+// @ts-ignore: decorator
+@external("penstock", "body_size")
+export declare function body_size(): i32;
+// @ts-ignore: decorator
+@external("penstock", "body_get")
+export declare function body_get(offset: i32, pointer: usize, capacity: i32): i32;
+// @ts-ignore: decorator
+@external("penstock", "body_splice")
+export declare function body_splice(offset: i32, removed: i32, pointer: usize, length: i32): i32;
+// @ts-ignore: decorator
+@external("penstock", "body_skip")
+export declare function body_skip(): void;
+// @ts-ignore: decorator
+@external("penstock", "exchange_put")
+export declare function exchange_put(pointer: usize, length: i32): void;
+// @ts-ignore: decorator
+@external("penstock", "exchange_get")
+export declare function exchange_get(pointer: usize, capacity: i32): i32;
+// @ts-ignore: decorator
+@external("penstock", "map_next")
+export declare function map_next(handle: i32, key: usize, keyLength: i32, pointer: usize, capacity: i32): i32;
+// @ts-ignore: decorator
+@external("penstock", "ban")
+export declare function ban_prefix(prefix: usize, seconds: i32): i32;
+// @ts-ignore: decorator
+@external("penstock", "kv_get")
+export declare function kv_get(key: usize, keyLength: i32, pointer: usize, capacity: i32): i32;
+// @ts-ignore: decorator
+@external("penstock", "kv_version")
+export declare function kv_version(): i32;
+// @ts-ignore: decorator
+@external("penstock", "kv_put")
+export declare function kv_put(
+  key: usize,
+  keyLength: i32,
+  value: usize,
+  valueLength: i32,
+  ttlMs: f64,
+  version: i32,
+): i32;
+// @ts-ignore: decorator
+@external("penstock", "kv_delete")
+export declare function kv_delete(key: usize, keyLength: i32, version: i32): i32;
+// @ts-ignore: decorator
+@external("penstock", "kv_increment")
+export declare function kv_increment(key: usize, keyLength: i32, delta: i64, ttlMs: f64): i64;
+// @ts-ignore: decorator
+@external("penstock", "metric_define")
+export declare function metric_define(kind: i32, name: usize, nameLength: i32): i32;
+// @ts-ignore: decorator
+@external("penstock", "metric_add")
+export declare function metric_add(handle: i32, delta: f64): void;
+// @ts-ignore: decorator
+@external("penstock", "metric_record")
+export declare function metric_record(handle: i32, value: f64): void;
+// @ts-ignore: decorator
+@external("penstock", "connect")
+export declare function start_connect(upstream: i32, timeoutMs: i32): i32;
+// @ts-ignore: decorator
+@external("penstock", "connection_send")
+export declare function connection_send(connection: i32, pointer: usize, length: i32): i32;
+// @ts-ignore: decorator
+@external("penstock", "connection_receive")
+export declare function connection_receive(connection: i32, pointer: usize, capacity: i32, timeoutMs: i32): i32;
+// @ts-ignore: decorator
+@external("penstock", "connection_close")
+export declare function connection_close(connection: i32): void;
+// @ts-ignore: decorator
+@external("penstock", "verify")
+export declare function verify_signature(
+  algorithm: i32,
+  key: usize,
+  keyLength: i32,
+  data: usize,
+  dataLength: i32,
+  signature: usize,
+  signatureLength: i32,
+): i32;
+// @ts-ignore: decorator
+@external("penstock", "hmac_sha256")
+export declare function hmac_sha256(
+  key: usize,
+  keyLength: i32,
+  data: usize,
+  dataLength: i32,
+  pointer: usize,
+): void;
+// @ts-ignore: decorator
+@external("penstock", "sha256")
+export declare function digest_sha256(data: usize, dataLength: i32, pointer: usize): void;
+// @ts-ignore: decorator
+@external("penstock", "tick_every")
+export declare function tick_every(periodMs: i32): void;
+// @ts-ignore: decorator
+@external("penstock", "message_get")
+export declare function message_get(pointer: usize, capacity: i32): i32;
+// @ts-ignore: decorator
+@external("penstock", "message_reply")
+export declare function message_reply(pointer: usize, length: i32): void;

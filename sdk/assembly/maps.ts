@@ -1,6 +1,6 @@
 // Maps that the kernel, the admin API, other workers and plugins share. A plugin gets those that its route allows.
 import { parseAddress, parsePrefix, prefixBuffer } from "./address";
-import { boot_ms, map_delete, map_get, map_increment, map_open, map_put, map_shape } from "./host";
+import { boot_ms, map_delete, map_get, map_increment, map_next, map_open, map_put, map_shape } from "./host";
 import { clientBytes } from "./request";
 import { decode, encode, encoded, encodedLength } from "./text";
 
@@ -12,6 +12,7 @@ const VALUE_EXPIRY: u32 = 2;
 
 const shape: usize = memory.data(16, 8);
 const keyBuffer: usize = memory.data(256, 8);
+const walkBuffer: usize = memory.data(256, 8);
 const KEY_BYTES_MAX: u32 = 256;
 const valueBuffer: usize = memory.data(1024, 8);
 const VALUE_BYTES_MAX: u32 = 1024;
@@ -121,6 +122,39 @@ export class SharedMap {
   delete(key: string): bool {
     const at = this.key(key);
     return at != 0 && map_delete(this.handle, at, this.keyBytes) == 1;
+  }
+
+  /** Walks over the keys: `for (let at = map.first(); at; at = map.next()) … map.walked`. In no order; each step costs a host call. */
+  first(): bool {
+    const length = map_next(this.handle, 0, 0, walkBuffer, KEY_BYTES_MAX);
+    return length >= 0 && <u32>length <= KEY_BYTES_MAX;
+  }
+
+  next(): bool {
+    const length = map_next(this.handle, walkBuffer, this.keyBytes, walkBuffer, KEY_BYTES_MAX);
+    return length >= 0 && <u32>length <= KEY_BYTES_MAX;
+  }
+
+  /** Address of the key's bytes that the walk is at. */
+  get walkedBytes(): usize {
+    return walkBuffer;
+  }
+
+  /** The key that the walk is at, of maps with text keys: up to the first zero. */
+  get walked(): string {
+    let end: u32 = 0;
+    while (end < this.keyBytes && load<u8>(walkBuffer + end) != 0) end++;
+    return decode(walkBuffer, end);
+  }
+
+  /** The counter at the key that the walk is at. */
+  get walkedCount(): i64 {
+    return map_get(this.handle, walkBuffer, this.keyBytes, valueBuffer, 8) < 0 ? 0 : load<i64>(valueBuffer);
+  }
+
+  /** Takes out the key that the walk is at; it can't go on from there: begin anew. */
+  deleteWalked(): bool {
+    return map_delete(this.handle, walkBuffer, this.keyBytes) == 1;
   }
 
   deleteClient(): bool {

@@ -10,6 +10,8 @@ export enum Action {
   Continue = 0,
   /** The reply made by `respond` goes back to the client. */
   Reply = 1,
+  /** Not yet: `onRequestBody` will decide; of a body or data, more must come first. */
+  Pause = 2,
 }
 
 export class Response extends Headers {

@@ -4,7 +4,9 @@
  *
  * The cases of a table run in order over one guest and one set of maps, so that what one does the next one sees.
  */
-import { FakeHost, type FakeHostOptions, type FakeRequest, type FakeResponse, type Outcome } from "./fake-host.ts";
+import { textOfBytes } from "./bytes.ts";
+import { FakeHost } from "./fake-host.ts";
+import type { FakeHostOptions, FakeRequest, FakeResponse, FakeStream, Outcome } from "./fake-types.ts";
 
 export interface Expectation {
   readonly verdict?: "continue" | "reply" | "fault";
@@ -16,7 +18,24 @@ export interface Expectation {
   /** Headers after the hook; null: there is none of that name. */
   readonly request?: Readonly<Record<string, string | null>>;
   readonly response?: Readonly<Record<string, string | null>>;
+  readonly requestTrailers?: Readonly<Record<string, string | null>>;
+  readonly responseTrailers?: Readonly<Record<string, string | null>>;
+  /** What has passed of a body; of a stream, towards the upstream, and towards the client. */
+  readonly requestBody?: string;
+  readonly responseBody?: string;
   readonly responseStatus?: number;
+  /** `upstream`, or `upstream endpoint`; null: where its route says. */
+  readonly route?: string | null;
+  /** All that was sent over connections, `upstream bytes`. */
+  readonly sent?: readonly string[];
+  /** To a message. */
+  readonly answer?: string;
+  /** Entries of the tenant; null: there is none. Counters as decimal text. */
+  readonly entries?: Readonly<Record<string, string | null>>;
+  /** Series, `counter name`. */
+  readonly metrics?: Readonly<Record<string, number>>;
+  /** All bans so far, in seconds. */
+  readonly bans?: Readonly<Record<string, number>>;
   readonly target?: string;
   /** All lines, `info: text`. */
   readonly logs?: readonly string[];
@@ -35,6 +54,14 @@ export interface Case {
   readonly request?: FakeRequest;
   /** With it, the response hook runs, after the request hook where there is one; `expect` is about the last of them. */
   readonly response?: FakeResponse;
+  /** In place of a request: a connection of a stream route. */
+  readonly stream?: FakeStream;
+  /** In place of a request: the clock's hook. */
+  readonly tick?: true;
+  /** In place of a request: a message by the admin API. */
+  readonly message?: string;
+  /** The end hook runs too, and `expect` is about it. */
+  readonly end?: true;
   /** How often; the last time counts. */
   readonly repeat?: number;
   readonly expect: Expectation;
@@ -66,6 +93,9 @@ export function runCases(wasm: Uint8Array, table: CaseTable): CaseResult[] {
   return (table.cases ?? []).map((entry) => runCase(host, entry));
 }
 
+const REQUEST_HOOKS = ["on_request", "on_request_body", "on_request_end"];
+const RESPONSE_HOOKS = ["on_response", "on_response_body", "on_response_end"];
+
 function result(name: string, problems: readonly string[], fuel: number | null = null): CaseResult {
   return { name, problems, fuel };
 }
@@ -79,15 +109,27 @@ function refusal({ refuses }: CaseTable, message: string): CaseResult {
 function runCase(host: FakeHost, entry: Case): CaseResult {
   let outcome: Outcome | undefined;
   for (let turn = 0; turn < (entry.repeat ?? 1); turn++) {
-    const exchange = host.begin(entry.request ?? {});
-    if (host.has("on_request")) outcome = host.request(exchange);
-    const goesOn = outcome === undefined || outcome.verdict === "continue";
-    if (entry.response !== undefined && goesOn && host.has("on_response")) {
-      outcome = host.response(exchange, entry.response);
-    }
+    outcome = runOnce(host, entry);
   }
   if (outcome === undefined) return result(entry.name, ["the plugin has no hook for it"]);
   return result(entry.name, differences(host, outcome, entry.expect), outcome.fuel);
+}
+
+function runOnce(host: FakeHost, entry: Case): Outcome | undefined {
+  if (entry.tick === true) return host.tick();
+  if (entry.message !== undefined) return host.tell(entry.message);
+  const exchange = host.begin(entry.request ?? {}, entry.stream);
+  let outcome: Outcome | undefined;
+  if (entry.stream !== undefined) {
+    outcome = host.stream(exchange, entry.stream);
+  } else {
+    if (REQUEST_HOOKS.some((hook) => host.has(hook))) outcome = host.request(exchange, entry.request);
+    const goesOn = outcome === undefined || outcome.verdict === "continue";
+    if (entry.response !== undefined && goesOn && RESPONSE_HOOKS.some((hook) => host.has(hook))) {
+      outcome = host.response(exchange, entry.response);
+    }
+  }
+  return entry.end === true ? host.end(exchange) : outcome;
 }
 
 const show = (value: unknown) => JSON.stringify(value) ?? "nothing";
@@ -112,6 +154,13 @@ function differences(host: FakeHost, outcome: Outcome, expected: Expectation): s
   headers("reply's", outcome.reply?.headers ?? [], expected.headers);
   headers("request's", outcome.request, expected.request);
   headers("response's", outcome.response, expected.response);
+  headers("request's trailer", outcome.requestTrailers, expected.requestTrailers);
+  headers("response's trailer", outcome.responseTrailers, expected.responseTrailers);
+  same("request's body", outcome.requestBody === null ? null : textOfBytes(outcome.requestBody), expected.requestBody);
+  same("response's body", outcome.responseBody && textOfBytes(outcome.responseBody), expected.responseBody);
+  same("route", outcome.route, expected.route);
+  same("sent", outcome.sent, expected.sent);
+  same("answer", textOfBytes(outcome.answer), expected.answer);
   same("response's status", outcome.status, expected.responseStatus);
   same("target", outcome.target, expected.target);
   same("logs", outcome.logs, expected.logs);
@@ -122,8 +171,25 @@ function differences(host: FakeHost, outcome: Outcome, expected: Expectation): s
   if (expected.fuelMax !== undefined && outcome.fuel !== null && outcome.fuel > expected.fuelMax) {
     problems.push(`fuel: ${outcome.fuel}, more than ${expected.fuelMax}`);
   }
+  ofTenant(host, expected, same);
+  return problems;
+}
+
+/** What is left with the host. */
+function ofTenant(
+  host: FakeHost,
+  expected: Expectation,
+  same: (what: string, found: unknown, wanted: unknown) => void,
+) {
   for (const [name, entries] of Object.entries(expected.maps ?? {})) {
     same(`map ${name}`, host.maps.get(name)?.entries(), entries);
   }
-  return problems;
+  for (const [key, wanted] of Object.entries(expected.entries ?? {})) {
+    const value = host.entries.get(key)?.value;
+    const text = value?.length === 8 ? String(Buffer.from(value).readBigInt64LE()) : value && textOfBytes(value);
+    same(`entry ${key}`, text ?? null, wanted);
+  }
+  for (const [name, wanted] of Object.entries(expected.metrics ?? {}))
+    same(name, host.series.get(name) ?? null, wanted);
+  same("bans", Object.fromEntries(host.bans), expected.bans);
 }

@@ -1,8 +1,10 @@
 /** The host calls of the fake host: short, plain, over strings. */
 import { LOG_LEVELS, MAP_KEYS, MAP_VALUES, REQUEST_PARTS } from "#sdk/types/abi.ts";
+import { byteCalls } from "./fake-bytes.ts";
 import { isEditable, isHeaderName, isHeaderValue } from "./fake-headers.ts";
 import type { FakeMap } from "./fake-map.ts";
 import type { Exchange, FakeCalls, FakeState } from "./fake-state.ts";
+import { tenantCalls } from "./fake-tenant.ts";
 
 /** The clock of cases. */
 export const FAKE_NOW_MS = 1_700_000_000_000;
@@ -50,6 +52,8 @@ export function makeCalls(host: FakeState): FakeCalls {
   const bit = (done: boolean) => (done ? 1 : 0);
 
   return {
+    ...byteCalls(host, { read, text, write, exchange }),
+    ...tenantCalls(host, { read, text, write, exchange }),
     name_id: (at: number, length: number) => {
       const lower = text(at, length);
       if (!isHeaderName(lower)) return -1;
@@ -111,6 +115,8 @@ export function makeCalls(host: FakeState): FakeCalls {
       return 1;
     },
     map_delete: (handle: number, keyAt: number, keyLength: number) => bit(mapAt(handle).delete(read(keyAt, keyLength))),
+    map_next: (handle: number, keyAt: number, keyLength: number, at: number, room: number) =>
+      write(mapAt(handle).next(keyLength === 0 ? null : read(keyAt, keyLength)), at, room),
     map_increment: (handle: number, keyAt: number, keyLength: number, delta: bigint) =>
       mapAt(handle).increment(read(keyAt, keyLength), delta),
     upstream_open: (at: number, length: number) => upstreams.indexOf(text(at, length)),

@@ -15,6 +15,8 @@ export class FakeMap {
   readonly keyBytes: number;
   readonly valueBytes: number;
   readonly #entries = new Map<string, Uint8Array>();
+  /** The keys' own bytes. */
+  readonly #keys = new Map<string, Uint8Array>();
 
   constructor(spec: FakeMapSpec) {
     this.spec = spec;
@@ -29,10 +31,20 @@ export class FakeMap {
 
   put(key: Uint8Array, value: Uint8Array): void {
     this.#entries.set(this.#text(key), value.slice());
+    this.#keys.set(this.#text(key), key.slice());
   }
 
   delete(key: Uint8Array): boolean {
+    this.#keys.delete(this.#text(key));
     return this.#entries.delete(this.#text(key));
+  }
+
+  /** The key after this one, or the first. */
+  next(key: Uint8Array | null): Uint8Array | undefined {
+    const keys = [...this.#keys.values()];
+    if (key === null) return keys[0];
+    const text = this.#text(key);
+    return keys[[...this.#keys.keys()].indexOf(text) + 1];
   }
 
   increment(key: Uint8Array, delta: bigint): bigint {

@@ -27,6 +27,22 @@ export interface Exchange {
   readonly client: string;
   readonly clientBytes: Uint8Array;
   status: number;
+  /** What the plugin keeps of it. */
+  kept: Uint8Array;
+  readonly properties: Readonly<Record<string, string>>;
+  readonly measures: Readonly<Record<string, number>>;
+  /** Where the plugin has sent it, `upstream` or `upstream endpoint`. */
+  route: string | null;
+  readonly requestTrailers: FakeHeaders;
+  readonly responseTrailers: FakeHeaders;
+}
+
+/** The other end of connections that a plugin makes: each chunk is what one `receive` gets. */
+export type FakeConversation = readonly { readonly sends?: string; readonly answers?: string }[];
+
+export interface FakeEntry {
+  readonly value: Uint8Array;
+  readonly version: number;
 }
 
 export interface FakeState {
@@ -44,8 +60,38 @@ export interface FakeState {
   fetched: FakeAnswer | null;
   logs: string[];
   fetches: string[];
+  /** Bytes at hand. */
+  window: Uint8Array;
+  skipsBody: boolean;
+  readonly connections: Readonly<Record<string, FakeConversation>>;
+  /** Connections of this hook: what is still to be received, and what was sent. */
+  open: { upstream: string; left: string[]; sent: string[] }[];
+  readonly entries: Map<string, FakeEntry>;
+  keyValueVersion: number;
+  /** Series by `kind name`, in the order of their definition. */
+  readonly series: Map<string, number>;
+  readonly bans: Map<string, number>;
+  tickMs: number;
+  message: Uint8Array;
+  answer: Uint8Array;
+  readonly plugin: string;
   headersOf(head: number): FakeHeaders;
 }
 
+type FakeCall = (...args: never[]) => number | bigint | undefined;
+
 /** Every name of the interface: a fake that lacks one does not compile. */
-export type FakeCalls = Record<AbiFunctionName, (...args: never[]) => number | bigint | undefined>;
+export type FakeCalls = Record<AbiFunctionName, FakeCall>;
+
+export type PartOfCalls = Partial<FakeCalls>;
+
+/** The guest's memory, as host calls use it. */
+export interface GuestMemory {
+  /** A copy. Throws for what lies outside. */
+  read(pointer: number, length: number): Uint8Array;
+  text(pointer: number, length: number): string;
+  /** Answers the length, or −1 for undefined; writes when it fits. */
+  write(value: string | Uint8Array | undefined, pointer: number, capacity: number): number;
+  /** Throws when there is none. */
+  exchange(): Exchange;
+}

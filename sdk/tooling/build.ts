@@ -9,7 +9,7 @@
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import asc from "assemblyscript/asc";
-import { entrySource, exportedHooks, PLUGIN_SOURCE } from "./entry.ts";
+import { entrySource, exportedHooks, HOOK_NAMES, PLUGIN_SOURCE } from "./entry.ts";
 
 export interface Diagnostic {
   readonly severity: "error" | "warning" | "info";
@@ -64,7 +64,7 @@ export async function buildPlugin(directory: string): Promise<BuildResult> {
   const hooks = exportedHooks(source);
   const diagnostics: Diagnostic[] = [];
   if (hooks.every((hook) => hook === "onConfigure")) {
-    diagnostics.push(failure(PLUGIN_SOURCE, "none of onRequest, onResponse and onEnd is exported"));
+    diagnostics.push(failure(PLUGIN_SOURCE, `no hook is exported: none of ${HOOK_NAMES.slice(1).join(", ")}`));
     return { wasm: new Uint8Array(), sourceMap: "", diagnostics };
   }
   const entry = entrySource(hooks);

@@ -135,6 +135,12 @@ export class TestMap implements SharedMap {
   delete(key: Uint8Array): boolean {
     return this.entries.delete(hex(key));
   }
+  next(key: Uint8Array | null): Uint8Array | null {
+    const keys = [...this.entries.keys()];
+    const at = key === null ? 0 : keys.indexOf(hex(key)) + 1;
+    const found = keys[at];
+    return found === undefined ? null : Buffer.from(found, "hex");
+  }
   increment(key: Uint8Array, delta: bigint): bigint {
     const sum = BigInt(this.entries.get(hex(key)) ?? 0n) + delta;
     this.entries.set(hex(key), sum);

@@ -20,7 +20,7 @@ export const WASM_ERRORS = {
   PENSTOCK_WASM_INTERFACE: {
     message: "the module does not follow the plugin interface",
     status: 422,
-    hint: "export `memory`, `penstock_abi_1` and at least one hook: the SDK in `penstock/assembly` does",
+    hint: "export `memory`, `penstock_abi_2` and at least one hook: the SDK in `penstock/assembly` does",
   },
   PENSTOCK_WASM_CONFIGURE: {
     message: "the plugin did not accept its configuration",

@@ -10,9 +10,11 @@
  */
 import { HIGH_WATERMARK_BYTES, type Connection, type Protocol } from "#net/connection.ts";
 import type { HeldRegions } from "#net/held.ts";
+import { CLOSE, PASS } from "#pipeline/stream-filter.ts";
+import { NO_TAPS, type Taps } from "./taps.ts";
 
 /** How a relay ends; which side, where there is one, is the side that did it. */
-export type RelayEnd = "closed" | "reset" | "idle" | "no-buffers";
+export type RelayEnd = "closed" | "reset" | "idle" | "no-buffers" | "refused";
 
 export interface RelayOwner {
   /** Both connections are closed by now. `side`: FIRST or SECOND. */
@@ -28,9 +30,13 @@ export class Relay {
   readonly #sides: readonly [RelaySide, RelaySide];
   #over = false;
 
-  constructor(first: Connection, second: Connection, idleMs: number, owner: RelayOwner) {
+  /** Filters that look at the bytes; the first connection is the client's. */
+  readonly taps: Taps;
+
+  constructor(first: Connection, second: Connection, idleMs: number, owner: RelayOwner, taps: Taps = NO_TAPS) {
     this.#owner = owner;
     this.#idleMs = idleMs;
+    this.taps = taps;
     this.#sides = [new RelaySide(this, FIRST, first, second), new RelaySide(this, SECOND, second, first)];
   }
 
@@ -126,7 +132,10 @@ class RelaySide implements Protocol {
   onBytes(buffer: number, start: number, end: number): void {
     this.bytes += end - start;
     this.#relay.touch();
-    if (!this.#other.write(buffer, start, end)) {
+    const made = this.#relay.taps.any ? this.#tapped(start, end, false) : PASS;
+    if (made === CLOSE) {
+      this.#relay.finish("refused", this.#side);
+    } else if (made === PASS ? !this.#other.write(buffer, start, end) : !this.#other.writeCopy(made)) {
       this.#relay.finish("no-buffers", this.#side);
     } else if (!this.#paused && this.#other.queuedBytes > HIGH_WATERMARK_BYTES) {
       this.#paused = true;
@@ -138,8 +147,17 @@ class RelaySide implements Protocol {
     if (this.ended) return;
     this.ended = true;
     this.#relay.touch();
+    const made = this.#relay.taps.any ? this.#tapped(0, 0, true) : PASS;
+    if (made === CLOSE || (made !== PASS && !this.#other.writeCopy(made))) {
+      this.#relay.finish(made === CLOSE ? "refused" : "no-buffers", this.#side);
+      return;
+    }
     this.#other.end();
     this.#relay.finishWhenDrained();
+  }
+
+  #tapped(start: number, end: number, last: boolean): 0 | 1 | Uint8Array {
+    return this.#relay.taps.data(this.#side === FIRST ? 0 : 1, this.connection.memory, start, end, last);
   }
 
   /** What the other side has sent is in the kernel: read on there. */

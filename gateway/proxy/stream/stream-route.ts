@@ -1,7 +1,8 @@
 /** A route of streams in an engine: what the snapshot says, with its filters and upstreams made. */
-import type { StreamFilter } from "#pipeline/stream-filter.ts";
+import type { OpeningStream, StreamFilter } from "#pipeline/stream-filter.ts";
 import type { StreamRouteSpec } from "#snapshot/snapshot.ts";
 import type { Upstream } from "#upstream/upstream.ts";
+import { NO_TAPS, Taps } from "./taps.ts";
 
 export interface StreamRoute {
   readonly spec: StreamRouteSpec;
@@ -23,7 +24,10 @@ export function makeStreamRoute(
   return { spec, filters, split, splitSum: (split ?? []).reduce((sum, one) => sum + one.weight, 0) };
 }
 
-/** Whether every filter admits a client: 16 bytes of address. */
-export function admits(route: StreamRoute, clientIp: Uint8Array): boolean {
-  return route.filters.every((filter) => filter.admits({ clientIp }));
+/** Asks every filter for a stream that begins. Null: one of them refuses it. */
+export function admit(route: StreamRoute, opening: OpeningStream): Taps | null {
+  const { filters } = route;
+  if (!filters.every((filter) => filter.admits(opening))) return null;
+  const taps = filters.map((filter) => filter.tap?.(opening) ?? null).filter((tap) => tap !== null);
+  return taps.length === 0 ? NO_TAPS : new Taps(taps);
 }

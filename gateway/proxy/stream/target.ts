@@ -1,6 +1,7 @@
 /** Where one stream goes: the upstream, the endpoint being tried, and how many are left to try. */
 import type { Connection, Protocol } from "#net/connection.ts";
 import type { WorkerContext } from "#proxy/context.ts";
+import type { Detour } from "#proxy/detour.ts";
 import type { Endpoint } from "#upstream/endpoint.ts";
 import type { Member } from "#upstream/member.ts";
 import type { Upstream } from "#upstream/upstream.ts";
@@ -18,22 +19,36 @@ export class StreamTarget {
   #endpoint: Endpoint | null = null;
   #member: Member | null = null;
   #client = "";
+  /** A filter's choice. */
+  #preferred: Member | null = null;
   readonly #tried: Member[] = [];
 
-  /** −1, or why there is nowhere to go. `original`: a steered client's destination. `client`: its address, to balance by. */
-  choose(worker: WorkerContext, route: StreamRoute, original: string | null, client: string): StreamOutcome | -1 {
-    if (route.split === null) {
+  /**
+   * −1, or why there is nowhere to go. `original`: a steered client's destination. `client`: its address, to balance by.
+   * `detour`: a filter's, in the place of what the route says.
+   */
+  choose(
+    worker: WorkerContext,
+    route: StreamRoute,
+    original: string | null,
+    client: string,
+    detour: Detour | null,
+  ): StreamOutcome | -1 {
+    if (detour === null && route.split === null) {
       if (original === null) return NO_ORIGINAL;
       this.#endpoint = worker.endpoints.dynamic(original);
       return CHOSEN;
     }
-    this.#upstream = pick(route);
+    this.#upstream = detour?.upstream ?? pick(route);
+    this.#preferred = detour?.member ?? null;
     this.#client = client;
     return this.#pick(this.#upstream) ? CHOSEN : NO_ENDPOINT;
   }
 
   #pick(upstream: Upstream): boolean {
-    this.#member = upstream.pick(null, this.#client, this.#tried);
+    const preferred = this.#preferred;
+    const takesIt = preferred !== null && preferred.available && !this.#tried.includes(preferred);
+    this.#member = takesIt ? preferred : upstream.pick(null, this.#client, this.#tried);
     if (this.#member === null) return false;
     this.#endpoint = this.#member.endpoint;
     return true;

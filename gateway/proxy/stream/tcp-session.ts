@@ -26,7 +26,9 @@ import { HelloReader } from "./hello-reader.ts";
 import { logStream } from "./log.ts";
 import * as outcomes from "./outcomes.ts";
 import { FIRST, Relay, SECOND, type RelayEnd, type RelayOwner } from "./relay.ts";
-import { admits, type StreamRoute } from "./stream-route.ts";
+import { Opening } from "./opening.ts";
+import { admit, type StreamRoute } from "./stream-route.ts";
+import { NO_TAPS, type Taps } from "./taps.ts";
 import { StreamTarget } from "./target.ts";
 
 export class TcpSession implements Protocol, RelayOwner, Drainable {
@@ -46,6 +48,7 @@ export class TcpSession implements Protocol, RelayOwner, Drainable {
   #route: StreamRoute | null = null;
   #upstream: Connection | null = null;
   #relay: Relay | null = null;
+  #taps: Taps = NO_TAPS;
   #over = false;
   /** There was no buffer for the PROXY header. */
   #nameless = false;
@@ -144,9 +147,13 @@ export class TcpSession implements Protocol, RelayOwner, Drainable {
       return;
     }
     this.#route = route;
-    const chosen = admits(route, this.#peer.ipBytes)
-      ? this.#target.choose(worker, route, this.#original, this.#peer.ip)
-      : outcomes.DENIED;
+    const protocol = this.#spec?.protocol === "tls-passthrough" ? "tls" : "tcp";
+    const { ip, ipBytes } = this.#peer;
+    const opening = new Opening(this.#engine, protocol, ipBytes, this.#serverName, this.#original, route.spec.name);
+    const taps = admit(route, opening);
+    this.#taps = taps ?? NO_TAPS;
+    const chosen =
+      taps === null ? outcomes.DENIED : this.#target.choose(worker, route, this.#original, ip, opening.detour);
     if (chosen >= 0) this.#finish(chosen);
     else this.#connect();
   }
@@ -176,7 +183,7 @@ export class TcpSession implements Protocol, RelayOwner, Drainable {
     }
     this.#target.succeeded();
     const idleMs = this.#spec?.stream?.idleTimeoutMs ?? Number.POSITIVE_INFINITY;
-    this.#relay = new Relay(this.#client, upstream, idleMs, this);
+    this.#relay = new Relay(this.#client, upstream, idleMs, this, this.#taps);
     this.#relay.start(this.#held, null);
   }
 
@@ -213,6 +220,7 @@ export class TcpSession implements Protocol, RelayOwner, Drainable {
     this.#held.clear();
     if (end === "reset") this.#end(side === FIRST ? outcomes.CLIENT_RESET : outcomes.UPSTREAM_RESET);
     else if (end === "idle") this.#end(outcomes.IDLE_TIMEOUT);
+    else if (end === "refused") this.#end(outcomes.DENIED);
     else this.#end(end === "closed" ? outcomes.CLOSED : outcomes.OVERLOADED);
   }
 
@@ -242,6 +250,15 @@ export class TcpSession implements Protocol, RelayOwner, Drainable {
     streams.ended(outcome);
     counters.add(CONNECTIONS_OPEN, -1);
     if (accessLog.enabled) this.#log(received, sent, outcome);
+    if (this.#taps.any) {
+      this.#taps.closed({
+        outcome: outcomes.STREAM_OUTCOMES[outcome] ?? "unknown",
+        durationMs: loop.nowMs - this.#startMs,
+        bytesReceived: received,
+        bytesSent: sent,
+        endpoint: this.#target.address,
+      });
+    }
     worker.clients.left(this.#peer.ip);
     connections.delete(this);
     if (connections.size === 0) this.#listener.emptied();

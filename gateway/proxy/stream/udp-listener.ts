@@ -17,12 +17,15 @@ import {
 import type { Drainable, ListenerContext, WorkerContext } from "#proxy/context.ts";
 import * as outcomes from "./outcomes.ts";
 import { SessionTable } from "./session-table.ts";
-import { admits } from "./stream-route.ts";
+import { Opening } from "./opening.ts";
+import { admit } from "./stream-route.ts";
 import { StreamTarget } from "./target.ts";
 import { UdpSession, type SessionOrigin, type SessionOwner } from "./udp-session.ts";
 
 /** What is under way when the worker leaves: how long an answer may take. */
 const LAST_ANSWER_MS = 1000;
+
+const NOTHING_CARRIED = { durationMs: 0, bytesReceived: 0, bytesSent: 0, endpoint: "" };
 
 export class UdpListener implements DatagramHandler, SessionOwner, Drainable {
   readonly fd: Fd;
@@ -149,11 +152,16 @@ export class UdpListener implements DatagramHandler, SessionOwner, Drainable {
     });
     const route = engine.streamRoutes[found ?? -1];
     if (route === undefined) return this.#refuse(outcomes.NO_ROUTE);
-    if (!admits(route, peer.ipBytes)) return this.#refuse(outcomes.DENIED);
+    const opening = new Opening(engine, "udp", peer.ipBytes, "", original, route.spec.name);
+    const taps = admit(route, opening);
+    if (taps === null) return this.#refuse(outcomes.DENIED);
     const target = new StreamTarget();
-    const chosen = target.choose(worker, route, original, peer.ip);
-    if (chosen >= 0) return this.#refuse(chosen);
-    return new UdpSession(this, engine, route, target, origin, idleMs);
+    const chosen = target.choose(worker, route, original, peer.ip, opening.detour);
+    if (chosen >= 0) {
+      taps.closed({ ...NOTHING_CARRIED, outcome: outcomes.STREAM_OUTCOMES[chosen] ?? "unknown" });
+      return this.#refuse(chosen);
+    }
+    return new UdpSession(this, engine, route, target, origin, idleMs, taps);
   }
 
   #refuse(outcome: outcomes.StreamOutcome): null {

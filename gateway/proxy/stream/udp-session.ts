@@ -14,12 +14,14 @@ import {
   UDP_DATAGRAMS_RECEIVED,
   UDP_DATAGRAMS_SENT,
 } from "#observe/stream-counters.ts";
+import { CLOSE, FROM_CLIENT, FROM_UPSTREAM, PASS } from "#pipeline/stream-filter.ts";
 import type { WorkerContext } from "#proxy/context.ts";
 import type { Engine } from "#proxy/engine.ts";
 import { logStream } from "./log.ts";
 import * as outcomes from "./outcomes.ts";
 import type { Placed } from "./session-table.ts";
 import type { StreamRoute } from "./stream-route.ts";
+import type { Taps } from "./taps.ts";
 import type { StreamTarget } from "./target.ts";
 
 /** What a session needs of its listener. */
@@ -49,6 +51,7 @@ export class UdpSession implements DatagramHandler, Timed, Placed {
   readonly #owner: SessionOwner;
   readonly #origin: SessionOrigin;
   readonly #idleMs: number;
+  readonly #taps: Taps;
   readonly #startMs: number;
   #upstream: DatagramSocket | null = null;
   #received = 0;
@@ -70,6 +73,7 @@ export class UdpSession implements DatagramHandler, Timed, Placed {
     target: StreamTarget,
     origin: SessionOrigin,
     idleMs: number,
+    taps: Taps,
   ) {
     this.key = origin.key;
     this.engine = engine;
@@ -78,6 +82,7 @@ export class UdpSession implements DatagramHandler, Timed, Placed {
     this.#owner = owner;
     this.#origin = origin;
     this.#idleMs = idleMs;
+    this.#taps = taps;
     this.#startMs = owner.worker.loop.nowMs;
   }
 
@@ -100,7 +105,9 @@ export class UdpSession implements DatagramHandler, Timed, Placed {
     this.#received += bytes;
     streams.add(UDP_DATAGRAMS_RECEIVED, 1);
     streams.add(UDP_BYTES_RECEIVED, bytes);
-    const result = this.#upstream?.send(from, from.start, from.end) ?? 0;
+    const end = this.#taps.any ? this.#tapped(FROM_CLIENT, from) : from.end;
+    if (end < 0) return;
+    const result = this.#upstream?.send(from, from.start, end) ?? 0;
     if (result < 0) this.#failed(-result);
   }
 
@@ -110,8 +117,10 @@ export class UdpSession implements DatagramHandler, Timed, Placed {
     this.#touch();
     if (!this.answered) this.target.succeeded();
     this.#owner.answered(this);
+    const end = this.#taps.any ? this.#tapped(FROM_UPSTREAM, socket) : socket.end;
+    if (end < 0) return;
     const { client, local } = this.#origin;
-    const result = this.#owner.bound?.sendTo(socket, socket.start, socket.end, client, local) ?? -1;
+    const result = this.#owner.bound?.sendTo(socket, socket.start, end, client, local) ?? -1;
     if (result < 0) {
       streams.add(UDP_DATAGRAMS_DROPPED, 1);
       return;
@@ -119,6 +128,23 @@ export class UdpSession implements DatagramHandler, Timed, Placed {
     this.#sent += bytes;
     streams.add(UDP_DATAGRAMS_SENT, 1);
     streams.add(UDP_BYTES_SENT, bytes);
+  }
+
+  /** Through the filters: where the datagram ends then, or −1: it goes no further, and neither does the session if they say so. */
+  #tapped(direction: 0 | 1, { memory, start, end }: DatagramSocket): number {
+    const made = this.#taps.data(direction, memory, start, end, false);
+    if (made === PASS) return end;
+    if (made === CLOSE) {
+      this.#owner.over(this, outcomes.DENIED);
+      return -1;
+    }
+    // In the place of the one that came: it can't be longer.
+    if (made.length === 0 || made.length > end - start) {
+      this.#owner.worker.streams.add(UDP_DATAGRAMS_DROPPED, 1);
+      return -1;
+    }
+    memory.set(made, start);
+    return start + made.length;
   }
 
   onDatagramError(_socket: DatagramSocket, error: number): void {
@@ -135,6 +161,15 @@ export class UdpSession implements DatagramHandler, Timed, Placed {
     worker.loop.timers.forget(this);
     this.#upstream?.close();
     this.#upstream = null;
+    if (this.#taps.any) {
+      this.#taps.closed({
+        outcome: outcomes.STREAM_OUTCOMES[outcome] ?? "unknown",
+        durationMs: worker.loop.nowMs - this.#startMs,
+        bytesReceived: this.#received,
+        bytesSent: this.#sent,
+        endpoint: this.target.address,
+      });
+    }
     if (!worker.accessLog.enabled) return;
     const stream = {
       protocol: "UDP" as const,

@@ -5,60 +5,56 @@
  * This is the path of every request through a plugin: no allocation, no strings, three calls into the module (fuel in,
  * hook, fuel out) of about 7 ns each.
  */
-import { CONTINUE, type Exchange, type Verdict } from "#pipeline/filter.ts";
+import { CONTINUE, type Exchange, REPLY, type Verdict } from "#pipeline/filter.ts";
 import { ADMIT } from "#pipeline/tenant.ts";
 import type { Guest } from "#wasm/guest/guest.ts";
-import { ACTION_CONTINUE } from "#wasm/guest/hooks.ts";
-import { PHASE_DEAD, PHASE_END, PHASE_IDLE, PHASE_REQUEST, PHASE_RESPONSE } from "#wasm/guest/phases.ts";
-import { hooksOf, WasmFilter } from "./wasm-filter.ts";
+import { ACTION_CONTINUE, ACTION_PAUSE, GUEST_REQUEST_CONTENT, GUEST_RESPONSE_CONTENT } from "#wasm/guest/hooks.ts";
+import { PHASE_DEAD, PHASE_IDLE, PHASE_REQUEST, PHASE_RESPONSE } from "#wasm/guest/phases.ts";
+import { HookFilter } from "./hook-filter.ts";
 
-export class PlainFilter extends WasmFilter {
-  override hooks = 0;
+export class PlainFilter extends HookFilter {
   #guest: Guest | null = null;
   #replacing = false;
   #disposed = false;
+  /** There are hooks for bodies: head hooks have to see to them. */
+  #followsRequest = false;
+  #followsResponse = false;
 
   /** The first guest. Throws PenstockError when the plugin does not accept its configuration. */
   prepare(): void {
     const guest = this.makeGuest();
-    this.hooks = hooksOf(guest);
+    this.learn(guest);
+    this.#followsRequest = (this.present & GUEST_REQUEST_CONTENT) !== 0;
+    this.#followsResponse = (this.present & GUEST_RESPONSE_CONTENT) !== 0;
     this.#guest = guest;
   }
 
-  override requestHead(exchange: Exchange, _position: number): Verdict {
-    return this.#run(exchange, PHASE_REQUEST);
+  override requestHead(exchange: Exchange, position: number): Verdict {
+    return this.#run(exchange, position, PHASE_REQUEST, this.#followsRequest);
   }
 
-  override responseHead(exchange: Exchange, _position: number): Verdict {
-    return this.#run(exchange, PHASE_RESPONSE);
+  override responseHead(exchange: Exchange, position: number): Verdict {
+    return this.#run(exchange, position, PHASE_RESPONSE, this.#followsResponse);
   }
 
-  override end(exchange: Exchange, _position: number): void {
-    const guest = this.#guest;
-    if (guest === null) return;
-    this.stats.calls++;
-    try {
-      guest.begin(exchange, PHASE_END);
-      guest.hooks.end();
-    } catch (error) {
-      this.#discard(guest, error);
-      return;
-    }
-    this.#settle(guest);
+  override end(exchange: Exchange, position: number): void {
+    this.runEnd(exchange, position);
   }
 
   override dispose(): void {
+    super.dispose();
     this.#disposed = true;
     if (this.#guest !== null) this.retire();
     this.#guest = null;
   }
 
-  #run(exchange: Exchange, phase: number): Verdict {
+  #run(exchange: Exchange, position: number, phase: number, follows: boolean): Verdict {
     const admission = this.tenant.admit();
-    if (admission !== ADMIT) return this.notAdmitted(admission, exchange, () => this.#run(exchange, phase));
-    const guest = this.#guest ?? this.#replacement();
-    // A guest that is not idle is running: its own host call has led back here. That is a way of misusing one.
-    if (guest === null || guest.phase !== PHASE_IDLE) {
+    if (admission !== ADMIT) {
+      return this.notAdmitted(admission, exchange, () => this.#run(exchange, position, phase, follows));
+    }
+    const guest = this.takeIdle();
+    if (guest === null) {
       this.stats.skipped++;
       return this.answerFault(exchange);
     }
@@ -66,20 +62,29 @@ export class PlainFilter extends WasmFilter {
     let action: number;
     try {
       guest.begin(exchange, phase);
+      guest.position = position;
       action = phase === PHASE_REQUEST ? guest.hooks.requestHead() : guest.hooks.responseHead();
     } catch (error) {
-      this.#discard(guest, error);
+      this.discard(guest, error);
       return this.answerFault(exchange);
     }
-    if (action === ACTION_CONTINUE) return this.#settle(guest) ? CONTINUE : this.answerFault(exchange);
-    const verdict = guest.phase === PHASE_DEAD ? CONTINUE : this.verdict(guest, exchange, action);
-    return this.#settle(guest) ? verdict : this.answerFault(exchange);
+    if (action === ACTION_CONTINUE && !follows) return this.settle(guest) ? CONTINUE : this.answerFault(exchange);
+    const skips = guest.skipsBody;
+    const goesOn = action === ACTION_CONTINUE || (action === ACTION_PAUSE && this.mayPause(phase));
+    const verdict = goesOn || guest.phase === PHASE_DEAD ? CONTINUE : this.verdict(guest, exchange, action);
+    if (!this.settle(guest)) return this.answerFault(exchange);
+    return verdict === REPLY ? REPLY : this.follow(exchange, position, phase, action, skips);
   }
 
-  /** Counts the fuel and makes the guest idle; false when it had been ended. */
-  #settle(guest: Guest): boolean {
+  /** A guest that is not idle is running: its own host call has led back here. That is a way of misusing one. */
+  protected override takeIdle(): Guest | null {
+    const guest = this.#guest ?? this.#replacement();
+    return guest !== null && guest.phase === PHASE_IDLE ? guest : null;
+  }
+
+  protected override settle(guest: Guest): boolean {
     if (guest.phase === PHASE_DEAD) {
-      this.#discard(guest, null);
+      this.discard(guest, null);
       return false;
     }
     this.spent(guest.fuelUsed());
@@ -87,7 +92,7 @@ export class PlainFilter extends WasmFilter {
     return true;
   }
 
-  #discard(guest: Guest, error: unknown): void {
+  protected override discard(guest: Guest, error: unknown): void {
     const left = guest.phase === PHASE_DEAD ? 0 : Math.max(0, guest.fuelLeft());
     this.spent(guest.fuelLimit - left);
     this.#guest = null;

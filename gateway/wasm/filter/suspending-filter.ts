@@ -3,24 +3,24 @@
  * exchange has a guest to itself while a hook runs; idle ones wait in a pool.
  *
  * The engine is answered SUSPEND at once and resumed when the hook has ended, by a microtask when it did not wait.
- * `exchange.state[position]` holds the running call, so that the end of the exchange can end it.
+ * The exchange's record holds the running call, so that the end of the exchange can end it. Hooks of bodies, ends and the like do
+ * not wait: any idle guest serves.
  */
-import { CONTINUE, type Exchange, HOOK_END, SUSPEND, type Verdict } from "#pipeline/filter.ts";
+import { CONTINUE, type Exchange, HOOK_END, REPLY, SUSPEND, type Verdict } from "#pipeline/filter.ts";
 import { ADMIT } from "#pipeline/tenant.ts";
 import type { Guest } from "#wasm/guest/guest.ts";
-import { ACTION_CONTINUE, GUEST_REQUEST_HEAD, GUEST_RESPONSE_HEAD } from "#wasm/guest/hooks.ts";
-import { PHASE_DEAD, PHASE_END, PHASE_REQUEST, PHASE_RESPONSE } from "#wasm/guest/phases.ts";
-import { hooksOf, WasmFilter } from "./wasm-filter.ts";
+import { ACTION_CONTINUE, ACTION_PAUSE, GUEST_REQUEST_HEAD, GUEST_RESPONSE_HEAD } from "#wasm/guest/hooks.ts";
+import { type ExchangeRecord, recordOf, type WaitingCall } from "#wasm/guest/kept.ts";
+import { PHASE_DEAD, PHASE_REQUEST, PHASE_RESPONSE } from "#wasm/guest/phases.ts";
+import { HookFilter } from "./hook-filter.ts";
 
 /** Guests of one filter that may wait at once. Each holds a page or more of memory, and a stack of its own. */
 export const SUSPENDED_MAX = 256;
 /** Idle guests kept for the next requests. */
 const IDLE_MAX = 32;
 
-interface Call {
+interface Call extends WaitingCall {
   readonly guest: Guest;
-  /** Null when the exchange has ended: nobody is to be answered. */
-  exchange: Exchange | null;
   /** Its exchange ended while it waited: it is of no more use when it comes back. */
   abandoned: boolean;
 }
@@ -33,20 +33,19 @@ interface Pooled {
   readonly onResponse: Hook;
 }
 
-export class SuspendingFilter extends WasmFilter {
-  override hooks = 0;
-  #hasEndHook = false;
+export class SuspendingFilter extends HookFilter {
   readonly #idle: Pooled[] = [];
   #running = 0;
+  /** The guest of a hook that does not wait, while it runs. */
+  #short: Pooled | null = null;
   #disposed = false;
 
   /** The first guest. Throws PenstockError when the plugin does not accept its configuration. */
   prepare(): void {
     const guest = this.makeGuest();
-    const hooks = hooksOf(guest);
-    this.#hasEndHook = (hooks & HOOK_END) !== 0;
+    this.learn(guest);
     // The end of an exchange always matters here: a guest may still be waiting on its behalf.
-    this.hooks = hooks | HOOK_END;
+    this.hooks |= HOOK_END;
     this.#idle.push(pooled(guest));
   }
 
@@ -59,35 +58,39 @@ export class SuspendingFilter extends WasmFilter {
   }
 
   override end(exchange: Exchange, position: number): void {
-    const call = exchange.state[position] as Call | null | undefined;
-    if (call !== null && call !== undefined) {
-      exchange.state[position] = null;
+    const record = exchange.state[position] as ExchangeRecord | null | undefined;
+    const call = (record?.waiting ?? null) as Call | null;
+    if (record !== null && record !== undefined && call !== null) {
+      record.waiting = null;
       call.exchange = null;
       call.abandoned = true;
       call.guest.fail("its exchange has ended");
       this.stats.abandoned++;
     }
-    if (this.#hasEndHook) this.#end(exchange);
+    this.runEnd(exchange, position);
   }
 
   override dispose(): void {
+    super.dispose();
     this.#disposed = true;
     for (let entry = this.#idle.pop(); entry !== undefined; entry = this.#idle.pop()) this.retire();
   }
 
-  /** The plugin's own end hook, by any guest: it never waits. */
-  #end(exchange: Exchange): void {
-    const entry = this.#idle.pop();
-    if (entry === undefined) return;
-    const { guest } = entry;
-    try {
-      guest.begin(exchange, PHASE_END);
-      guest.hooks.end();
-    } catch (error) {
-      this.guestFaulted(guest, error);
-      return;
-    }
-    this.#giveBack(entry);
+  protected override takeIdle(): Guest | null {
+    this.#short = this.#take();
+    return this.#short?.guest ?? null;
+  }
+
+  protected override settle(guest: Guest): boolean {
+    const entry = this.#short;
+    this.#short = null;
+    return entry !== null && entry.guest === guest && this.#giveBack(entry);
+  }
+
+  protected override discard(guest: Guest, error: unknown): void {
+    this.#short = null;
+    this.spent(guest.fuelLimit - Math.max(0, guest.fuelLeft()));
+    this.guestFaulted(guest, error);
   }
 
   #take(): Pooled | null {
@@ -131,12 +134,13 @@ export class SuspendingFilter extends WasmFilter {
     this.stats.calls++;
     this.#running++;
     guest.begin(exchange, phase);
+    guest.position = position;
     guest.startedMs = this.environment.services.nowMs();
     guest.onDeadline = () => this.#failed(call, position, null);
-    exchange.state[position] = call;
+    recordOf(exchange, position).waiting = call;
     const hook = phase === PHASE_REQUEST ? entry.onRequest : entry.onResponse;
     hook().then(
-      (action) => this.#ended(entry, call, position, Number(action)),
+      (action) => this.#ended(entry, call, position, phase, Number(action)),
       (error: unknown) => {
         this.#stopped(call);
         this.#failed(call, position, error);
@@ -152,26 +156,29 @@ export class SuspendingFilter extends WasmFilter {
     if (abandoned) this.retire();
   }
 
-  #ended(entry: Pooled, call: Call, position: number, action: number): void {
+  #ended(entry: Pooled, call: Call, position: number, phase: number, action: number): void {
     this.#stopped(call);
     const { exchange, guest } = call;
     if (exchange === null) return; // it was ended with its exchange, or answered at its deadline
-    const verdict = guest.phase === PHASE_DEAD ? CONTINUE : this.verdict(guest, exchange, action);
+    const skips = guest.skipsBody;
+    const goesOn = action === ACTION_CONTINUE || (action === ACTION_PAUSE && this.mayPause(phase));
+    const verdict = goesOn || guest.phase === PHASE_DEAD ? CONTINUE : this.verdict(guest, exchange, action);
     if (guest.phase === PHASE_DEAD) {
       this.#failed(call, position, null);
       return;
     }
     call.exchange = null;
-    exchange.state[position] = null;
+    recordOf(exchange, position).waiting = null;
     this.#giveBack(entry);
-    exchange.resume(verdict);
+    const next = verdict === REPLY ? REPLY : this.follow(exchange, position, phase, action, skips);
+    if (next !== SUSPEND) exchange.resume(next);
   }
 
   #failed(call: Call, position: number, error: unknown): void {
     const { exchange, guest } = call;
     if (exchange === null) return;
     call.exchange = null;
-    exchange.state[position] = null;
+    recordOf(exchange, position).waiting = null;
     this.spent(guest.fuelLimit - Math.max(0, guest.fuelLeft()));
     this.guestFaulted(guest, error);
     exchange.resume(this.answerFault(exchange));

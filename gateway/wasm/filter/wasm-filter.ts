@@ -3,30 +3,14 @@
  * failed. A fault never reaches the engine as an exception.
  */
 import { PenstockError } from "#core/errors.ts";
-import {
-  CONTINUE,
-  type Exchange,
-  type Filter,
-  HOOK_END,
-  HOOK_REQUEST_HEAD,
-  HOOK_RESPONSE_HEAD,
-  REPLY,
-  SUSPEND,
-  type Verdict,
-} from "#pipeline/filter.ts";
+import { CONTINUE, type Exchange, type Filter, REPLY, SUSPEND, type Verdict } from "#pipeline/filter.ts";
 import { type Admission, DEFER, type TenantAccount } from "#pipeline/tenant.ts";
 import { wasmError } from "#core/errors/wasm.ts";
 import type { PluginSpec } from "#snapshot/snapshot.ts";
 import type { GuestEnvironment } from "#wasm/guest/environment.ts";
 import { describeFault, type Fault } from "#wasm/guest/faults.ts";
 import type { Guest } from "#wasm/guest/guest.ts";
-import {
-  ACTION_CONTINUE,
-  ACTION_REPLY,
-  GUEST_END,
-  GUEST_REQUEST_HEAD,
-  GUEST_RESPONSE_HEAD,
-} from "#wasm/guest/hooks.ts";
+import { ACTION_CONTINUE, ACTION_REPLY } from "#wasm/guest/hooks.ts";
 import { instantiateGuest } from "#wasm/guest/instantiate.ts";
 import type { Interpose, LoadedModule } from "#wasm/guest/runtime.ts";
 import { Breaker } from "./breaker.ts";
@@ -44,7 +28,7 @@ export abstract class WasmFilter implements Filter {
   readonly stats: FilterStats;
   readonly environment: GuestEnvironment;
   protected readonly tenant: TenantAccount;
-  readonly #loaded: LoadedModule;
+  protected readonly loaded: LoadedModule;
   readonly #interpose: Interpose | null;
   readonly #breaker: Breaker;
 
@@ -54,7 +38,7 @@ export abstract class WasmFilter implements Filter {
     this.stats = new FilterStats();
     this.environment = environment;
     this.tenant = environment.tenant;
-    this.#loaded = loaded;
+    this.loaded = loaded;
     this.#interpose = interpose;
     this.#breaker = new Breaker();
   }
@@ -72,7 +56,7 @@ export abstract class WasmFilter implements Filter {
       throw wasmError("PENSTOCK_WASM_QUOTA", { detail: `tenant "${this.tenant.name}" has as many guests as it may` });
     }
     try {
-      return instantiateGuest(this.#loaded, this.environment, this.#interpose);
+      return instantiateGuest(this.loaded, this.environment, this.#interpose);
     } catch (error) {
       this.tenant.guests.give();
       throw error;
@@ -118,7 +102,7 @@ export abstract class WasmFilter implements Filter {
 
   /** Counts what ended a guest. `error` is null when its hook came back, but the host had ended it. */
   protected guestFaulted(guest: Guest, error: unknown): void {
-    const fault = describeFault(error, guest, this.#loaded.module);
+    const fault = describeFault(error, guest, this.loaded.module);
     guest.fail("it faulted");
     this.retire();
     this.recordFault(fault);
@@ -152,13 +136,4 @@ export abstract class WasmFilter implements Filter {
     exchange.respond(reply.status, reply.headers, reply.body);
     return REPLY;
   }
-}
-
-/** The pipeline's bits for the hooks that a guest has. */
-export function hooksOf({ hooks: { present } }: Guest): number {
-  return (
-    ((present & GUEST_REQUEST_HEAD) === 0 ? 0 : HOOK_REQUEST_HEAD) |
-    ((present & GUEST_RESPONSE_HEAD) === 0 ? 0 : HOOK_RESPONSE_HEAD) |
-    ((present & GUEST_END) === 0 ? 0 : HOOK_END)
-  );
 }

@@ -2,11 +2,12 @@
  * What all guests of one filter share: the route's configuration and permissions, resolved once, and the services that
  * the engine lends. Nothing in it belongs to one exchange.
  */
+import type { KeyObject } from "node:crypto";
 import { internName } from "#http/names.ts";
 import { PenstockError } from "#core/errors.ts";
 import type { FilterServices, SharedMap } from "#pipeline/filter.ts";
-import type { PluginFilterSpec, MapSpec, UpstreamSpec } from "#snapshot/snapshot.ts";
 import type { TenantAccount } from "#pipeline/tenant.ts";
+import type { MapSpec, PluginFilterSpec, PluginSpec, UpstreamSpec } from "#snapshot/snapshot.ts";
 
 /** The part of a snapshot that a filter's `allow` list points into. */
 export interface FilterResources {
@@ -24,10 +25,12 @@ export interface OpenMap {
 
 /** Header names that one filter may intern: the table of names is shared by all of them and never shrinks. */
 const NAMES_MAX = 128;
+const KEYS_MAX = 16;
 
 export class GuestEnvironment {
   /** `token-check@1`. */
   readonly name: string;
+  readonly pluginName: string;
   readonly spec: PluginFilterSpec;
   readonly services: FilterServices;
   readonly config: ReadonlyMap<string, Uint8Array>;
@@ -38,11 +41,14 @@ export class GuestEnvironment {
   readonly tenant: TenantAccount;
   /** Lines of log that the tenant has left. */
   readonly logs: { take(nowMs: number): boolean };
+  /** By their text; null: it is none. */
+  readonly publicKeys: KeyCache;
   readonly #resources: FilterResources;
   readonly #names: Map<string, number>;
 
-  constructor(name: string, spec: PluginFilterSpec, services: FilterServices, resources: FilterResources) {
-    this.name = name;
+  constructor(plugin: PluginSpec, spec: PluginFilterSpec, services: FilterServices, resources: FilterResources) {
+    this.name = `${plugin.name}@${plugin.version}`;
+    this.pluginName = plugin.name;
     this.spec = spec;
     this.services = services;
     const encoder = new TextEncoder();
@@ -51,6 +57,7 @@ export class GuestEnvironment {
     this.upstreams = [];
     this.tenant = services.tenant;
     this.logs = { take: () => services.tenant.takeLogLine() };
+    this.publicKeys = new KeyCache();
     this.#resources = resources;
     this.#names = new Map();
   }
@@ -95,6 +102,26 @@ export class GuestEnvironment {
     if (opened >= 0) return opened;
     this.upstreams.push(index);
     return this.upstreams.length - 1;
+  }
+
+  /** Of an opened upstream, as the snapshot has it. */
+  upstreamName(handle: number): string | null {
+    const index = this.upstreams[handle];
+    return index === undefined ? null : (this.#resources.upstreams[index]?.name ?? null);
+  }
+}
+
+/** Public keys that one filter's guests have used; a guest that uses many has each parsed again. */
+class KeyCache {
+  readonly #keys = new Map<string, KeyObject | null>();
+
+  get(pem: string): KeyObject | null | undefined {
+    return this.#keys.get(pem);
+  }
+
+  set(pem: string, key: KeyObject | null): void {
+    if (this.#keys.size >= KEYS_MAX) this.#keys.clear();
+    this.#keys.set(pem, key);
   }
 }
 

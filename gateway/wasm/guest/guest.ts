@@ -6,11 +6,26 @@
  * Owns its memory, through the engine. `bytes` is a view of it, made again when the memory has grown.
  */
 import type { Exchange, FetchResponse } from "#pipeline/filter.ts";
-import type { Head } from "#http/head.ts";
-import { HEAD_REQUEST, HEAD_RESPONSE } from "#sdk/types/abi.ts";
+import { Head } from "#http/head.ts";
+import type { RawConnection } from "#pipeline/connection.ts";
+import type { OpeningStream, StreamEnd } from "#pipeline/stream-filter.ts";
+import { HEAD_REQUEST, HEAD_REQUEST_TRAILERS, HEAD_RESPONSE, HEAD_RESPONSE_TRAILERS } from "#sdk/types/abi.ts";
+import type { ByteWindow } from "./byte-window.ts";
 import type { GuestEnvironment } from "./environment.ts";
 import type { GuestHooks, GuestMeter, GuestParts } from "./hooks.ts";
-import { PHASE_DEAD, PHASE_IDLE, PHASE_REQUEST, PHASE_RESPONSE, PHASES_HEADS } from "./phases.ts";
+import { type Kept, recordOf } from "./kept.ts";
+import {
+  PHASE_DEAD,
+  PHASE_IDLE,
+  PHASE_REQUEST,
+  PHASE_REQUEST_END,
+  PHASE_RESPONSE,
+  PHASE_RESPONSE_END,
+  PHASES_REQUEST_HEAD,
+} from "./phases.ts";
+
+/** In the place of trailers that are not there: nothing is in it, and nothing can be put there. */
+const NO_FIELDS = new Head({ memory: new Uint8Array(0), regionBytes: 0, allocate: () => -1, free: () => undefined });
 
 export interface PendingReply {
   readonly status: number;
@@ -24,6 +39,27 @@ export class Guest {
   readonly environment: GuestEnvironment;
   exchange: Exchange | null;
   phase: number;
+  /** The filter's place in the exchange's chain. */
+  position: number;
+  /** A stream that the hook is about. */
+  stream: (OpeningStream & Kept) | null;
+  /** How it has ended. */
+  streamEnd: StreamEnd | null;
+  /** Bytes at hand. */
+  window: ByteWindow | null;
+  /** Of the body that is over. */
+  trailers: Head | null;
+  /** The body of the head at hand is not wanted. */
+  skipsBody: boolean;
+  /** Of `on_message`: what it is about, and what it answers. */
+  message: Uint8Array | null;
+  answer: Uint8Array | null;
+  /** Asked for in `on_configure`; 0: never. */
+  tickMs: number;
+  /** Of this hook; a number is an index. */
+  connections: (RawConnection | null)[];
+  /** Of the entry found last; 0: none. */
+  keyValueVersion: number;
   /** Why the host ended it, when the host did. */
   failure: string | null;
   /** It waited longer than its deadline. */
@@ -52,6 +88,17 @@ export class Guest {
     this.environment = environment;
     this.exchange = null;
     this.phase = PHASE_IDLE;
+    this.position = 0;
+    this.stream = null;
+    this.streamEnd = null;
+    this.window = null;
+    this.trailers = null;
+    this.skipsBody = false;
+    this.message = null;
+    this.answer = null;
+    this.tickMs = 0;
+    this.connections = [];
+    this.keyValueVersion = 0;
     this.failure = null;
     this.expired = false;
     this.pendingReply = null;
@@ -116,22 +163,35 @@ export class Guest {
   head(which: number): Head | null {
     const { exchange } = this;
     if (exchange !== null) {
-      if (which === HEAD_REQUEST && (this.phase & PHASES_HEADS) !== 0) return exchange.request;
+      if (which === HEAD_REQUEST && (this.phase & PHASES_REQUEST_HEAD) !== 0) return exchange.request;
       if (which === HEAD_RESPONSE && this.phase === PHASE_RESPONSE) return exchange.response;
+      if (this.#atTrailers(which)) return this.trailers ?? NO_FIELDS;
     }
     this.fail(`head ${which} at a time when there is none`);
     return null;
   }
 
-  /** The head that can still be changed: the request's on its way in, the response's on its way out. */
+  /** The head that can still be changed: the request's on its way in, the response's on its way out, trailers. */
   editableHead(which: number): Head | null {
     const { exchange } = this;
     if (exchange !== null) {
       if (which === HEAD_REQUEST && this.phase === PHASE_REQUEST) return exchange.request;
       if (which === HEAD_RESPONSE && this.phase === PHASE_RESPONSE) return exchange.response;
+      if (this.#atTrailers(which)) return this.trailers ?? NO_FIELDS;
     }
     this.fail(`an edit of head ${which} at a time when it can't be changed`);
     return null;
+  }
+
+  #atTrailers(which: number): boolean {
+    if (which === HEAD_REQUEST_TRAILERS) return this.phase === PHASE_REQUEST_END;
+    return which === HEAD_RESPONSE_TRAILERS && this.phase === PHASE_RESPONSE_END;
+  }
+
+  /** What the plugin keeps of the exchange, or the stream, at hand; null where there is none. */
+  get kept(): Kept | null {
+    if (this.stream !== null) return this.stream;
+    return this.exchange === null ? null : recordOf(this.exchange, this.position);
   }
 
   /** Takes fuel for work that the host does; what is missing stops the guest when it goes on. */
@@ -146,6 +206,10 @@ export class Guest {
     this.failure = reason;
     this.phase = PHASE_DEAD;
     this.exchange = null;
+    this.stream = null;
+    this.window = null;
+    this.trailers = null;
+    this.#closeConnections();
     this.#refuel(-1);
     return -1;
   }
@@ -160,9 +224,19 @@ export class Guest {
   finish(): void {
     this.exchange = null;
     this.phase = PHASE_IDLE;
+    this.stream = null;
+    this.window = null;
+    this.trailers = null;
+    this.skipsBody = false;
+    if (this.connections.length > 0) this.#closeConnections();
     if (this.replyHeaders.length > 0) this.replyHeaders = [];
     if (this.fetchHeaders.length > 0) this.fetchHeaders = [];
     this.pendingReply = null;
     this.fetched = null;
+  }
+
+  #closeConnections(): void {
+    for (const connection of this.connections) connection?.close();
+    this.connections.length = 0;
   }
 }

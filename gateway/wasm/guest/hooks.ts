@@ -22,14 +22,38 @@ export interface GuestHooks {
   /** 0: the configuration is accepted. */
   configure(): number;
   requestHead(): number;
+  /** `last`: 1 when the body is whole, else 0. The bytes at hand are the guest's `window`. */
+  requestBody(last: number): number;
+  /** The body is over; `trailers` of the guest. */
+  requestEnd(): void;
   responseHead(): number;
-  /** The exchange is over. */
+  responseBody(last: number): number;
+  responseEnd(): void;
+  /** The exchange, or the stream, is over. */
   end(): void;
+  /** A stream begins: ACTION_REPLY refuses it. */
+  connection(): number;
+  /** Bytes of a stream: 0 from the client, 1 from the upstream. ACTION_REPLY ends it. */
+  data(direction: number, last: number): number;
+  tick(): void;
+  message(): void;
 }
 
 export const GUEST_REQUEST_HEAD = 1;
 export const GUEST_RESPONSE_HEAD = 2;
 export const GUEST_END = 4;
+export const GUEST_REQUEST_BODY = 8;
+export const GUEST_REQUEST_END = 16;
+export const GUEST_RESPONSE_BODY = 32;
+export const GUEST_RESPONSE_END = 64;
+export const GUEST_CONNECTION = 128;
+export const GUEST_DATA = 256;
+export const GUEST_TICK = 512;
+export const GUEST_MESSAGE = 1024;
+
+/** Hooks for which a filter needs the request's body, and the response's. */
+export const GUEST_REQUEST_CONTENT: number = GUEST_REQUEST_BODY | GUEST_REQUEST_END;
+export const GUEST_RESPONSE_CONTENT: number = GUEST_RESPONSE_BODY | GUEST_RESPONSE_END;
 
 /** What the metering pass has put into a module. Of a component: of all its modules together. */
 export interface GuestMeter {
@@ -59,7 +83,15 @@ export function makeHooks(present: number, own: OwnHooks): GuestHooks {
     start: own.start ?? nothing,
     configure: own.configure ?? goOn,
     requestHead: own.requestHead ?? goOn,
+    requestBody: own.requestBody ?? goOn,
+    requestEnd: own.requestEnd ?? nothing,
     responseHead: own.responseHead ?? goOn,
+    responseBody: own.responseBody ?? goOn,
+    responseEnd: own.responseEnd ?? nothing,
     end: own.end ?? nothing,
+    connection: own.connection ?? goOn,
+    data: own.data ?? goOn,
+    tick: own.tick ?? nothing,
+    message: own.message ?? nothing,
   };
 }

@@ -8,9 +8,29 @@ export const PHASE_REQUEST: number = 4;
 export const PHASE_RESPONSE: number = 8;
 export const PHASE_END: number = 16;
 
-/** A request's head can be read. */
+export const PHASE_REQUEST_BODY: number = 32;
+export const PHASE_REQUEST_END: number = 64;
+export const PHASE_RESPONSE_BODY: number = 128;
+export const PHASE_RESPONSE_END: number = 256;
+/** Of a stream: it begins, and its bytes. */
+export const PHASE_CONNECTION: number = 512;
+export const PHASE_DATA: number = 1024;
+/** Of nothing: by the clock, and by the admin API. */
+export const PHASE_TICK: number = 2048;
+export const PHASE_MESSAGE: number = 4096;
+
+/** A hook that may make a reply with headers, and wait. */
 export const PHASES_HEADS: number = PHASE_REQUEST | PHASE_RESPONSE;
+/** A body's or a stream's bytes are at hand. */
+export const PHASES_BYTES: number = PHASE_REQUEST_BODY | PHASE_RESPONSE_BODY | PHASE_DATA;
+/** The request's head can be read. */
+export const PHASES_REQUEST_HEAD: number =
+  PHASES_HEADS | PHASE_REQUEST_BODY | PHASE_REQUEST_END | PHASE_RESPONSE_BODY | PHASE_RESPONSE_END;
+/** A local reply can be made. */
+export const PHASES_REPLY: number = PHASES_HEADS | PHASE_REQUEST_BODY | PHASE_RESPONSE_BODY;
+/** Any hook that belongs to a stream. */
+export const PHASES_STREAM: number = PHASE_CONNECTION | PHASE_DATA;
+/** Any hook that belongs to an exchange or a stream: there is a client. */
+export const PHASES_EXCHANGE: number = PHASES_REQUEST_HEAD | PHASES_STREAM | PHASE_END;
 /** Any hook. */
-export const PHASES_ALL: number = PHASE_CONFIGURE | PHASE_REQUEST | PHASE_RESPONSE | PHASE_END;
-/** Any hook that belongs to an exchange. */
-export const PHASES_EXCHANGE: number = PHASE_REQUEST | PHASE_RESPONSE | PHASE_END;
+export const PHASES_ALL: number = PHASES_EXCHANGE | PHASE_CONFIGURE | PHASE_TICK | PHASE_MESSAGE;

@@ -22,6 +22,8 @@ export interface HostCall {
   /** The function that a guest imports. The engine then calls a closure of known code with the guest at hand. */
   readonly make: (guest: Guest) => HostFunction;
   readonly effect: HostEffect;
+  /** With it a guest can make a body longer or shorter. */
+  readonly changesBody?: true;
   /** It may answer a promise: the guest is suspended. */
   readonly suspends: boolean;
   /** The answer when it is suppressed: there is no such thing; it is done. */

@@ -3,6 +3,7 @@ import type { FetchResponse } from "#pipeline/filter.ts";
 import { BODY_BYTES_MAX, HEADER_VALUE_BYTES_MAX, REPLY_HEADERS_MAX } from "#sdk/types/abi.ts";
 import type { Guest } from "#wasm/guest/guest.ts";
 import { PHASE_DEAD, PHASES_ALL, PHASES_HEADS } from "#wasm/guest/phases.ts";
+import { leftMs, waitFor } from "./deadline.ts";
 import type { Makers } from "./signature.ts";
 import { isFieldValue, isLowerCaseToken, isOriginForm } from "./text.ts";
 import { bytesOf, copyToGuest, latin1Of, textOf, textToGuest } from "./transfer.ts";
@@ -18,25 +19,17 @@ const OWN_HEADERS = new Set(["host", "connection", "content-length", "transfer-e
 
 const METHOD = /^[A-Z]{1,32}$/;
 
-/** Waits for the answer, at most until the guest's deadline; then the guest is ended and its filter told. */
-async function wait(guest: Guest, answer: Promise<FetchResponse>, leftMs: number): Promise<number> {
-  const timer = setTimeout(() => {
-    guest.expired = true;
-    guest.fail("the deadline passed while it waited");
-    guest.onDeadline?.();
-  }, leftMs);
+async function fetched(guest: Guest, answer: Promise<FetchResponse>, allowedMs: number): Promise<number> {
+  let response: FetchResponse | null;
   try {
-    const fetched = await answer;
-    if (guest.phase === PHASE_DEAD) return 0;
-    guest.fetched = fetched;
-    return fetched.status;
+    response = await waitFor(guest, answer, allowedMs);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    if (guest.phase !== PHASE_DEAD) guest.fetched = { status: 0, headers: [], body: new Uint8Array(), error: reason };
-    return 0;
-  } finally {
-    clearTimeout(timer);
+    response = { status: 0, headers: [], body: new Uint8Array(), error: reason };
   }
+  if (guest.phase === PHASE_DEAD) return 0;
+  guest.fetched = response;
+  return response?.status ?? 0;
 }
 
 export const fetchCalls: Makers<
@@ -70,9 +63,9 @@ export const fetchCalls: Makers<
       return 0;
     }
     guest.charge(FETCH_COST);
-    const { services, spec } = guest.environment;
-    const leftMs = spec.limits.deadlineMs - (services.nowMs() - guest.startedMs);
-    if (leftMs <= 0) {
+    const { services } = guest.environment;
+    const allowedMs = leftMs(guest);
+    if (allowedMs <= 0) {
       guest.expired = true;
       guest.fail("the deadline had passed before it fetched");
       return 0;
@@ -80,8 +73,8 @@ export const fetchCalls: Makers<
     const headers = guest.fetchHeaders;
     guest.fetchHeaders = [];
     guest.fetched = null;
-    const asked = timeoutMs > 0 ? Math.min(timeoutMs, leftMs) : leftMs;
-    return wait(guest, services.fetch(upstream, { method, path, headers, body, timeoutMs: asked }), leftMs);
+    const asked = timeoutMs > 0 ? Math.min(timeoutMs, allowedMs) : allowedMs;
+    return fetched(guest, services.fetch(upstream, { method, path, headers, body, timeoutMs: asked }), allowedMs);
   },
 
   fetched_header: (guest) => (namePointer, nameLength, pointer, capacity) => {

@@ -1,8 +1,16 @@
 /** Host calls over the heads of the exchange. The ones on the path of every request allocate nothing. */
+import { formatIp } from "#core/address.ts";
 import type { Head } from "#http/head.ts";
 import { HEADER_VALUE_BYTES_MAX, REQUEST_PARTS } from "#sdk/types/abi.ts";
 import type { Guest } from "#wasm/guest/guest.ts";
-import { PHASE_REQUEST, PHASE_RESPONSE, PHASES_ALL, PHASES_EXCHANGE, PHASES_HEADS } from "#wasm/guest/phases.ts";
+import {
+  PHASE_REQUEST,
+  PHASE_RESPONSE,
+  PHASES_ALL,
+  PHASES_EXCHANGE,
+  PHASES_HEADS,
+  PHASES_REQUEST_HEAD,
+} from "#wasm/guest/phases.ts";
 import type { Makers } from "./signature.ts";
 import { isLowerCaseToken } from "./text.ts";
 import { copyToGuest, inMemory, latin1Of, textToGuest } from "./transfer.ts";
@@ -49,7 +57,13 @@ function isValueRange(guest: Guest, pointer: number, length: number): boolean {
 }
 
 function partToGuest(guest: Guest, part: number, pointer: number, capacity: number): number {
-  const { exchange } = guest;
+  const { exchange, stream } = guest;
+  if (stream !== null && part === REQUEST_PARTS.clientBytes) {
+    return copyToGuest(guest, stream.clientIp, 0, 16, pointer, capacity);
+  }
+  if (stream !== null && part === REQUEST_PARTS.clientAddress) {
+    return textToGuest(guest, formatIp(stream.clientIp), pointer, capacity);
+  }
   if (exchange === null) return guest.fail("request_part without a request");
   const head = exchange.request;
   switch (part) {
@@ -78,7 +92,7 @@ function partToGuest(guest: Guest, part: number, pointer: number, capacity: numb
 /** The client is known until the exchange is over; the rest, as long as the heads are. */
 function partPhases(part: number): number {
   const ofClient = part === REQUEST_PARTS.clientAddress || part === REQUEST_PARTS.clientBytes;
-  return ofClient ? PHASES_EXCHANGE : PHASES_HEADS;
+  return ofClient ? PHASES_EXCHANGE : PHASES_REQUEST_HEAD;
 }
 
 export const headCalls: Makers<

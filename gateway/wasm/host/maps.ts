@@ -41,7 +41,9 @@ function keyOf(guest: Guest, open: OpenMap, pointer: number, length: number): Ui
   return null;
 }
 
-export const mapCalls: Makers<"map_open" | "map_shape" | "map_get" | "map_put" | "map_delete" | "map_increment"> = {
+export const mapCalls: Makers<
+  "map_open" | "map_shape" | "map_get" | "map_put" | "map_delete" | "map_next" | "map_increment"
+> = {
   map_open: (guest) => (pointer, length) => {
     if (!guest.may(PHASES_ALL, "map_open")) return -1;
     const name = textOf(guest, pointer, length, NAME_BYTES_MAX, "a map's name");
@@ -84,6 +86,15 @@ export const mapCalls: Makers<"map_open" | "map_shape" | "map_get" | "map_put" |
     const open = mapAt(guest, handle, "map_delete");
     const key = open === null ? null : keyOf(guest, open, keyPointer, keyLength);
     return open !== null && key !== null && open.map.delete(key) ? 1 : 0;
+  },
+
+  map_next: (guest) => (handle, keyPointer, keyLength, pointer, capacity) => {
+    const open = mapAt(guest, handle, "map_next");
+    if (open === null) return -1;
+    const key = keyLength === 0 ? null : keyOf(guest, open, keyPointer, keyLength);
+    if (key === null && keyLength !== 0) return -1;
+    const next = open.map.next(key);
+    return next === null ? -1 : copyToGuest(guest, next, 0, next.length, pointer, capacity);
   },
 
   map_increment: (guest) => (handle, keyPointer, keyLength, delta) => {

@@ -4,14 +4,14 @@
  */
 import { NAME_FIXED, nameFlags, nameText } from "#http/names.ts";
 import { BODY_BYTES_MAX, HEADER_VALUE_BYTES_MAX, REPLY_HEADERS_MAX } from "#sdk/types/abi.ts";
-import { PHASES_HEADS } from "#wasm/guest/phases.ts";
+import { PHASES_REPLY } from "#wasm/guest/phases.ts";
 import type { Makers } from "./signature.ts";
 import { bytesOf, latin1Of } from "./transfer.ts";
 import { isFieldValue } from "./text.ts";
 
 export const replyCalls: Makers<"reply_header" | "reply"> = {
   reply_header: (guest) => (name, pointer, length) => {
-    if (!guest.may(PHASES_HEADS, "reply_header")) return 0;
+    if (!guest.may(PHASES_REPLY, "reply_header")) return 0;
     const text = nameText(name);
     if (text === "" || (nameFlags(name) & NAME_FIXED) !== 0) return 0;
     if (guest.replyHeaders.length >= REPLY_HEADERS_MAX || length >>> 0 > HEADER_VALUE_BYTES_MAX) return 0;
@@ -22,7 +22,7 @@ export const replyCalls: Makers<"reply_header" | "reply"> = {
   },
 
   reply: (guest) => (status, pointer, length) => {
-    if (!guest.may(PHASES_HEADS, "reply")) return undefined;
+    if (!guest.may(PHASES_REPLY, "reply")) return undefined;
     if (status < 200 || status > 599) {
       guest.fail(`a reply with status ${status}`);
       return undefined;

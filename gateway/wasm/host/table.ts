@@ -2,12 +2,18 @@
 import { ABI_FUNCTIONS, type AbiFunction, IMPORT_MODULE } from "#sdk/types/abi.ts";
 import type { HostCall, HostCallTable, HostFunction } from "#wasm/guest/runtime.ts";
 import type { Guest } from "#wasm/guest/guest.ts";
+import { byteCalls } from "./bytes.ts";
 import { clockCalls } from "./clocks.ts";
+import { connectionCalls } from "./connections.ts";
+import { eventCalls } from "./events.ts";
+import { factCalls } from "./facts.ts";
 import { fetchCalls } from "./fetches.ts";
 import { headCalls } from "./heads.ts";
 import { mapCalls } from "./maps.ts";
 import { replyCalls } from "./replies.ts";
 import { settingCalls } from "./settings.ts";
+import { signatureCalls } from "./signatures.ts";
+import { tenantCalls } from "./tenant.ts";
 import type { HostCallMakers } from "./signature.ts";
 
 const MAKERS: HostCallMakers = {
@@ -17,6 +23,12 @@ const MAKERS: HostCallMakers = {
   ...mapCalls,
   ...fetchCalls,
   ...clockCalls,
+  ...byteCalls,
+  ...factCalls,
+  ...tenantCalls,
+  ...connectionCalls,
+  ...signatureCalls,
+  ...eventCalls,
 };
 
 /** By `penstock.name`. */
@@ -34,6 +46,7 @@ function hostCall(name: string, maker: HostCallMakers[keyof HostCallMakers]): Ho
     effect: row.effect ?? "reads",
     suspends: row.suspends === true,
     suppressed: suppressed(row),
+    ...(name === "body_splice" ? { changesBody: true } : {}),
   };
 }
 

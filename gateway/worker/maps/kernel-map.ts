@@ -68,6 +68,15 @@ export class KernelMap implements SharedMap {
     return result === 0;
   }
 
+  next(key: Uint8Array | null): Uint8Array | null {
+    const io = this.#io;
+    if (key !== null && key.length !== io.key.length) return null;
+    if (key !== null) io.key.set(key);
+    const result = key === null ? io.firstKey() : io.nextKey();
+    if (result < 0 && result !== -ENOENT) this.failures++;
+    return result === 0 ? io.key : null;
+  }
+
   /**
    * bpf(2) can't add. So the entry is taken out, which only one worker can do, and put back with the sum, if no other has
    * begun anew meanwhile; if one has, its part is taken out too. No increment is ever lost, at the price that another

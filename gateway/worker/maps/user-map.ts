@@ -25,6 +25,9 @@ export class UserMap implements SharedMap {
   readonly #broadcast: (change: MapChange) => void;
   readonly #now: () => bigint;
   readonly #table: EntryTable;
+  /** Where `next` stands: its walk, and the key that it answered last. */
+  #walk: Iterator<[Uint8Array, Uint8Array]> | null = null;
+  #walked: Uint8Array | null = null;
   /** Lent to callers of `get`. */
   readonly #lent: Buffer;
 
@@ -60,6 +63,28 @@ export class UserMap implements SharedMap {
     if (key.length !== this.#spec.keyBytes || !this.#table.delete(key)) return false;
     this.#broadcast({ map: this.name, op: "delete", key: encode(key), value: "" });
     return true;
+  }
+
+  next(key: Uint8Array | null): Uint8Array | null {
+    if (key === null) this.#walk = this.#table.entries();
+    else if (this.#walked === null || !equal(this.#walked, key)) this.#seek(key);
+    for (let step = this.#walk?.next(); step?.done === false; step = this.#walk?.next()) {
+      const [found, value] = step.value;
+      if (this.#isVoid(value)) continue;
+      this.#walked = Uint8Array.from(found);
+      return this.#walked;
+    }
+    this.#walk = null;
+    this.#walked = null;
+    return null;
+  }
+
+  /** Behind this key, which is not where the walk stands: from the beginning, or to the end where it is not there. */
+  #seek(key: Uint8Array): void {
+    this.#walk = this.#table.entries();
+    for (let step = this.#walk.next(); step.done === false; step = this.#walk.next()) {
+      if (equal(step.value[0], key)) return;
+    }
   }
 
   increment(key: Uint8Array, delta: bigint): bigint {
@@ -136,6 +161,10 @@ export class UserMap implements SharedMap {
     const expiry = readU64(value);
     return expiry !== 0n && expiry <= this.#now();
   }
+}
+
+function equal(one: Uint8Array, other: Uint8Array): boolean {
+  return one.length === other.length && one.every((octet, at) => octet === other[at]);
 }
 
 function encode(bytes: Uint8Array): string {

@@ -50,6 +50,10 @@ export class TenantMap implements SharedMap {
     return this.#map.delete(key);
   }
 
+  next(key: Uint8Array | null): Uint8Array | null {
+    return this.#map.next(key);
+  }
+
   increment(key: Uint8Array, delta: bigint): bigint {
     const text = textOf(key);
     if (!this.#keys.has(text)) {

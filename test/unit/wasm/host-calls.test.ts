@@ -40,7 +40,7 @@ describe("a guest that has been ended", () => {
     },
   });
   const spec = filterSpec({ config: { "": "x" }, allow: { maps: [0, 1, 2], upstreams: [0, 1] } });
-  const environment = new GuestEnvironment("sample@1", spec, untouched, RESOURCES);
+  const environment = new GuestEnvironment(PLUGIN, spec, untouched, RESOURCES);
   const loaded = loadModule(prepareModule(TRIVIAL).bytes);
 
   for (const [name, { params, results }] of functions) {

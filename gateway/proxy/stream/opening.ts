@@ -1,0 +1,35 @@
+/** A stream that begins, as the filters of its route see it; they may send it elsewhere until its endpoint is chosen. */
+import type { OpeningStream } from "#pipeline/stream-filter.ts";
+import { detourTo, type Detour } from "#proxy/detour.ts";
+import type { Engine } from "#proxy/engine.ts";
+
+export class Opening implements OpeningStream {
+  readonly #engine: Engine;
+  readonly protocol: OpeningStream["protocol"];
+  readonly clientIp: Uint8Array;
+  readonly serverName: string;
+  readonly originalDestination: string;
+  readonly routeName: string;
+  detour: Detour | null = null;
+
+  constructor(
+    engine: Engine,
+    protocol: OpeningStream["protocol"],
+    clientIp: Uint8Array,
+    serverName: string,
+    original: string | null,
+    routeName: string,
+  ) {
+    this.#engine = engine;
+    this.protocol = protocol;
+    this.clientIp = clientIp;
+    this.serverName = serverName;
+    this.originalDestination = original ?? "";
+    this.routeName = routeName;
+  }
+
+  routeTo(upstream: string, endpoint: string): boolean {
+    this.detour = detourTo(this.#engine, upstream, endpoint);
+    return this.detour !== null;
+  }
+}

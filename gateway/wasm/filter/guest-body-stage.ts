@@ -1,0 +1,188 @@
+/**
+ * The body of one exchange on its way through a guest. What comes is put into the window; the guest looks at it, changes it,
+ * and lets it go or waits for more. Unchanged bytes pass as they came, uncopied.
+ *
+ *     data ─▶ [window] ─ hook ─▶ CONTINUE  the window goes on
+ *                               PAUSE     it stays, and what comes next is added, up to a bound
+ *                               REPLY     the exchange is answered, or cut off
+ *
+ * A stage that holds decides for the head too: it was answered PAUSE by the head hook, and the exchange goes on when a hook of the body first
+ * answers something else. What goes on before the head has left waits here.
+ */
+import type { Head } from "#http/head.ts";
+import { PassingStage } from "#pipeline/body.ts";
+import { CONTINUE, type Exchange, REPLY } from "#pipeline/filter.ts";
+import { BODY_WINDOW_BYTES_MAX } from "#sdk/types/abi.ts";
+import { ByteWindow } from "#wasm/guest/byte-window.ts";
+import {
+  ACTION_PAUSE,
+  ACTION_REPLY,
+  GUEST_REQUEST_BODY,
+  GUEST_REQUEST_END,
+  GUEST_RESPONSE_BODY,
+  GUEST_RESPONSE_END,
+} from "#wasm/guest/hooks.ts";
+import { PHASE_REQUEST_BODY, PHASE_REQUEST_END, PHASE_RESPONSE_BODY, PHASE_RESPONSE_END } from "#wasm/guest/phases.ts";
+import { FAULTED, type ShortRun } from "./short-run.ts";
+
+/** Of bodies that wait for their head to leave: as the window's. */
+const WAITING_BYTES_MAX = BODY_WINDOW_BYTES_MAX;
+
+export class GuestBodyStage extends PassingStage {
+  override readonly holds: boolean;
+  readonly #guest: ShortRun;
+  readonly #exchange: Exchange;
+  readonly #position: number;
+  readonly #phase: number;
+  readonly #endPhase: number;
+  /** The guest has a hook for the bytes; for the end. */
+  readonly #seesBytes: boolean;
+  readonly #seesEnd: boolean;
+  readonly #window = new ByteWindow();
+  /** The head's fate is still the hooks' to decide. */
+  #undecided: boolean;
+  /** Nothing can leave yet: the head has not. */
+  #closed: boolean;
+  #waiting: Uint8Array[] = [];
+  #waitingBytes = 0;
+  #ended = false;
+  /** Nothing more is asked of the guest: it has failed, and the route lets the rest pass, or it has replied. */
+  #over = false;
+  #discards = false;
+
+  constructor(guest: ShortRun, exchange: Exchange, position: number, isRequest: boolean, holds: boolean) {
+    super();
+    this.holds = holds;
+    this.#guest = guest;
+    this.#exchange = exchange;
+    this.#position = position;
+    this.#phase = isRequest ? PHASE_REQUEST_BODY : PHASE_RESPONSE_BODY;
+    this.#endPhase = isRequest ? PHASE_REQUEST_END : PHASE_RESPONSE_END;
+    const { present } = guest;
+    this.#seesBytes = (present & (isRequest ? GUEST_REQUEST_BODY : GUEST_RESPONSE_BODY)) !== 0;
+    this.#seesEnd = (present & (isRequest ? GUEST_REQUEST_END : GUEST_RESPONSE_END)) !== 0;
+    this.#undecided = holds;
+    this.#closed = holds;
+  }
+
+  override data(buffer: number, start: number, end: number): void {
+    if (this.#discards) return;
+    if (this.#over || !this.#seesBytes) {
+      this.#pass(buffer, start, end);
+      return;
+    }
+    const window = this.#window;
+    if (!window.add(this.link.memory, start, end)) {
+      this.#fail(413, "body-too-long", `a plugin looks at ${BODY_WINDOW_BYTES_MAX} bytes of a body at most`);
+      return;
+    }
+    const paused = this.#ask(0);
+    if (this.#discards) return;
+    if (paused) {
+      window.own();
+      return;
+    }
+    if (window.owned) this.#write();
+    else this.#pass(buffer, window.start, window.end);
+    window.clear();
+  }
+
+  override end(trailers: Head | null): void {
+    if (this.#discards) return;
+    if (this.#seesBytes && !this.#over) {
+      this.#ask(1);
+      if (this.#discards) return;
+      // What it still waits with: nothing more comes.
+      this.#decide(CONTINUE);
+    }
+    if (this.#window.size > 0) this.#write();
+    this.#window.clear();
+    if (this.#seesEnd && !this.#over) {
+      const { exchange, position, endPhase } = {
+        exchange: this.#exchange,
+        position: this.#position,
+        endPhase: this.#endPhase,
+      };
+      if (this.#guest.run(exchange, position, endPhase, 1, 0, null, trailers, null) === FAULTED) this.#faulted();
+      if (this.#discards) return;
+    }
+    this.#ended = true;
+    if (!this.#closed) this.link.end(trailers);
+  }
+
+  /** The head has left: so can what waited for it. */
+  override drained(): void {
+    if (!this.#closed || this.#undecided) return;
+    this.#closed = false;
+    for (const bytes of this.#waiting) this.link.write(bytes);
+    this.#waiting = [];
+    if (this.#ended) this.link.end(null);
+  }
+
+  override dispose(): void {
+    this.#discards = true;
+    this.#waiting = [];
+    this.#window.clear();
+  }
+
+  /** True: the guest wants to see more first. */
+  #ask(last: number): boolean {
+    const action = this.#guest.run(this.#exchange, this.#position, this.#phase, last, 0, this.#window, null, null);
+    if (action === ACTION_PAUSE) return true;
+    if (action === FAULTED) this.#faulted();
+    else if (action === ACTION_REPLY) this.#reply();
+    else this.#decide(CONTINUE);
+    return false;
+  }
+
+  #decide(verdict: typeof CONTINUE | typeof REPLY): void {
+    if (!this.#undecided) return;
+    this.#undecided = false;
+    this.#exchange.resume(verdict);
+  }
+
+  #faulted(): void {
+    this.#over = true;
+    if (this.#guest.deniesFaults) this.#fail(503, "plugin-failed", "the route's plugin failed");
+    else this.#decide(CONTINUE);
+  }
+
+  #reply(): void {
+    const { reply } = this.#guest;
+    this.#over = true;
+    if (reply === null) {
+      this.#faulted();
+    } else if (this.#undecided) {
+      this.#discards = true;
+      this.#exchange.respond(reply.status, reply.headers, reply.body);
+      this.#decide(REPLY);
+    } else {
+      this.#fail(reply.status, "refused-by-plugin", Buffer.from(reply.body).toString());
+    }
+  }
+
+  #fail(status: number, code: string, detail: string): void {
+    this.#over = true;
+    this.#discards = true;
+    this.#undecided = false;
+    this.link.fail(status, code, detail);
+  }
+
+  /** A region that the guest has not changed. */
+  #pass(buffer: number, start: number, end: number): void {
+    if (this.#closed) this.#wait(this.link.memory.slice(start, end));
+    else this.link.data(buffer, start, end);
+  }
+
+  #write(): void {
+    const { memory, start, end } = this.#window;
+    if (this.#closed) this.#wait(memory.slice(start, end));
+    else this.link.write(memory.subarray(start, end));
+  }
+
+  #wait(bytes: Uint8Array): void {
+    this.#waiting.push(bytes);
+    this.#waitingBytes += bytes.length;
+    if (this.#waitingBytes > WAITING_BYTES_MAX) this.#fail(413, "body-too-long", "the body is too long to be held");
+  }
+}

@@ -1,0 +1,22 @@
+/** What a host call that waits may take: the route's deadline counts from the beginning of the hook. */
+import type { Guest } from "#wasm/guest/guest.ts";
+
+/** Milliseconds that the hook still has. */
+export function leftMs(guest: Guest): number {
+  const { services, spec } = guest.environment;
+  return spec.limits.deadlineMs - (services.nowMs() - guest.startedMs);
+}
+
+/** Waits at most `allowedMs`; then the guest is ended and its filter told. Null: what it waited for has failed. */
+export async function waitFor<T>(guest: Guest, awaited: Promise<T>, allowedMs: number): Promise<T | null> {
+  const timer = setTimeout(() => {
+    guest.expired = true;
+    guest.fail("the deadline passed while it waited");
+    guest.onDeadline?.();
+  }, allowedMs);
+  try {
+    return await awaited;
+  } finally {
+    clearTimeout(timer);
+  }
+}
