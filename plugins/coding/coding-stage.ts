@@ -7,7 +7,7 @@
  */
 import type { BodyLink } from "#pipeline/body.ts";
 import { PassingStage } from "#pipeline/body.ts";
-import type { CodingStream } from "./codings.ts";
+import type { CodingStream } from "#pipeline/codecs/codings.ts";
 
 const PENDING_BYTES_MAX = 128 * 1024;
 

@@ -10,7 +10,8 @@ import { BuiltinFilter } from "#plugins/builtin-filter.ts";
 import { lineOf, octetsOf } from "#plugins/texts.ts";
 import type { CompressConfig } from "#snapshot/builtin-filters.ts";
 import { CodingStage } from "./coding-stage.ts";
-import { compressor, preferred } from "./codings.ts";
+import { compressor } from "#pipeline/codecs/codings.ts";
+import { preferred } from "./codings.ts";
 import { MediaTypes } from "./media-types.ts";
 
 const ETAG = internName("etag");

@@ -17,7 +17,8 @@ import { BuiltinFilter } from "#plugins/builtin-filter.ts";
 import { lineOf, octetsOf } from "#plugins/texts.ts";
 import type { DecompressConfig } from "#snapshot/builtin-filters.ts";
 import { CodingStage } from "./coding-stage.ts";
-import { accepts, decompressor } from "./codings.ts";
+import { decompressor } from "#pipeline/codecs/codings.ts";
+import { accepts } from "./codings.ts";
 
 const ACCEPT_RANGES = internName("accept-ranges");
 const UNKNOWN = lineOf("this content coding is not taken");

@@ -1,4 +1,11 @@
 /** Steps that know no protocol: what passes is cut, gathered, slowed down, shown. */
+import {
+  Compress,
+  Decompress,
+  type CodingOf,
+  type CompressOptions,
+  type DecompressOptions,
+} from "#pipeline/filters/coding.ts";
 import { Deframe, type Deframer, type DeframeOptions } from "#pipeline/filters/deframe.ts";
 import { Dump, Print, type TagOf } from "#pipeline/filters/dump.ts";
 import { Insert, type Inserting } from "#pipeline/filters/insert.ts";
@@ -34,6 +41,16 @@ export abstract class FlowSteps<C extends object> extends CodecSteps<C> {
       throw pipelineError("PENSTOCK_PIPELINE_LAYOUT", { detail: `pack of ${size} messages` });
     }
     return this.use((scope) => new Pack(scope, size, options));
+  }
+
+  /** Bodies, or a stream of bytes, by gzip, br or zstd. */
+  compress(coding: CodingOf<C>, options: CompressOptions = {}): this {
+    return this.use((scope) => new Compress(scope, coding, options));
+  }
+
+  /** Without a coding: by the `content-encoding` of HTTP messages. */
+  decompress(coding?: CodingOf<C>, options: DecompressOptions = {}): this {
+    return this.use((scope) => new Decompress(scope, coding, options));
   }
 
   /** As many streams at one time as the quota has. */
