@@ -41,6 +41,10 @@ export interface SteeringDeclaration {
   /** Index into the listeners. */
   readonly listener: number;
   readonly leaseMs: number;
+  /** The listener's. Absent: tcp. */
+  readonly protocol?: "tcp" | "udp";
+  /** On trial: undone unless the next declaration is without it by then. Absent: for good. */
+  readonly confirmMs?: number;
 }
 
 export interface KernelDeclaration {

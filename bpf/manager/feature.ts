@@ -35,7 +35,9 @@ export interface KernelFeature {
   pins?(): PinSet;
   /** What besides `pins` a successor takes over from a gateway that still runs. Absent: nothing. */
   handOver?(): PinSet;
-  /** Takes off and closes everything. */
+  /** A successor that took our links has failed: our programs go back behind them. Absent: it takes none. */
+  takeBack?(): void;
+  /** Takes off and closes everything, but for what a successor has taken up. */
   close(): void;
 }
 

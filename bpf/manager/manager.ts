@@ -160,7 +160,7 @@ export class KernelManager {
 
   /** The successor has failed, and may have put its own programs behind our links: ours go back. */
   takeBack(): void {
-    this.#features.devices.takeBack();
+    for (const feature of this.#features.all) feature.takeBack?.();
     this.#pinning?.again(this.#pins());
   }
 

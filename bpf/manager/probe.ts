@@ -56,7 +56,8 @@ export function probeKernel(): Probe[] {
     row("IP forwarding", "services: packets for an endpoint are dropped, and counted as such", forwarding),
     row("cgroup2", NO_STEERING, cgroup2),
     row("network namespace cookie", NO_STEERING, () => `this one is ${networkNamespaceCookie()}`),
-    row("cgroup connect and sockops", NO_STEERING, () => programs("steer", STEER_PROGRAMS)),
+    row("cgroup connect and sockops", NO_STEERING, () => programs("steer", STEER_PROGRAMS.tcp)),
+    row("cgroup sendmsg and recvmsg", "datagrams are not steered", () => programs("steer", STEER_PROGRAMS.udp)),
     row("cgroup getsockopt", "SO_ORIGINAL_DST is answered to nobody; workers read the map", () =>
       programs("steer", ["steer_getsockopt"]),
     ),

@@ -3,52 +3,186 @@
  * Transparent steering: TCP connections that processes of a cgroup open to chosen ports reach the gateway's listener,
  * and the gateway learns where they wanted to go.
  *
- *   connect4/6   destination -> steer_pending (on the socket), then the address is rewritten
- *   sockops      before the SYN leaves, its source end is known: steer_originals[source] = destination;
- *                taken out when that socket closes
- *   getsockopt   SO_ORIGINAL_DST on the accepted side, for programs that are not ours (our workers read the map)
+ *   connect4/6      destination -> steer_pending (on the socket), then the address is rewritten
+ *   sockops         before the SYN leaves, its source end is known: steer_originals[source] = destination;
+ *                   taken out when that socket closes
+ *   getpeername4/6  the destination, as if nobody were in between
+ *   getsockopt      SO_ORIGINAL_DST on the accepted side, for programs that are not ours (our workers read the map)
+ *
+ * For datagrams, to a listener of UDP:
+ *
+ *   connect4/6, sendmsg4/6   destination -> steer_datagrams (on the socket), then the address is rewritten
+ *   egress                   on the first packet the source end is known: steer_originals[source] = destination
+ *   recvmsg4/6               answers come from the destination, to whoever asks where from
+ *   sock_release             takes the record out
  *
  * A connect is left alone whenever anything is in doubt: the client then reaches its destination without the gateway,
  * which is what it would have done without us.
  */
 #include "steer_helpers.h"
 
-SEC("cgroup/connect4")
-int steer_connect4(struct bpf_sock_addr *ctx)
+static __always_inline int redirect4(struct bpf_sock_addr *ctx, int datagram)
 {
 	struct endpoint to = {};
 
 	address_from_v4(&to.ip, ctx->user_ip4);
 	to.port = (__be16)ctx->user_port;
-	if (!should_redirect(ctx, &to, &steer_config.listener4))
-		return CONNECT_PROCEED;
+	if (!(datagram ? should_redirect_datagram(ctx, &to, &steer_config.listener4)
+		       : should_redirect(ctx, &to, &steer_config.listener4)))
+		return PROCEED;
 	ctx->user_ip4 = steer_config.listener4.ip.word[3];
 	ctx->user_port = steer_config.listener4.port;
-	return CONNECT_PROCEED;
+	return PROCEED;
 }
 
-SEC("cgroup/connect6")
-int steer_connect6(struct bpf_sock_addr *ctx)
+static __always_inline void user_address6(struct bpf_sock_addr *ctx, struct endpoint *end)
+{
+	end->ip.word[0] = ctx->user_ip6[0];
+	end->ip.word[1] = ctx->user_ip6[1];
+	end->ip.word[2] = ctx->user_ip6[2];
+	end->ip.word[3] = ctx->user_ip6[3];
+	end->port = (__be16)ctx->user_port;
+}
+
+static __always_inline int redirect6(struct bpf_sock_addr *ctx, int datagram)
 {
 	const volatile struct endpoint *listener = &steer_config.listener6;
 	struct endpoint to = {};
 
-	to.ip.word[0] = ctx->user_ip6[0];
-	to.ip.word[1] = ctx->user_ip6[1];
-	to.ip.word[2] = ctx->user_ip6[2];
-	to.ip.word[3] = ctx->user_ip6[3];
-	to.port = (__be16)ctx->user_port;
+	user_address6(ctx, &to);
 	/* ::ffff:a.b.c.d is IPv4 on an IPv6 socket: it can reach the IPv4 listener only. */
 	if (address_is_v4(&to.ip))
 		listener = &steer_config.listener4;
-	if (!should_redirect(ctx, &to, listener))
-		return CONNECT_PROCEED;
+	if (!(datagram ? should_redirect_datagram(ctx, &to, listener) : should_redirect(ctx, &to, listener)))
+		return PROCEED;
 	ctx->user_ip6[0] = listener->ip.word[0];
 	ctx->user_ip6[1] = listener->ip.word[1];
 	ctx->user_ip6[2] = listener->ip.word[2];
 	ctx->user_ip6[3] = listener->ip.word[3];
 	ctx->user_port = listener->port;
-	return CONNECT_PROCEED;
+	return PROCEED;
+}
+
+SEC("cgroup/connect4")
+int steer_connect4(struct bpf_sock_addr *ctx)
+{
+	return redirect4(ctx, steer_config.protocol == IPPROTO_UDP);
+}
+
+SEC("cgroup/connect6")
+int steer_connect6(struct bpf_sock_addr *ctx)
+{
+	return redirect6(ctx, steer_config.protocol == IPPROTO_UDP);
+}
+
+/* Of sends to an address; those of a connected socket don't come here. Mapped addresses come to the first of the two. */
+SEC("cgroup/sendmsg4")
+int steer_sendmsg4(struct bpf_sock_addr *ctx)
+{
+	return redirect4(ctx, 1);
+}
+
+SEC("cgroup/sendmsg6")
+int steer_sendmsg6(struct bpf_sock_addr *ctx)
+{
+	return redirect6(ctx, 1);
+}
+
+/* Who asks for the other end, of a connection or of a datagram that came, is told what it knows it by. */
+static __always_inline int restore4(struct bpf_sock_addr *ctx)
+{
+	struct endpoint at = {};
+	struct endpoint *original;
+
+	address_from_v4(&at.ip, ctx->user_ip4);
+	at.port = (__be16)ctx->user_port;
+	original = redirected_from(ctx, &at);
+	if (original && address_is_v4(&original->ip)) {
+		ctx->user_ip4 = original->ip.word[3];
+		ctx->user_port = original->port;
+	}
+	return PROCEED;
+}
+
+static __always_inline int restore6(struct bpf_sock_addr *ctx)
+{
+	struct endpoint at = {};
+	struct endpoint *original;
+
+	user_address6(ctx, &at);
+	original = redirected_from(ctx, &at);
+	if (original) {
+		ctx->user_ip6[0] = original->ip.word[0];
+		ctx->user_ip6[1] = original->ip.word[1];
+		ctx->user_ip6[2] = original->ip.word[2];
+		ctx->user_ip6[3] = original->ip.word[3];
+		ctx->user_port = original->port;
+	}
+	return PROCEED;
+}
+
+SEC("cgroup/recvmsg4")
+int steer_recvmsg4(struct bpf_sock_addr *ctx)
+{
+	return restore4(ctx);
+}
+
+SEC("cgroup/recvmsg6")
+int steer_recvmsg6(struct bpf_sock_addr *ctx)
+{
+	return restore6(ctx);
+}
+
+SEC("cgroup/getpeername4")
+int steer_getpeername4(struct bpf_sock_addr *ctx)
+{
+	return restore4(ctx);
+}
+
+SEC("cgroup/getpeername6")
+int steer_getpeername6(struct bpf_sock_addr *ctx)
+{
+	return restore6(ctx);
+}
+
+/*
+ * Every packet that leaves the cgroup comes by here while datagrams are steered. A socket that has nothing on record is
+ * told from one that has by its storage alone, which costs no hash. The record stands before the receiver can look.
+ */
+SEC("cgroup_skb/egress")
+int steer_egress(struct __sk_buff *skb)
+{
+	struct bpf_sock *sk = skb->sk;
+	struct datagrams *datagrams;
+	struct endpoint source = {};
+
+	sk = sk ? bpf_sk_fullsock(sk) : 0;
+	if (!sk || sk->protocol != IPPROTO_UDP)
+		return SKB_PASS;
+	datagrams = bpf_sk_storage_get(&steer_datagrams, sk, 0, 0);
+	if (!datagrams || !source_of(skb, &source))
+		return SKB_PASS;
+	/* Of a socket that sends from one address now and from another later, the last is on record. */
+	if (same_endpoint(&datagrams->source, &source))
+		return SKB_PASS;
+	if (datagrams->source.port)
+		bpf_map_delete_elem(&steer_originals, &datagrams->source);
+	bpf_map_update_elem(&steer_originals, &source, &datagrams->pending.original, BPF_ANY);
+	datagrams->source = source;
+	return SKB_PASS;
+}
+
+SEC("cgroup/sock_release")
+int steer_release(struct bpf_sock *sk)
+{
+	struct datagrams *datagrams;
+
+	if (sk->protocol != IPPROTO_UDP)
+		return 1;
+	datagrams = bpf_sk_storage_get(&steer_datagrams, sk, 0, 0);
+	if (datagrams && datagrams->source.port)
+		bpf_map_delete_elem(&steer_originals, &datagrams->source);
+	return 1;
 }
 
 /*

@@ -6,10 +6,17 @@
 #define AF_INET 2
 #define AF_INET6 10
 #define SOCK_STREAM 1
+#define SOCK_DGRAM 2
 #define SOL_IP 0
 #define SOL_IPV6 41
 /* linux/netfilter_ipv4.h; netfilter_ipv6/ip6_tables.h has the same number. */
 #define SO_ORIGINAL_DST 80
+
+/* linux/if_ether.h */
+#define ETH_P_IP 0x0800
+#define ETH_P_IPV6 0x86dd
+/* Verdicts of cgroup_skb programs. */
+#define SKB_PASS 1
 
 /*
  * Connections that are under way or open at a time before the oldest record goes. A record is needed from connect to
@@ -26,14 +33,15 @@
 /* One bit for each destination port. */
 #define PORT_WORDS (65536 / 64)
 
-#define CONNECT_DENY 0
-#define CONNECT_PROCEED 1
+#define PROCEED 1
 
 /* Indices of steer_counters. */
 #define COUNT_REDIRECTED 0
 #define COUNT_LEASE_EXPIRED 1
 #define COUNT_EXEMPT 2
 #define COUNT_UNRECORDED 3
-#define COUNTERS_MAX 4
+/* A datagram socket that has another destination on record: this one is not steered. */
+#define COUNT_SECOND 4
+#define COUNTERS_MAX 5
 
 #endif

@@ -65,7 +65,7 @@ static __always_inline void copy_endpoint(struct endpoint *to, const volatile st
 	to->ip.word[2] = from->ip.word[2];
 	to->ip.word[3] = from->ip.word[3];
 	to->port = from->port;
-	to->zero = 0;
+	to->protocol = 0;
 }
 
 /*
@@ -104,7 +104,7 @@ static __always_inline int should_redirect(struct bpf_sock_addr *ctx, const stru
 	struct bpf_sock *sk = ctx->sk;
 	struct pending *pending;
 
-	if (!sk || ctx->type != SOCK_STREAM || ctx->protocol != IPPROTO_TCP)
+	if (!sk || ctx->type != SOCK_STREAM || ctx->protocol != IPPROTO_TCP || steer_config.protocol != IPPROTO_TCP)
 		return 0;
 	pending = bpf_sk_storage_get(&steer_pending, sk, 0, 0);
 	if (is_redirected(pending, to))
@@ -125,6 +125,84 @@ static __always_inline int should_redirect(struct bpf_sock_addr *ctx, const stru
 	copy_endpoint(&pending->listener, listener);
 	count(COUNT_REDIRECTED);
 	return 1;
+}
+
+/*
+ * The same for a datagram socket, on connect and on each send to an address. Its first steered destination is its only
+ * one: answers, and who receives, could not tell two of them apart.
+ */
+static __always_inline int should_redirect_datagram(struct bpf_sock_addr *ctx, const struct endpoint *to,
+						    const volatile struct endpoint *listener)
+{
+	struct bpf_sock *sk = ctx->sk;
+	struct datagrams *known;
+
+	if (!sk || ctx->type != SOCK_DGRAM || ctx->protocol != IPPROTO_UDP || steer_config.protocol != IPPROTO_UDP ||
+	    !may_redirect(ctx, sk, to, listener))
+		return 0;
+	known = bpf_sk_storage_get(&steer_datagrams, sk, 0, 0);
+	if (known) {
+		/* Another entry has redirected it already, to its own listener. */
+		if (!same_endpoint(&known->pending.original, to) || !same_endpoint(&known->pending.listener, listener)) {
+			count(COUNT_SECOND);
+			return 0;
+		}
+		return 1;
+	}
+	known = bpf_sk_storage_get(&steer_datagrams, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!known) {
+		count(COUNT_UNRECORDED);
+		return 0;
+	}
+	known->pending.original = *to;
+	copy_endpoint(&known->pending.listener, listener);
+	count(COUNT_REDIRECTED);
+	return 1;
+}
+
+/* What a socket was redirected from, when `at` is where it was redirected to; else null. */
+static __always_inline struct endpoint *redirected_from(struct bpf_sock_addr *ctx, const struct endpoint *at)
+{
+	struct bpf_sock *sk = ctx->sk;
+	struct datagrams *datagrams;
+	struct pending *pending;
+
+	if (!sk)
+		return 0;
+	if (steer_config.protocol == IPPROTO_TCP) {
+		pending = bpf_sk_storage_get(&steer_pending, sk, 0, 0);
+	} else {
+		datagrams = bpf_sk_storage_get(&steer_datagrams, sk, 0, 0);
+		pending = datagrams ? &datagrams->pending : 0;
+	}
+	return pending && same_endpoint(at, &pending->listener) ? &pending->original : 0;
+}
+
+/* Where a datagram leaves from, as its receiver will see it. 0: not to be told. */
+static __always_inline int source_of(struct __sk_buff *skb, struct endpoint *source)
+{
+	__u32 at;
+
+	source->protocol = IPPROTO_UDP;
+	if (skb->protocol == bpf_htons(ETH_P_IP)) {
+		__u8 header[20];
+
+		if (bpf_skb_load_bytes(skb, 0, header, sizeof(header)) || header[9] != IPPROTO_UDP)
+			return 0;
+		/* Of fragments the first one has the ports. */
+		if (header[6] & 0x1f || header[7])
+			return 0;
+		address_from_v4(&source->ip, *(__be32 *)(header + 12));
+		at = (header[0] & 15) * 4;
+	} else {
+		__u8 next;
+
+		if (bpf_skb_load_bytes(skb, 6, &next, sizeof(next)) || next != IPPROTO_UDP ||
+		    bpf_skb_load_bytes(skb, 8, &source->ip, sizeof(source->ip)))
+			return 0;
+		at = 40;
+	}
+	return bpf_skb_load_bytes(skb, at, &source->port, sizeof(source->port)) == 0;
 }
 
 /* The client's end of the connection, as the gateway will see its peer. */

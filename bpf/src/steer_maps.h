@@ -19,6 +19,13 @@ struct {
 	__type(value, struct pending);
 } steer_pending SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct datagrams);
+} steer_datagrams SEC(".maps");
+
 /* The client's own end -> where it wanted to go. The gateway looks its peer up here. Shared likewise. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

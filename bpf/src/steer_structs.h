@@ -1,21 +1,32 @@
 /* SPDX-License-Identifier: (GPL-2.0 OR BSD-3-Clause) */
-/* Layouts shared with user space: bpf/kernel/steering.ts and gateway/worker/maps/original-destination.ts. */
+/* Layouts shared with user space: bpf/programs/steer and gateway/worker/maps/original-destinations.ts. */
 #ifndef PENSTOCK_STEER_STRUCTS_H
 #define PENSTOCK_STEER_STRUCTS_H
 
 #include "common.h"
 
-/* One end of a TCP connection, 20 bytes. Padding is always 0: it is part of a hash key. */
+/* One end of a conversation, 20 bytes, all of which are part of a hash key. */
 struct endpoint {
 	struct ip_address ip;
 	__be16 port;
-	__u16 zero;
+	/* Of keys of steer_originals: IPPROTO_UDP, or 0 for TCP. Elsewhere 0. */
+	__u16 protocol;
 };
 
 /* What connect leaves on the socket: where it wanted to go, and where it was sent instead. */
 struct pending {
 	struct endpoint original;
 	struct endpoint listener;
+};
+
+/*
+ * The same for a datagram socket. It has one destination on record, from its first datagram to its close: whoever gets
+ * its datagrams knows it by its own end alone.
+ */
+struct datagrams {
+	struct pending pending;
+	/* Its own end, as the record in steer_originals has it; port 0: there is no record yet. */
+	struct endpoint source;
 };
 
 /* Set once, before the program is loaded: a change of configuration replaces the program. */
@@ -31,6 +42,8 @@ struct steer_config {
 	__u32 exempt_mark;
 	/* Index into steer_leases. */
 	__u32 lease;
+	/* Of the listener: IPPROTO_TCP or IPPROTO_UDP. The other one is left alone. */
+	__u32 protocol;
 };
 
 #endif

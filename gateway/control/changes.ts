@@ -59,6 +59,9 @@ export interface ChangeResult {
   readonly notes: readonly string[];
 }
 
+/** Told of every revision that was put in force since the start. */
+export type Applied = (before: Declaration, after: Declaration) => void;
+
 export class Changes {
   readonly #store: Store;
   readonly #link: SupervisorLink;
@@ -66,6 +69,8 @@ export class Changes {
   readonly #dataDir: string;
   /** The change under way; the next one starts when it settles. */
   #tail: Promise<unknown> = Promise.resolve();
+
+  onApplied: Applied = () => {};
 
   constructor(store: Store, link: SupervisorLink, log: Logger, dataDir: string) {
     this.#store = store;
@@ -138,6 +143,7 @@ export class Changes {
       this.#store.applied(number, request.who);
       this.#keepLastGood(snapshot);
       this.#log.info({ revision: number, author: request.author }, "revision applied");
+      this.onApplied(before.content.declaration, declaration);
       return { ...result, revision: number, state: "applied", notes: reply.kernel?.notes ?? [] };
     } catch (error) {
       const reason = error instanceof Error ? reasonOf(error) : String(error);

@@ -234,12 +234,17 @@ function upstreamNameOf(name: string, tenant: string, { upstreams }: Tables): st
 function compileKernel(declared: Resolved, tables: Tables): KernelSpec {
   return {
     interfaces: declared.kernel.interfaces.map((one) => compileInterface(one, (name) => at(tables.maps, name))),
-    steering: declared.kernel.steering.map((one) => ({
-      cgroup: one.cgroup,
-      ports: [...one.ports],
-      listener: at(tables.listeners, one.listener),
-      leaseMs: one.leaseMs,
-    })),
+    steering: declared.kernel.steering.map((one) => {
+      const listener = at(tables.listeners, one.listener);
+      return {
+        cgroup: one.cgroup,
+        ports: [...one.ports],
+        listener,
+        leaseMs: one.leaseMs,
+        ...(declared.listeners[listener]?.protocol === "udp" ? { protocol: "udp" as const } : {}),
+        ...(one.confirmMs === undefined ? {} : { confirmMs: one.confirmMs }),
+      };
+    }),
     ...compileInterceptors(declared.kernel.interceptors, (name) => at(tables.listeners, name)),
     ...compileServices(declared.kernel.services, declared.kernel.interfaces),
     ...compileBindings(declared.kernel.bindings, (name) => {

@@ -12,6 +12,7 @@ import type { DeclareRequest } from "./protocol.ts";
 import { writeFileDurably } from "./store/files.ts";
 import { SqliteStore } from "./store/sqlite-store.ts";
 import type { Store } from "./store/store.ts";
+import { Trials } from "./trials.ts";
 import { SupervisorLink, type Channel } from "./supervisor-link.ts";
 import { Uploads } from "./uploads.ts";
 
@@ -32,6 +33,7 @@ export class Control {
   readonly #link: SupervisorLink;
   readonly #admin: AdminServer;
   readonly #checks: ServiceChecks;
+  readonly #trials: Trials;
   readonly #options: ControlOptions;
   /** Settles when the workers have the current revision: what is declared at start comes after it. */
   #booted: Promise<unknown> = Promise.resolve();
@@ -61,6 +63,8 @@ export class Control {
       shutdown: () => void this.stop().then(stopped),
     });
     this.#changes = new Changes(this.#store, this.#link, log, dataDir);
+    this.#trials = new Trials((request) => this.#changes.change(request), log);
+    this.#changes.onApplied = (before, after) => this.#trials.applied(before, after);
     this.#uploads = new Uploads(this.#store, this.#link);
     const services: Services = {
       store: this.#store,
@@ -82,8 +86,13 @@ export class Control {
     const { revision } = this.#changes.current();
     this.#link.ready(revision);
     log.info({ revision }, "control is ready");
-    this.#booted = this.#changes.boot();
+    this.#booted = this.#boot();
     await this.#booted;
+  }
+
+  async #boot(): Promise<void> {
+    await this.#changes.boot();
+    await this.#trials.takeBackAll(this.#changes.current().content.declaration);
   }
 
   async #declare(request: DeclareRequest): Promise<void> {
@@ -102,6 +111,7 @@ export class Control {
     if (this.#stopping) return;
     this.#stopping = true;
     this.#checks.stop();
+    this.#trials.stop();
     await this.#admin.close();
     await this.#changes.idle();
     this.#store.close();

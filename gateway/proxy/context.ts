@@ -29,7 +29,12 @@ export interface WorkerContext {
   /** One buffer for bytes that must stand in `memory` for the length of a call. */
   readonly workspace: Workspace;
   /** Where a steered connection wanted to go, as `address:port`; null when it was not steered. */
-  originalOf(peer: Peer, fd: number): string | null;
+  originalOf(peer: Peer, fd: number, protocol?: "tcp" | "udp"): string | null;
+  /**
+   * Whether a steered client's datagrams go on to where its session goes: `destination`, a struct sockaddr, null for none.
+   * Its own sockaddr is in `memory` at `at`. Another socket may have its port by now.
+   */
+  leadsTo(memory: Uint8Array, at: number, destination: Uint8Array | null): boolean;
   /** The clients' addresses that are refused here because no kernel program does it. */
   banned(peer: Peer): boolean;
 }

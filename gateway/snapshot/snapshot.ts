@@ -399,6 +399,10 @@ export interface SteeringSpec {
   /** Index into `listeners`; a transparent one. */
   readonly listener: number;
   readonly leaseMs: number;
+  /** The listener's. Absent: tcp. */
+  readonly protocol?: "tcp" | "udp";
+  /** On trial: undone unless a later snapshot is without it by then. Absent: for good. */
+  readonly confirmMs?: number;
 }
 
 export interface SettingsSpec {

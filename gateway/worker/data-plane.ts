@@ -32,11 +32,12 @@ const LOG_FLUSH_MS = 200;
 
 /** What is asked of the kernel's side; replaced with each snapshot. */
 export interface KernelView {
-  originalOf(peer: Peer, fd: number): string | null;
+  originalOf(peer: Peer, fd: number, protocol: "tcp" | "udp"): string | null;
+  leadsTo(memory: Uint8Array, at: number, destination: Uint8Array | null): boolean;
   banned(peer: Peer): boolean;
 }
 
-const NO_KERNEL: KernelView = { originalOf: () => null, banned: () => false };
+const NO_KERNEL: KernelView = { originalOf: () => null, leadsTo: () => true, banned: () => false };
 
 interface Serving {
   readonly grant: ListenerGrant;
@@ -80,7 +81,8 @@ export class DataPlane {
       tls: new TlsRecords(this.loop),
       log: throttled(log, () => this.loop.nowMs),
       workspace: createWorkspace(buffers),
-      originalOf: (peer, fd) => this.#kernel.originalOf(peer, fd),
+      originalOf: (peer, fd, protocol = "tcp") => this.#kernel.originalOf(peer, fd, protocol),
+      leadsTo: (memory, at, destination) => this.#kernel.leadsTo(memory, at, destination),
       banned: (peer) => this.#kernel.banned(peer),
     };
     this.#exchanges = new ExchangePool(this.context);

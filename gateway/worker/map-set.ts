@@ -76,13 +76,15 @@ export class MapSet {
     const key = new Uint8Array(20);
     key[0] = WHOLE_ADDRESS_BITS;
     return {
-      originalOf: (peer: Peer, fd: number) => {
-        const found = originals?.find(peer.address) ?? null;
+      originalOf: (peer: Peer, fd: number, protocol: "tcp" | "udp") => {
+        const found = originals?.find(peer.address, protocol) ?? null;
         // A connection that was diverted as it came in has the address that was asked for as the socket's own.
         const address = formatAddress(found ?? getsockname(asFd(fd)));
         // A client that asked for the gateway itself would be sent round in circles.
         return own.has(address) ? null : address;
       },
+      leadsTo: (memory: Uint8Array, at: number, destination: Uint8Array | null) =>
+        originals?.leadsTo(memory, at, destination) ?? true,
       banned: (peer: Peer) => {
         if (lists.length === 0) return false;
         key.set(peer.ipBytes, 4);

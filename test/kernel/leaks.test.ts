@@ -47,7 +47,7 @@ describeKernel("what a manager leaves behind", () => {
     }
     expect(descriptors()).toBe(steady);
     const held = manager.status().steering.flatMap((each) => each.programs);
-    expect(held).toHaveLength(3);
+    expect(held).toHaveLength(5);
     manager.close();
     expect(descriptors()).toBe(before);
     // The kernel lets go a little later (RCU).

@@ -111,6 +111,44 @@ describeKernel("steer", () => {
     expect(manager.status()).toMatchObject({ originals: 0, steering: [{ counters: { redirected: 1 } }] });
   });
 
+  it("tells a client that asks for its peer whom it takes for that", async () => {
+    steer();
+    const script = (host: string): string => `
+      const socket = require("node:net").connect(80, "${host}", () => {
+        console.log(socket.remoteAddress, socket.remotePort);
+        socket.destroy();
+      });`;
+    for (const host of ["198.51.100.7", "2001:db8::7"]) {
+      const { stdout } = await clients.run(process.execPath, "-e", script(host));
+      expect(stdout).toBe(`${host} 80\n`);
+    }
+  });
+
+  it("is undone when it was on trial and nobody confirmed it in time; confirmed, it stays", async () => {
+    const to: readonly (readonly [string, number])[] = [["127.0.0.1", direct.port]];
+    const declare = (trial: { readonly confirmMs?: number }): void => {
+      const entry = { cgroup: clients.directory, ports: [direct.port], listener: 0, leaseMs: LONG_LEASE_MS, ...trial };
+      const listeners = [{ name: "steered", addresses: [`127.0.0.1:${listener.port}`] }];
+      manager.commit(manager.prepare({ maps: [], kernel: { interfaces: [], steering: [entry] }, listeners }));
+    };
+    declare({ confirmMs: 30_000 });
+    expect(manager.status().facts).toEqual([expect.stringMatching(/to be confirmed within 30 s, lease (2|3)\d{4} ms/)]);
+    expect(await ask(clients, to)).toEqual([`original 127.0.0.1:${direct.port}`]);
+    const [, programs] = [declare({}), manager.status().steering[0]?.programs];
+    expect(manager.status().steering).toMatchObject([{ trialRemainingMs: null, leaseMs: LONG_LEASE_MS }]);
+    declare({ confirmMs: 1 });
+    await sleep(10);
+    manager.renewLeases();
+    expect(await ask(clients, to)).toEqual(["direct"]);
+    expect(manager.status().facts).toEqual([expect.stringContaining("not confirmed in time, lease lapsed")]);
+    // A change of something else is no second trial.
+    declare({ confirmMs: 1 });
+    expect(await ask(clients, to)).toEqual(["direct"]);
+    declare({});
+    expect(await ask(clients, to)).toEqual([`original 127.0.0.1:${direct.port}`]);
+    expect(manager.status().steering).toMatchObject([{ programs }]);
+  });
+
   it("leaves a family alone that the listener does not serve", async () => {
     const steering = [{ cgroup: clients.directory, ports: [direct.port], listener: 0, leaseMs: LONG_LEASE_MS }];
     const listeners = [{ name: "four", addresses: [`127.0.0.1:${listener.port}`] }];

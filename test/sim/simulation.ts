@@ -177,7 +177,7 @@ class Simulation {
       this.#ledger.note("engine released");
     });
     const grant = { index: 0, name: "web", address: "unix:/simulated", fdTag: 1 };
-    const kernel = { originalOf: () => null, banned: () => false };
+    const kernel = { originalOf: () => null, leadsTo: () => true, banned: () => false };
     plane.commit(engine, [grant], new Map([[1, this.#fd]]), kernel);
   }
 

@@ -35,6 +35,7 @@ export async function startPlane(options: PlaneOptions): Promise<TestPlane> {
   plane.loop.start();
   plane.commit(engine, [{ index: 0, name: "web", address: `127.0.0.1:${port}`, fdTag: 1 }], new Map([[1, fd]]), {
     originalOf: () => null,
+    leadsTo: () => true,
     banned: () => false,
   });
   return { plane, port, settled: () => settled(plane), stop: () => stop(plane) };

@@ -98,7 +98,7 @@ export async function startStreamPlane(options: StreamPlaneOptions): Promise<Str
       route.filters.map((spec) => createStreamFilter(spec, services)),
     );
     const engine = new Engine(snapshot, [], plane.context.endpoints, () => {}, filters);
-    const kernel = { originalOf: () => null, banned: () => false, ...now.kernel };
+    const kernel = { originalOf: () => null, leadsTo: () => true, banned: () => false, ...now.kernel };
     plane.commit(engine, [{ index: 0, name: "in", address, fdTag: 1 }], new Map([[1, fd]]), kernel);
   };
   commit();

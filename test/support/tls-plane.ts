@@ -56,7 +56,11 @@ export async function startTlsPlane(options: TlsPlaneOptions): Promise<TlsPlane>
     const chains = snapshot.routes.map(() => []);
     const engine = new Engine(snapshot, chains, plane.context.endpoints, () => {}, [], tls);
     const grants = [{ index: 0, name: "web", address: `127.0.0.1:${port}`, fdTag: 1 }];
-    plane.commit(engine, grants, new Map([[1, fd]]), { originalOf: () => null, banned: () => false });
+    plane.commit(engine, grants, new Map([[1, fd]]), {
+      originalOf: () => null,
+      leadsTo: () => true,
+      banned: () => false,
+    });
     set.commit();
   };
   put();

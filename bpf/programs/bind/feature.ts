@@ -143,7 +143,6 @@ export class BindFeature implements KernelFeature {
     const before = this.#inForce;
     this.#inForce = planned === null ? null : { bindings: planned.bindings, binder: planned.binder.item };
     if (planned === null) {
-      this.#link?.detach();
       this.#link?.close();
       this.#link = null;
     }
@@ -216,8 +215,12 @@ export class BindFeature implements KernelFeature {
     };
   }
 
+  takeBack(): void {
+    const lookup = this.#inForce?.binder.lookup;
+    if (lookup !== undefined) this.#link?.update(lookup, null);
+  }
+
   close(): void {
-    this.#link?.detach();
     this.#link?.close();
     this.#link = null;
     this.#stopReplies();

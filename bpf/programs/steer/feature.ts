@@ -27,6 +27,8 @@ interface AttachedSteering {
   readonly links: ReadonlyMap<string, Link>;
   /** Of the directory: it may be removed and made again, and the links died with the first. */
   readonly cgroup: bigint | null;
+  /** Until when it is on trial, by performance.now(); null: for good. What was not confirmed by then is not renewed. */
+  readonly trialEndsMs: number | null;
 }
 
 export interface SteeringStatus {
@@ -36,6 +38,8 @@ export interface SteeringStatus {
   readonly leaseMs: number;
   /** 0: lapsed, and connections go straight to their destination. */
   readonly leaseRemainingMs: number;
+  /** Of a trial; 0: over, and it was not confirmed. Null: it is on none. */
+  readonly trialRemainingMs: number | null;
   readonly programs: readonly { readonly name: string; readonly id: number; readonly linkId: number }[];
   /** Connects since the programs were loaded. */
   readonly counters: SteeringCounters;
@@ -55,7 +59,7 @@ export class SteeringFeature implements KernelFeature {
   }
 
   plan(declaration: Declaration, context: PlanContext): FeaturePlan {
-    const planned = new Map<string, Planned<Steering>>();
+    const planned = new Map<string, PlannedSteering>();
     const discard = (): void => {
       for (const { kept, item } of planned.values()) if (!kept) item.close();
     };
@@ -79,7 +83,7 @@ export class SteeringFeature implements KernelFeature {
     };
   }
 
-  #planOne(each: SteeringDeclaration, context: PlanContext, planned: Map<string, Planned<Steering>>): void {
+  #planOne(each: SteeringDeclaration, context: PlanContext, planned: Map<string, PlannedSteering>): void {
     const listener = context.listener(each.listener);
     checkSteering(each, context.gatewayCgroup);
     const key = `${each.cgroup} ${listener.name}`;
@@ -87,21 +91,22 @@ export class SteeringFeature implements KernelFeature {
       throw bpfError("PENSTOCK_BPF_CGROUP", { detail: `${each.cgroup} is steered to ${listener.name} twice` });
     const current = this.#inForce.get(key);
     if (current !== undefined && isInPlace(current) && current.item.fits(each, listener)) {
-      planned.set(key, { kept: true, item: current.item });
+      planned.set(key, { kept: true, item: current.item, trialEndsMs: trialEnd(each, current) });
       return;
     }
     this.#maps ??= new SteeringMaps(context.left);
     const item = new Steering(each, listener, this.#maps, surroundings(each, context));
-    planned.set(key, { kept: false, item });
+    planned.set(key, { kept: false, item, trialEndsMs: trialEnd(each, undefined) });
   }
 
-  #attach(planned: ReadonlyMap<string, Planned<Steering>>, undo: Undo): Map<string, AttachedSteering> {
+  #attach(planned: ReadonlyMap<string, PlannedSteering>, undo: Undo): Map<string, AttachedSteering> {
     const next = new Map<string, AttachedSteering>();
-    for (const [key, { kept, item }] of planned) {
+    for (const [key, { kept, item, trialEndsMs }] of planned) {
       const current = this.#inForce.get(key);
       // The lease begins before a connect can meet the programs.
-      this.#maps?.leases.renew([item.slot]);
-      next.set(key, kept && current !== undefined ? current : put(item, current, undo));
+      this.#maps?.leases.renew([item.slot], trialLeftMs(trialEndsMs));
+      const placed = kept && current !== undefined ? current : put(item, current, undo);
+      next.set(key, { ...placed, trialEndsMs });
     }
     return next;
   }
@@ -126,9 +131,11 @@ export class SteeringFeature implements KernelFeature {
     return this.#originalsFd ?? originals.fd;
   }
 
-  /** A store into memory for each entry. */
+  /** A store into memory for each entry. A lease is never longer than what is left of its trial. */
   renewLease(): void {
-    this.#maps?.leases.renew(Array.from(this.#inForce.values(), (each) => each.item.slot));
+    for (const { item, trialEndsMs } of this.#inForce.values()) {
+      this.#maps?.leases.renew([item.slot], trialLeftMs(trialEndsMs));
+    }
   }
 
   leaseMs(): number | null {
@@ -137,12 +144,13 @@ export class SteeringFeature implements KernelFeature {
   }
 
   entries(): SteeringStatus[] {
-    return Array.from(this.#inForce.values(), ({ item, links }) => ({
+    return Array.from(this.#inForce.values(), ({ item, links, trialEndsMs }) => ({
       cgroup: item.declaration.cgroup,
       listener: item.listener.name,
       ports: item.declaration.ports,
       leaseMs: item.declaration.leaseMs,
       leaseRemainingMs: this.#maps?.leases.remainingMs(item.slot) ?? 0,
+      trialRemainingMs: trialEndsMs === null ? null : trialLeftMs(trialEndsMs),
       programs: Array.from(links, ([name, link]) => ({
         name,
         id: item.collection.program(name).info().id,
@@ -178,8 +186,8 @@ export class SteeringFeature implements KernelFeature {
         },
       ],
       facts: entries.map(
-        ({ cgroup, listener, ports, leaseRemainingMs }) =>
-          `${cgroup}: ports ${ports.join(", ")} to listener ${listener}, ${lease(leaseRemainingMs)}`,
+        ({ cgroup, listener, ports, leaseRemainingMs, trialRemainingMs }) =>
+          `${cgroup}: ports ${ports.join(", ")} to listener ${listener}, ${trial(trialRemainingMs)}${lease(leaseRemainingMs)}`,
       ),
       neighbours: [...new Set(entries.map(({ cgroup }) => cgroup))].flatMap(cgroupPrograms),
     };
@@ -220,6 +228,26 @@ export class SteeringFeature implements KernelFeature {
   }
 }
 
+interface PlannedSteering extends Planned<Steering> {
+  readonly trialEndsMs: number | null;
+}
+
+/** A trial goes on over changes that don't concern it; one that is without `confirmMs` now has been confirmed. */
+function trialEnd({ confirmMs }: SteeringDeclaration, current: AttachedSteering | undefined): number | null {
+  if (confirmMs === undefined) return null;
+  const under = current?.item.declaration.confirmMs === confirmMs ? current.trialEndsMs : null;
+  return under ?? performance.now() + confirmMs;
+}
+
+function trialLeftMs(endsMs: number | null): number {
+  return endsMs === null ? Number.POSITIVE_INFINITY : Math.max(0, endsMs - performance.now());
+}
+
+function trial(remainingMs: number | null): string {
+  if (remainingMs === null) return "";
+  return remainingMs > 0 ? `to be confirmed within ${Math.ceil(remainingMs / 1000)} s, ` : "not confirmed in time, ";
+}
+
 function lease(remainingMs: number): string {
   return remainingMs > 0 ? `lease ${remainingMs} ms` : "lease lapsed: connections go straight to their destination";
 }
@@ -240,7 +268,7 @@ function isInPlace({ item, cgroup }: AttachedSteering): boolean {
   return cgroup !== null && cgroupId(item.declaration.cgroup) === cgroup;
 }
 
-function put(item: Steering, current: AttachedSteering | undefined, undo: Undo): AttachedSteering {
+function put(item: Steering, current: AttachedSteering | undefined, undo: Undo): Omit<AttachedSteering, "trialEndsMs"> {
   const cgroup = cgroupId(item.declaration.cgroup);
   if (current !== undefined && isInPlace(current)) {
     item.replace(current.item, current.links);

@@ -38,11 +38,14 @@ export class Leases {
     this.#held.delete(slot);
   }
 
-  renew(slots: Iterable<number>): void {
+  /** For their length, or for `mostMs` when that is less. */
+  renew(slots: Iterable<number>, mostMs = Number.POSITIVE_INFINITY): void {
     const now = boottimeNs();
     for (const slot of slots) {
       const lease = this.#held.get(slot);
-      if (lease !== undefined) Atomics.store(this.#deadlines, slot, now + lease.lengthNs);
+      if (lease === undefined) continue;
+      const most = mostMs === Number.POSITIVE_INFINITY ? lease.lengthNs : BigInt(Math.floor(mostMs * 1_000_000));
+      Atomics.store(this.#deadlines, slot, now + (most < lease.lengthNs ? most : lease.lengthNs));
     }
   }
 

@@ -20,19 +20,37 @@ import { committedSpec } from "#bpf/kernel/objects.ts";
 const AF_INET = 2;
 const AF_INET6 = 10;
 
-/** Attached to the steered cgroup, the one that rewrites last: by then the record of what was rewritten is being kept. */
-export const STEER_PROGRAMS = ["steer_sockops", "steer_connect4", "steer_connect6"] as const;
+/** Attached to the steered cgroup, those that rewrite last: by then the record of what was rewritten is being kept. */
+export const STEER_PROGRAMS = {
+  tcp: ["steer_sockops", "steer_getpeername4", "steer_getpeername6", "steer_connect4", "steer_connect6"],
+  udp: [
+    "steer_release",
+    "steer_egress",
+    "steer_recvmsg4",
+    "steer_recvmsg6",
+    "steer_getpeername4",
+    "steer_getpeername6",
+    "steer_sendmsg4",
+    "steer_sendmsg6",
+    "steer_connect4",
+    "steer_connect6",
+  ],
+} as const;
+
+/** linux/in.h */
+const PROTOCOL = { tcp: 6, udp: 17 } as const;
 
 /** What is known of steered connections that are open: it must be the same for the gateways before and after an upgrade. */
-const HANDED_MAPS = ["steer_pending", "steer_originals"] as const;
+const HANDED_MAPS = ["steer_pending", "steer_datagrams", "steer_originals"] as const;
 
 /** Maps of all steering entries together; kept while any of them is, so that open connections outlive a change. */
 export class SteeringMaps {
-  readonly pending: BpfMap;
+  readonly #pending: BpfMap;
+  readonly #datagrams: BpfMap;
   readonly originals: BpfMap;
   readonly leases: Leases;
   readonly #leaseMap: BpfMap;
-  /** Holds the types that describe `pending`: socket storage must have them. */
+  /** Holds the types that describe what is kept on sockets: such maps must have them. */
   readonly #collection: Collection;
   /** Of a gateway that this one takes the place of. */
   readonly #taken: Readonly<Record<string, BpfMap>>;
@@ -46,7 +64,8 @@ export class SteeringMaps {
     this.#taken = Object.fromEntries(found);
     // A collection without programs: the maps as the object declares them.
     this.#collection = Collection.load(committedSpec("steer"), { programs: [], maps: this.#taken });
-    this.pending = this.#collection.map("steer_pending");
+    this.#pending = this.#collection.map("steer_pending");
+    this.#datagrams = this.#collection.map("steer_datagrams");
     this.originals = this.#collection.map("steer_originals");
     this.#leaseMap = this.#collection.map("steer_leases");
     this.leases = new Leases(this.#leaseMap);
@@ -54,7 +73,12 @@ export class SteeringMaps {
 
   /** To be put in place of each collection's own. */
   get replacements(): Readonly<Record<string, BpfMap>> {
-    return { steer_pending: this.pending, steer_originals: this.originals, steer_leases: this.#leaseMap };
+    return {
+      steer_pending: this.#pending,
+      steer_datagrams: this.#datagrams,
+      steer_originals: this.originals,
+      steer_leases: this.#leaseMap,
+    };
   }
 
   /** By the names that `left` is asked for. */
@@ -99,10 +123,10 @@ export class Steering {
       this.collection = Collection.load(committedSpec("steer"), {
         maps: maps.replacements,
         globals: {
-          steer_config: configuration(listener, surroundings, this.slot),
+          steer_config: configuration(declaration, listener, surroundings, this.slot),
           steer_ports: portBits(declaration.ports),
         },
-        programs: STEER_PROGRAMS,
+        programs: this.#programs,
       });
     } catch (error) {
       maps.leases.release(this.slot);
@@ -110,10 +134,15 @@ export class Steering {
     }
   }
 
+  get #programs(): readonly string[] {
+    return STEER_PROGRAMS[this.declaration.protocol ?? "tcp"];
+  }
+
   /** Whether this entry can stay as it is under that declaration. */
   fits(declaration: SteeringDeclaration, listener: ListenerDeclaration): boolean {
     return (
       this.declaration.leaseMs === declaration.leaseMs &&
+      this.declaration.protocol === declaration.protocol &&
       same(this.declaration.ports, declaration.ports) &&
       same(this.listener.addresses, listener.addresses)
     );
@@ -123,7 +152,7 @@ export class Steering {
   attach(): Map<string, Link> {
     const links = new Map<string, Link>();
     try {
-      for (const name of STEER_PROGRAMS)
+      for (const name of this.#programs)
         links.set(name, Link.toCgroup(this.collection.program(name), this.declaration.cgroup));
     } catch (error) {
       for (const link of links.values()) link.close();
@@ -148,10 +177,10 @@ export class Steering {
 
   /** Sums over CPUs, by the names of steer_consts.h. */
   counters(): SteeringCounters {
-    const [redirected = 0, leaseExpired = 0, exempt = 0, unrecorded = 0] = sumPerCpu(
+    const [redirected = 0, leaseExpired = 0, exempt = 0, unrecorded = 0, second = 0] = sumPerCpu(
       this.collection.map("steer_counters"),
     );
-    return { redirected, leaseExpired, exempt, unrecorded };
+    return { redirected, leaseExpired, exempt, unrecorded, second };
   }
 
   close(): void {
@@ -165,6 +194,8 @@ export interface SteeringCounters {
   readonly leaseExpired: number;
   readonly exempt: number;
   readonly unrecorded: number;
+  /** Of datagrams: left alone, since their socket has another destination on record. */
+  readonly second: number;
 }
 
 function same<T>(a: readonly T[], b: readonly T[]): boolean {
@@ -184,7 +215,12 @@ export function checkSteering(declaration: SteeringDeclaration, gatewayDirectory
 }
 
 /** struct steer_config, by its fields. */
-function configuration(listener: ListenerDeclaration, surroundings: SteeringSurroundings, slot: number): BtfValue {
+function configuration(
+  { protocol = "tcp" }: SteeringDeclaration,
+  listener: ListenerDeclaration,
+  surroundings: SteeringSurroundings,
+  slot: number,
+): BtfValue {
   return {
     listener4: endpointOf(listener, AF_INET),
     listener6: endpointOf(listener, AF_INET6),
@@ -192,6 +228,7 @@ function configuration(listener: ListenerDeclaration, surroundings: SteeringSurr
     netns_cookie: surroundings.netnsCookie,
     exempt_mark: surroundings.exemptMark,
     lease: slot,
+    protocol: PROTOCOL[protocol],
   };
 }
 

@@ -6,7 +6,9 @@ import { draftOf } from "#control/config/draft.ts";
 import { formatKey, parseKey } from "#core/map-codec.ts";
 import { decodeValue, encodeValue } from "#control/map-codec.ts";
 import type { MapReply } from "#control/protocol.ts";
+import { confirmed } from "#control/trials.ts";
 import type { MapSpec } from "#snapshot/snapshot.ts";
+import { changeAnswer, ChangeSchema } from "./edit.ts";
 import { readJson, RESOURCE_BYTES_MAX } from "./body.ts";
 import { limitOf, PAGE_QUERY } from "./pages.ts";
 import { route, type Answer, type Call, type RouteSpec } from "./route.ts";
@@ -24,6 +26,16 @@ const ENTRY = `${ENTRIES}/{key}`;
 
 export function kernelRoutes(services: Services): RouteSpec[] {
   return [
+    route({
+      method: "POST",
+      path: "/v1/kernel/steering/{name}/confirm",
+      operationId: "confirmSteering",
+      summary: "Let steering that is on trial stay",
+      tag: "kernel",
+      access: "operator",
+      responses: { 200: { description: "It stays; unchanged when it was on no trial", schema: ChangeSchema } },
+      handle: (call) => confirm(call, services),
+    }),
     route({
       method: "GET",
       path: ENTRIES,
@@ -90,6 +102,23 @@ export function kernelRoutes(services: Services): RouteSpec[] {
       },
     }),
   ];
+}
+
+async function confirm({ identity, params }: Call, { changes }: Services): Promise<Answer> {
+  const name = params["name"] ?? "";
+  const result = await changes.change({
+    author: identity.name,
+    who: identity.who,
+    message: `confirm steering ${name}`,
+    actor: undefined,
+    edit: (current) => {
+      const declaration = confirmed(current, name);
+      if (declaration !== undefined) return { declaration };
+      const detail = `there is no steering "${name}": it was not confirmed in time, or never declared`;
+      throw controlError("PENSTOCK_CONTROL_NOT_FOUND", { detail });
+    },
+  });
+  return changeAnswer(result);
 }
 
 /** After the fact: the map is not in the store, so there is no transaction to share. */

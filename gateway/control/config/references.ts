@@ -48,12 +48,14 @@ export function checkDuplicates(draft: Draft, report: Report): void {
   checkSteeredPorts(draft, report);
 }
 
-/** One cgroup has one destination map: a port of it is steered to one listener. */
+/** A port of a cgroup is steered to one listener, of connections and of datagrams each. */
 function checkSteeredPorts(draft: Draft, report: Report): void {
   const taken = new Map<string, string>();
   for (const { pointer, value } of draft.steering) {
+    const listener = draft.listeners.find((one) => one.value.name === value.listener);
+    const transport = listener?.value.protocol === "udp" ? "udp" : "tcp";
     for (const [index, port] of value.ports.entries()) {
-      const key = `${value.cgroup} ${port}`;
+      const key = `${value.cgroup} ${transport} ${port}`;
       const by = taken.get(key);
       if (by === undefined) taken.set(key, `${pointer}/ports/${index}`);
       else
@@ -105,6 +107,12 @@ export function checkReferences(draft: Draft, report: Report): void {
       const detail = `listener "${value.listener}" is not transparent; set \`transparent: true\` at ${listener.pointer}`;
       report(`${pointer}/listener`, "PENSTOCK_CONFIG_REFERENCE", detail);
     }
+  }
+  for (const { pointer, value } of draft.interceptors) {
+    const listener = draft.listeners.find((one) => one.value.name === value.listener);
+    if (listener?.value.protocol !== "udp") continue;
+    const detail = `interceptors divert connections, and "${value.listener}" takes datagrams; a binding can`;
+    report(`${pointer}/listener`, "PENSTOCK_CONFIG_REFERENCE", detail);
   }
   for (const { pointer, value } of draft.bindings) {
     must(`${pointer}/listener`, "listener", value.listener, draft.names.listeners);

@@ -201,21 +201,19 @@ export const KernelMap = fields("a kernel map", {
   maxEntries: integer(1, 4_194_304),
 });
 
-export const KernelSteering = fields(
-  "steering",
-  {
-    /** Left out: the last part of the cgroup's path. */
-    name: v.optional(name),
-    cgroup: v.pipe(
-      text,
-      v.regex(/^\/(?!.*\/\.{1,2}(?:\/|$)).{1,4000}$/, "a cgroup is an absolute path without . and .. segments"),
-    ),
-    ports: v.pipe(list(integer(1, 65_535), 64), v.minLength(1, "name a port")),
-    listener: name,
-    leaseMs: v.optional(integer(500, MINUTE_MS), 3000),
-  },
-  { confirmMs: "commit-confirmed steering" },
-);
+export const KernelSteering = fields("steering", {
+  /** Left out: the last part of the cgroup's path. */
+  name: v.optional(name),
+  cgroup: v.pipe(
+    text,
+    v.regex(/^\/(?!.*\/\.{1,2}(?:\/|$)).{1,4000}$/, "a cgroup is an absolute path without . and .. segments"),
+  ),
+  ports: v.pipe(list(integer(1, 65_535), 64), v.minLength(1, "name a port")),
+  listener: name,
+  leaseMs: v.optional(integer(500, MINUTE_MS), 3000),
+  /** On trial: undone unless it is confirmed in this time. Confirming takes this field away. */
+  confirmMs: v.optional(integer(1000, HOUR_MS)),
+});
 
 export const Kernel = fields("kernel resources", {
   maps: v.optional(list(KernelMap, 256), []),

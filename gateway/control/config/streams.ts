@@ -32,10 +32,6 @@ function checkListener({ pointer, value }: Entry<ListenerResource>, report: Repo
   if (protocol === "http") only("idleTimeoutMs", value.idleTimeoutMs, "tcp, udp and tls-passthrough");
   if (protocol !== "udp") only("sessionsMax", value.sessionsMax, "udp");
   if (protocol === "udp") {
-    if (value.transparent) {
-      const detail = "datagrams are not steered by this version: a udp listener can't be transparent";
-      report(`${pointer}/transparent`, "PENSTOCK_CONFIG_UNSUPPORTED", detail);
-    }
     only("proxyProtocol", value.proxyProtocol, "http, tcp and tls-passthrough");
     if (value.address.startsWith("unix:")) {
       report(`${pointer}/address`, "PENSTOCK_CONFIG_ADDRESS", "a udp listener has an IP address and a port");

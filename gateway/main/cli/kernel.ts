@@ -3,6 +3,7 @@ import type { GatewayStatus, KernelStatus } from "#control/protocol.ts";
 import { positionals, textOption } from "./arguments.ts";
 import { Client } from "./client.ts";
 import { printFailure } from "./failure.ts";
+import { attach, ATTACH_OPTIONS, confirm, detach } from "./kernel-attach.ts";
 import { kernelCounters } from "./kernel-counters.ts";
 import { table } from "./table.ts";
 import { UsageError, type ExitCode, type Output, type ParsedArgs, type Verb } from "./verb.ts";
@@ -17,11 +18,19 @@ export const kernel: Verb = {
     "kernel maps NAME put KEY [--ttl SECONDS | --value N | --hex BYTES]",
     "kernel maps NAME rm KEY",
     "kernel counters DEVICE [--top N] [--sort packets|bytes]",
+    "kernel attach steering NAME --cgroup DIR --ports LIST --listener NAME [--lease-ms N] [--confirm SECONDS]",
+    "kernel attach interface DEVICE --programs LIST [--mode auto|native|generic]",
+    "kernel attach interceptor NAME --ports LIST --listener NAME [--devices LIST] [--lease-ms N]",
+    "kernel attach binding NAME --ports LIST --listener NAME [--prefix PREFIX] [--lease-ms N]",
+    "kernel detach steering|interface|interceptor|binding NAME",
+    "kernel confirm NAME",
   ],
   examples: [
     "kernel status",
     "kernel maps blocklist put 203.0.113.0/24 --ttl 600",
     "kernel maps blocklist rm 203.0.113.0/24",
+    "kernel attach steering apps --cgroup /sys/fs/cgroup/unified/apps --ports 80,8080 --listener steered --confirm 60",
+    "kernel confirm apps",
   ],
   options: {
     ttl: { type: "string" },
@@ -29,6 +38,7 @@ export const kernel: Verb = {
     hex: { type: "string" },
     top: { type: "string" },
     sort: { type: "string" },
+    ...ATTACH_OPTIONS,
   },
   run: async (args, out, context) => {
     const client = Client.of(args, context);
@@ -37,11 +47,16 @@ export const kernel: Verb = {
       if (action === "status") return await status(args, client, out);
       if (action === "maps") return await maps(args, client, out);
       if (action === "counters") return await kernelCounters(args, client, out);
+      if (action === "attach") return await attach(args, client, out);
+      if (action === "detach") return await detach(args, client, out);
+      if (action === "confirm") return await confirm(args, client, out);
     } catch (error) {
       if (error instanceof UsageError) throw error;
       return printFailure(error, out);
     }
-    throw new UsageError(action === "" ? "status, maps or counters?" : `there is no "kernel ${action}"`);
+    throw new UsageError(
+      action === "" ? "status, maps, counters, attach, detach or confirm?" : `there is no "kernel ${action}"`,
+    );
   },
 };
 

@@ -83,10 +83,19 @@ export class UdpListener implements DatagramHandler, SessionOwner, Drainable {
     const text = this.#text as Buffer;
     const key = text.toString("latin1", socket.addressStart, socket.localStart + LOCAL_BYTES);
     let session = this.#sessions.get(key);
+    if (session !== undefined && this.#listener.transparent && !this.#goesOn(session, socket)) {
+      this.over(session, outcomes.CLOSED);
+      session = undefined;
+    }
     if (session === undefined) session = this.#begin(socket, key);
     else this.#sessions.touch(session);
     if (session === undefined) this.worker.streams.add(UDP_DATAGRAMS_DROPPED, 1);
     else session.forward(socket);
+  }
+
+  /** Whether this datagram is of the client that the session is of, and not of one that has its port since. */
+  #goesOn(session: UdpSession, { memory, addressStart }: DatagramSocket): boolean {
+    return this.worker.leadsTo(memory, addressStart, session.steeredTo);
   }
 
   /** Of the bound socket: want of memory, mostly. The next datagram tries again. */
@@ -128,8 +137,13 @@ export class UdpListener implements DatagramHandler, SessionOwner, Drainable {
       worker.counters.add(CONNECTIONS_REFUSED, 1);
       return undefined;
     }
-    const original = this.#listener.transparent ? worker.originalOf(peer, this.fd) : null;
-    const origin = { key, client, local: local.some((byte) => byte !== 0) ? local : null, destination: original ?? "" };
+    const original = this.#listener.transparent ? worker.originalOf(peer, this.fd, "udp") : null;
+    const origin = {
+      key,
+      client,
+      local: local.some((byte) => byte !== 0) ? local : null,
+      steeredTo: original === null ? null : parseAddress(original),
+    };
     const session = this.#route(peer, original, origin, spec.idleTimeoutMs);
     if (session === null) return undefined;
     if (this.#sessions.size >= spec.sessionsMax) this.#evict();

@@ -39,8 +39,8 @@ export interface SessionOrigin {
   readonly client: Uint8Array;
   /** Which of our addresses it spoke to, as DatagramSocket has it; null where there is one only. */
   readonly local: Uint8Array | null;
-  /** Where a steered client wanted to go; empty: to the listener. */
-  readonly destination: string;
+  /** Where a steered client wanted to go, a struct sockaddr; null: to the listener. */
+  readonly steeredTo: Uint8Array | null;
 }
 
 export class UdpSession implements DatagramHandler, Timed, Placed {
@@ -84,6 +84,10 @@ export class UdpSession implements DatagramHandler, Timed, Placed {
     this.#idleMs = idleMs;
     this.#taps = taps;
     this.#startMs = owner.worker.loop.nowMs;
+  }
+
+  get steeredTo(): Uint8Array | null {
+    return this.#origin.steeredTo;
   }
 
   /** False: there is no socket to be had, or no way to the endpoint. */
@@ -175,7 +179,7 @@ export class UdpSession implements DatagramHandler, Timed, Placed {
       protocol: "UDP" as const,
       client: formatAddress(this.#origin.client),
       serverName: "",
-      destination: this.#origin.destination,
+      destination: this.steeredTo === null ? "" : formatAddress(this.steeredTo),
       startMs: this.#startMs,
       bytesReceived: this.#received,
       bytesSent: this.#sent,

@@ -288,6 +288,31 @@ describe("verbs", () => {
     expect((await penstock("kernel maps blocklist get 203.0.113.0/24")).code).toBe(1);
   });
 
+  it("attach to the kernel, on trial and for good, and detach", async () => {
+    const listener = { name: "steered", address: "127.0.0.1:18000", protocol: "http", transparent: true };
+    await gateway.put("/v1/listeners/steered", listener);
+    const steer = "kernel attach steering apps --cgroup /cg/apps --ports 80,8080 --listener steered --confirm 600";
+    expect((await penstock(steer)).out).toBe(
+      "steering apps is in force\nit is undone in 600 s, unless: penstock kernel confirm apps",
+    );
+    expect(gateway.applied.at(-1)?.kernel.steering).toMatchObject([{ ports: [80, 8080], confirmMs: 600_000 }]);
+    expect((await penstock(steer)).code).toBe(1);
+    expect((await penstock("kernel confirm apps")).out).toMatch(/confirmMs[^]*is in force$/);
+    expect(gateway.applied.at(-1)?.kernel.steering).toEqual([
+      { cgroup: "/cg/apps", ports: [80, 8080], listener: 1, leaseMs: 3000 },
+    ]);
+    expect((await penstock("kernel confirm nobody")).notes).toContain('there is no steering "nobody"');
+    const bind = "kernel attach binding range --ports 80,8000-8999 --prefix 192.0.2.0/24 --listener web";
+    expect((await penstock(bind)).out).toBe("binding range is in force");
+    expect((await penstock("kernel attach interface eth9 --programs packet-counter")).code).toBe(0);
+    for (const what of ["steering apps", "binding range", "interface eth9"]) {
+      expect((await penstock(`kernel detach ${what}`)).out).toMatch(/^- kernel\/\w+ \w+\nrevision \d+ is in force$/);
+    }
+    expect((await penstock("delete listener steered")).code).toBe(0);
+    await expect(penstock("kernel attach map x")).rejects.toThrow(/no "map" to attach: steering, interface/);
+    await expect(penstock("kernel attach binding x")).rejects.toThrow(/--listener is missing/);
+  });
+
   it("explain a request", async () => {
     const { out } = await penstock(["explain", "GET", "http://shop.acme.example/", "-H", "x-beta: 1"]);
     expect(out).toContain("route     acme/orders");

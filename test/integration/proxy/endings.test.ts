@@ -197,7 +197,7 @@ describe.each(["io_uring", "epoll"] as const)("endings over %s", (io) => {
     const gateway = await plane(io, { endpoints: [up.address] });
     const { plane: data, port } = gateway;
     const { snapshot } = data.engine as Engine;
-    const kernel = { originalOf: () => null, banned: () => false };
+    const kernel = { originalOf: () => null, leadsTo: () => true, banned: () => false };
     const released: string[] = [];
     const engine = (name: string): Engine =>
       new Engine(snapshot, [[]], data.context.endpoints, () => released.push(name));

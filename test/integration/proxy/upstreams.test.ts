@@ -68,6 +68,7 @@ function put(plane: TestPlane, upstream: Partial<UpstreamSpec>, endpoints: reado
   const engine = new Engine(testSnapshot({ endpoints, upstream }), [[]], plane.plane.context.endpoints, () => {});
   plane.plane.commit(engine, [{ index: 0, name: "web", address: `127.0.0.1:${plane.port}`, fdTag: 1 }], new Map(), {
     originalOf: () => null,
+    leadsTo: () => true,
     banned: () => false,
   });
 }

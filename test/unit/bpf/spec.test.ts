@@ -10,47 +10,6 @@ const ROOT = path.join(import.meta.dirname, "../../..");
 const object = (name: string): Buffer => fs.readFileSync(path.join(ROOT, name));
 const LOADER = object("test/support/bpf/obj/loader.o");
 
-describe("spec of the steer object", () => {
-  const spec = readSpec(object("bpf/obj/steer.o"));
-
-  it("has the maps as declared", () => {
-    expect(spec.license).toBe("Dual BSD/GPL");
-    expect(
-      [...spec.maps.values()].map(({ name, type, keyBytes, valueBytes, maxEntries, flags }) => ({
-        name,
-        type,
-        keyBytes,
-        valueBytes,
-        maxEntries,
-        flags,
-      })),
-    ).toEqual(
-      expect.arrayContaining([
-        { name: "steer_originals", type: 9, keyBytes: 20, valueBytes: 20, maxEntries: 65_536, flags: 0 },
-        { name: "steer_pending", type: 24, keyBytes: 4, valueBytes: 40, maxEntries: 0, flags: 1 },
-        { name: "steer_leases", type: 2, keyBytes: 4, valueBytes: 8, maxEntries: 512, flags: 1024 },
-        { name: ".rodata", type: 2, keyBytes: 4, valueBytes: 8256, maxEntries: 1, flags: 1152 },
-      ]),
-    );
-  });
-
-  it("has the programs with their kinds", () => {
-    expect([...spec.programs.values()].map(({ name, type, attachType }) => [name, type, attachType])).toEqual([
-      ["steer_connect4", 18, 10],
-      ["steer_connect6", 18, 11],
-      ["steer_sockops", 13, 3],
-      ["steer_getsockopt", 25, 21],
-    ]);
-  });
-
-  it("knows where each global lies", () => {
-    expect([...spec.globals.values()].map(({ name, map, offset, size }) => [name, map, offset, size])).toEqual([
-      ["steer_config", ".rodata", 0, 64],
-      ["steer_ports", ".rodata", 64, 8192],
-    ]);
-  });
-});
-
 describe("spec of an object with everything", () => {
   const spec = readSpec(LOADER);
 

@@ -118,7 +118,6 @@ describe("streams", () => {
       ["/listeners/0/proxyProtocol/trusted/0 VALUE"],
     ],
     ["version 3", (d) => set(d.upstreams[0], { proxyProtocol: "v3" }), ["/upstreams/0/proxyProtocol VALUE"]],
-    ["transparent UDP", (d) => set(d.listeners[1], { transparent: true }), ["/listeners/1/transparent UNSUPPORTED"]],
     ["UDP on a Unix socket", (d) => set(d.listeners[1], { address: "unix:/x" }), ["/listeners/1/address ADDRESS"]],
     [
       "two of one port",
