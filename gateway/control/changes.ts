@@ -15,12 +15,15 @@ import { canonicalJson } from "./canonical.ts";
 import { agesAfter, compile } from "./compile.ts";
 import { checkDeclaration, refusal } from "./config/check.ts";
 import type { Declaration, Resolved } from "./config/declaration.ts";
+import type { Verified } from "./config/verified.ts";
 import type { TlsContext } from "./config/tls.ts";
 import { keyContext, withoutKeys } from "./private-keys.ts";
 import { withUploaded } from "./config/module-files.ts";
 import { diff, type Difference } from "./diff.ts";
+import { KnownSpecs } from "./known-specs.ts";
 import type { Logger } from "./logger.ts";
 import type { AppliedReply } from "./protocol.ts";
+import { sharing } from "./sharing.ts";
 import { writeLastGood } from "./store/last-good.ts";
 import type { RevisionContent, Store } from "./store/store.ts";
 import type { SupervisorLink } from "./supervisor-link.ts";
@@ -67,6 +70,10 @@ export class Changes {
   readonly #link: SupervisorLink;
   readonly #log: Logger;
   readonly #dataDir: string;
+  /** Read once, since whoever reads a route asks for it; undefined: not yet, or there is none. */
+  #current: { readonly revision: number; readonly content: RevisionContent } | undefined;
+  readonly #knownSpecs = new KnownSpecs();
+  #verified: Verified | undefined;
   /** The change under way; the next one starts when it settles. */
   #tail: Promise<unknown> = Promise.resolve();
 
@@ -80,10 +87,11 @@ export class Changes {
   }
 
   current(): { readonly revision: number; readonly content: RevisionContent } {
+    if (this.#current !== undefined) return this.#current;
     const current = this.#store.current();
-    return current === undefined
-      ? { revision: 0, content: EMPTY }
-      : { revision: current.number, content: current.content };
+    if (current === undefined) return { revision: 0, content: EMPTY };
+    this.#current = { revision: current.number, content: current.content };
+    return this.#current;
   }
 
   /** Gives the workers the current revision, at start. False: there is none, or it was refused (and logged). */
@@ -117,7 +125,7 @@ export class Changes {
   async #change(request: ChangeRequest, isPending: (result: ChangeResult) => void): Promise<ChangeResult> {
     const before = this.current();
     const { declaration: edited, ages: restored } = request.edit(before.content.declaration);
-    const uploaded = withUploaded(edited, before.content.declaration);
+    const uploaded = sharing(before.content.declaration, withUploaded(edited, before.content.declaration));
     const given = new Set<string>();
     const declaration = await withoutKeys(uploaded, {
       keep: async (owner, digest, key) => {
@@ -141,6 +149,7 @@ export class Changes {
       const reply = await this.#link.apply(snapshot);
       if (!reply.ok) throw refused(reply);
       this.#store.applied(number, request.who);
+      this.#current = { revision: number, content };
       this.#keepLastGood(snapshot);
       this.#log.info({ revision: number, author: request.author }, "revision applied");
       this.onApplied(before.content.declaration, declaration);
@@ -182,8 +191,10 @@ export class Changes {
       modulesRequired,
       moduleBytes,
       ...(tls === undefined ? {} : { tls }),
+      ...(this.#verified === undefined ? {} : { verified: this.#verified }),
     });
     if (!checked.ok) throw refusal(checked.findings);
+    this.#verified = checked.verified;
     return checked.resolved;
   }
 
@@ -191,6 +202,7 @@ export class Changes {
     return compile(resolved, {
       revision,
       ages,
+      knownSpecs: this.#knownSpecs,
       meteredDigest: (digest) => {
         const module = this.#store.module(digest);
         if (module === undefined)

@@ -29,7 +29,8 @@ import { compileMap } from "./config/kernel-maps.ts";
 import { streamListenerParts } from "./config/stream-listener.ts";
 import { runningQuotas } from "./config/tenant-quotas.ts";
 import { resolvedConfig } from "./config/builtin/names.ts";
-import { keyOf } from "./config/kinds.ts";
+import { keyOf, routeKey } from "./config/kinds.ts";
+import type { KnownSpecs } from "./known-specs.ts";
 
 export interface CompileContext {
   readonly revision: number;
@@ -39,6 +40,8 @@ export interface CompileContext {
   meteredDigest(digest: string): string;
   /** The sealed private key of a certificate; without certificates nobody asks. */
   readonly sealedKey?: SealedKeys;
+  /** Left out: everything is compiled anew. */
+  readonly knownSpecs?: KnownSpecs;
 }
 
 export function compile(declared: Resolved, context: CompileContext): Snapshot {
@@ -52,9 +55,15 @@ export function compile(declared: Resolved, context: CompileContext): Snapshot {
     ages: indexed(context.ages, (route) => route),
     settings: declared.settings,
   };
-  const streamRoutes = declared.routes
-    .filter((one) => isStreamRoute(one, tables))
-    .map((one) => compileStreamRoute(one, tables));
+  context.knownSpecs?.beside(declared);
+  const routeOf = (one: RouteResource): RouteSpec => {
+    const order = at(tables.ages, routeKey(one));
+    const make = () => compileRoute(one, order, tables);
+    return context.knownSpecs?.route(one, order, make) ?? make();
+  };
+  const onlyHttp = tables.protocols.every((one) => one === "http");
+  const [streams, requests] = onlyHttp ? [[], declared.routes] : byProtocol(declared.routes, tables);
+  const streamRoutes = streams.map((one) => compileStreamRoute(one, tables));
   const content = {
     listeners: declared.listeners.map((one): ListenerSpec => ({
       name: one.name,
@@ -65,10 +74,10 @@ export function compile(declared: Resolved, context: CompileContext): Snapshot {
       ...compileListenerTls(one, declared),
     })),
     // Names unique among all: `api`, and a tenant's own `acme/api`.
-    upstreams: declared.upstreams.map((one) => ({
-      ...compileUpstream(one, keyOf("upstreams", one)),
-      ...compileUpstreamTls(one, declared),
-    })),
+    upstreams: declared.upstreams.map((one) => {
+      const make = () => ({ ...compileUpstream(one, keyOf("upstreams", one)), ...compileUpstreamTls(one, declared) });
+      return context.knownSpecs?.upstream(one, make) ?? make();
+    }),
     ...compileCertificates(declared, context),
     plugins: declared.plugins.map((one): PluginSpec => ({
       name: one.name,
@@ -77,7 +86,7 @@ export function compile(declared: Resolved, context: CompileContext): Snapshot {
       digest: context.meteredDigest(defined(one.digest, "digest of a checked plugin")),
     })),
     tenants: declared.tenants.map(({ name, quotas }) => ({ name, quotas: runningQuotas(quotas) })),
-    routes: declared.routes.filter((one) => !isStreamRoute(one, tables)).map((one) => compileRoute(one, tables)),
+    routes: requests.map(routeOf),
     ...(streamRoutes.length === 0 ? {} : { streamRoutes }),
     maps: declared.kernel.maps.map(compileMap),
     kernel: compileKernel(declared, tables),
@@ -114,7 +123,7 @@ function compileCertificates(declared: Resolved, { sealedKey }: CompileContext):
   return { certificates: declared.certificates.map((one) => compileCertificate(one, sealed)) };
 }
 
-function compileRoute(route: RouteResource, tables: Tables): RouteSpec {
+function compileRoute(route: RouteResource, order: number, tables: Tables): RouteSpec {
   return {
     name: route.name,
     tenant: route.tenant,
@@ -122,7 +131,7 @@ function compileRoute(route: RouteResource, tables: Tables): RouteSpec {
     match: compileMatch(route, tables),
     filters: route.filters.map((filter) => compileFilter(filter, route.tenant, tables)),
     action: compileAction(route, tables),
-    order: at(tables.ages, `${route.tenant}/${route.name}`),
+    order,
     ...bounds(route, tables.settings),
   };
 }
@@ -141,6 +150,11 @@ function bounds(route: RouteResource, settings: Resolved["settings"]): Partial<R
 function listenersOf(route: RouteResource, tables: Tables): number[] {
   if (route.listeners !== undefined) return route.listeners.map((name) => at(tables.listeners, name));
   return [...tables.protocols.keys()].filter((index) => tables.protocols[index] === "http");
+}
+
+/** Routes of streams, and of requests. */
+function byProtocol(routes: readonly RouteResource[], tables: Tables): [RouteResource[], RouteResource[]] {
+  return [routes.filter((one) => isStreamRoute(one, tables)), routes.filter((one) => !isStreamRoute(one, tables))];
 }
 
 /** A checked route's listeners are of one protocol. */
@@ -164,7 +178,7 @@ function compileStreamRoute(route: RouteResource, tables: Tables): StreamRouteSp
     // The schemas are paired with their names as the snapshot's types are, and others were refused.
     filters: route.filters.map((filter) => compileFilter(filter, route.tenant, tables) as StreamFilterSpec),
     action: compileAction(route, tables),
-    order: at(tables.ages, `${route.tenant}/${route.name}`),
+    order: at(tables.ages, routeKey(route)),
   };
 }
 
@@ -254,12 +268,16 @@ function compileKernel(declared: Resolved, tables: Tables): KernelSpec {
   };
 }
 
-/** Ages after a change: routes that are still there keep theirs, new ones follow in the order they are declared in. */
+/**
+ * Ages after a change: routes that are still there keep theirs, new ones follow in the order they are declared in. The
+ * place of one that went stays empty, so that nobody else's age changes, until such places are the greater part.
+ */
 export function agesAfter(
   before: readonly string[],
   routes: readonly { readonly tenant: string; readonly name: string }[],
 ): string[] {
-  const now = new Set(routes.map(({ tenant, name }) => `${tenant}/${name}`));
-  const kept = before.filter((route) => now.delete(route));
-  return [...kept, ...now];
+  const now = new Set(routes.map(routeKey));
+  const kept = before.map((route) => (now.delete(route) ? route : ""));
+  const empty = kept.filter((route) => route === "").length;
+  return [...(2 * empty > kept.length ? kept.filter((route) => route !== "") : kept), ...now];
 }

@@ -1,9 +1,9 @@
 /** What is different between two declarations, by resource: what an apply would do, in the order of the declaration. */
-import { canonicalJson } from "./canonical.ts";
 import type { Declaration } from "./config/declaration.ts";
 import { isRecord } from "./config/fields.ts";
 import { pointerTo, type PointerPath } from "./config/pointer.ts";
 import { KINDS, keyOf, listOf } from "./config/kinds.ts";
+import { equal } from "./sharing.ts";
 
 export interface Difference {
   readonly op: "add" | "remove" | "change";
@@ -26,8 +26,11 @@ export interface FieldDifference {
 export function diff(before: Declaration, after: Declaration): Difference[] {
   const differences: Difference[] = [];
   for (const kind of KINDS) {
-    const old = new Map(listOf(before, kind).map((item) => [keyOf(kind, item), item]));
-    for (const item of listOf(after, kind)) {
+    // Of ten thousand routes all but one are the very same: those need no names.
+    const gone = new Set(listOf(before, kind));
+    const items = listOf(after, kind).filter((item) => !gone.delete(item));
+    const old = new Map(Array.from(gone, (item) => [keyOf(kind, item), item]));
+    for (const item of items) {
       const name = keyOf(kind, item);
       const previous = old.get(name);
       old.delete(name);
@@ -53,14 +56,9 @@ function compare(before: unknown, after: unknown, path: PointerPath, fields: Fie
       compare(before[key], after[key], [...path, key], fields);
     return;
   }
-  if (same(before, after)) return;
+  if (equal(before, after)) return;
   const pointer = pointerTo(path);
   if (before === undefined) fields.push({ pointer, after });
   else if (after === undefined) fields.push({ pointer, before });
   else fields.push({ pointer, before, after });
-}
-
-function same(a: unknown, b: unknown): boolean {
-  if (a === undefined || b === undefined) return a === b;
-  return canonicalJson(a) === canonicalJson(b);
 }

@@ -23,7 +23,8 @@
  * digests and bytes, never paths, and checks the digest of every module it reads.
  */
 import { join } from "node:path";
-import type { MapSpec, Snapshot } from "#snapshot/snapshot.ts";
+import type { SnapshotChange } from "#snapshot/patch.ts";
+import type { MapSpec } from "#snapshot/snapshot.ts";
 import type { Finding } from "#core/errors.ts";
 
 /** Where a module's bytes are. `digest` is 64 lower-case hex digits: check that before calling. */
@@ -49,7 +50,8 @@ export interface ReadyMessage {
 export interface ApplyRequest {
   readonly type: "apply";
   readonly id: number;
-  readonly snapshot: Snapshot;
+  /** What is new, when the supervisor has the one before: the last that was applied over this channel. */
+  readonly snapshot: SnapshotChange;
   /** Digests of the metered modules that the snapshot names, each once; their bytes are in `moduleFile`. */
   readonly modules: readonly string[];
 }

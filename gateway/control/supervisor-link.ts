@@ -23,6 +23,7 @@ import type {
   StatusReply,
   SupervisorToControl,
 } from "./protocol.ts";
+import { snapshotPatch } from "#snapshot/patch.ts";
 import type { Snapshot } from "#snapshot/snapshot.ts";
 
 /** The part of `process` that this needs; a test gives its own. */
@@ -57,6 +58,8 @@ export class SupervisorLink {
   readonly #log: Logger;
   readonly #waiting = new Map<number, Waiting>();
   readonly #events: LinkEvents;
+  /** What the supervisor has in force, by all we know; undefined before the first answer. */
+  #inForce: Snapshot | undefined;
   #nextId = 1;
 
   constructor(channel: Channel, log: Logger, events: LinkEvents) {
@@ -82,12 +85,17 @@ export class SupervisorLink {
 
   async apply(snapshot: Snapshot): Promise<AppliedReply> {
     const modules = [...new Set(snapshot.plugins.map((plugin) => plugin.digest))];
+    const before = this.#inForce;
+    const change = (before === undefined ? null : snapshotPatch(before, snapshot)) ?? snapshot;
+    // Until the answer is here nobody knows which of the two it is.
+    this.#inForce = undefined;
     const reply = await this.#ask<AppliedReply>("applied", APPLY_TIMEOUT_MS, (id) => ({
       type: "apply",
       id,
-      snapshot,
+      snapshot: change,
       modules,
     }));
+    this.#inForce = reply.ok ? snapshot : before;
     if (reply.ok) this.#events.applied(snapshot);
     return reply;
   }

@@ -44,23 +44,53 @@ export interface Filing {
   readonly ages: Int32Array;
 }
 
-/** Files one condition. Called from the oldest route to the youngest: who comes first stays. */
-function file(hosts: Map<string, Host>, condition: Condition): void {
-  // A path has a slash in front or is `*`; any other prefix is met by nothing.
-  if (!condition.pathExact && condition.path !== "" && !condition.path.startsWith("/")) return;
-  const values = condition.headers.map((header) => `\0${header.value}`).join("");
-  if (condition.methods.length === 0) fileKey(hosts, condition, values);
-  for (const method of condition.methods) fileKey(hosts, condition, method + values);
+/** Where a condition belongs, as keys of the maps. */
+interface Place {
+  readonly condition: Condition;
+  readonly hostKey: string;
+  readonly bucketKey: string;
+  readonly groupKey: string;
+  readonly groupClass: number;
+  readonly names: readonly string[];
+  /** What is asked for: one a method. */
+  readonly keys: readonly string[];
 }
 
-function fileKey(hosts: Map<string, Host>, condition: Condition, key: string): void {
-  const { hostKind: kind, host: name, pathExact: exact, path, methods, headers, route } = condition;
-  const hostKey = `${kind}${name}`;
-  const bucketKey = exact ? `=${path}` : path;
+/** Remembered: a snapshot shares nearly all of its routes with the one before. */
+const PLACES = new WeakMap<RouteSpec, { readonly index: number; readonly places: readonly Place[] }>();
+
+function placesOf(route: RouteSpec, index: number): readonly Place[] {
+  const known = PLACES.get(route);
+  if (known?.index === index) return known.places;
+  const places = conditionsOf(route, index).flatMap(placeOf);
+  PLACES.set(route, { index, places });
+  return places;
+}
+
+function placeOf(condition: Condition): Place[] {
+  const { hostKind, host, pathExact, path, methods, headers } = condition;
+  // A path has a slash in front or is `*`; any other prefix is met by nothing.
+  if (!pathExact && path !== "" && !path.startsWith("/")) return [];
+  const values = headers.map((header) => `\0${header.value}`).join("");
   const names = headers.length === 0 ? NO_NAMES : headers.map((header) => header.name);
   const groupClass = (methods.length > 0 ? CLASS_METHOD : 0) + headers.length;
-  const groupKey = `${groupClass}${names.join()}`;
+  return [
+    {
+      condition,
+      hostKey: `${hostKind}${host}`,
+      bucketKey: pathExact ? `=${path}` : path,
+      groupKey: `${groupClass}${names.join()}`,
+      groupClass,
+      names,
+      keys: methods.length === 0 ? [values] : methods.map((method) => method + values),
+    },
+  ];
+}
 
+/** Called from the oldest route to the youngest: who comes first stays. */
+function file(hosts: Map<string, Host>, place: Place, key: string): void {
+  const { condition, hostKey, bucketKey, groupKey, groupClass, names } = place;
+  const { route } = condition;
   const host = hosts.get(hostKey);
   const bucket = host?.buckets.get(bucketKey);
   const group = bucket?.groups.get(groupKey);
@@ -73,6 +103,7 @@ function fileKey(hosts: Map<string, Host>, condition: Condition, key: string): v
     bucket.groups.add(groupKey, madeGroup);
     return;
   }
+  const { hostKind: kind, host: name, pathExact: exact, path } = condition;
   const madeBucket: Bucket = { exact, path, groups: new OneOrMore(groupKey, madeGroup) };
   if (host !== undefined) host.buckets.add(bucketKey, madeBucket);
   else hosts.set(hostKey, { kind, name, buckets: new OneOrMore(bucketKey, madeBucket) });
@@ -88,7 +119,9 @@ export function* filing(routes: readonly RouteSpec[], listener: number): Generat
   for (let age = 0; age < byAge.length; age++) {
     const index = byAge[age] as number;
     ages[index] = age;
-    for (const condition of conditionsOf(routes[index] as RouteSpec, index)) file(hosts, condition);
+    for (const place of placesOf(routes[index] as RouteSpec, index)) {
+      for (const key of place.keys) file(hosts, place, key);
+    }
     yield;
   }
   return { hosts: hosts.values(), ages };

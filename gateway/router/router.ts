@@ -306,3 +306,17 @@ export function* compilingRouter(
   const filed = yield* filing(routes, listener);
   return new Router(routes, listener, yield* layingOut(filed, seed));
 }
+
+/** Whether a router of `before` chooses by index what one of `after` would: nothing that requests are matched by has changed. */
+export function matchAlike(before: readonly RouteSpec[], after: readonly RouteSpec[]): boolean {
+  if (before.length !== after.length) return false;
+  for (let i = 0; i < before.length; i++) {
+    const [one, other] = [before[i] as RouteSpec, after[i] as RouteSpec];
+    if (one !== other && asked(one) !== asked(other)) return false;
+  }
+  return true;
+}
+
+function asked({ listeners, match, order }: RouteSpec): string {
+  return JSON.stringify([listeners, match, order]);
+}

@@ -45,6 +45,9 @@ export class FilterSet {
   readonly #modules = new Map<string, LoadedModule>();
   readonly #held = new Map<string, Held>();
   readonly #builtinServices: BuiltinServices;
+  /** Chains by route, of the snapshot prepared last: the same route beside the same things has the same chain. */
+  #chains = new WeakMap<RouteSpec, readonly Held[]>();
+  #beside = "";
   #engine: Engine | null = null;
 
   /** `shared`: what filters share with others. `workers`: how many serve the same listeners. */
@@ -72,14 +75,19 @@ export class FilterSet {
   /** Compiles, instantiates and configures what is new. Rejects with what a plugin said; then nothing is kept. */
   async prepare(snapshot: Snapshot, modules: readonly ModuleBytes[]): Promise<Chains> {
     await this.#compile(modules);
+    const beside = placesIn(snapshot);
+    const known = beside === this.#beside ? this.#chains : new WeakMap<RouteSpec, readonly Held[]>();
     const taken: Held[] = [];
     try {
-      const filters: Filter[][] = [];
+      const filters: (readonly Filter[])[] = [];
       const slice = new Slice();
       for (const route of snapshot.routes) {
-        filters.push(await this.#chain(snapshot, route, taken));
+        if (route.filters.length === 0) filters.push(NO_FILTERS);
+        else filters.push(this.#again(known.get(route), taken) ?? (await this.#chain(snapshot, route, taken, known)));
         await slice.step();
       }
+      this.#chains = known;
+      this.#beside = beside;
       return { filters, release: () => this.#release(taken) };
     } catch (error) {
       this.#release(taken);
@@ -117,8 +125,23 @@ export class FilterSet {
     }
   }
 
-  async #chain(snapshot: Snapshot, route: RouteSpec, taken: Held[]): Promise<Filter[]> {
-    const chain: Filter[] = [];
+  /** A chain that was made before, unless one of its filters has gone meanwhile. */
+  #again(chain: readonly Held[] | undefined, taken: Held[]): readonly Filter[] | undefined {
+    if (chain === undefined || chain.some((held) => this.#held.get(held.identity) !== held)) return undefined;
+    for (const held of chain) {
+      held.references++;
+      taken.push(held);
+    }
+    return chain.map(({ filter }) => filter);
+  }
+
+  async #chain(
+    snapshot: Snapshot,
+    route: RouteSpec,
+    taken: Held[],
+    known: WeakMap<RouteSpec, readonly Held[]>,
+  ): Promise<readonly Filter[]> {
+    const chain: Held[] = [];
     for (let position = 0; position < route.filters.length; position++) {
       const spec = defined(route.filters[position], "filter");
       const held =
@@ -127,9 +150,10 @@ export class FilterSet {
           : await this.#plugin(snapshot, route, position, spec);
       held.references++;
       taken.push(held);
-      chain.push(held.filter);
+      chain.push(held);
     }
-    return chain;
+    known.set(route, chain);
+    return chain.map(({ filter }) => filter);
   }
 
   #builtin(route: RouteSpec, position: number, spec: BuiltinFilterSpec): Held {
@@ -192,6 +216,13 @@ export class FilterSet {
       held.filter.dispose();
     }
   }
+}
+
+const NO_FILTERS: readonly Filter[] = [];
+
+/** All that a filter's identity takes from its snapshot besides its route. */
+function placesIn({ plugins, upstreams, maps }: Snapshot): string {
+  return JSON.stringify([plugins, upstreams.map(({ name }) => name), maps]);
 }
 
 /** What a plugin's behaviour depends on beside its module, with names in place of indices. */

@@ -1,9 +1,10 @@
 /** The worker's side of the protocol: two-phase snapshots, drain, statistics. */
 import type { Fd } from "#core/brands.ts";
 import { Engine } from "#proxy/engine.ts";
-import { compilingRouter, type Router } from "#router/router.ts";
+import { compilingRouter, matchAlike, type Router } from "#router/router.ts";
 import { unpackSnapshot } from "#snapshot/packed.ts";
 import type { Snapshot } from "#snapshot/snapshot.ts";
+import { patched } from "#snapshot/patch.ts";
 import { receiveDescriptors } from "#sys/descriptors.ts";
 import { setTicketKeys } from "#sys/openssl-tickets.ts";
 import { DataPlane } from "./data-plane.ts";
@@ -126,12 +127,9 @@ export class WorkerProcess {
     try {
       this.#descriptors.keep(receiveDescriptors(this.#options.descriptors));
       this.#maps.prepare(message, this.#descriptors);
-      const snapshot = await inSlices(unpackSnapshot(message.snapshot));
+      const snapshot = await this.#snapshotOf(message);
       this.#tenants.prepare(snapshot, message.tenantMemory, this.#descriptors);
-      const routers: Router[] = [];
-      for (let i = 0; i < snapshot.listeners.length; i++) {
-        routers.push(await inSlices(compilingRouter(snapshot.routes, i)));
-      }
+      const routers = await this.#routers(snapshot);
       const chains = await this.#filters.prepare(snapshot, message.modules);
       const engine = this.#engine(snapshot, message.tls, chains, routers);
       await namesSettled(this.#plane.context.endpoints.resolver);
@@ -147,6 +145,23 @@ export class WorkerProcess {
       this.#forget(message);
       this.#options.send({ type: "prepared", id, ok: false, error: wordsOf(error) });
     }
+  }
+
+  async #snapshotOf({ snapshot }: PrepareMessage): Promise<Snapshot> {
+    if ("base" in snapshot) return patched(this.#plane.engine?.snapshot ?? null, snapshot);
+    return inSlices(unpackSnapshot(snapshot));
+  }
+
+  /** By listener; those in force, when routes have changed in nothing that they are matched by. */
+  async #routers(snapshot: Snapshot): Promise<readonly Router[]> {
+    const before = this.#plane.engine;
+    const again = before?.snapshot.listeners.length === snapshot.listeners.length;
+    if (again && matchAlike(before.snapshot.routes, snapshot.routes)) return before.routers;
+    const routers: Router[] = [];
+    for (let i = 0; i < snapshot.listeners.length; i++) {
+      routers.push(await inSlices(compilingRouter(snapshot.routes, i)));
+    }
+    return routers;
   }
 
   #engine(snapshot: Snapshot, tls: TlsMaterial | undefined, chains: Chains, routers: readonly Router[]): Engine {

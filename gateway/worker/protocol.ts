@@ -16,6 +16,7 @@
  * state at a time; a second `prepare` before `commit` or `abort` is a bug of the supervisor.
  */
 import type { PackedSnapshot } from "#snapshot/packed.ts";
+import type { SnapshotPatch } from "#snapshot/patch.ts";
 
 /** The worker's end of the descriptor channel. */
 export const FD_CHANNEL = 4;
@@ -51,7 +52,8 @@ export type ToSupervisor =
 export interface PrepareMessage {
   readonly type: "prepare";
   readonly id: number;
-  readonly snapshot: PackedSnapshot;
+  /** Whole, or what is new in it for a worker that runs the one before. */
+  readonly snapshot: PackedSnapshot | SnapshotPatch;
   /** Modules of `snapshot.plugins` that this worker has not been sent yet. It keeps those that the current and the prepared snapshot name. */
   readonly modules: readonly ModuleBytes[];
   readonly listeners: readonly ListenerGrant[];

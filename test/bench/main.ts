@@ -6,6 +6,7 @@
 import { parseArgs } from "node:util";
 import type { Bench } from "./bench.ts";
 import { bodies } from "./benches/bodies.ts";
+import { control } from "./benches/control.ts";
 import { filter } from "./benches/filter.ts";
 import { http1 } from "./benches/http1.ts";
 import { idle } from "./benches/idle.ts";
@@ -18,12 +19,23 @@ import { tls } from "./benches/tls.ts";
 import { inScope } from "./host/scope.ts";
 import { Unavailable } from "./unavailable.ts";
 
-const BENCHES: Readonly<Record<string, Bench>> = { http1, filter, idle, bodies, tcp, tls, routes, swap, rate, kernel };
+const BENCHES: Readonly<Record<string, Bench>> = {
+  http1,
+  filter,
+  idle,
+  bodies,
+  tcp,
+  tls,
+  routes,
+  swap,
+  rate,
+  kernel,
+  control,
+};
 
 /** Benches of which the gateway does not yet have the subject. */
 const NOT_YET: Readonly<Record<string, string>> = {
   plugins: "the load with many tenants' plugins is not written yet",
-  control: "the load on the admin API is not written yet",
   pipeline: "the gateway has no TypeScript pipelines yet",
 };
 
@@ -39,6 +51,7 @@ const USAGE = `npm run bench -- NAME... [--json] [--rounds N] [--seconds N]
   swap     a change of one route among 10 000, under load
   rate     latency at half of the peak's rate, against nginx
   kernel   programs in the kernel: a packet, a connect, a start; the L4 balancer's path
+  control  ten thousand routes applied, and one changed, under load; memory of an idle gateway
 
   --rounds N    interleaved rounds of each side (5)
   --seconds N   length of a round (5); shorter ones are coarse, CPU time counts in ticks of 10 ms

@@ -6,6 +6,9 @@ import { createServer } from "node:net";
 import type { Server } from "node:net";
 import { asFd } from "#core/brands.ts";
 import { receiveDescriptors } from "#sys/descriptors.ts";
+import { unpackSnapshot } from "#snapshot/packed.ts";
+import { patched } from "#snapshot/patch.ts";
+import type { Snapshot } from "#snapshot/snapshot.ts";
 import type { PrepareMessage, ToSupervisor, ToWorker } from "#worker/protocol.ts";
 import { FD_CHANNEL } from "#worker/protocol.ts";
 
@@ -13,8 +16,8 @@ const descriptors = new Map<number, number>();
 const servers = new Map<number, Server>();
 const known = new Set<string>();
 const maps = new Map<string, string[]>();
-let prepared: PrepareMessage | null = null;
-let revision = 0;
+let prepared: { readonly message: PrepareMessage; readonly snapshot: Snapshot } | null = null;
+let running: Snapshot | null = null;
 let connections = 0;
 let changes = 0;
 
@@ -22,13 +25,23 @@ const say = (message: ToSupervisor): void => {
   process.send?.(message);
 };
 
+function snapshotOf({ snapshot }: PrepareMessage): Snapshot {
+  if ("base" in snapshot) return patched(running, snapshot);
+  const unpacking = unpackSnapshot(snapshot);
+  for (;;) {
+    const step = unpacking.next();
+    if (step.done === true) return step.value;
+  }
+}
+
 function prepare(message: PrepareMessage): void {
+  const snapshot = snapshotOf(message);
   for (const { tag, fd } of receiveDescriptors(asFd(FD_CHANNEL))) descriptors.set(tag, fd);
   for (const module of message.modules) known.add(module.digest);
   const missing = message.listeners.find(({ fdTag }) => !descriptors.has(fdTag));
-  const unknown = message.snapshot.plugins.find(({ digest }) => !known.has(digest));
+  const unknown = snapshot.plugins.find(({ digest }) => !known.has(digest));
   const { id } = message;
-  const wish = message.snapshot.upstreams[0]?.name;
+  const wish = snapshot.upstreams[0]?.name;
   if (wish === "die") process.abort();
   if (wish === "exit") process.exit(3);
   if (wish === "hang") return;
@@ -36,16 +49,16 @@ function prepare(message: PrepareMessage): void {
   else if (missing !== undefined) say({ type: "prepared", id, ok: false, error: `no descriptor for ${missing.name}` });
   else if (unknown !== undefined) say({ type: "prepared", id, ok: false, error: `no module for ${unknown.name}` });
   else {
-    prepared = message;
+    prepared = { message, snapshot };
     say({ type: "prepared", id, ok: true });
   }
 }
 
 function commit(id: number): void {
-  const message = prepared;
-  if (message?.id !== id) return;
+  if (prepared?.message.id !== id) return;
+  const { message, snapshot } = prepared;
   prepared = null;
-  revision = message.snapshot.revision;
+  running = snapshot;
   for (const { name, entries } of message.maps) {
     maps.set(name, maps.get(name) ?? entries.map(({ key }) => Buffer.from(key).toString("hex")));
   }
@@ -67,7 +80,7 @@ function serve(fd: number): Server {
   return createServer((socket) => {
     connections++;
     socket.on("error", () => socket.destroy()).on("close", () => connections--);
-    socket.write(`${process.pid} ${revision}\n`);
+    socket.write(`${process.pid} ${running?.revision ?? 0}\n`);
     socket.pipe(socket);
   }).listen({ fd });
 }

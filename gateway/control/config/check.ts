@@ -19,6 +19,7 @@ import { checkHosts, checkTenants, type OwnershipContext } from "./ownership.ts"
 import { pointerTo } from "./pointer.ts";
 import { untag } from "./primitives.ts";
 import { checkUpstreams } from "./upstream-checks.ts";
+import { Verified } from "./verified.ts";
 import { checkDuplicates, checkReferences, type Report } from "./references.ts";
 import { checkSettings } from "./settings.ts";
 import { checkStreams } from "./streams.ts";
@@ -29,10 +30,12 @@ export interface CheckContext extends OwnershipContext {
   readonly modulesRequired: boolean;
   /** What is known of keys and times; left out: nobody asks. */
   readonly tls?: TlsContext;
+  /** What an earlier check has found good. */
+  readonly verified?: Verified;
 }
 
 export type Checked =
-  | { readonly ok: true; readonly resolved: Resolved }
+  | { readonly ok: true; readonly resolved: Resolved; readonly verified: Verified }
   | { readonly ok: false; readonly findings: readonly Finding[] };
 
 export function checkDeclaration(input: unknown, context: CheckContext): Checked {
@@ -41,7 +44,9 @@ export function checkDeclaration(input: unknown, context: CheckContext): Checked
     ...schemaFindings(DeclarationSchema, input),
   ];
   const report: Report = (pointer, code, detail) => findings.push({ pointer, code, detail });
-  const draft = draftOf(input);
+  const understood = draftOf(input);
+  const suspects = context.verified?.suspects(understood, context.actor) ?? understood.routes;
+  const draft = { ...understood, suspects };
   checkDuplicates(draft, report);
   checkAddresses(input, report);
   checkReferences(draft, report);
@@ -58,7 +63,8 @@ export function checkDeclaration(input: unknown, context: CheckContext): Checked
   checkTenants(draft, context, report);
   checkModules(draft, (digest) => !context.modulesRequired || context.moduleBytes(digest) !== undefined, report);
   const result = v.safeParse(DeclarationSchema, input);
-  if (findings.length === 0 && result.success) return { ok: true, resolved: result.output };
+  if (findings.length === 0 && result.success)
+    return { ok: true, resolved: result.output, verified: Verified.after(context.verified, draft, context.actor) };
   return { ok: false, findings: withoutMisspelt(findings) };
 }
 

@@ -4,7 +4,7 @@
  * listener isn't reported again by each route that names it.
  */
 import * as v from "valibot";
-import { expectedFields, isRecord } from "./fields.ts";
+import { expectedFields, isRecord, rememberedBy } from "./fields.ts";
 import { keyOf } from "./kinds.ts";
 import { Certificate } from "./tls-resources.ts";
 import {
@@ -40,6 +40,8 @@ export interface Draft {
   readonly tenants: readonly Entry<TenantResource>[];
   readonly plugins: readonly Entry<PluginResource>[];
   readonly routes: readonly Entry<RouteResource>[];
+  /** Those of them that are not known to go with all the rest (`verified.ts`); all, to begin with. */
+  readonly suspects: readonly Entry<RouteResource>[];
   readonly maps: readonly Entry<MapResource>[];
   readonly interfaces: readonly Entry<InterfaceResource>[];
   readonly steering: readonly Entry<Resolved["kernel"]["steering"][number]>[];
@@ -64,13 +66,15 @@ export interface Draft {
 export function draftOf(input: unknown): Draft {
   const root = isRecord(input) ? input : {};
   const kernel = isRecord(root["kernel"]) ? root["kernel"] : {};
+  const routes = entries(Route, root["routes"], "/routes");
   return {
     listeners: entries(Listener, root["listeners"], "/listeners"),
     certificates: entries(Certificate, root["certificates"], "/certificates"),
     upstreams: entries(Upstream, root["upstreams"], "/upstreams"),
     tenants: entries(Tenant, root["tenants"], "/tenants"),
     plugins: entries(Plugin, root["plugins"], "/plugins"),
-    routes: entries(Route, root["routes"], "/routes"),
+    routes,
+    suspects: routes,
     maps: entries(KernelMap, kernel["maps"], "/kernel/maps"),
     interfaces: entries(KernelInterface, kernel["interfaces"], "/kernel/interfaces"),
     steering: entries(KernelSteering, kernel["steering"], "/kernel/steering"),
@@ -93,7 +97,11 @@ function entries<T extends v.GenericSchema>(schema: T, input: unknown, pointer: 
   if (!Array.isArray(input)) return [];
   const understood: Entry<v.InferOutput<T>>[] = [];
   for (const [index, element] of input.entries()) {
-    const result = v.safeParse(schema, expectedFields(schema, element));
+    const known = rememberedBy(schema, element);
+    const result =
+      known === undefined
+        ? v.safeParse(schema, expectedFields(schema, element))
+        : { typed: true as const, output: known as v.InferOutput<T> };
     if (result.typed) understood.push({ pointer: `${pointer}/${index}`, value: result.output });
   }
   return understood;
@@ -123,8 +131,17 @@ function upstreamsOf(input: unknown): Map<string, Set<string>> {
 
 /** What routes of a tenant may call an upstream: its own names, and the gateway's. An own one hides the gateway's of that name. */
 export function upstreamsFor({ names }: Draft, tenant: string): ReadonlySet<string> {
-  return names.upstreams.union(names.upstreamsOf.get(tenant) ?? new Set());
+  const own = names.upstreamsOf.get(tenant);
+  if (own === undefined) return names.upstreams;
+  const unions = UNIONS.get(names) ?? new Map<string, ReadonlySet<string>>();
+  UNIONS.set(names, unions);
+  const known = unions.get(tenant) ?? names.upstreams.union(own);
+  unions.set(tenant, known);
+  return known;
 }
+
+/** Asked for by each of a tenant's routes, made once a draft. */
+const UNIONS = new WeakMap<Draft["names"], Map<string, ReadonlySet<string>>>();
 
 function pluginsIn(input: unknown): Set<string> {
   const plugins = new Set<string>();

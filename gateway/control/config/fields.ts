@@ -23,6 +23,35 @@ export function fields<const T extends v.ObjectEntries>(what: string, entries: T
   return schema;
 }
 
+/** Of each remembering schema, the inputs it has nothing against, and what it makes of them. */
+const REMEMBERED = new WeakMap<object, WeakMap<object, unknown>>();
+const EXPECTED = new WeakMap<object, WeakSet<object>>();
+
+/**
+ * As `fields`, for what a declaration has thousands of: an object that was found good is not looked at again as long as it
+ * lives, and stands for the same value each time. So a change of one route costs one route. What was given may not be
+ * changed afterwards.
+ */
+export function resource<const T extends v.ObjectEntries>(what: string, entries: T, later: LaterFields = {}) {
+  const strict = fields(what, entries, later);
+  const known = new WeakMap<object, unknown>();
+  const schema: typeof strict = {
+    ...strict,
+    "~run": (dataset, config) => {
+      const input = dataset.value;
+      if (typeof input !== "object" || input === null) return strict["~run"](dataset, config);
+      if (known.has(input)) return { typed: true, value: known.get(input) } as never;
+      const result = strict["~run"](dataset, config);
+      if (result.typed && result.issues === undefined) known.set(input, result.value);
+      return result;
+    },
+  };
+  SHAPES.set(schema, { what, later });
+  REMEMBERED.set(schema, known);
+  EXPECTED.set(schema, new WeakSet());
+  return schema;
+}
+
 const CHOOSERS = new WeakMap<object, (input: unknown) => v.GenericSchema>();
 
 /**
@@ -55,6 +84,17 @@ type Path = readonly (string | number)[];
 
 function walk(schema: unknown, input: unknown, path: Path, findings: Finding[]): void {
   if (typeof schema !== "object" || schema === null) return;
+  const expected = EXPECTED.get(schema);
+  if (expected === undefined || !isRecord(input)) {
+    look(schema, input, path, findings);
+  } else if (!expected.has(input)) {
+    const before = findings.length;
+    look(schema, input, path, findings);
+    if (findings.length === before) expected.add(input);
+  }
+}
+
+function look(schema: object, input: unknown, path: Path, findings: Finding[]): void {
   const choose = CHOOSERS.get(schema);
   if (choose !== undefined) {
     walk(choose(input), input, path, findings);
@@ -122,6 +162,11 @@ function unknownField(key: string, known: readonly string[]): string {
 
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** What a remembering schema has made of this very object before; undefined: it was not asked, or had something against it. */
+export function rememberedBy(schema: object, input: unknown): unknown {
+  return isRecord(input) ? REMEMBERED.get(schema)?.get(input) : undefined;
 }
 
 /** The value without its unexpected fields, so that the rest of it can be understood. */

@@ -50,6 +50,11 @@ export function keyOf(kind: Kind, item: Item): string {
   return name;
 }
 
+/** As `keyOf` says it, of a route that was checked. */
+export function routeKey({ tenant, name }: { readonly tenant: string; readonly name: string }): string {
+  return `${tenant}/${name}`;
+}
+
 /** Where the resource with this key is in its list; −1: nowhere. */
 export function indexOf(declaration: Declaration, kind: Kind, key: string): number {
   return listOf(declaration, kind).findIndex((item) => keyOf(kind, item) === key);

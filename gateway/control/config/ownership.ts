@@ -30,7 +30,7 @@ export function checkHosts(draft: Draft, { actor }: OwnershipContext, report: Re
       }
     }
   }
-  for (const { pointer, value } of draft.routes) {
+  for (const { pointer, value } of draft.suspects) {
     // An unknown tenant was reported as such.
     if (!draft.names.tenants.has(value.tenant)) continue;
     for (const [index, pattern] of (value.match.hosts ?? []).entries()) {
@@ -50,12 +50,12 @@ export function checkHosts(draft: Draft, { actor }: OwnershipContext, report: Re
 
 export function checkTenants(draft: Draft, context: OwnershipContext, report: Report): void {
   const routesOf = Map.groupBy(draft.routes, (one) => one.value.tenant);
+  const suspectsOf = Map.groupBy(draft.suspects, (one) => one.value.tenant);
   for (const { pointer, value: tenant } of draft.tenants) {
-    const routes = routesOf.get(tenant.name) ?? [];
-    checkQuotas(pointer, tenant, routes, draft, context, report);
+    checkQuotas(pointer, tenant, routesOf.get(tenant.name) ?? [], draft, context, report);
     const byTenant = context.actor === tenant.name;
     const own = draft.names.upstreamsOf.get(tenant.name) ?? new Set();
-    for (const route of routes) checkGrants(route, tenant, own, byTenant, report);
+    for (const route of suspectsOf.get(tenant.name) ?? []) checkGrants(route, tenant, own, byTenant, report);
     checkUpstreams(pointer, tenant, draft, byTenant, report);
   }
 }

@@ -4,7 +4,7 @@ import { referencesOf } from "./builtin/names.ts";
 import type { RouteResource } from "./declaration.ts";
 import { upstreamsFor, type Draft, type Entry } from "./draft.ts";
 import { hasFirewall } from "./kernel-devices.ts";
-import { keyOf, lastSegment } from "./kinds.ts";
+import { keyOf, lastSegment, routeKey } from "./kinds.ts";
 import { suggestion } from "./suggest.ts";
 
 export type Report = (pointer: string, code: ConfigErrorCode, detail: string) => void;
@@ -13,14 +13,10 @@ export function checkDuplicates(draft: Draft, report: Report): void {
   const unique = <T>(entries: readonly Entry<T>[], what: string, key: (value: T) => string) => {
     const first = new Map<string, string>();
     for (const { pointer, value } of entries) {
-      const taken = first.get(key(value));
-      if (taken === undefined) first.set(key(value), pointer);
-      else
-        report(
-          `${pointer}/name`,
-          "PENSTOCK_CONFIG_DUPLICATE",
-          `${what} "${key(value)}" is declared at ${taken} already`,
-        );
+      const name = key(value);
+      const taken = first.get(name);
+      if (taken === undefined) first.set(name, pointer);
+      else report(`${pointer}/name`, "PENSTOCK_CONFIG_DUPLICATE", `${what} "${name}" is declared at ${taken} already`);
     }
   };
   unique(draft.listeners, "listener", (one) => one.name);
@@ -29,7 +25,7 @@ export function checkDuplicates(draft: Draft, report: Report): void {
   unique(draft.tenants, "tenant", (one) => one.name);
   unique(draft.maps, "map", (one) => one.name);
   unique(draft.plugins, "plugin", (one) => `${one.tenant}/${one.name}@${one.version}`);
-  unique(draft.routes, "route", (one) => `${one.tenant}/${one.name}`);
+  unique(draft.routes, "route", routeKey);
   const devices = new Map<string, string>();
   for (const { pointer, value } of draft.interfaces) {
     const taken = devices.get(value.device);
@@ -96,7 +92,7 @@ export function checkReferences(draft: Draft, report: Report): void {
     const tenant = plugin.slice(0, slash);
     plugins.set(tenant, (plugins.get(tenant) ?? new Set()).add(plugin.slice(slash + 1)));
   }
-  for (const entry of draft.routes) {
+  for (const entry of draft.suspects) {
     checkRoute(entry, draft, must, report);
     checkFilters(entry, plugins.get(entry.value.tenant) ?? new Set(), draft, must);
   }

@@ -6,7 +6,7 @@
  * Defaults are filled in when a declaration is compiled; what is stored is what was declared.
  */
 import * as v from "valibot";
-import { fields } from "./fields.ts";
+import { fields, resource } from "./fields.ts";
 import { Filter } from "./filters.ts";
 import { KernelInterceptor, KernelInterface } from "./kernel-devices.ts";
 import { kernelBindings } from "./binding-resources.ts";
@@ -41,7 +41,7 @@ const address = v.pipe(
   v.maxLength(256, "an address has at most 256 characters"),
 );
 
-export const Listener = fields(
+export const Listener = resource(
   "a listener",
   {
     name,
@@ -70,7 +70,7 @@ const Endpoint = fields(
   { tls: "TLS of one endpoint; it is a field of the upstream, and" },
 );
 
-export const Upstream = fields(
+export const Upstream = resource(
   "an upstream",
   {
     name,
@@ -108,7 +108,7 @@ export const Upstream = fields(
 
 const grant = v.optional(list(name, 1000));
 
-export const Tenant = fields("a tenant", {
+export const Tenant = resource("a tenant", {
   name,
   hosts: list(hostPattern, 1000),
   quotas: v.optional(Quotas, {}),
@@ -125,7 +125,7 @@ export const Tenant = fields("a tenant", {
   ),
 });
 
-export const Plugin = fields(
+export const Plugin = resource(
   "a plugin",
   {
     name,
@@ -162,7 +162,7 @@ const RouteMatch = fields(
   { query: "matching by query" },
 );
 
-export const Route = fields(
+export const Route = resource(
   "a route",
   {
     name,
@@ -191,7 +191,7 @@ export const Route = fields(
   },
 );
 
-export const KernelMap = fields("a kernel map", {
+export const KernelMap = resource("a kernel map", {
   name,
   type: choice("type", ["hash", "lru-hash", "lpm-trie"], ["bloom", "ring-buffer", "array", "per-cpu-hash"]),
   key: choice("key", ["ip", "ip-prefix", "bytes"]),

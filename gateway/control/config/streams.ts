@@ -19,7 +19,7 @@ const STREAM_FILTERS: readonly string[] = ["ip-access", "rate-limit"];
 export function checkStreams(draft: Draft, actor: string | undefined, report: Report): void {
   for (const entry of draft.listeners) checkListener(entry, report);
   const listeners = new Map(draft.listeners.map(({ value }) => [value.name, value]));
-  for (const entry of draft.routes) checkRoute(entry, listeners, draft, actor, report);
+  for (const entry of draft.suspects) checkRoute(entry, listeners, draft, actor, report);
 }
 
 function checkListener({ pointer, value }: Entry<ListenerResource>, report: Report): void {

@@ -1,6 +1,6 @@
 /** Certificates, and what listeners and upstreams say about TLS. Files are read by who declares and replaced by what stands in them. */
 import * as v from "valibot";
-import { alternatives, fields } from "./fields.ts";
+import { alternatives, fields, resource } from "./fields.ts";
 import { choice, headerName, integer, list, name, sha256, text } from "./primitives.ts";
 
 const MINUTE_MS = 60_000;
@@ -9,7 +9,7 @@ const FILE_CHARACTERS_MAX = 1_048_576;
 const file = v.optional(v.pipe(text, v.minLength(1, "a file name can't be empty")));
 const content = v.optional(v.pipe(text, v.maxLength(FILE_CHARACTERS_MAX, "at most one MiB")));
 
-export const Certificate = fields("a certificate", {
+export const Certificate = resource("a certificate", {
   name,
   /** Left out: the gateway's own. A tenant's serves hosts of that tenant, on the listeners the tenant may use. */
   tenant: v.optional(name),

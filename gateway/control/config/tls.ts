@@ -113,7 +113,7 @@ function checkStreamUse(draft: Draft, report: Report): void {
     draft.upstreams.filter((one) => one.value.tls !== undefined).map((one) => keyOf("upstreams", one.value)),
   );
   const streams = new Set(draft.listeners.filter((one) => one.value.protocol !== "http").map((one) => one.value.name));
-  for (const { pointer, value } of draft.routes) {
+  for (const { pointer, value } of draft.suspects) {
     if (!(value.listeners ?? []).some((name) => streams.has(name))) continue;
     for (const name of [value.upstream, ...(value.split ?? []).map((one) => one.upstream)]) {
       if (name === undefined || !(encrypted.has(`${value.tenant}/${name}`) || encrypted.has(name))) continue;

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { digestOf } from "#control/canonical.ts";
+import { canonicalJson, digestOf } from "#control/canonical.ts";
 import { LAST_GOOD_FILE } from "#control/protocol.ts";
 import type { Snapshot } from "#snapshot/snapshot.ts";
 import { writeFileDurably } from "./files.ts";
@@ -13,7 +13,7 @@ import { writeFileDurably } from "./files.ts";
 const FORMAT = 1;
 
 export function writeLastGood(dataDir: string, snapshot: Snapshot): void {
-  writeFileDurably(join(dataDir, LAST_GOOD_FILE), JSON.stringify({ format: FORMAT, snapshot }), 0o600);
+  writeFileDurably(join(dataDir, LAST_GOOD_FILE), canonicalJson({ format: FORMAT, snapshot }), 0o600);
 }
 
 /** Undefined when there is none yet. Throws when the file is there and is not what was written. */

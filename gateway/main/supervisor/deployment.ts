@@ -5,6 +5,7 @@
 import { defined } from "#core/assert.ts";
 import type { KernelResult, ListenerStatus } from "#control/protocol.ts";
 import { packSnapshot, type PackedSnapshot } from "#snapshot/packed.ts";
+import { snapshotOf, snapshotPatch, type SnapshotChange, type SnapshotPatch } from "#snapshot/patch.ts";
 import type { Snapshot } from "#snapshot/snapshot.ts";
 import type { MapGrant, ModuleBytes } from "#worker/protocol.ts";
 import type { KernelPart } from "./kernel-part.ts";
@@ -46,7 +47,8 @@ export interface DeploymentParts {
 interface InForce {
   readonly snapshot: Snapshot;
   /** The same, as every worker gets it. */
-  readonly packed: PackedSnapshot;
+  /** Made once, when a worker needs the whole. */
+  readonly packed: () => PackedSnapshot;
   readonly modules: readonly ModuleBytes[];
   /** Private keys among it: never logged, and kept for workers that start later. */
   readonly tls: ReturnType<typeof tlsMaterial>;
@@ -84,7 +86,7 @@ export class Deployment {
   /** For a worker that starts now; null before the first snapshot. */
   current(slot: number): { revision: number; provision: Provision } | null {
     if (this.#current === null) return null;
-    return { revision: this.#current.snapshot.revision, provision: this.#provision(this.#current, slot) };
+    return { revision: this.#current.snapshot.revision, provision: this.#provision(this.#current, slot, null) };
   }
 
   /**
@@ -92,12 +94,18 @@ export class Deployment {
    * starting are waited for, so that they have a say; a `boot` does not wait, and they take it up one by one. Nor does a boot
    * stop at what the machine lacks since (an address, a device, a cgroup that a restart took away): it goes on without.
    */
-  async apply(snapshot: Snapshot, boot = false): Promise<Applied> {
+  async apply(change: SnapshotChange, boot = false): Promise<Applied> {
     const workers = this.#workers;
     if (workers === null) return refused("the supervisor is not ready");
     if (!boot) await workers.introduced(INTRODUCTION_MS);
     return workers.exclusively(async () => {
       const running = this.#current?.snapshot;
+      let snapshot: Snapshot;
+      try {
+        snapshot = snapshotOf(running ?? null, change);
+      } catch (error) {
+        return refused(words(error));
+      }
       if (running?.digest === snapshot.digest && running.revision === snapshot.revision) {
         return { ok: true, results: this.#everyone(workers), kernel: this.#kernelResult() };
       }
@@ -110,7 +118,7 @@ export class Deployment {
     let next: InForce;
     try {
       const modules = readModules(this.#parts.dataDir, snapshot, this.#current?.modules ?? []);
-      next = { snapshot, packed: packSnapshot(snapshot), modules, tls: tlsMaterial(snapshot, this.#parts.sealing) };
+      next = { snapshot, packed: packedOnce(snapshot), modules, tls: tlsMaterial(snapshot, this.#parts.sealing) };
       tenantMemory.prepare(snapshot);
     } catch (error) {
       return refused(words(error));
@@ -128,7 +136,9 @@ export class Deployment {
       return { ok: false, results: [], kernel: { ok: false, error: words(error) } };
     }
     this.#parts.userMaps.prepare(snapshot.maps.filter((map) => kernel.mapFd(map.name) === null));
-    const members = await workers.prepare((slot) => this.#provision(next, slot));
+    const before = this.#current?.snapshot;
+    const patch = before === undefined ? null : snapshotPatch(before, snapshot);
+    const members = await workers.prepare((slot) => this.#provision(next, slot, patch));
     const problem = members.some((member) => !member.ok) ? "" : commitKernel(kernel);
     if (problem !== null) {
       workers.abort(members);
@@ -164,7 +174,7 @@ export class Deployment {
     }
   }
 
-  #provision({ snapshot, packed, modules, tls }: InForce, slot: number): Provision {
+  #provision({ snapshot, packed, modules, tls }: InForce, slot: number, patch: SnapshotPatch | null): Provision {
     const { listeners, kernel, userMaps } = this.#parts;
     const { grants, descriptors } = listeners.grants(snapshot.listeners, slot);
     const all = [...descriptors];
@@ -181,8 +191,8 @@ export class Deployment {
     const encrypted = tls === undefined ? {} : { tls: { ...tls, ticketKeys: this.#parts.ticketKeys.all } };
     const tenants = memory === null ? {} : { tenantMemory: memory.message };
     const originalsFdTag = originals?.tag ?? null;
-    const message = { snapshot: packed, listeners: grants, maps, originalsFdTag, ...tenants, ...encrypted };
-    return { message, descriptors: all, modules };
+    const message = { listeners: grants, maps, originalsFdTag, ...tenants, ...encrypted };
+    return { message, digest: snapshot.digest, packed, patch, descriptors: all, modules };
   }
 
   #mapTag(name: string): Tagged | null {
@@ -248,6 +258,11 @@ export class Deployment {
       .filter((worker) => worker.state === "ready")
       .map((worker) => ({ worker: worker.slot, ok: true }));
   }
+}
+
+function packedOnce(snapshot: Snapshot): () => PackedSnapshot {
+  let packed: PackedSnapshot | undefined;
+  return () => (packed ??= packSnapshot(snapshot));
 }
 
 /** Null when it is done. */

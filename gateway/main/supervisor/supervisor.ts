@@ -15,6 +15,7 @@ import type { DeclaredReply, DeclareRequest, GatewayStatus, MapReply, MapRequest
 import { readLastGood } from "#control/store/last-good.ts";
 import type { Installation } from "#main/confine/installation.ts";
 import type { Estate } from "#main/upgrade/protocol.ts";
+import type { SnapshotChange } from "#snapshot/patch.ts";
 import type { Snapshot } from "#snapshot/snapshot.ts";
 import type { MapChangeMessage } from "#worker/protocol.ts";
 import { close } from "#sys/socket.ts";
@@ -194,8 +195,8 @@ export class Supervisor {
     return false;
   }
 
-  async #apply(snapshot: Snapshot, boot: boolean): Promise<Applied> {
-    const applied = await this.deployment.apply(snapshot, boot);
+  async #apply(change: SnapshotChange, boot: boolean): Promise<Applied> {
+    const applied = await this.deployment.apply(change, boot);
     this.#upkeep.refresh();
     return applied;
   }

@@ -6,6 +6,8 @@ import type { ChildProcess } from "node:child_process";
 
 import type { Fd } from "#core/brands.ts";
 import { sendDescriptors, SOCK_SEQPACKET } from "#sys/descriptors.ts";
+import type { PackedSnapshot } from "#snapshot/packed.ts";
+import type { SnapshotPatch } from "#snapshot/patch.ts";
 import { close, socketpair } from "#sys/socket.ts";
 import type {
   ExplainRequest,
@@ -29,7 +31,13 @@ const ASK_MS = 2_000;
 
 /** What a worker has to have before it can take up a snapshot. */
 export interface Provision {
-  readonly message: Omit<PrepareMessage, "type" | "id" | "modules">;
+  readonly message: Omit<PrepareMessage, "type" | "id" | "modules" | "snapshot">;
+  /** The snapshot; made when a worker needs it. */
+  readonly packed: () => PackedSnapshot;
+  /** Of the snapshot. */
+  readonly digest: string;
+  /** What is new in the snapshot, for a worker that runs the one before. */
+  readonly patch: SnapshotPatch | null;
   /** All that `message` names. */
   readonly descriptors: readonly Tagged[];
   /** All modules of the snapshot. */
@@ -59,7 +67,14 @@ export class WorkerProcess {
   /** Tags and digests that this life has, by the rules of the protocol. */
   #tags = new Set<number>();
   #modules = new Set<string>();
-  #prepared: { readonly id: number; readonly tags: Set<number>; readonly modules: Set<string> } | null = null;
+  /** Of the snapshot this life runs; empty before the first. */
+  #digest = "";
+  #prepared: {
+    readonly id: number;
+    readonly digest: string;
+    readonly tags: Set<number>;
+    readonly modules: Set<string>;
+  } | null = null;
   state: WorkerState = "down";
   /** Said hello: can be told things. */
   introduced = false;
@@ -99,6 +114,7 @@ export class WorkerProcess {
     this.#channel = null;
     this.#tags = new Set();
     this.#modules = new Set();
+    this.#digest = "";
     this.#prepared = null;
     this.state = "down";
     this.introduced = false;
@@ -146,15 +162,17 @@ export class WorkerProcess {
   }
 
   /** Phase one. Rejects with the worker's own reason, or because it died or is silent: then `abort` it. */
-  async prepare({ message, descriptors, modules }: Provision): Promise<void> {
+  async prepare({ message, digest, packed, patch, descriptors, modules }: Provision): Promise<void> {
     const id = requestId();
     const tags = new Set(descriptors.map(({ tag }) => tag));
-    this.#prepared = { id, tags, modules: new Set(modules.map(({ digest }) => digest)) };
+    this.#prepared = { id, digest, tags, modules: new Set(modules.map((one) => one.digest)) };
     if (this.#channel === null) throw new Error(`worker ${this.slot} is not running`);
     const missing = new Map(descriptors.filter(({ tag }) => !this.#tags.has(tag)).map((item) => [item.tag, item]));
     sendDescriptors(this.#channel, [...missing.values()]);
+    const snapshot = patch !== null && patch.base === this.#digest ? patch : packed();
+    const missingModules = modules.filter((one) => !this.#modules.has(one.digest));
     const reply = await this.#ask(
-      { type: "prepare", id, ...message, modules: modules.filter(({ digest }) => !this.#modules.has(digest)) },
+      { type: "prepare", id, ...message, snapshot, modules: missingModules },
       this.#prepareMs,
     );
     if (reply.type === "prepared" && !reply.ok) throw new Error(reply.error);
@@ -167,6 +185,7 @@ export class WorkerProcess {
     this.#prepared = null;
     this.#tags = prepared.tags;
     this.#modules = prepared.modules;
+    this.#digest = prepared.digest;
     await this.#ask({ type: "commit", id: prepared.id }, COMMIT_MS);
   }
 

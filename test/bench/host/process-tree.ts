@@ -55,8 +55,18 @@ export function cpuTicks(pids: readonly number[]): CpuTicks {
 
 /** Bytes of memory the process holds, shared pages included. */
 export function residentBytes(pid: number): number {
-  const kilobytes = /^Rss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"))?.[1];
-  if (kilobytes === undefined) throw new Error(`no Rss in /proc/${pid}/smaps_rollup`);
+  return rollup(pid, "Rss");
+}
+
+/** The same, each shared page divided among those who share it: sums over processes count nothing twice. */
+export function proportionalBytes(pid: number): number {
+  return rollup(pid, "Pss");
+}
+
+function rollup(pid: number, field: "Rss" | "Pss"): number {
+  const text = readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
+  const kilobytes = new RegExp(`^${field}:\\s+(\\d+) kB`, "m").exec(text)?.[1];
+  if (kilobytes === undefined) throw new Error(`no ${field} in /proc/${pid}/smaps_rollup`);
   return Number(kilobytes) * 1024;
 }
 

@@ -20,6 +20,7 @@ import type {
   MapRequest,
   SupervisorToControl,
 } from "#control/protocol.ts";
+import { snapshotOf } from "#snapshot/patch.ts";
 import type { Snapshot } from "#snapshot/snapshot.ts";
 import { bind, close, getsockname, listen, socket } from "#sys/socket.ts";
 
@@ -103,7 +104,8 @@ export class FakeSupervisor {
     else if (message.type === "declared") this.#declared.resolve(message);
     else if (message.type === "apply") {
       const answer = await this.applyAnswer(message);
-      if (answer.type === "applied" && answer.ok) this.applied.push(message.snapshot);
+      if (answer.type === "applied" && answer.ok)
+        this.applied.push(snapshotOf(this.applied.at(-1) ?? null, message.snapshot));
       this.#send(answer);
     } else if (message.type === "build") {
       this.built.push(message);

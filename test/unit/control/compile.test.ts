@@ -123,7 +123,9 @@ it("keeps the ages of routes that stay, and lets new ones be younger", () => {
     { tenant: "a", name: "old" },
     { tenant: "b", name: "old" },
   ];
-  expect(agesAfter(["b/old", "a/gone", "a/old"], routes)).toEqual(["b/old", "a/old", "a/new"]);
+  expect(agesAfter(["b/old", "a/gone", "a/old"], routes)).toEqual(["b/old", "", "a/old", "a/new"]);
+  // Empty places go when they are the greater part.
+  expect(agesAfter(["b/old", "", "a/gone", "a/old", "", ""], routes)).toEqual(["b/old", "a/old", "a/new"]);
 });
 
 it("puts services on the devices of interfaces, with what flows of their protocol live for", () => {

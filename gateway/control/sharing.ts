@@ -1,0 +1,50 @@
+/**
+ * A declaration made of the resources that were there before, wherever the new ones are equal to them. What was found out
+ * about a resource is remembered by the object (`config/fields.ts`, `canonical.ts`, `known-specs.ts`): so a declaration of
+ * ten thousand routes that is sent again with one changed costs one route.
+ */
+import { isRecord } from "./config/fields.ts";
+import { KINDS, keyOf, listOf, withList, type Item } from "./config/kinds.ts";
+import type { Declaration } from "./config/declaration.ts";
+
+export function sharing(before: Declaration, after: Declaration): Declaration {
+  // Whatever was sent: the check says what is wrong with it.
+  if (!isRecord(after) || (after.kernel !== undefined && !isRecord(after.kernel))) return after;
+  let shared = after;
+  for (const kind of KINDS) {
+    const old = listOf(before, kind);
+    const list = listOf(after, kind);
+    if (old === list || list.length === 0) continue;
+    shared = withList(
+      shared,
+      kind,
+      sharedList(old, list, (item) => keyOf(kind, item)),
+    );
+  }
+  return shared;
+}
+
+function sharedList(old: readonly Item[], list: readonly Item[], key: (item: Item) => string): readonly Item[] {
+  const rest = new Set(old);
+  const fresh = list.filter((item) => !rest.delete(item) && isRecord(item));
+  if (fresh.length === 0) return list;
+  const byKey = new Map(Array.from(rest, (item) => [key(item), item]));
+  const known = new Map<Item, Item>();
+  for (const item of fresh) {
+    const same = byKey.get(key(item));
+    if (same !== undefined && equal(same, item)) known.set(item, same);
+  }
+  return known.size === 0 ? list : list.map((item) => known.get(item) ?? item);
+}
+
+/** Of JSON values: absent and undefined fields are the same. */
+export function equal(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (Array.isArray(a)) {
+    return Array.isArray(b) && a.length === b.length && a.every((one, index) => equal(one, b[index]));
+  }
+  if (!isRecord(a) || !isRecord(b)) return false;
+  for (const name of Object.keys(a)) if (!equal(a[name], b[name])) return false;
+  for (const name of Object.keys(b)) if (a[name] === undefined && b[name] !== undefined) return false;
+  return true;
+}
