@@ -216,6 +216,8 @@ export interface ModuleFacts {
   readonly abi: string;
   readonly hooks: readonly string[];
   readonly imports: readonly string[];
+  /** What a route has to allow for its host calls to be of use; absent: an earlier builder did not say. */
+  readonly capabilities?: readonly string[] | undefined;
   readonly memoryBytesMin: number;
   /** Which rewriter made it, so that a later one can tell which modules to build again. */
   readonly builder: string;

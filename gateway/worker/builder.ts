@@ -6,6 +6,7 @@
 import { PenstockError } from "#core/errors.ts";
 import { compileModule } from "#wasm/engine.ts";
 import { DEFAULT_MODULE_LIMITS, prepareModule } from "#wasm/prepare.ts";
+import { capabilitiesOf } from "#wasm/validate/capabilities.ts";
 import type { BuildOrder, FromBuilder } from "./protocol.ts";
 
 /** To be raised whenever the rewriter's output changes: modules that an earlier one made are then built again. */
@@ -30,6 +31,7 @@ async function build({ bytes, moduleBytesMax, memoryBytesMax }: BuildOrder): Pro
         abi: prepared.abi,
         hooks: prepared.hooks,
         imports: prepared.imports,
+        capabilities: capabilitiesOf(prepared.imports),
         memoryBytesMin: prepared.memoryPages.min * PAGE_BYTES,
         builder: REWRITER,
       },

@@ -177,6 +177,7 @@ export interface BuiltFacts {
   readonly abi: string;
   readonly hooks: readonly string[];
   readonly imports: readonly string[];
+  readonly capabilities: readonly string[];
   readonly memoryBytesMin: number;
   /** Which rewriter made it. */
   readonly builder: string;

@@ -32,8 +32,12 @@ export async function readBytes(request: Request, bytesMax: number): Promise<Uin
 }
 
 export async function readJson(request: Request, bytesMax: number): Promise<unknown> {
-  requireType(request, ["application/json"]);
-  return parseJson(utf8(await readBytes(request, bytesMax)));
+  return parseJson(await readText(request, "application/json", bytesMax));
+}
+
+export async function readText(request: Request, type: string, bytesMax: number): Promise<string> {
+  requireType(request, [type]);
+  return utf8(await readBytes(request, bytesMax));
 }
 
 /** A list or a bare value replaces the whole, which no resource of ours can be: what comes of it is refused by its schema. */

@@ -5,37 +5,23 @@
 import * as v from "valibot";
 import { controlError } from "#core/errors/control.ts";
 import { indexOf, listOf, withList, type Item } from "#control/config/kinds.ts";
-import { name as nameSchema, sha256, version as versionSchema } from "#control/config/primitives.ts";
+import { name as nameSchema, version as versionSchema } from "#control/config/primitives.ts";
 import type { Declaration } from "#control/config/declaration.ts";
 import { refusal } from "#control/config/check.ts";
 import { sha256Hex } from "#control/canonical.ts";
-import type { StoredModule } from "#control/store/store.ts";
 import { MODULE_BYTES_CEILING, MODULE_BYTES_MAX } from "#control/uploads.ts";
-import { readModule } from "./body.ts";
+import { SourceMap, SOURCE_MAP_BYTES_MAX } from "#control/plugins/source-map.ts";
+import { readModule, readText } from "./body.ts";
 import { CHANGE_QUERY, ChangeSchema, changeAnswer, optionsOf, revisionHeader, stillInUse } from "./edit.ts";
 import { actorOf } from "./identity.ts";
 import { pageOf, PAGE_QUERY } from "./pages.ts";
 import { checkMatch, etagOf, requireMatch } from "./preconditions.ts";
 import { flag, parsed, route, type Answer, type Call, type RouteSpec } from "./route.ts";
+import { isNamed, missing, moduleBody, ModuleSchema, tenantOf, versions, VersionSchema } from "./plugin-versions.ts";
 import type { Services } from "./services.ts";
 
-const FactsSchema = v.object({
-  abi: v.string(),
-  hooks: v.array(v.string()),
-  imports: v.array(v.string()),
-  memoryBytesMin: v.number(),
-  builder: v.string(),
-});
-const ModuleSchema = v.object({ digest: sha256, bytes: v.number(), facts: FactsSchema });
-const VersionSchema = v.object({
-  tenant: nameSchema,
-  name: nameSchema,
-  version: versionSchema,
-  digest: sha256,
-  bytes: v.number(),
-  facts: FactsSchema,
-});
-
+/** Ed25519, over what `#control/plugins/signature.ts` says, in base64. */
+const SIGNATURE_HEADER = "x-penstock-signature";
 const WASM_BODY = { types: ["application/wasm"] };
 const PLUGINS = "/v1/tenants/{tenant}/plugins";
 const VERSION = `${PLUGINS}/{name}/versions/{version}`;
@@ -79,6 +65,7 @@ export function pluginRoutes(services: Services): RouteSpec[] {
       },
     }),
     ...versionRoutes(services),
+    sourceMapRoute(services),
     route({
       method: "PUT",
       path: "/v1/modules/{digest}",
@@ -161,42 +148,6 @@ function versionRoutes(services: Services): RouteSpec[] {
   ];
 }
 
-type Version = v.InferOutput<typeof VersionSchema>;
-
-function versions(call: Call, services: Services): Version[] {
-  const { declaration } = services.changes.current().content;
-  const tenant = tenantOf(call, declaration);
-  const own: Version[] = [];
-  for (const plugin of declaration.plugins ?? []) {
-    if (plugin.tenant !== tenant || plugin.digest === undefined) continue;
-    const module = services.store.module(plugin.digest);
-    if (module === undefined) continue;
-    own.push({ tenant, name: plugin.name, version: plugin.version, ...moduleBody(module) });
-  }
-  return own;
-}
-
-function moduleBody({ digest, bytes, facts }: StoredModule): v.InferOutput<typeof ModuleSchema> {
-  return { digest, bytes, facts: { ...facts, hooks: [...facts.hooks], imports: [...facts.imports] } };
-}
-
-function tenantOf({ params }: Call, declaration: Declaration): string {
-  const tenant = params["tenant"] ?? "";
-  if (declaration.tenants?.some((one) => one.name === tenant) !== true) {
-    throw controlError("PENSTOCK_CONTROL_NOT_FOUND", { detail: `there is no tenant "${tenant}"` });
-  }
-  return tenant;
-}
-
-function isNamed(one: Version, { params }: Call): boolean {
-  return one.name === params["name"] && one.version === params["version"];
-}
-
-function missing({ params }: Call): Error {
-  const at = params["version"] === undefined ? "" : `@${params["version"]}`;
-  return controlError("PENSTOCK_CONTROL_NOT_FOUND", { detail: `there is no plugin "${params["name"] ?? ""}${at}"` });
-}
-
 async function putVersion(call: Call, services: Services): Promise<Answer> {
   const { declaration } = services.changes.current().content;
   const tenant = tenantOf(call, declaration);
@@ -208,6 +159,8 @@ async function putVersion(call: Call, services: Services): Promise<Answer> {
   const bytes = await readModule(call.request, moduleBytesMax(declaration, tenant));
   checkQuota(bytes, tenant, services);
   const module = await services.uploads.accept(bytes, !options.dryRun, call.identity.who);
+  const signature = call.request.headers.get(SIGNATURE_HEADER);
+  const signed = signature === null ? {} : { signature };
   const key = `${tenant}/${name}@${version}`;
   let created = true;
   const result = await services.changes.change({
@@ -220,20 +173,21 @@ async function putVersion(call: Call, services: Services): Promise<Answer> {
       const index = indexOf(before, "plugins", key);
       const existing: Item | undefined = listOf(before, "plugins")[index];
       checkMatch(call.request, existing === undefined ? undefined : etagOf(existing["digest"]));
+      const plugin = { name, tenant, version, digest: module.digest, ...signed };
       if (existing?.["digest"] === module.digest) {
         created = false;
-        return { declaration: before };
+        if (signature === null) return { declaration: before };
+        return { declaration: withList(before, "plugins", listOf(before, "plugins").with(index, plugin)) };
       }
       if (existing !== undefined) {
         const detail = `${name}@${version} is ${String(existing["digest"]).slice(0, 12)}…, and a version never changes; upload it as another version`;
         throw controlError("PENSTOCK_CONTROL_EXISTS", { detail });
       }
-      const plugin = { name, tenant, version, digest: module.digest };
       return { declaration: withList(before, "plugins", [...listOf(before, "plugins"), plugin]) };
     },
   });
   if (options.dryRun || result.state === "pending") return changeAnswer(result);
-  const body = { tenant, name, version, ...moduleBody(module) };
+  const body = versions(call, services).find((one) => isNamed(one, call));
   return { status: created ? 201 : 200, body, etag: etagOf(module.digest), headers: revisionHeader(result) };
 }
 
@@ -258,6 +212,32 @@ function checkQuota(bytes: Uint8Array, tenant: string, services: Services): void
   if (used <= quota) return;
   const detail = `with it, tenant "${tenant}" would have ${used} bytes of plugins, and a quota of ${quota}`;
   throw refusal([{ pointer: "", code: "PENSTOCK_CONFIG_QUOTA", detail }]);
+}
+
+function sourceMapRoute(services: Services): RouteSpec {
+  return route({
+    method: "PUT",
+    path: `${VERSION}/source-map`,
+    operationId: "putPluginSourceMap",
+    summary: "Keep the source map of a version's module: its faults are then told in lines of the source",
+    tag: "plugins",
+    access: "tenant-write",
+    body: { types: ["application/json"] },
+    responses: { 204: { description: "Kept" } },
+    handle: async (call) => {
+      const version = versions(call, services).find((one) => isNamed(one, call));
+      if (version === undefined) throw missing(call);
+      const text = await readText(call.request, "application/json", SOURCE_MAP_BYTES_MAX);
+      try {
+        new SourceMap(text);
+      } catch (error) {
+        const detail = `the source map: ${error instanceof Error ? error.message : String(error)}`;
+        throw controlError("PENSTOCK_CONTROL_BAD_REQUEST", { detail, cause: error });
+      }
+      services.store.addSourceMap(version.digest, text, call.identity.who);
+      return { status: 204 };
+    },
+  });
 }
 
 async function deleteVersion(call: Call, services: Services): Promise<Answer> {

@@ -3,6 +3,7 @@ import { referencesOf } from "./builtin/names.ts";
 import type { RouteResource, TenantResource } from "./declaration.ts";
 import type { Draft, Entry } from "./draft.ts";
 import { ownerOf, type Claim } from "./hosts.ts";
+import { isSignature, signerOf } from "#control/plugins/signature.ts";
 import { isGranted } from "./endpoint-grants.ts";
 import type { Report } from "./references.ts";
 
@@ -53,6 +54,7 @@ export function checkTenants(draft: Draft, context: OwnershipContext, report: Re
   const suspectsOf = Map.groupBy(draft.suspects, (one) => one.value.tenant);
   for (const { pointer, value: tenant } of draft.tenants) {
     checkQuotas(pointer, tenant, routesOf.get(tenant.name) ?? [], draft, context, report);
+    checkSignatures(tenant, draft, report);
     const byTenant = context.actor === tenant.name;
     const own = draft.names.upstreamsOf.get(tenant.name) ?? new Set();
     for (const route of suspectsOf.get(tenant.name) ?? []) checkGrants(route, tenant, own, byTenant, report);
@@ -84,6 +86,28 @@ function checkQuotas(
   bound(plugins.length, quotas.plugins, "versions of plugins");
   bound(bytes, quotas.pluginBytes, "bytes of plugins");
   bound(guests, quotas.guests, "plugins in routes, each a guest,");
+}
+
+/** A signature that is there must be good, whether one is asked for or not. */
+function checkSignatures(
+  { name: tenant, publicKeys, requireSignature }: TenantResource,
+  draft: Draft,
+  report: Report,
+): void {
+  for (const { pointer, value } of draft.plugins) {
+    const { name, version, digest, signature } = value;
+    if (value.tenant !== tenant || digest === undefined) continue;
+    if (signature === undefined) {
+      const detail = `tenant "${tenant}" takes signed plugins only, and ${name}@${version} has no signature`;
+      if (requireSignature) report(pointer, "PENSTOCK_CONFIG_SIGNATURE", detail);
+    } else if (
+      isSignature(signature) &&
+      signerOf({ tenant, name, version, digest }, signature, publicKeys) === undefined
+    ) {
+      const detail = `none of the keys of tenant "${tenant}" has signed ${name}@${version} with this module`;
+      report(`${pointer}/signature`, "PENSTOCK_CONFIG_SIGNATURE", detail);
+    }
+  }
 }
 
 /**

@@ -6,6 +6,7 @@
  * Defaults are filled in when a declaration is compiled; what is stored is what was declared.
  */
 import * as v from "valibot";
+import { isPublicKey, isSignature } from "#control/plugins/signature.ts";
 import { fields, resource } from "./fields.ts";
 import { Filter } from "./filters.ts";
 import { KernelInterceptor, KernelInterface } from "./kernel-devices.ts";
@@ -112,6 +113,13 @@ export const Tenant = resource("a tenant", {
   name,
   hosts: list(hostPattern, 1000),
   quotas: v.optional(Quotas, {}),
+  /** Ed25519 keys, 32 bytes in base64, that may sign the tenant's plugins. */
+  publicKeys: v.optional(
+    list(v.pipe(text, v.check(isPublicKey, "an Ed25519 public key is 32 bytes in base64")), 100),
+    [],
+  ),
+  /** Plugins without a good signature are refused. */
+  requireSignature: v.optional(v.boolean("expected true or false"), false),
   /** What routes of this tenant may refer to; a list that is left out leaves it to who declares the route. */
   allow: v.optional(
     fields("grants", {
@@ -135,8 +143,10 @@ export const Plugin = resource(
     file: v.optional(v.pipe(text, v.minLength(1, "a file name can't be empty"))),
     /** SHA-256 of the module as uploaded. */
     digest: v.optional(sha256),
+    /** By one of the tenant's keys (`penstock plugin push --key`): 64 bytes in base64. */
+    signature: v.optional(v.pipe(text, v.check(isSignature, "an Ed25519 signature is 64 bytes in base64"))),
   },
-  { signature: "signed modules", lang: "components" },
+  { lang: "components" },
 );
 
 const RouteMatch = fields(

@@ -84,6 +84,9 @@ const STEPS: readonly string[] = [
     PRIMARY KEY (owner, digest)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  CREATE TABLE source_maps (digest TEXT PRIMARY KEY REFERENCES modules (digest) ON DELETE CASCADE, body TEXT NOT NULL) STRICT;
+  `,
 ];
 
 /** The one that this version makes, and the newest it knows. */

@@ -207,6 +207,24 @@ export class SqliteStore implements Store {
     return this.#blobs.get(digest);
   }
 
+  addSourceMap(digest: string, text: string, who: string): void {
+    this.#transaction(() => {
+      this.#sql(
+        "INSERT INTO source_maps (digest, body) VALUES (?, ?) ON CONFLICT (digest) DO UPDATE SET body=excluded.body",
+      ).run(digest, text);
+      this.#done(who, "keep source map", digest);
+    });
+  }
+
+  sourceMap(digest: string): string | undefined {
+    const row = this.#sql("SELECT body FROM source_maps WHERE digest = ?").get(digest);
+    return row === undefined ? undefined : textOf(row, "body");
+  }
+
+  hasSourceMap(digest: string): boolean {
+    return this.#sql("SELECT 1 FROM source_maps WHERE digest = ?").get(digest) !== undefined;
+  }
+
   addToken(token: StoredToken, hash: Uint8Array, who: string): void {
     this.#transaction(() => {
       this.#sql("INSERT INTO tokens (id, name, hash, scopes, created_ms, expires_ms) VALUES (?, ?, ?, ?, ?, ?)").run(

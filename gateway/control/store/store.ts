@@ -74,6 +74,10 @@ export interface Store {
   addModule(uploaded: Uint8Array, metered: Uint8Array, facts: ModuleFacts, who: string): StoredModule;
   module(digest: string): StoredModule | undefined;
   moduleBytes(digest: string): Uint8Array;
+  /** Keeps the source map of a module by the module's digest, as long as the module; another one replaces it. */
+  addSourceMap(digest: string, text: string, who: string): void;
+  sourceMap(digest: string): string | undefined;
+  hasSourceMap(digest: string): boolean;
 
   /** Keeps a sealed private key by its owner (a tenant, or empty) and the digest of its public key; another seal replaces it. */
   addPrivateKey(owner: string, digest: string, sealed: string, who: string): void;

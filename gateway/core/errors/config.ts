@@ -77,6 +77,11 @@ export const CONFIG_ERRORS = {
     status: 422,
     hint: "add it to the tenant's hosts, or take it from the route",
   },
+  PENSTOCK_CONFIG_SIGNATURE: {
+    message: "the plugin's signature is missing or not good",
+    status: 422,
+    hint: "sign it with `penstock plugin push --key FILE`; the tenant's `publicKeys` say whose signatures count",
+  },
   PENSTOCK_CONFIG_QUOTA: {
     message: "more than the tenant's quota",
     status: 422,

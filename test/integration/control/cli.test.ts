@@ -186,6 +186,34 @@ describe("verbs", () => {
     expect((await penstock("apply -f exported.yaml")).out).toBe("nothing to change; revision 1 is in force");
   });
 
+  it("show what a new version asks for, and sign it", async () => {
+    write("asking/1.wasm", wasmModule(3));
+    write("asking/2.wasm", wasmModule(9));
+    write("asking/2.wasm.map", JSON.stringify({ version: 3, sources: ["index.ts"], names: [], mappings: "AAAA" }));
+    expect((await penstock("plugin push acme/asking@1 asking/1.wasm")).out).toMatch(/^asks for maps: /m);
+    const { out: publicKey } = await penstock("plugin keygen asking/key.pem");
+    expect(publicKey).toMatch(/^[A-Za-z0-9+/]{43}=$/);
+    expect(await penstock("plugin keygen asking/key.pem")).toMatchObject({ code: 1 });
+    const refused = await penstock("plugin push acme/asking@2 asking/2.wasm --key asking/key.pem");
+    expect(refused).toMatchObject({ code: 1, notes: expect.stringContaining("PENSTOCK_CONFIG_SIGNATURE") });
+    const exported = (await penstock("export")).out;
+    write(
+      "asking/all.yaml",
+      exported.replace("tenants:\n", `tenants:\n  - { name: signed, hosts: [], publicKeys: ["${publicKey}"] }\n`),
+    );
+    await penstock("apply -f asking/all.yaml");
+    await penstock("plugin push signed/asking@1 asking/1.wasm --key asking/key.pem");
+    const { out } = await penstock("plugin push signed/asking@2 asking/2.wasm --key asking/key.pem");
+    expect(out).toContain(`signed by ${publicKey}`);
+    expect(out).toContain("+ upstreams, which version 1 did not ask for");
+    const inspected = (await penstock("plugin inspect signed/asking@2")).out;
+    expect(inspected).toMatch(/^since 1 +\+ upstreams$/m);
+    expect(inspected).toContain(publicKey);
+    for (const name of ["signed/asking@2", "signed/asking@1", "acme/asking@1"]) await penstock(`plugin rm ${name}`);
+    write("asking/all.yaml", exported.replace(/ {2}- name: asking\n(?: {4}.*\n)+/, ""));
+    await penstock("apply -f asking/all.yaml");
+  });
+
   it("push plugins, list, inspect and remove them", async () => {
     write("mine/build/mine.wasm", wasmModule(7));
     expect((await penstock("plugin push acme/mine@1 mine")).out).toMatch(/^acme\/mine@1 is uploaded: 13 bytes/);
@@ -203,13 +231,13 @@ describe("verbs", () => {
     expect((await penstock("diff -f good/named.yaml")).notes).toContain(
       'there is no plugin "mine@1" of tenant "acme" in `plugins` (PENSTOCK_CONFIG_REFERENCE)',
     );
-    expect((await penstock("plugin inspect acme/mine@1")).out).toContain("abi      penstock");
+    expect((await penstock("plugin inspect acme/mine@1")).out).toMatch(/^abi +penstock$/m);
     expect((await penstock("plugin rm acme/mine@1")).out).toContain("- plugins acme/mine@1");
     expect(await penstock("plugin rm acme/check@1")).toMatchObject({
       code: 1,
       notes: expect.stringContaining("PENSTOCK_CONTROL_IN_USE"),
     });
-    expect(await penstock("plugin push acme/mine@2 nowhere")).toMatchObject({
+    expect(await penstock("plugin push acme/mine@3 nowhere")).toMatchObject({
       code: 1,
       notes: expect.stringContaining("nowhere"),
     });

@@ -288,7 +288,10 @@ function build({ id, bytes }: BuildRequest): SupervisorToControl {
     } as const;
     return { type: "built", id, result };
   }
-  const facts = { abi: "penstock", hooks: ["request-head"], imports: [], memoryBytesMin: 65_536, builder: "test" };
+  // The last byte stands for what the module would import.
+  const capabilities = (bytes.at(-1) ?? 0) > 7 ? ["maps", "upstreams"] : ["maps"];
+  const known = { abi: "penstock", hooks: ["request-head"], imports: [], memoryBytesMin: 65_536, builder: "test" };
+  const facts = { ...known, capabilities };
   return {
     type: "built",
     id,
