@@ -209,6 +209,7 @@ export class Changes {
           throw controlError("PENSTOCK_CONTROL_INTERNAL", { detail: `module ${digest} is gone` });
         return module.meteredDigest;
       },
+      abiOf: (digest) => this.#store.module(digest)?.facts.abi ?? "",
       sealedKey: (owner, digest) => {
         const sealed = this.#store.privateKey(owner, digest);
         if (sealed === undefined)

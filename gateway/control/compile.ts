@@ -29,8 +29,14 @@ import { compileMap } from "./config/kernel-maps.ts";
 import { streamListenerParts } from "./config/stream-listener.ts";
 import { runningQuotas } from "./config/tenant-quotas.ts";
 import { resolvedConfig } from "./config/builtin/names.ts";
+import { compilePluginConfig } from "./config/plugin-config.ts";
 import { keyOf, routeKey } from "./config/kinds.ts";
 import type { KnownSpecs } from "./known-specs.ts";
+
+const FOREIGN_ABI = /^(proxy|http)-wasm /;
+const MEMORY_BYTES = 2 ** 20;
+/** Rust's toolchain begins with a stack of 1 MiB, Go's with more. */
+const FOREIGN_MEMORY_BYTES = 16 * 2 ** 20;
 
 export interface CompileContext {
   readonly revision: number;
@@ -38,6 +44,8 @@ export interface CompileContext {
   readonly ages: readonly string[];
   /** The metered module that was made of the uploaded one. */
   meteredDigest(digest: string): string;
+  /** Which interface the uploaded module speaks, `penstock 1`; absent: that one. */
+  abiOf?(digest: string): string;
   /** The sealed private key of a certificate; without certificates nobody asks. */
   readonly sealedKey?: SealedKeys;
   /** Left out: everything is compiled anew. */
@@ -51,6 +59,7 @@ export function compile(declared: Resolved, context: CompileContext): Snapshot {
     upstreams: indexed(declared.upstreams, (one) => keyOf("upstreams", one)),
     maps: indexed(declared.kernel.maps, (one) => one.name),
     plugins: indexed(declared.plugins, (one) => `${one.tenant}/${one.name}@${one.version}`),
+    foreignPlugins: declared.plugins.map((one) => FOREIGN_ABI.test(context.abiOf?.(one.digest ?? "") ?? "")),
     tenants: new Map(declared.tenants.map((one) => [one.name, one.hosts])),
     ages: indexed(context.ages, (route) => route),
     settings: declared.settings,
@@ -102,6 +111,8 @@ interface Tables {
   readonly upstreams: ReadonlyMap<string, number>;
   readonly maps: ReadonlyMap<string, number>;
   readonly plugins: ReadonlyMap<string, number>;
+  /** Of each plugin, whether it was made for another gateway. */
+  readonly foreignPlugins: readonly boolean[];
   /** Hosts by tenant: what a route without hosts serves. */
   readonly tenants: ReadonlyMap<string, readonly string[]>;
   readonly ages: ReadonlyMap<string, number>;
@@ -210,12 +221,16 @@ function compileFilter(filter: FilterResource, tenant: string, tables: Tables): 
     const config = resolvedConfig(filter, (name) => upstreamNameOf(name, tenant, tables));
     return { kind: "builtin", name: filter.builtin, config } as BuiltinFilterSpec;
   }
-  const config = Object.entries(filter.config).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  const plugin = at(tables.plugins, `${tenant}/${filter.plugin}`);
+  const foreign = tables.foreignPlugins[plugin] === true;
   return {
     kind: "plugin",
-    plugin: at(tables.plugins, `${tenant}/${filter.plugin}`),
-    config: Object.fromEntries(config.map(([key, value]) => [key, String(value)])),
-    limits: { ...filter.limits },
+    plugin,
+    ...compilePluginConfig(filter.config, filter.vm, foreign),
+    limits: {
+      ...filter.limits,
+      memoryBytes: filter.limits.memoryBytes ?? (foreign ? FOREIGN_MEMORY_BYTES : MEMORY_BYTES),
+    },
     onFault: filter.onFault,
     allow: {
       upstreams: filter.allow.upstreams.map((name) => upstreamOf(name, tenant, tables)),

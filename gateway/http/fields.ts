@@ -11,9 +11,9 @@
  * Owns: the table, and at most one scratch region, taken at the first need and given back by `releaseScratch`.
  */
 import { assert } from "#core/assert.ts";
-import { COLON, CR, FIELD_VALUE, HTAB, LF, LOWER_CASE, SP } from "./octets.ts";
+import { COLON, CR, FIELD_VALUE, HTAB, isToken, LF, LOWER_CASE, SP } from "./octets.ts";
 import { ADDED_FIELDS_MAX, FIELDS_MAX } from "./limits.ts";
-import { COOKIE, isName, LAST_FRAMING_NAME, NAME_FIXED, NAME_HOP, nameFlags, nameText } from "./names.ts";
+import { COOKIE, isName, knownName, LAST_FRAMING_NAME, NAME_FIXED, NAME_HOP, nameFlags, nameText } from "./names.ts";
 import type { Scratch } from "./scratch.ts";
 
 /** log2 of the cells of a row. */
@@ -187,6 +187,27 @@ export class Fields {
     return isEditable(name) ? this.#removeFrom(name, 0) : 0;
   }
 
+  /** Takes one field line away; false for a name that filters may not touch. */
+  removeAt(index: number): boolean {
+    const id = this.nameId(index);
+    if (id > 0 && !isEditable(id)) return false;
+    this.rows[(index << ROW_SHIFT) + ROW_FLAGS] = ROW_REMOVED;
+    return true;
+  }
+
+  /**
+   * As `add`, by a name that need not be interned, in lower case: who passes on names that came with a message must not
+   * intern them.
+   */
+  addSpelled(name: string, source: Uint8Array, start: number, end: number): boolean {
+    const id = knownName(name);
+    if (id > 0) return this.add(id, source, start, end);
+    if (!isToken(name) || !isValue(source, start, end)) return false;
+    if (!this.#writeLine(this.fieldCount, 0, name, source, start, end)) return false;
+    this.fieldCount++;
+    return true;
+  }
+
   /** As `remove`, also of a name that filters may not touch: for who frames the message anew. */
   protected removeFixed(name: number): void {
     this.#removeFrom(name, 0);
@@ -203,10 +224,13 @@ export class Fields {
 
   /** Writes `name: value CRLF` to scratch and points the row at it. */
   #writeRow(index: number, name: number, source: Uint8Array, start: number, end: number): boolean {
+    return this.#writeLine(index, name, nameText(name), source, start, end);
+  }
+
+  #writeLine(index: number, name: number, text: string, source: Uint8Array, start: number, end: number): boolean {
     if (index >= ROWS_MAX) return false;
     while (start < end && isSpace(source[start] as number)) start++;
     while (start < end && isSpace(source[end - 1] as number)) end--;
-    const text = nameText(name);
     const lineBytes = text.length + 2 + (end - start) + 2;
     const line = this.reserve(lineBytes);
     if (line < 0) return false;

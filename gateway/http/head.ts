@@ -9,7 +9,8 @@
 import { parseAuthority } from "./authority.ts";
 import { Fields, LINE_END, ROW_SHIFT } from "./fields.ts";
 import { CONTENT_LENGTH, HOST, newestName } from "./names.ts";
-import { QUERY, QUESTION, SLASH } from "./octets.ts";
+import { METHOD_BYTES_MAX } from "./limits.ts";
+import { QUERY, QUESTION, SLASH, TOKEN } from "./octets.ts";
 import type { Scratch } from "./scratch.ts";
 import { ABSOLUTE, normalise, ORIGIN, scanPath, type TargetSlots } from "./target.ts";
 
@@ -26,6 +27,13 @@ export const METHOD_CONNECT = 6;
 export const METHOD_OPTIONS = 7;
 export const METHOD_TRACE = 8;
 export const METHOD_PATCH = 9;
+
+/** By number; METHOD_OTHER has no text. */
+const METHODS = ["", "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
+
+function framesDifferently(method: number): boolean {
+  return method === METHOD_HEAD || method === METHOD_CONNECT || method === METHOD_TRACE;
+}
 
 /** No content follows the head. */
 export const FRAMING_NONE = 0;
@@ -199,6 +207,27 @@ export class Head extends Fields implements TargetSlots {
     this.hasQuery = hasQuery;
     this.queryStart = hasQuery ? rawPathEnd + 1 : rawPathEnd;
     this.queryEnd = copyEnd;
+    return true;
+  }
+
+  /**
+   * Another method. False, and no change, for what is no token, and where the change would be one of framing: to and from
+   * HEAD, CONNECT and TRACE.
+   */
+  setMethod(source: Uint8Array, start: number, end: number): boolean {
+    if (start >= end || end - start > METHOD_BYTES_MAX || this.methodEnd === this.methodStart) return false;
+    for (let i = start; i < end; i++) if (TOKEN[source[i] as number] === 0) return false;
+    const copy = this.reserve(end - start);
+    if (copy < 0) return false;
+    for (let i = start; i < end; i++) this.memory[copy + i - start] = source[i] as number;
+    const method = METHODS.indexOf(this.text(copy, copy + end - start));
+    if (framesDifferently(method) || framesDifferently(this.method)) {
+      this.unreserve(copy);
+      return false;
+    }
+    this.method = Math.max(METHOD_OTHER, method);
+    this.methodStart = copy;
+    this.methodEnd = copy + end - start;
     return true;
   }
 

@@ -122,6 +122,14 @@ function fillWords(name: string): void {
   }
 }
 
+/** The id of a lower-case name if somebody has interned it, else 0. */
+export function knownName(lowerCaseName: string): number {
+  const { length } = lowerCaseName;
+  if (length === 0 || length > NAME_BYTES_MAX) return 0;
+  for (let i = 0; i < length + 4; i++) scratch.setUint8(i, i < length ? lowerCaseName.charCodeAt(i) & 0xff : 0);
+  return findName(scratch, 0, length);
+}
+
 /** The id of a lower-case name, the same every time. Throws PenstockError when it is not a lower-case token. */
 export function internName(lowerCaseName: string): number {
   const length = lowerCaseName.length;

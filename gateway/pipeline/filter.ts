@@ -54,6 +54,11 @@ export interface Exchange {
     contentLength: number,
     source: BodyStage,
   ): void;
+  /**
+   * Answers in the middle of a body, outside of any hook: the upstream is let go. False when a response is on its way already.
+   * Absent where there is nobody to answer.
+   */
+  interrupt?(status: number, headers: readonly (readonly [string, string])[], body: Uint8Array): boolean;
   /** Within the request hook, or before `resume`: the request's body goes through `stage` (see `body.ts`). */
   filterRequestBody(stage: BodyStage, effect: LengthEffect): void;
   /** Within the response hook, or before `resume`: the response's body goes through `stage`. */

@@ -54,6 +54,11 @@ export class BodyPipe {
     return this.fullFrom(0);
   }
 
+  /** The first stage takes what comes, whatever follows. */
+  get holds(): boolean {
+    return this.#links[0]?.stage.holds === true;
+  }
+
   data(buffer: number, start: number, end: number): void {
     this.dataTo(0, buffer, start, end);
   }

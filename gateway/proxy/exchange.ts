@@ -225,6 +225,17 @@ export class ProxyExchange extends ClientSide implements Exchange, AttemptsOwner
     else this.#bodies.addResponse(source, SAME_LENGTH);
   }
 
+  interrupt(status: number, headers: ReplyFields, body: Uint8Array): boolean {
+    const route = this.#route;
+    if (this.ended || this.#responseStarted || route === null) return false;
+    this.#attempts.drop();
+    this.#walk.abandon();
+    this.respond(status, headers, body);
+    this.#walk.turnHere(route.chain);
+    this.#replyThroughFilters();
+    return true;
+  }
+
   filterRequestBody(stage: BodyStage, effect: LengthEffect): void {
     this.#bodies.addRequest(stage, effect);
     if (this.#walk.suspended && this.#bodies.request?.full === false) this.#readAhead();
@@ -329,7 +340,8 @@ export class ProxyExchange extends ClientSide implements Exchange, AttemptsOwner
   /** The response filters take their time: the head must outlive the buffer it was received in. */
   #keepResponse(): void {
     if (this.response.keep()) {
-      this.#attempts.stream?.block();
+      // A filter that waits for the body itself must get it.
+      if (this.#bodies.response?.holds !== true) this.#attempts.stream?.block();
       return;
     }
     this.#attempts.drop();

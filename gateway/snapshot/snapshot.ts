@@ -242,6 +242,10 @@ export interface PluginFilterSpec {
   /** Index into `plugins`. */
   readonly plugin: number;
   readonly config: Readonly<Record<string, string>>;
+  /** The same as one text, for plugins that take it so, where it is not the JSON of `config`. */
+  readonly configText?: string;
+  /** What plugins of other gateways are told of their VM; absent: nothing. */
+  readonly vm?: VmSpec;
   readonly limits: { readonly fuel: number; readonly memoryBytes: number; readonly deadlineMs: number };
   readonly onFault: "deny" | "allow" | "skip";
   readonly allow: {
@@ -254,6 +258,15 @@ export interface PluginFilterSpec {
     /** To refuse clients on all routes of the tenant; absent: not granted. */
     readonly ban?: true;
   };
+}
+
+export interface VmSpec {
+  /** Which of a module's plugins is meant, where it has several. */
+  readonly rootId: string;
+  /** Plugins of a tenant that name the same one share data and queues. */
+  readonly id: string;
+  /** One text. */
+  readonly configuration: string;
 }
 
 /** A map that the kernel, the admin API and plugins share. In user space where the kernel part is off. */

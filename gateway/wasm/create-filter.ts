@@ -9,6 +9,7 @@ import { type FilterResources, GuestEnvironment } from "./guest/environment.ts";
 import { PHASE_DEAD, PHASE_REQUEST } from "./guest/phases.ts";
 import { instantiateGuest } from "./guest/instantiate.ts";
 import { type Interpose, type LoadedModule, suppress } from "./guest/runtime.ts";
+import { ProxyWasmFilter } from "./proxy-wasm/filter.ts";
 import { PlainFilter } from "./filter/plain-filter.ts";
 import { SuspendingFilter } from "./filter/suspending-filter.ts";
 import type { WasmFilter } from "./filter/wasm-filter.ts";
@@ -35,6 +36,7 @@ export async function createWasmFilter(
   interpose: Interpose | null = null,
 ): Promise<WasmFilter> {
   const environment = new GuestEnvironment(plugin, spec, services, resources);
+  if (loaded.kind === "proxy-wasm") return proxyWasmFilter(plugin, loaded, environment, interpose);
   await warmUp(loaded, environment);
   const filter = loaded.suspends
     ? new SuspendingFilter(plugin, loaded, environment, interpose)
@@ -43,13 +45,30 @@ export async function createWasmFilter(
   return filter;
 }
 
+/** Warmed up by its own start and configuration. */
+async function proxyWasmFilter(
+  plugin: PluginSpec,
+  loaded: LoadedModule,
+  environment: GuestEnvironment,
+  interpose: Interpose | null,
+): Promise<WasmFilter> {
+  await betweenTurns();
+  const filter = new ProxyWasmFilter(plugin, loaded, environment, interpose);
+  filter.prepare();
+  return filter;
+}
+
+/** A snapshot with many plugins must not hold up the worker. */
+function betweenTurns(): Promise<void> {
+  return new Promise<void>((resolve) => setImmediate(resolve));
+}
+
 /**
  * Runs the hooks once for nothing, outside the path of a request: what the engine learns at first calls it keeps for all
  * instances of the module. The guest is thrown away, and what it does has no effect.
  */
 async function warmUp(loaded: LoadedModule, environment: GuestEnvironment): Promise<void> {
-  // Between two turns: a snapshot with many plugins must not hold up the worker.
-  await new Promise<void>((resolve) => setImmediate(resolve));
+  await betweenTurns();
   try {
     const guest = instantiateGuest(loaded, environment, suppress);
     const { hooks } = guest;

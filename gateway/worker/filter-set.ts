@@ -49,6 +49,7 @@ export class FilterSet {
   #chains = new WeakMap<RouteSpec, readonly Held[]>();
   #beside = "";
   #engine: Engine | null = null;
+  readonly #firstEngine = Promise.withResolvers<Engine>();
 
   /** `shared`: what filters share with others. `workers`: how many serve the same listeners. */
   constructor(
@@ -98,6 +99,7 @@ export class FilterSet {
   /** `engine` is in force: modules that it does not name are forgotten, and filters fetch from its upstreams. */
   commit(engine: Engine): void {
     this.#engine = engine;
+    this.#firstEngine.resolve(engine);
     const named = new Set(engine.snapshot.plugins.map((plugin) => plugin.digest));
     for (const digest of this.#modules.keys()) if (!named.has(digest)) this.#modules.delete(digest);
   }
@@ -202,8 +204,9 @@ export class FilterSet {
   }
 
   /** From the upstream that has this name in the snapshot in force. */
-  #fetch(name: string, request: FetchRequest): Promise<FetchResponse> {
-    const engine = defined(this.#engine, "an engine in force");
+  async #fetch(name: string, request: FetchRequest): Promise<FetchResponse> {
+    // A plugin may ask while it is configured, before there is anything in force.
+    const engine = this.#engine ?? (await this.#firstEngine.promise);
     const index = engine.upstreams.findIndex((upstream) => upstream.name === name);
     return fetchUpstream(this.#context, engine, index, request);
   }
@@ -226,10 +229,13 @@ function placesIn({ plugins, upstreams, maps }: Snapshot): string {
 }
 
 /** What a plugin's behaviour depends on beside its module, with names in place of indices. */
-function meaningOf(snapshot: Snapshot, { config, limits, onFault, allow }: PluginFilterSpec): unknown[] {
+function meaningOf(
+  snapshot: Snapshot,
+  { config, configText, vm, limits, onFault, allow }: PluginFilterSpec,
+): unknown[] {
   const upstreams = allow.upstreams.map((index) => snapshot.upstreams[index]?.name);
   const maps = allow.maps.map((index) => snapshot.maps[index]);
-  return [config, limits, onFault, upstreams, maps, allow.keyValue];
+  return [config, configText, vm, limits, onFault, upstreams, maps, allow.keyValue];
 }
 
 /** Of everything a filter's behaviour depends on. */

@@ -16,7 +16,16 @@ import { choice, integer, list, name, text } from "./primitives.ts";
 
 const MINUTE_MS = 60_000;
 
-const configValue = v.union([text, v.number(), v.boolean()], "expected text, a number, true or false");
+/** Whatever JSON has. Plugins that take keys with values get lists and fields as JSON. */
+const configValue = v.union(
+  [text, v.number(), v.boolean(), v.array(v.unknown()), v.record(text, v.unknown())],
+  "expected text, a number, true or false, a list, or fields",
+);
+
+const pluginConfig = v.union(
+  [text, v.record(v.pipe(text, v.minLength(1, "a key can't be empty")), configValue)],
+  "expected keys with values, or one text",
+);
 
 const PluginFilter = fields(
   "a filter",
@@ -26,19 +35,23 @@ const PluginFilter = fields(
       text,
       v.regex(/^[a-z0-9-]+@[A-Za-z0-9._-]+$/, 'a plugin is written with its version: "token-check@1"'),
     ),
-    config: v.optional(
-      v.record(v.pipe(text, v.minLength(1, "a key can't be empty")), configValue, "expected keys with values"),
-      {},
+    config: v.optional(pluginConfig, {}),
+    /** For plugins made for Envoy: what they are told of the VM that they believe to run in. */
+    vm: v.optional(
+      fields("a VM", {
+        rootId: v.optional(text, ""),
+        id: v.optional(text, ""),
+        configuration: v.optional(pluginConfig, {}),
+      }),
     ),
     limits: v.optional(
       fields("limits", {
         /** Units charged for one call of one hook; about one a Wasm instruction. */
         /** Two million are spent in some 25 ms at worst: a hook that runs away must be answered within 30. */
         fuel: v.optional(integer(1, 2_000_000), 1_000_000),
-        /** A multiple of the page, 64 KiB. */
+        /** A multiple of the page, 64 KiB. Absent: 1 MiB; 16 MiB for plugins made for other gateways, whose toolchains ask for more. */
         memoryBytes: v.optional(
           v.pipe(integer(65_536, 256 * 2 ** 20), v.multipleOf(65_536, "memory is a multiple of 65536, the Wasm page")),
-          2 ** 20,
         ),
         /** For a call that waits for an upstream. */
         deadlineMs: v.optional(integer(1, MINUTE_MS), 1000),

@@ -54,6 +54,7 @@ export function encodeRequestHead(head: Head, at: number, limit: number, options
   const memory = head.memory;
   const inPlace =
     head.minor === 1 &&
+    head.methodEnd + 1 === head.targetStart &&
     (head.targetForm === AUTHORITY || (head.pathStart === head.targetStart && head.queryEnd === head.targetEnd));
   let runStart = head.methodStart;
   let runEnd = head.targetEnd + VERSION_LINE_END_BYTES;

@@ -11,4 +11,6 @@ build_plugins
 warm_cache
 # What is missing makes tests skip, with a reason; that it is missing has been said.
 debian clang llvm libbpf-dev gcc libc6-dev curl iproute2 ethtool socat zsh fish || true
+# Plugins in other languages, as their authors build them.
+debian lld wasi-libc libc++-14-dev-wasm32 libc++abi-14-dev-wasm32 libclang-rt-14-dev-wasm32 rustc libstd-rust-dev-wasm32 || true
 NODE_COMPILE_CACHE="$PWD/.node/compile-cache" exec "$NODE" --no-warnings gateway/main/setup/run-tests.ts "$@"

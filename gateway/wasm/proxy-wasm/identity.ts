@@ -1,0 +1,65 @@
+/**
+ * What a plugin is told about itself, and what it shares with others. Other gateways configure a VM and in it plugins by
+ * root id; here a route's filter is both. Its `config` is handed over as one text: a text as it stands, the rest as JSON.
+ */
+import type { MetricSeries } from "#pipeline/tenant.ts";
+import type { PluginFilterSpec } from "#snapshot/snapshot.ts";
+import type { GuestEnvironment } from "#wasm/guest/environment.ts";
+import { SharedQueues } from "./queues.ts";
+import { LocalData, type SharedData, StoredData } from "./shared-data.ts";
+
+export interface PluginIdentity {
+  /** `plugin_name` */
+  readonly name: string;
+  /** `plugin_root_id`: which of the module's contexts is meant, where it has several. */
+  readonly rootId: string;
+  /** `plugin_vm_id`: plugins of a tenant with the same one share data and queues. */
+  readonly vmId: string;
+  readonly configuration: Uint8Array;
+  readonly vmConfiguration: Uint8Array;
+  readonly shared: SharedData;
+  readonly queues: SharedQueues;
+  readonly metrics: MetricSeries;
+}
+
+/** What plugins of one tenant share in this worker. It stays until the worker ends, as a tenant's data should. */
+interface TenantShared {
+  readonly queues: SharedQueues;
+  /** By VM id, where no store is granted. */
+  readonly data: Map<string, LocalData>;
+}
+
+const shared = new Map<string, TenantShared>();
+
+function sharedOf(tenant: string): TenantShared {
+  const known = shared.get(tenant);
+  if (known !== undefined) return known;
+  const made = { queues: new SharedQueues(), data: new Map<string, LocalData>() };
+  shared.set(tenant, made);
+  return made;
+}
+
+export function identityOf({ name, spec, services }: GuestEnvironment): PluginIdentity {
+  const { tenant } = services;
+  const { rootId = "", id: vmId = "", configuration = "" } = spec.vm ?? {};
+  const { queues, data } = sharedOf(tenant.name);
+  const store = spec.allow.keyValue === true ? tenant.keyValue : null;
+  let local = data.get(vmId);
+  if (store === null && local === undefined) data.set(vmId, (local = new LocalData()));
+  return {
+    name: name.slice(0, name.lastIndexOf("@")),
+    rootId,
+    vmId,
+    configuration: Buffer.from(configurationText(spec), "utf8"),
+    vmConfiguration: Buffer.from(configuration, "utf8"),
+    shared: store === null ? (local as LocalData) : new StoredData(store, vmId),
+    queues,
+    metrics: tenant.metrics,
+  };
+}
+
+/** What the route's `config` is for a plugin that takes one text; empty for none. */
+export function configurationText({ config, configText }: Pick<PluginFilterSpec, "config" | "configText">): string {
+  if (configText !== undefined) return configText;
+  return Object.keys(config).length === 0 ? "" : JSON.stringify(config);
+}

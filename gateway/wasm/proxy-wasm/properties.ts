@@ -1,0 +1,184 @@
+/**
+ * `proxy_get_property`: what is known of a stream, by the paths that the specification and Envoy's attributes give it.
+ * Encodings (Envoy's, which plugins are written for): text as it is; whole numbers and times as little-endian 64-bit, times
+ * in nanoseconds; truth as one byte; maps serialised.
+ */
+import type { Exchange, ExchangeFacts } from "#pipeline/filter.ts";
+import { MAP_RESPONSE_HEADERS } from "./abi.ts";
+import { HttpContext, type StreamContext } from "./contexts.ts";
+import { encodePairs } from "./pairs.ts";
+import type { PluginIdentity } from "./identity.ts";
+
+/** Null: there is no such property, or it has no value now. */
+export type Property = string | number | bigint | boolean | Uint8Array | null;
+
+const US_PER_MS = 1000;
+const NS_PER_US = 1000n;
+
+/** Segments are separated by a NUL; a last one is of the SDKs that end texts with it. */
+export function pathOf(text: string): string {
+  const trimmed = text.endsWith("\0") ? text.slice(0, -1) : text;
+  return trimmed.replaceAll("\0", ".");
+}
+
+export function encodeProperty(value: Exclude<Property, null>): Uint8Array {
+  if (typeof value === "string") return Buffer.from(value, "utf8");
+  if (typeof value === "boolean") return Uint8Array.of(value ? 1 : 0);
+  if (value instanceof Uint8Array) return value;
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigInt64LE(BigInt.asIntN(64, typeof value === "bigint" ? value : BigInt(Math.round(value))));
+  return bytes;
+}
+
+export function propertyOf(
+  path: string,
+  identity: PluginIdentity,
+  context: StreamContext | null,
+  nowMs: number,
+): Property {
+  const set = context?.properties?.get(path);
+  if (set !== undefined) return set;
+  const own = ofPlugin(path, identity);
+  if (own !== null || context === null) return own;
+  const dot = path.indexOf(".");
+  const [object, field] = dot < 0 ? ["", path] : [path.slice(0, dot), path.slice(dot + 1)];
+  const { facts } = context;
+  const exchange = context instanceof HttpContext ? context.exchange : null;
+  switch (object) {
+    case "request":
+      return context instanceof HttpContext && exchange !== null ? ofRequest(field, exchange, context, nowMs) : null;
+    case "response":
+      return context instanceof HttpContext ? ofResponse(field, context, facts) : null;
+    case "source":
+      return exchange === null ? null : ofAddress(field, exchange.clientAddress);
+    case "destination":
+      return ofAddress(field, facts?.originalDestination ?? "");
+    case "connection":
+      return ofConnection(field, exchange, facts);
+    case "upstream":
+      return ofAddress(field, facts?.upstreamAddress ?? "");
+    default:
+      return ofRoute(path, facts);
+  }
+}
+
+function ofPlugin(path: string, { name, rootId, vmId }: PluginIdentity): Property {
+  switch (path) {
+    case "plugin_name":
+      return name;
+    case "plugin_root_id":
+      return rootId;
+    case "plugin_vm_id":
+      return vmId;
+    default:
+      return null;
+  }
+}
+
+function ofRoute(path: string, facts: ExchangeFacts | null): Property {
+  switch (path) {
+    case "route_name":
+    case "xds.route_name":
+      return facts?.routeName ?? null;
+    // Traffic towards services: Envoy's `INBOUND`.
+    case "listener_direction":
+    case "xds.listener_direction":
+      return 1;
+    default:
+      return null;
+  }
+}
+
+function ofRequest(field: string, exchange: Exchange, { facts, startedMs }: HttpContext, nowMs: number): Property {
+  const { request } = exchange;
+  if (field.startsWith("headers.")) return request.get(field.slice("headers.".length)) ?? null;
+  switch (field) {
+    case "path":
+      return request.hasQuery ? `${request.pathText()}?${request.queryText()}` : request.pathText();
+    case "url_path":
+      return request.pathText();
+    case "query":
+      return request.queryText();
+    case "host":
+      return request.get("host") ?? request.hostText();
+    case "scheme":
+      return exchange.scheme ?? "http";
+    case "method":
+      return request.methodText();
+    case "headers":
+      return encodePairs(request.entries());
+    case "referer":
+      return request.get("referer") ?? null;
+    case "useragent":
+      return request.get("user-agent") ?? null;
+    case "id":
+      return request.get("x-request-id") ?? null;
+    case "protocol":
+      return request.minor === 0 ? "HTTP/1.0" : "HTTP/1.1";
+    case "time":
+      return BigInt(Math.round(startedMs * US_PER_MS)) * NS_PER_US;
+    case "duration":
+      return BigInt(Math.round((nowMs - startedMs) * US_PER_MS)) * NS_PER_US;
+    case "size":
+      return facts?.requestBytes ?? null;
+    case "total_size":
+      return facts === null ? null : facts.requestBytes + request.end - request.start;
+    default:
+      return null;
+  }
+}
+
+function ofResponse(field: string, context: HttpContext, facts: ExchangeFacts | null): Property {
+  const map = context.map(MAP_RESPONSE_HEADERS);
+  if (map === null) return null;
+  const { head } = map;
+  if (field.startsWith("headers.")) return head.get(field.slice("headers.".length)) ?? null;
+  switch (field) {
+    case "code":
+      return head.status;
+    case "headers":
+      return encodePairs(head.entries());
+    case "flags":
+      return 0;
+    case "size":
+      return facts?.responseBytes ?? null;
+    case "total_size":
+      return facts === null ? null : facts.responseBytes + head.end - head.start;
+    case "grpc_status": {
+      const status = head.get("grpc-status");
+      return status === undefined ? null : Number(status);
+    }
+    default:
+      return null;
+  }
+}
+
+/** `203.0.113.7:443`, `[2001:db8::7]:443`, `unix:/run/a.sock`. */
+function ofAddress(field: string, address: string): Property {
+  if (address === "") return null;
+  if (field === "address") return address;
+  if (field !== "port" || address.startsWith("unix:")) return null;
+  return Number(address.slice(address.lastIndexOf(":") + 1));
+}
+
+function ofConnection(field: string, exchange: Exchange | null, facts: ExchangeFacts | null): Property {
+  const certificate = exchange?.clientCertificate ?? null;
+  const named = (kind: string): string | null =>
+    certificate?.alternativeNames.find((name) => name.startsWith(kind))?.slice(kind.length) ?? null;
+  switch (field) {
+    case "mtls":
+      return certificate !== null;
+    case "requested_server_name":
+      return facts === null || facts.serverName === "" ? null : facts.serverName;
+    case "subject_peer_certificate":
+      return certificate?.subject ?? null;
+    case "dns_san_peer_certificate":
+      return named("DNS:");
+    case "uri_san_peer_certificate":
+      return named("URI:");
+    case "sha256_peer_certificate_digest":
+      return certificate?.fingerprint ?? null;
+    default:
+      return null;
+  }
+}
