@@ -8,14 +8,15 @@ import { parseArgs } from "node:util";
 import { PenstockError } from "#core/errors.ts";
 import { COMMON_OPTIONS, UsageError } from "#main/cli/verb.ts";
 import type { ExitCode, Output, ParsedArgs, Verb, VerbContext } from "#main/cli/verb.ts";
-import { VERBS } from "#main/cli/verbs.ts";
-import { doctor } from "#main/commands/doctor.ts";
-import { run } from "#main/commands/run.ts";
-import { upgrade } from "#main/commands/upgrade.ts";
 import { penstockVersion } from "#main/commands/version.ts";
 import { thisInstallation } from "#main/confine/installation.ts";
 
-const ALL: Readonly<Record<string, Verb>> = { run, upgrade, doctor, ...VERBS };
+/** Loaded only when asked for: a gateway that runs for months has no use for the rest of the command line. */
+const OWN: Readonly<Record<string, () => Promise<Verb>>> = {
+  run: async () => (await import("#main/commands/run.ts")).run,
+  upgrade: async () => (await import("#main/commands/upgrade.ts")).upgrade,
+  doctor: async () => (await import("#main/commands/doctor.ts")).doctor,
+};
 /** Columns of a table where there is no terminal to fit into. */
 const WIDTH = 120;
 
@@ -28,13 +29,28 @@ async function main(argv: readonly string[]): Promise<ExitCode> {
     process.stdout.write(`${penstockVersion(thisInstallation())}\n`);
     return 0;
   }
-  const verb = ALL[name];
-  if (verb === undefined) {
-    const near = Object.keys(ALL).filter((each) => each[0] === name[0]);
-    const guess = near.length > 0 ? `; ${near.join(" or ")}?` : "";
-    return wrongUse(`there is no verb ${name}${guess}`, "penstock help lists them");
-  }
-  return runVerb(name, verb, rest);
+  const verb = await verbNamed(name);
+  return verb === undefined ? noVerb(name) : runVerb(name, verb, rest);
+}
+
+async function verbNamed(name: string): Promise<Verb | undefined> {
+  if (Object.hasOwn(OWN, name)) return OWN[name]?.();
+  const { VERBS } = await import("#main/cli/verbs.ts");
+  return Object.hasOwn(VERBS, name) ? VERBS[name] : undefined;
+}
+
+/** All there are, `run` first. */
+async function allVerbs(): Promise<ReadonlyMap<string, Verb>> {
+  const { VERBS } = await import("#main/cli/verbs.ts");
+  const own = Object.entries(OWN).map(async ([name, load]): Promise<[string, Verb]> => [name, await load()]);
+  return new Map([...(await Promise.all(own)), ...Object.entries(VERBS)]);
+}
+
+async function noVerb(name: string): Promise<ExitCode> {
+  const { suggestion } = await import("#control/config/suggest.ts");
+  const meant = suggestion(name, (await allVerbs()).keys());
+  const guess = meant === undefined ? "" : `; did you mean ${meant}?`;
+  return wrongUse(`there is no verb ${name}${guess}`, "penstock help lists them");
 }
 
 async function runVerb(name: string, verb: Verb, rest: readonly string[]): Promise<ExitCode> {
@@ -111,16 +127,20 @@ function usage(verb: Verb): string {
   return verb.usage.map((form) => `  penstock ${form}`).join("\n");
 }
 
-function help(name: string | undefined): ExitCode {
-  const verb = name === undefined ? undefined : ALL[name];
-  if (name !== undefined && verb === undefined) return wrongUse(`there is no verb ${name}`, "penstock help lists them");
-  process.stdout.write(verb === undefined ? overview() : `${detail(verb)}\n`);
+async function help(name: string | undefined): Promise<ExitCode> {
+  if (name === undefined) {
+    process.stdout.write(overview(await allVerbs()));
+    return 0;
+  }
+  const verb = await verbNamed(name);
+  if (verb === undefined) return noVerb(name);
+  process.stdout.write(`${detail(verb)}\n`);
   return 0;
 }
 
-function overview(): string {
-  const width = Math.max(...Object.keys(ALL).map((name) => name.length));
-  const verbs = Object.entries(ALL).map(([name, verb]) => `  ${name.padEnd(width)}  ${verb.summary}`);
+function overview(all: ReadonlyMap<string, Verb>): string {
+  const width = Math.max(...all.keys().map((name) => name.length));
+  const verbs = Array.from(all, ([name, verb]) => `  ${name.padEnd(width)}  ${verb.summary}`);
   return `penstock VERB ...\n\n${verbs.join("\n")}\n\nEvery verb takes --json, --data DIR, --server WHERE and --help. Exit codes: 0 done, 1 refused or failed, 2 wrong use.\n`;
 }
 
