@@ -24,7 +24,7 @@ export abstract class JoinFilter<C extends object> extends ScriptFilter<C> {
 
   /** Begins the instance, once. `output` hears its outcome: what follows this filter, unless given. */
   protected join(output: Sink = this.output): Sink {
-    const child = new Instance(this.#pipeline, this.scope.context, this.scope.runtime, output);
+    const child = new Instance(this.#pipeline, this.scope.context, this.scope.runtime, output, this.scope.chain);
     this.#child = child;
     child.start();
     return child.input;

@@ -54,7 +54,7 @@ export class DemuxExchange<C extends object> implements Sink {
     this.#minor = wire.minor;
     this.#method = wire.method;
     this.#upgrade = wire.upgrade;
-    this.instance = new Instance(pipeline, copyContext(scope.context), scope.runtime, this);
+    this.instance = new Instance(pipeline, copyContext(scope.context), scope.runtime, this, scope.chain);
   }
 
   get isTunnel(): boolean {

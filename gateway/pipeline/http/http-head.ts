@@ -8,7 +8,15 @@
 import { pipelineError } from "#core/errors/pipeline.ts";
 import { parseRequestHead } from "#http/h1/parse-request.ts";
 import { parseResponseHead } from "#http/h1/parse-response.ts";
-import { AUTHORITY, FRAMING_LENGTH, FRAMING_NONE, METHOD_OTHER, type Head } from "#http/head.ts";
+import {
+  AUTHORITY,
+  FRAMING_CHUNKED,
+  FRAMING_LENGTH,
+  FRAMING_NONE,
+  METHOD_GET,
+  METHOD_OTHER,
+  type Head,
+} from "#http/head.ts";
 import type { HeadLimits } from "#http/limits.ts";
 import { internName } from "#http/names.ts";
 import { isToken } from "#http/octets.ts";
@@ -200,6 +208,20 @@ export class HttpHead {
     for (const [name, value] of this.wire.entries()) (headers[name] ??= []).push(value);
     const { status } = this;
     return status === 0 ? { method: this.method, path: this.path, headers } : { status, headers };
+  }
+
+  /** A head with bytes of its own, for who must not change this one. Throws PENSTOCK_PIPELINE_HEAD for what no script could write. */
+  copy(): HttpHead {
+    const { framing, wire } = this;
+    const length = framing === FRAMING_LENGTH ? `content-length: ${wire.contentLength}\r\n` : "";
+    const lines = framing === FRAMING_CHUNKED ? "transfer-encoding: chunked\r\n" : length;
+    const init = this.toObject();
+    const copy =
+      init.status === undefined
+        ? HttpHead.request(init, lines, this.#runtime)
+        : HttpHead.response(init, lines, METHOD_GET, this.#runtime);
+    copy.framing = framing;
+    return copy;
   }
 
   #refused(detail: string): Error {

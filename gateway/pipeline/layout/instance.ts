@@ -17,9 +17,12 @@ import type { Context } from "./context.ts";
 import type { Pipeline } from "./pipeline.ts";
 import type { Scope } from "./scope.ts";
 
+const NO_CHAIN: readonly object[] = [];
+
 export class Instance<C extends object = object> implements Scope<C>, Sink {
   readonly context: Context<C>;
   readonly runtime: Runtime;
+  readonly chain: readonly object[];
   /** Where events go in. */
   input: Sink = this;
   ended = false;
@@ -27,9 +30,17 @@ export class Instance<C extends object = object> implements Scope<C>, Sink {
   readonly #filters: PipeFilter<C>[] = [];
   #output: Sink;
 
-  constructor(pipeline: Pipeline<C>, context: Context<C>, runtime: Runtime, output: Sink) {
+  /** `chain`: where `pipeNext` leads from here. */
+  constructor(
+    pipeline: Pipeline<C>,
+    context: Context<C>,
+    runtime: Runtime,
+    output: Sink,
+    chain: readonly object[] = NO_CHAIN,
+  ) {
     this.context = context;
     this.runtime = runtime;
+    this.chain = chain;
     this.#pipeline = pipeline;
     this.#output = output;
     const { makers } = pipeline;
@@ -42,11 +53,11 @@ export class Instance<C extends object = object> implements Scope<C>, Sink {
   }
 
   /** Runs the script's `onStart`, then lets filters begin; what `onStart` answers is the first input. Once, before anything is fed. */
-  start(): void {
+  start(...given: readonly unknown[]): void {
     const { onStart } = this.#pipeline;
     let first: Emission = null;
     try {
-      if (onStart !== null) first = onStart(this.context);
+      if (onStart !== null) first = onStart(this.context, ...given);
       for (let i = 0; i < this.#filters.length; i++) (this.#filters[i] as PipeFilter<C>).started();
       if (first !== null) emit(first, this.input, this.runtime);
     } catch (error) {

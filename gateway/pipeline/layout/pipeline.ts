@@ -6,7 +6,8 @@ import type { Scope } from "./scope.ts";
 
 /** Makes one filter of one instance. */
 export type Maker<C extends object> = (scope: Scope<C>) => PipeFilter<C>;
-export type StartHandler<C extends object> = (context: Context<C>) => Emission;
+/** `given`: a value of `fork`, and its place in the list. */
+export type StartHandler<C extends object> = (context: Context<C>, ...given: readonly unknown[]) => Emission;
 export type EndHandler<C extends object> = (context: Context<C>) => void;
 
 export interface Pipeline<C extends object = object> {

@@ -2,7 +2,7 @@
  * `$`: a layout under construction, and what all kinds of steps are made with. The steps themselves stand in classes that
  * extend one another, a file each kind; `Layout` is the last of them and what scripts get.
  *
- *     Steps ◀── EventSteps ◀── HttpSteps ◀── CodecSteps ◀── FlowSteps ◀── SocketSteps ◀── Layout
+ *     Steps ◀── EventSteps ◀── HttpSteps ◀── CodecSteps ◀── FlowSteps ◀── JoinSteps ◀── SocketSteps ◀── Layout
  *
  * Every method adds one filter and answers `this`. A step that needs sub-layouts answers a `Joint`, whose `to` takes them.
  */
