@@ -46,6 +46,19 @@ export interface ListenSpec {
 export class Program {
   readonly listens: ListenSpec[] = [];
   readonly #ends: (() => void)[] = [];
+  readonly #files: ReadonlyMap<string, Uint8Array>;
+  readonly #base: string;
+
+  /** `files`: what `load` can read, by `file:` URL. `base`: the script's own. */
+  constructor(files: readonly { readonly url: string; readonly bytes: Uint8Array }[] = [], base = "file:///") {
+    this.#files = new Map(files.map(({ url, bytes }) => [url, bytes]));
+    this.#base = base;
+  }
+
+  /** By its path from the script; undefined when the script was sent without it. */
+  file(path: string): Uint8Array | undefined {
+    return this.#files.get(new URL(path, this.#base).href);
+  }
 
   listen(spec: ListenSpec): void {
     const { protocol = "tcp" } = spec.options;
@@ -89,6 +102,21 @@ export async function loadProgram(program: Program, evaluate: () => Promise<unkn
   } finally {
     current = null;
   }
+}
+
+/**
+ * The bytes of a file beside the script, as it was when the script was read: `load("./hosts.json")`, the path written out, so
+ * that it can be sent along. With `--watch` a change of the file is a change of the script. Throws PENSTOCK_PIPELINE_FILE.
+ */
+export function load(path: string): Uint8Array {
+  const bytes = currentProgram("load").file(path);
+  if (bytes === undefined) throw pipelineError("PENSTOCK_PIPELINE_FILE", { detail: JSON.stringify(path) });
+  return bytes;
+}
+
+/** Runs `act` when this script has been replaced, or the gateway stops. */
+export function onExit(act: () => void): void {
+  currentProgram("onExit").onEnd(act);
 }
 
 /**

@@ -21,6 +21,8 @@ export interface Runtime {
   readonly promises: Promises;
   /** The script has been replaced, or the worker is leaving: what is under way ends, nothing new begins on its connections. */
   readonly retired: boolean;
+  /** Who waits for another message between two: told to end when the worker leaves. */
+  readonly waiters: Set<Waiter>;
   /** The options of a socket, by its descriptor. */
   rawSocket(fd: number): RawSocket;
   /** What a script threw: to the log, with file and line. */
@@ -54,6 +56,11 @@ export class Promises {
   touched(): void {
     if (this.#waiting > 0) this.#loop.yieldSoon();
   }
+}
+
+export interface Waiter {
+  /** End now when nothing is under way. */
+  drain(): void;
 }
 
 /** Bytes of one buffer of the arena. */

@@ -8,6 +8,8 @@ export class Descriptors {
   readonly byTag = new Map<number, Fd>();
   /** What the snapshot in force names. */
   #named = new Set<number>();
+  /** Named by scripts: none of a snapshot's business. */
+  readonly #scripts = new Set<number>();
   /** Of those, the listening sockets. */
   readonly #listening = new Set<number>();
 
@@ -15,12 +17,26 @@ export class Descriptors {
     for (const { tag, fd } of items) this.byTag.set(tag, fd);
   }
 
+  /** A script's, until `giveUp`. */
+  lend(tag: number): Fd | undefined {
+    this.#scripts.add(tag);
+    return this.byTag.get(tag);
+  }
+
+  /** A script has no use for it any more: closed. */
+  giveUp(tag: number): void {
+    const fd = this.byTag.get(tag);
+    this.#scripts.delete(tag);
+    this.byTag.delete(tag);
+    if (fd !== undefined) close(fd);
+  }
+
   /** After a commit: closes what it does not name, but for listening sockets, which their listener closes when it stops. */
   retain(message: PrepareMessage): void {
     this.#named = tagsOf(message);
     for (const listener of message.listeners) this.#listening.add(listener.fdTag);
     for (const [tag, fd] of this.byTag) {
-      if (this.#named.has(tag)) continue;
+      if (this.#named.has(tag) || this.#scripts.has(tag)) continue;
       this.byTag.delete(tag);
       if (!this.#listening.delete(tag)) close(fd);
     }

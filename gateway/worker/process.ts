@@ -19,6 +19,7 @@ import { StreamFilterSet } from "./stream-filter-set.ts";
 import type { PrepareMessage, ToSupervisor, ToWorker, TlsMaterial } from "./protocol.ts";
 import { inSlices } from "./slices.ts";
 import { TenantSet } from "./tenants/tenant-set.ts";
+import { ScriptHost } from "./script/script-host.ts";
 import { TlsSet } from "./tls-set.ts";
 
 export interface WorkerOptions {
@@ -56,6 +57,7 @@ export class WorkerProcess {
   readonly #filters: FilterSet;
   readonly #streamFilters: StreamFilterSet;
   readonly #tls: TlsSet;
+  readonly #scripts: ScriptHost;
   readonly #resolver = systemResolver();
   #prepared: Prepared | null = null;
   /** Since its `prepare`, until `commit` or `abort`. */
@@ -72,6 +74,12 @@ export class WorkerProcess {
     this.#filters = new FilterSet(this.#plane.context, shared, options.workers, options.log, options.files);
     const services = { nowMs: () => this.#plane.loop.nowMs, workers: options.workers };
     this.#streamFilters = new StreamFilterSet(services);
+    this.#scripts = new ScriptHost({
+      worker: this.#plane.context,
+      descriptors: this.#descriptors,
+      receive: () => this.#descriptors.keep(receiveDescriptors(options.descriptors)),
+      send: (message) => options.send(message),
+    });
     this.#tls = new TlsSet(this.#plane.context.tls, (line) => this.#plane.context.log(line));
   }
 
@@ -110,6 +118,12 @@ export class WorkerProcess {
         break;
       case "map-change":
         this.#maps.applyRemote(message);
+        break;
+      case "script-load":
+      case "script-bind":
+      case "script-commit":
+      case "script-abort":
+        this.#scripts.receive(message);
         break;
       default:
         message satisfies never;
@@ -227,6 +241,7 @@ export class WorkerProcess {
 
   #drain(deadlineMs: number, gently: boolean): void {
     this.#plane.drain(gently);
+    this.#scripts.drain(gently);
     const until = performance.now() + deadlineMs;
     const poll = setInterval(() => {
       if (this.#plane.connections > 0 && performance.now() < until) return;

@@ -15,6 +15,7 @@
  * Order: `prepare` → `prepared`, then `commit` → `committed`, or `abort` (no answer). There is at most one prepared
  * state at a time; a second `prepare` before `commit` or `abort` is a bug of the supervisor.
  */
+import type { ScriptToSupervisor, ScriptToWorker } from "./script/protocol.ts";
 import type { PackedSnapshot } from "#snapshot/packed.ts";
 import type { SnapshotPatch } from "#snapshot/patch.ts";
 
@@ -35,7 +36,8 @@ export type ToWorker =
   /** Session tickets' keys, the one that seals first, when they have changed. Never logged. */
   | { readonly type: "ticket-keys"; readonly keys: readonly Uint8Array[] }
   /** A sibling, or the admin API, changed a user-space map. Never echoed. */
-  | MapChangeMessage;
+  | MapChangeMessage
+  | ScriptToWorker;
 
 export type ToSupervisor =
   /** First message, once the driver runs: the worker can take a `prepare`. */
@@ -47,7 +49,8 @@ export type ToSupervisor =
   | { readonly type: "drained" }
   | { readonly type: "stats-reply"; readonly id: number; readonly counters: Readonly<Record<string, number>> }
   | { readonly type: "explain-reply"; readonly id: number; readonly result: ExplainResult }
-  | MapChangeMessage;
+  | MapChangeMessage
+  | ScriptToSupervisor;
 
 export interface PrepareMessage {
   readonly type: "prepare";

@@ -43,6 +43,7 @@ export function rigRuntime(): RigRuntime {
     flow: new Flow(),
     promises: new Promises(loop),
     retired: false,
+    waiters: new Set(),
     rawSocket: () => NO_SOCKET,
     report: (error) => void reported.push(error),
     log: (line) => void logged.push(line),

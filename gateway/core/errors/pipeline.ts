@@ -42,6 +42,11 @@ export const PIPELINE_ERRORS = {
     status: 422,
     hint: "call it at the top of a script that is started by `penstock run --script FILE`",
   },
+  PENSTOCK_PIPELINE_FILE: {
+    message: "the script was sent without this file",
+    status: 422,
+    hint: 'name it by a path written out, at the top of the script: `load("./hosts.json")`',
+  },
   PENSTOCK_PIPELINE_JSON: {
     message: "the body is not JSON",
     status: 400,

@@ -9,6 +9,7 @@ import { FILTER_ERRORS } from "./filters.ts";
 import { LIBRARY_ERRORS } from "./library.ts";
 import { MAIN_ERRORS } from "./main.ts";
 import { PIPELINE_ERRORS } from "./pipeline.ts";
+import { SCRIPT_ERRORS } from "./script.ts";
 import { SYS_ERRORS } from "./sys.ts";
 import { TLS_ERRORS } from "./tls.ts";
 import { WASM_ERRORS } from "./wasm.ts";
@@ -25,6 +26,7 @@ export const ERRORS: ErrorTable = {
   ...LIBRARY_ERRORS,
   ...MAIN_ERRORS,
   ...PIPELINE_ERRORS,
+  ...SCRIPT_ERRORS,
   ...SYS_ERRORS,
   ...TLS_ERRORS,
   ...WASM_ERRORS,

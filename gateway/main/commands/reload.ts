@@ -1,11 +1,11 @@
 /**
- * `run -f FILE`, read again: on SIGHUP and, with `--watch`, when a file changes that was read the last time. A declaration
- * that is refused changes nothing; the log says why, with file and line. One reading at a time: what comes meanwhile is one more.
+ * What `run` was given, `-f FILE` or `--script FILE`, read again: on SIGHUP and, with `--watch`, when a file changes that was
+ * read the last time. What is refused changes nothing; the log says why, with file and line. One reading at a time: what comes
+ * meanwhile is one more.
  */
 import { watch, type FSWatcher } from "node:fs";
-import type { DeclaredReply, DeclareRequest } from "#control/protocol.ts";
+import type { DeclareRequest } from "#control/protocol.ts";
 import type { LogSink } from "#main/supervisor/log.ts";
-import { refusal } from "./refusal.ts";
 import type { ServiceManager } from "./service-manager.ts";
 
 /** Editors write a file in several steps, and a deployment writes several files. */
@@ -17,10 +17,23 @@ export interface ReadDeclaration {
   readonly folders: ReadonlySet<string>;
 }
 
+/** Something that was read, and can be put into force. */
+export interface Reading {
+  /** Folders of everything that was read, absolute. */
+  readonly folders: ReadonlySet<string>;
+  /** Rejects, or says line by line why not. */
+  readonly apply: () => Promise<Outcome>;
+}
+
+export type Outcome =
+  | { readonly ok: true; readonly status: string; readonly changed: boolean }
+  | { readonly ok: false; readonly lines: readonly string[] };
+
 export interface ReloadOptions {
+  /** `declaration` or `script`. */
+  readonly what: string;
   /** Throws PenstockError. */
-  readonly read: () => Promise<ReadDeclaration>;
-  readonly declare: (declaration: ReadDeclaration["declaration"]) => Promise<DeclaredReply>;
+  readonly read: () => Promise<Reading>;
   readonly log: LogSink;
   readonly manager: ServiceManager;
 }
@@ -37,13 +50,18 @@ export class Reload {
     this.#options = options;
   }
 
+  /** The first reading. */
+  reading(): Promise<Reading> {
+    return this.#options.read();
+  }
+
   /** `why` is for the log: `SIGHUP`. */
   request(why: string): void {
     if (this.#running !== null) {
       this.#again = true;
       return;
     }
-    this.#options.log("info", `${why}: reading the declaration again`);
+    this.#options.log("info", `${why}: reading the ${this.#options.what} again`);
     this.#running = this.#reload().finally(() => {
       this.#running = null;
       if (!this.#again) return;
@@ -85,21 +103,21 @@ export class Reload {
   }
 
   async #reload(): Promise<void> {
-    const { read, declare, log, manager } = this.#options;
-    let status = "the declaration was refused; the one before goes on";
+    const { what, read, log, manager } = this.#options;
+    let status = `the ${what} was refused; the one before goes on`;
     manager.reloading();
     try {
-      const { declaration, folders } = await read();
-      if (this.#watching) this.watch(folders);
-      const reply = await declare(declaration);
-      if (reply.ok) {
-        status = `revision ${reply.revision}`;
-        log("info", reply.changed ? `${status} is in force` : "nothing has changed");
+      const reading = await read();
+      if (this.#watching) this.watch(reading.folders);
+      const outcome = await reading.apply();
+      if (outcome.ok) {
+        ({ status } = outcome);
+        log("info", outcome.changed ? `${status} is in force` : "nothing has changed");
       } else {
-        for (const line of refusal(reply)) log("error", line);
+        for (const line of outcome.lines) log("error", line);
       }
     } catch (error) {
-      log("error", `the declaration was not read: ${error instanceof Error ? error.message : String(error)}`);
+      log("error", `the ${what} was not taken: ${error instanceof Error ? error.message : String(error)}`);
     } finally {
       manager.reloaded(status);
     }

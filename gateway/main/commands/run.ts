@@ -12,7 +12,8 @@ import { mainError } from "#core/errors/main.ts";
 import type { Installation } from "#main/confine/installation.ts";
 import { EchoServer, exampleAddress, exampleDeclaration, exampleGuide, startEcho } from "#main/example/example.ts";
 import { DataDirectory } from "#main/supervisor/data-directory.ts";
-import { logTo } from "#main/supervisor/log.ts";
+import { readScript } from "#main/script/bundle.ts";
+import { logTo, type LogSink } from "#main/supervisor/log.ts";
 import { openKernel } from "#main/supervisor/managed-kernel.ts";
 import { pinPlace } from "#main/supervisor/pin-place.ts";
 import { Supervisor, type AdminTlsFiles } from "#main/supervisor/supervisor.ts";
@@ -22,7 +23,7 @@ import type { Snapshot } from "#snapshot/snapshot.ts";
 import { readDeclaration } from "./declaration.ts";
 import { isPrivileged, raiseOpenFiles, whatIsOff } from "./privileges.ts";
 import { refusal } from "./refusal.ts";
-import { Reload } from "./reload.ts";
+import { Reload, type Outcome, type ReadDeclaration, type Reading } from "./reload.ts";
 import { ServiceManager } from "./service-manager.ts";
 import { StopSignals } from "./signals.ts";
 import { penstockVersion } from "./version.ts";
@@ -32,6 +33,8 @@ interface RunOptions {
   readonly file: { readonly path: string; readonly cwd: string; readonly env: VerbContext["env"] } | null;
   /** Reads the file again when it changes. */
   readonly watch: boolean;
+  /** A script that every worker runs: an absolute path. */
+  readonly script: string | null;
   readonly example: boolean;
   readonly listen: string | undefined;
   readonly workers: number;
@@ -44,17 +47,19 @@ interface RunOptions {
 export const run: Verb = {
   summary: "start a gateway here, in the foreground",
   usage: [
-    "run [-f FILE [--watch]] [--data DIR] [--workers N] [--admin HOST:PORT [--admin-cert FILE --admin-key FILE --admin-ca FILE]] [--files NAME=DIR]... [--example]",
+    "run [-f FILE] [--script FILE] [--watch] [--data DIR] [--workers N] [--admin HOST:PORT [--admin-cert FILE --admin-key FILE --admin-ca FILE]] [--files NAME=DIR]... [--example]",
   ],
   examples: [
     "run",
     "run -f penstock.yaml --watch",
+    "run --script router.ts --watch",
     "run -f penstock.yaml --workers 4",
     "run -f penstock.yaml --files site=./public",
     "run --admin 127.0.0.1:9900 --data /var/lib/penstock",
   ],
   options: {
     file: { type: "string", short: "f" },
+    script: { type: "string" },
     workers: { type: "string" },
     admin: { type: "string" },
     "admin-cert": { type: "string" },
@@ -88,11 +93,14 @@ function optionsOf({ values, positionals }: ParsedArgs, context: VerbContext): R
     );
   const file = text("file");
   const data = text("data");
-  if (values["watch"] === true && file === null) throw new UsageError("--watch needs a file to watch: -f FILE");
+  const script = text("script");
+  if (values["watch"] === true && file === null && script === null)
+    throw new UsageError("--watch needs a file to watch: -f FILE or --script FILE");
   return {
     data: data === null ? context.dataDir : path(data),
     file: file === null ? null : { path: file, cwd: context.cwd, env: context.env },
     watch: values["watch"] === true,
+    script: script === null ? null : path(script),
     example: values["example"] === true,
     listen: text("listen") ?? undefined,
     workers: count,
@@ -168,16 +176,7 @@ async function runGateway(options: RunOptions, out: Output, { env }: VerbContext
     logFormat,
   });
   const manager = new ServiceManager(env, log);
-  const { file } = options;
-  const reload =
-    file === null
-      ? null
-      : new Reload({
-          read: () => readDeclaration(file.path, file.cwd, file.env),
-          declare: (declaration) => supervisor.declare(declaration),
-          log,
-          manager,
-        });
+  const reloads = reloadsOf(options, supervisor, log, manager);
   let echo: EchoServer | null = null;
   const upgrade = new Upgrade({
     supervisor,
@@ -188,10 +187,13 @@ async function runGateway(options: RunOptions, out: Output, { env }: VerbContext
     handedTo: (pid) => manager.handedTo(pid),
     log,
   });
-  const signals = new StopSignals(supervisor, upgrade, reload, manager, log);
+  const signals = new StopSignals(supervisor, upgrade, reloads, manager, log);
   try {
     const last = exampleAddress(lastGood(data.path));
-    if (options.example || (options.file === null && (last !== null || lastGood(data.path) === undefined))) {
+    if (
+      options.example ||
+      (options.file === null && options.script === null && (last !== null || lastGood(data.path) === undefined))
+    ) {
       const socket = inherited?.echo ?? null;
       echo =
         socket === null
@@ -202,7 +204,7 @@ async function runGateway(options: RunOptions, out: Output, { env }: VerbContext
     supervisor.start();
     const begun = await Promise.race([
       signals.stopped,
-      begin(supervisor, predecessor, options, installation, echo, ready, reload, out),
+      begin(supervisor, predecessor, options, installation, echo, ready, reloads, out),
     ]);
     if (begun === false) return 1;
     const revision = supervisor.deployment.snapshot?.revision ?? 0;
@@ -214,7 +216,7 @@ async function runGateway(options: RunOptions, out: Output, { env }: VerbContext
     await supervisor.stop();
     await echo?.stop();
     predecessor?.close();
-    reload?.close();
+    for (const reload of reloads) reload.close();
     signals.dispose();
   }
 }
@@ -227,7 +229,7 @@ async function begin(
   installation: Installation,
   echo: EchoServer | null,
   ready: Promise<number>,
-  reload: Reload | null,
+  reloads: readonly Reload[],
   out: Output,
 ): Promise<boolean> {
   if (predecessor !== null) {
@@ -237,21 +239,13 @@ async function begin(
     supervisor.startControl();
   }
   const revision = await ready;
-  const read =
-    options.file === null ? null : await readDeclaration(options.file.path, options.file.cwd, options.file.env);
-  if (read !== null && options.watch) reload?.watch(read.folders);
-  const declaration =
-    read !== null
-      ? read.declaration
-      : revision === 0 && echo !== null
-        ? exampleDeclaration(installation, echo.address, options.listen)
-        : null;
-  if (declaration !== null) {
-    const reply = await supervisor.declare(declaration);
-    if (!reply.ok) {
-      for (const line of refusal(reply)) out.note(line);
-      return false;
-    }
+  const declaration = revision === 0 && options.file === null ? firstDeclaration(options, installation, echo) : null;
+  if (declaration !== null && !told(await declare(supervisor, declaration), out)) return false;
+  // The declaration before the script: workers that serve one take up the other.
+  for (const reload of reloads) {
+    const { folders, apply } = await reload.reading();
+    if (options.watch) reload.watch(folders);
+    if (!told(await apply(), out)) return false;
   }
   await supervisor.workersReady();
   if (predecessor !== null) {
@@ -262,8 +256,57 @@ async function begin(
   return true;
 }
 
+/** What a gateway begins with that was told nothing and has nothing from before; null: nothing. */
+function firstDeclaration(
+  options: RunOptions,
+  installation: Installation,
+  echo: EchoServer | null,
+): ReadDeclaration["declaration"] | null {
+  if (echo !== null) return exampleDeclaration(installation, echo.address, options.listen);
+  // Beside a script, an empty one: workers wait for a snapshot.
+  const sources = [{ file: "penstock.yaml", text: "{}\n" }];
+  return options.script === null ? null : { author: "penstock run", sources, modules: [] };
+}
+
+/** What is to be read again, in this order. */
+function reloadsOf(options: RunOptions, supervisor: Supervisor, log: LogSink, manager: ServiceManager): Reload[] {
+  const { file, script } = options;
+  const reloads: Reload[] = [];
+  if (file !== null) {
+    const read = async (): Promise<Reading> => {
+      const { declaration, folders } = await readDeclaration(file.path, file.cwd, file.env);
+      return { folders, apply: () => declare(supervisor, declaration) };
+    };
+    reloads.push(new Reload({ what: "declaration", read, log, manager }));
+  }
+  if (script !== null) {
+    const read = async (): Promise<Reading> => {
+      const { bundle, folders } = readScript(script);
+      const apply = async (): Promise<Outcome> => {
+        const changed = await supervisor.scripts.apply(bundle);
+        return { ok: true, status: `script ${script}`, changed };
+      };
+      return { folders, apply };
+    };
+    reloads.push(new Reload({ what: "script", read, log, manager }));
+  }
+  return reloads;
+}
+
+async function declare(supervisor: Supervisor, declaration: ReadDeclaration["declaration"]): Promise<Outcome> {
+  const reply = await supervisor.declare(declaration);
+  if (!reply.ok) return { ok: false, lines: refusal(reply) };
+  return { ok: true, status: `revision ${reply.revision}`, changed: reply.changed === true };
+}
+
+/** False when it was refused: then it has been said why. */
+function told(outcome: Outcome, out: Output): boolean {
+  if (!outcome.ok) for (const line of outcome.lines) out.note(line);
+  return outcome.ok;
+}
+
 function announce(supervisor: Supervisor, example: boolean, out: Output): void {
-  const listeners = supervisor.deployment.listenerStatus();
+  const listeners = [...supervisor.deployment.listenerStatus(), ...supervisor.scripts.listenerStatus()];
   const admin = supervisor.adminAddresses();
   const revision = supervisor.deployment.snapshot?.revision ?? 0;
   if (out.json) {

@@ -1,5 +1,5 @@
 /**
- * SIGINT and SIGTERM end the gateway in order, a second one at once. SIGHUP reads the declaration again. SIGUSR2 hands over to
+ * SIGINT and SIGTERM end the gateway in order, a second one at once. SIGHUP reads declaration and script again. SIGUSR2 hands over to
  * a new process, of the version that is installed now.
  */
 import type { LogSink } from "#main/supervisor/log.ts";
@@ -14,7 +14,7 @@ export class StopSignals {
   /** Resolves once a signal has come and everything is stopped. */
   readonly stopped: Promise<void>;
   readonly #supervisor: Supervisor;
-  readonly #reload: Reload | null;
+  readonly #reloads: readonly Reload[];
   readonly #manager: ServiceManager;
   readonly #log: LogSink;
   #resolve: () => void = () => {};
@@ -23,11 +23,17 @@ export class StopSignals {
   readonly #upgrade: Upgrade;
   readonly #onUpgrade = (): void => this.#upgrade.request("SIGUSR2");
 
-  /** `reload`: null when the configuration is only in the store. */
-  constructor(supervisor: Supervisor, upgrade: Upgrade, reload: Reload | null, manager: ServiceManager, log: LogSink) {
+  /** `reloads`: none when the configuration is only in the store. */
+  constructor(
+    supervisor: Supervisor,
+    upgrade: Upgrade,
+    reloads: readonly Reload[],
+    manager: ServiceManager,
+    log: LogSink,
+  ) {
     this.#upgrade = upgrade;
     this.#supervisor = supervisor;
-    this.#reload = reload;
+    this.#reloads = reloads;
     this.#manager = manager;
     this.#log = log;
     this.stopped = new Promise((resolve) => {
@@ -39,8 +45,8 @@ export class StopSignals {
   }
 
   readonly #onHangup = (): void => {
-    if (this.#reload === null) this.#log("info", "SIGHUP: no file was given, so nothing is read again");
-    else this.#reload.request("SIGHUP");
+    if (this.#reloads.length === 0) this.#log("info", "SIGHUP: no file was given, so nothing is read again");
+    for (const reload of this.#reloads) reload.request("SIGHUP");
   };
 
   #end(signal: string): void {

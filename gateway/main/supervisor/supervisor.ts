@@ -19,6 +19,7 @@ import type { SnapshotChange } from "#snapshot/patch.ts";
 import type { Snapshot } from "#snapshot/snapshot.ts";
 import type { MapChangeMessage } from "#worker/protocol.ts";
 import { close } from "#sys/socket.ts";
+import { ScriptDeployment } from "#main/script/deployment.ts";
 import { Builds } from "./builds.ts";
 import { ControlProcess } from "./control-process.ts";
 import type { ControlReply, ControlRequest } from "./control-process.ts";
@@ -96,6 +97,7 @@ export class Supervisor {
   readonly #ticketKeys: TicketKeys;
   readonly #startedAtMs = Date.now();
   readonly deployment: Deployment;
+  readonly scripts: ScriptDeployment;
   #adminSockets: readonly Fd[] = [];
   #controlReady: ((revision: number) => void)[] = [];
   #booted: Promise<boolean> = Promise.resolve(false);
@@ -138,8 +140,15 @@ export class Supervisor {
           log("warn", `entries of tenant ${tenant} were mended`, { pid });
       },
       current: (slot) => this.deployment.current(slot),
+      bootScript: (worker) => this.scripts.boot(worker),
       log,
     });
+    this.scripts = new ScriptDeployment(
+      this.#workers,
+      options.workers,
+      data.takeOver || options.inherited !== null,
+      log,
+    );
     this.deployment.attach(this.#workers);
     this.#control = new ControlProcess(
       {
@@ -387,6 +396,7 @@ export class Supervisor {
 
   #closeSockets(): void {
     this.#listeners.close();
+    this.scripts.close();
     for (const fd of this.#adminSockets) close(fd);
     this.#adminSockets = [];
   }

@@ -5,6 +5,7 @@
 import type { ChildProcess } from "node:child_process";
 
 import type { Fd } from "#core/brands.ts";
+import { scriptError } from "#core/errors/script.ts";
 import { sendDescriptors, SOCK_SEQPACKET } from "#sys/descriptors.ts";
 import type { PackedSnapshot } from "#snapshot/packed.ts";
 import type { SnapshotPatch } from "#snapshot/patch.ts";
@@ -18,6 +19,7 @@ import type {
   ToSupervisor,
   ToWorker,
 } from "#worker/protocol.ts";
+import type { ScriptToWorker } from "#worker/script/protocol.ts";
 import { Child } from "./child.ts";
 import type { LogSink } from "./log.ts";
 import { Replies, requestId } from "./replies.ts";
@@ -52,6 +54,13 @@ export interface WorkerHandler {
   onDeath(pid: number): void;
 }
 
+/** A message about scripts, before it has a number. */
+export type ScriptQuestion = ScriptToWorker extends infer M
+  ? M extends ScriptToWorker
+    ? Omit<M, "id">
+    : never
+  : never;
+
 export type WorkerState = "down" | "starting" | "ready" | "draining";
 
 export class WorkerProcess {
@@ -67,6 +76,7 @@ export class WorkerProcess {
   /** Tags and digests that this life has, by the rules of the protocol. */
   #tags = new Set<number>();
   #modules = new Set<string>();
+  #scriptTags = new Set<number>();
   /** Of the snapshot this life runs; empty before the first. */
   #digest = "";
   #prepared: {
@@ -114,6 +124,7 @@ export class WorkerProcess {
     this.#channel = null;
     this.#tags = new Set();
     this.#modules = new Set();
+    this.#scriptTags = new Set();
     this.#digest = "";
     this.#prepared = null;
     this.state = "down";
@@ -141,6 +152,10 @@ export class WorkerProcess {
         return;
       case "prepared":
       case "committed":
+      case "script-loaded":
+      case "script-bound":
+      case "script-committed":
+      case "script-refused":
       case "stats-reply":
       case "explain-reply":
         this.#replies.settle(message.id, message);
@@ -194,6 +209,22 @@ export class WorkerProcess {
     const prepared = this.#prepared;
     this.#prepared = null;
     if (prepared !== null) this.child.send({ type: "abort", id: prepared.id } satisfies ToWorker);
+  }
+
+  /** One step of a script's conversation. `descriptors` go ahead, each once. Rejects with the worker's own reason. */
+  async askScript(message: ScriptQuestion, descriptors: readonly Tagged[] = []): Promise<ToSupervisor> {
+    if (this.#channel === null) throw new Error(`worker ${this.slot} is not running`);
+    const missing = descriptors.filter(({ tag }) => !this.#scriptTags.has(tag));
+    for (const { tag } of missing) this.#scriptTags.add(tag);
+    sendDescriptors(this.#channel, missing);
+    const reply = await this.#ask({ ...message, id: requestId() }, this.#prepareMs);
+    if (reply.type === "script-refused") throw scriptError("PENSTOCK_SCRIPT_THREW", { detail: reply.error });
+    return reply;
+  }
+
+  /** The same, where nothing is answered. */
+  tellScript(message: ScriptQuestion): void {
+    this.child.send({ ...message, id: requestId() } satisfies ToWorker);
   }
 
   async stats(): Promise<Readonly<Record<string, number>>> {

@@ -29,6 +29,8 @@ export interface WorkersOptions {
   readonly onDeath: (pid: number) => void;
   /** What a worker needs for the snapshot in force; null before the first. */
   readonly current: (slot: number) => { readonly revision: number; readonly provision: Provision } | null;
+  /** The script in force, if there is one, for a worker that has the snapshot in force. */
+  readonly bootScript: (worker: WorkerProcess) => Promise<void>;
   readonly log: LogSink;
 }
 
@@ -94,6 +96,7 @@ export class Workers {
     try {
       await worker.prepare(current.provision);
       await worker.commit();
+      await this.#options.bootScript(worker);
       this.#inForce(worker, current.revision);
     } catch (error) {
       this.#options.log("error", `worker ${worker.slot} can't take up revision ${current.revision}: ${words(error)}`);

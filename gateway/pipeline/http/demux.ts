@@ -21,6 +21,7 @@ import { PipeFilter } from "#pipeline/filters/pipe-filter.ts";
 import { Valve } from "#pipeline/flow.ts";
 import type { Pipeline } from "#pipeline/layout/pipeline.ts";
 import type { Scope } from "#pipeline/layout/scope.ts";
+import type { Waiter } from "#pipeline/runtime.ts";
 import { DemuxExchange, type ExchangeOwner } from "./demux-exchange.ts";
 import { HttpHead } from "./http-head.ts";
 import { answerContinue, answerProblem, type Problem } from "./local-answer.ts";
@@ -44,7 +45,7 @@ export interface DemuxLimits extends HeadLimits {
   readonly idleTimeoutMs: number;
 }
 
-export class DemuxHttp<C extends object> extends PipeFilter<C> implements ExchangeOwner {
+export class DemuxHttp<C extends object> extends PipeFilter<C> implements ExchangeOwner, Waiter {
   readonly #pipeline: Pipeline<C>;
   readonly #limits: DemuxLimits;
   readonly #held: HeldRegions;
@@ -73,6 +74,11 @@ export class DemuxHttp<C extends object> extends PipeFilter<C> implements Exchan
     this.#activityMs = runtime.loop.nowMs;
     this.#alarm = new Alarm(runtime.loop, () => this.#look());
     this.#alarm.set(limits.idleTimeoutMs);
+    runtime.waiters.add(this);
+  }
+
+  drain(): void {
+    if (this.#phase === IDLE && this.#held.empty) this.#close(FINISHED);
   }
 
   override messageStart(): void {}
@@ -98,6 +104,7 @@ export class DemuxHttp<C extends object> extends PipeFilter<C> implements Exchan
   }
 
   override dispose(): void {
+    this.scope.runtime.waiters.delete(this);
     this.#alarm.cancel();
     this.#phase = CLOSED;
     this.#held.clear();

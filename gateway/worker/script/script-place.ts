@@ -1,7 +1,7 @@
 /** Where in a script something went wrong: `router.ts:12:5: TypeError: …`. */
 
-/** A frame of a script's own module: the loader marks their addresses with the program they belong to. */
-const FRAME = /\(?(?:file:\/\/)?([^()\s]+?)\?penstock=\d+:(\d+):(\d+)\)?/;
+/** A frame of a script's own module, or the place of a syntax error: the loader marks addresses with their program. */
+const FRAME = /\(?(?:file:\/\/)?([^()\s]+?)\?penstock=\d+:(\d+(?::\d+)?)\)?/;
 
 /** The error's words, behind the innermost place of the script's own; with its cause. */
 export function scriptPlace(error: unknown): string {
@@ -10,5 +10,5 @@ export function scriptPlace(error: unknown): string {
   const words = error.name === "Error" ? error.message : `${error.name}: ${error.message}`;
   const cause = error.cause instanceof Error ? ` (${error.cause.message})` : "";
   const text = `${words}${cause}`.replaceAll(/\?penstock=\d+/g, "");
-  return frame === null ? text : `${decodeURI(String(frame[1]))}:${frame[2]}:${frame[3]}: ${text}`;
+  return frame === null ? text : `${decodeURI(String(frame[1]))}:${frame[2]}: ${text}`;
 }

@@ -2,7 +2,7 @@
 import { Flow } from "#pipeline/flow.ts";
 import { HeadPool } from "#pipeline/http/head-pool.ts";
 import type { RawSocket } from "#pipeline/layout/context.ts";
-import { Promises, type Buffers, type Loop, type Runtime } from "#pipeline/runtime.ts";
+import { Promises, type Buffers, type Loop, type Runtime, type Waiter } from "#pipeline/runtime.ts";
 import type { WorkerContext } from "#proxy/context.ts";
 import type { Scratch } from "#http/scratch.ts";
 import { asFd } from "#core/brands.ts";
@@ -29,6 +29,7 @@ export class ScriptRuntime implements Runtime {
   readonly flow: Flow;
   readonly promises: Promises;
   retired = false;
+  readonly waiters = new Set<Waiter>();
   readonly #log: (line: string) => void;
 
   constructor(worker: WorkerContext, shared: ScriptShared) {
@@ -40,6 +41,12 @@ export class ScriptRuntime implements Runtime {
     this.flow = shared.flow;
     this.promises = shared.promises;
     this.#log = (line) => worker.log(line);
+  }
+
+  /** What is under way ends. `now`: what waits for another request ends too. */
+  retire(now: boolean): void {
+    this.retired = true;
+    if (now) for (const one of this.waiters) one.drain();
   }
 
   rawSocket(fd: number): RawSocket {

@@ -1,0 +1,27 @@
+import { thrower } from "#core/errors.ts";
+
+/** Scripts, from file to worker. What goes wrong while they run is in `pipeline.ts`. */
+export const SCRIPT_ERRORS = {
+  PENSTOCK_SCRIPT_READ: {
+    message: "the script can't be read",
+    status: 422,
+    hint: "`penstock run --script FILE` takes a TypeScript or JavaScript module; what it imports lies beside it",
+  },
+  PENSTOCK_SCRIPT_IMPORT: {
+    message: "a script imports what it can't have",
+    status: 422,
+    hint: "scripts import `penstock`, `node:` modules, and files beside them by a relative path, written out",
+  },
+  PENSTOCK_SCRIPT_THREW: {
+    message: "the script failed while it was loaded",
+    status: 422,
+    hint: "the place is named; what ran before goes on",
+  },
+  PENSTOCK_SCRIPT_DIFFERS: {
+    message: "the workers disagree about what the script listens on",
+    status: 422,
+    hint: "`listen` must not depend on chance, on time, or on which worker it is",
+  },
+} as const;
+
+export const scriptError = thrower(SCRIPT_ERRORS);

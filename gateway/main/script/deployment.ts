@@ -1,0 +1,125 @@
+/**
+ * The script in force, and how it changes: all workers load the new one and are given its sockets, and only if all could is it
+ * put into force. Whatever refuses, the one before goes on, and the answer says who and why. Snapshots and scripts change one
+ * at a time, in the order they come.
+ */
+import { scriptError } from "#core/errors/script.ts";
+import type { ListenerStatus } from "#control/protocol.ts";
+import { Listeners } from "#main/supervisor/listeners.ts";
+import type { LogSink } from "#main/supervisor/log.ts";
+import type { WorkerProcess } from "#main/supervisor/worker-process.ts";
+import type { Workers } from "#main/supervisor/workers.ts";
+import type { ListenerSpec } from "#snapshot/snapshot.ts";
+import type { ScriptBundle, ScriptListen } from "#worker/script/protocol.ts";
+
+const INTRODUCTION_MS = 5_000;
+
+interface InForce {
+  readonly bundle: ScriptBundle;
+  readonly specs: readonly ListenerSpec[];
+}
+
+export class ScriptDeployment {
+  readonly #workers: Workers;
+  readonly #listeners: Listeners;
+  readonly #log: LogSink;
+  #current: InForce | null = null;
+
+  /** `takeOver`: another gateway may still hold the addresses while it leaves. */
+  constructor(workers: Workers, count: number, takeOver: boolean, log: LogSink) {
+    this.#workers = workers;
+    this.#listeners = new Listeners(count, takeOver);
+    this.#log = log;
+  }
+
+  /** False: it is in force already. Rejects with who refused it, and why: then nothing has changed. */
+  async apply(bundle: ScriptBundle): Promise<boolean> {
+    await this.#workers.introduced(INTRODUCTION_MS);
+    return this.#workers.exclusively(async () => {
+      if (this.#current?.bundle.digest === bundle.digest) return false;
+      await this.#change(bundle);
+      return true;
+    });
+  }
+
+  async #change(bundle: ScriptBundle): Promise<void> {
+    const members = this.#workers.all.filter((worker) => worker.introduced);
+    try {
+      const specs = specsOf(await agreed(members, bundle));
+      const closed = this.#listeners.prepare(specs);
+      if (closed !== null) throw new Error(closed.error);
+      await each(members, (worker) => this.#bind(worker, specs));
+      this.#current = { bundle, specs };
+    } catch (error) {
+      this.#listeners.abort();
+      for (const worker of members) worker.tellScript({ type: "script-abort" });
+      throw error;
+    }
+    await Promise.all(members.map((worker) => this.#commit(worker)));
+    this.#listeners.commit();
+    this.#log("info", "the script is in force", { workers: members.length });
+  }
+
+  #bind(worker: WorkerProcess, specs: readonly ListenerSpec[]): Promise<unknown> {
+    const { grants, descriptors } = this.#listeners.grants(specs, worker.slot);
+    return worker.askScript(
+      { type: "script-bind", grants: grants.map(({ index, fdTag }) => ({ index, fdTag })) },
+      descriptors,
+    );
+  }
+
+  /** One that fails now is ended: its successor begins with what is in force. */
+  async #commit(worker: WorkerProcess): Promise<void> {
+    try {
+      await worker.askScript({ type: "script-commit" });
+    } catch (error) {
+      this.#log("error", `worker ${worker.slot} can't run the script: ${(error as Error).message}`);
+      worker.child.kill();
+    }
+  }
+
+  /** A worker that has just begun takes up what is in force. Within `exclusively`. */
+  async boot(worker: WorkerProcess): Promise<void> {
+    if (this.#current === null) return;
+    const { bundle, specs } = this.#current;
+    await worker.askScript({ type: "script-load", bundle });
+    await this.#bind(worker, specs);
+    await worker.askScript({ type: "script-commit" });
+  }
+
+  listenerStatus(): ListenerStatus[] {
+    return this.#current === null ? [] : this.#listeners.addresses(this.#current.specs);
+  }
+
+  close(): void {
+    this.#listeners.close();
+  }
+}
+
+/** All load it; answers where they want to listen. */
+async function agreed(members: readonly WorkerProcess[], bundle: ScriptBundle): Promise<readonly ScriptListen[]> {
+  const all = await each(members, (worker) => worker.askScript({ type: "script-load", bundle }));
+  const listens = all.map((reply) => (reply.type === "script-loaded" ? reply.listens : []));
+  const [first = []] = listens;
+  if (listens.some((one) => JSON.stringify(one) !== JSON.stringify(first)))
+    throw scriptError("PENSTOCK_SCRIPT_DIFFERS");
+  return first;
+}
+
+/** Waits for all, then rejects with the first reason: none of them is left half way. */
+async function each<T>(members: readonly WorkerProcess[], act: (worker: WorkerProcess) => Promise<T>): Promise<T[]> {
+  const settled = await Promise.allSettled(members.map(act));
+  return settled.map((one) => {
+    if (one.status === "rejected") throw one.reason;
+    return one.value;
+  });
+}
+
+function specsOf(listens: readonly ScriptListen[]): ListenerSpec[] {
+  return listens.map(({ address, protocol, transparent }) => ({
+    name: `script ${address}`,
+    address,
+    protocol,
+    transparent,
+  }));
+}

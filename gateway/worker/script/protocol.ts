@@ -1,0 +1,61 @@
+/**
+ * What supervisor and worker say to each other about scripts: types only.
+ *
+ *     script-load ─▶ script-loaded, then script-bind ─▶ script-bound, then script-commit ─▶ script-committed
+ *                                              script-abort at any time before commit (no answer)
+ *
+ * Loading evaluates the script and opens nothing; binding gives it the sockets it asked for, which the supervisor has
+ * opened; from the commit on it serves, and the program before it takes nothing new. Descriptors travel as for snapshots
+ * (`#worker/protocol.ts`), ahead of the `script-bind` that names them. At most one program is on its way.
+ */
+
+/** A script with all that it imports or loads, as read by the supervisor: a worker has no files. */
+export interface ScriptBundle {
+  /** Of all that follows: the same bundle twice is no change. */
+  readonly digest: string;
+  /** `file:` URL of the script itself. */
+  readonly entry: string;
+  readonly modules: readonly ScriptModule[];
+  /** Files that `load("./…")` names, by `file:` URL. */
+  readonly files: readonly ScriptFile[];
+}
+
+export interface ScriptModule {
+  readonly url: string;
+  /** As it was written: Node takes the types out, and leaves every line and column where it was. */
+  readonly source: string;
+}
+
+export interface ScriptFile {
+  readonly url: string;
+  readonly bytes: Uint8Array;
+}
+
+/** Where a program wants to listen. */
+export interface ScriptListen {
+  readonly address: string;
+  readonly protocol: "tcp" | "udp";
+  readonly transparent: boolean;
+}
+
+export interface ScriptGrant {
+  /** Into the program's listens. */
+  readonly index: number;
+  readonly fdTag: number;
+}
+
+export type ScriptToWorker =
+  | { readonly type: "script-load"; readonly id: number; readonly bundle: ScriptBundle }
+  | { readonly type: "script-bind"; readonly id: number; readonly grants: readonly ScriptGrant[] }
+  | { readonly type: "script-commit"; readonly id: number }
+  | { readonly type: "script-abort"; readonly id: number };
+
+/** Answers carry the `id` of what they answer. */
+export type ScriptToSupervisor =
+  | { readonly type: "script-loaded"; readonly id: number; readonly listens: readonly ScriptListen[] }
+  | { readonly type: "script-bound"; readonly id: number }
+  | { readonly type: "script-committed"; readonly id: number }
+  /** With the place in the script where there is one. */
+  | { readonly type: "script-refused"; readonly id: number; readonly error: string }
+  /** A script asks for what `penstock` on the command line does: to be read again, or to stop the gateway. */
+  | { readonly type: "script-wish"; readonly wish: "reload" | "exit" };

@@ -1,0 +1,146 @@
+/**
+ * Scripts in this worker: one program in force, at most one on its way. Loads what it is sent, gives it its sockets, and
+ * puts it into force between two turns of the loop. Listeners that both programs have go on accepting without a gap; streams
+ * of the program before end with it, HTTP connections after the response under way.
+ */
+import { defined } from "#core/assert.ts";
+import { Listener } from "#net/listener.ts";
+import { loadProgram, Program, type ListenSpec } from "#pipeline/program.ts";
+import type { WorkerContext } from "#proxy/context.ts";
+import { IPPROTO_TCP, setsockoptInt, TCP_NODELAY } from "#sys/socket.ts";
+import type { Descriptors } from "#worker/descriptors.ts";
+import { importBundle } from "./module-loader.ts";
+import type { ScriptGrant, ScriptListen, ScriptToSupervisor, ScriptToWorker } from "./protocol.ts";
+import { ScriptListener } from "./script-listener.ts";
+import { scriptPlace } from "./script-place.ts";
+import { ScriptRuntime, scriptShared, type ScriptShared } from "./script-runtime.ts";
+
+interface Loaded {
+  readonly id: number;
+  readonly program: Program;
+  readonly runtime: ScriptRuntime;
+  grants: readonly ScriptGrant[];
+}
+
+export interface ScriptHostParts {
+  readonly worker: WorkerContext;
+  readonly descriptors: Descriptors;
+  /** Takes in what has come over the descriptor channel. */
+  receive(): void;
+  send(message: ScriptToSupervisor): void;
+}
+
+export class ScriptHost {
+  readonly #parts: ScriptHostParts;
+  readonly #shared: ScriptShared;
+  readonly #open = new Map<number, Listener>();
+  #current: Loaded | null = null;
+  #next: Loaded | null = null;
+
+  constructor(parts: ScriptHostParts) {
+    this.#parts = parts;
+    this.#shared = scriptShared(parts.worker);
+  }
+
+  receive(message: ScriptToWorker): void {
+    switch (message.type) {
+      case "script-load":
+        void this.#load(message);
+        break;
+      case "script-bind":
+        this.#bind(message.id, message.grants);
+        break;
+      case "script-commit":
+        this.#commit(message.id);
+        break;
+      case "script-abort":
+        this.#abort();
+    }
+  }
+
+  /** Accepts no more; idle connections end now unless it is to be gentle. */
+  drain(gently: boolean): void {
+    for (const listener of this.#open.values()) listener.stop();
+    this.#current?.runtime.retire(!gently);
+  }
+
+  async #load({ id, bundle }: ScriptToWorker & { type: "script-load" }): Promise<void> {
+    const { worker, send } = this.#parts;
+    const program = new Program(bundle.files, bundle.entry);
+    const runtime = new ScriptRuntime(worker, this.#shared);
+    const loaded: Loaded = { id, program, runtime, grants: [] };
+    this.#next = loaded;
+    try {
+      await loadProgram(program, () => importBundle(bundle));
+    } catch (error) {
+      program.end((one) => runtime.report(one));
+      if (this.#next === loaded) this.#next = null;
+      send({ type: "script-refused", id, error: scriptPlace(error) });
+      return;
+    }
+    send({ type: "script-loaded", id, listens: program.listens.map(listenOf) });
+  }
+
+  #bind(id: number, grants: readonly ScriptGrant[]): void {
+    const { descriptors, receive, send } = this.#parts;
+    receive();
+    const next = this.#next;
+    const missing = grants.filter(({ fdTag }) => descriptors.lend(fdTag) === undefined);
+    if (next === null || missing.length > 0) {
+      send({ type: "script-refused", id, error: "a socket of the script did not arrive" });
+      return;
+    }
+    next.grants = grants;
+    send({ type: "script-bound", id });
+  }
+
+  #commit(id: number): void {
+    const next = this.#next;
+    if (next === null) return;
+    const before = this.#current;
+    this.#next = null;
+    this.#current = next;
+    const wanted = new Set(next.grants.map(({ fdTag }) => fdTag));
+    for (const [tag, listener] of this.#open) if (!wanted.has(tag)) this.#close(tag, listener);
+    for (const grant of next.grants) this.#serve(grant, next);
+    if (before !== null) {
+      before.runtime.retire(false);
+      before.program.end((error) => before.runtime.report(error));
+    }
+    this.#parts.send({ type: "script-committed", id });
+  }
+
+  #serve({ index, fdTag }: ScriptGrant, { program, runtime }: Loaded): void {
+    const { worker, descriptors } = this.#parts;
+    const spec = defined(program.listens[index], "listen of a script");
+    const handler = new ScriptListener(worker, runtime, spec);
+    const open = this.#open.get(fdTag);
+    if (open !== undefined) {
+      open.handler = handler;
+      return;
+    }
+    const fd = defined(descriptors.lend(fdTag), "socket of a script");
+    if (!spec.address.startsWith("unix:")) setsockoptInt(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    const listener = new Listener(`script ${spec.address}`, fd, worker.loop, worker.gather, handler);
+    this.#open.set(fdTag, listener);
+    listener.start();
+  }
+
+  #close(tag: number, listener: Listener): void {
+    this.#open.delete(tag);
+    listener.stop();
+    listener.leave(() => this.#parts.descriptors.giveUp(tag));
+  }
+
+  #abort(): void {
+    const next = this.#next;
+    this.#next = null;
+    if (next === null) return;
+    next.program.end((error) => next.runtime.report(error));
+    for (const { fdTag } of next.grants) if (!this.#open.has(fdTag)) this.#parts.descriptors.giveUp(fdTag);
+  }
+}
+
+function listenOf({ address, options }: ListenSpec): ScriptListen {
+  return { address, protocol: options.protocol ?? "tcp", transparent: options.transparent ?? false };
+}
