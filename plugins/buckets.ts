@@ -1,77 +1,109 @@
 /**
- * Token buckets by key, in memory of a fixed size. A key is known by 64 bits of a hash with a seed of its own process; it
- * has one of eight places in one set, and where all are taken the one that was used longest ago makes room:
+ * The token buckets of one limit, in a table that all workers share. A bucket is one word, the time at which it will be full
+ * again (as the generic cell rate algorithm has it): taking a token moves that time on by one token's worth, unless it would
+ * then be further away than a whole bucket takes to fill. So a token is one compare-and-swap, and no lock is ever held.
  *
- *     set 0 [ 8 places ] set 1 [ 8 places ] …      place = fingerprint (2 words), tokens, time of the last use
+ *     now            full again                   now + burst
+ *      │── tokens gone ──│────── tokens left ──────────│
  *
- * Forgetting a key gives it a full bucket again, so a table too small for its keys lets more pass, never less. Nothing
- * is allocated after the constructor, 24 bytes a key; a page of them costs memory once it was used.
+ * Times are counted in units, a millisecond or a part of a token, modulo 2³²: a bucket that nobody touched for half of that
+ * (days, at a hundred a second) may be read as one that is partly empty, for as long as a bucket takes to fill.
+ *
+ * Each limit uses a part of the table that its `keysMax` gives it, and each key one set of eight places in that part; where all
+ * are taken the one used longest ago makes room. A forgotten key has a full bucket again, so a table too small for its
+ * keys lets more pass, never less. Nothing is allocated after the constructor.
  */
-const WAYS = 8;
-const seeds = crypto.getRandomValues(new Uint32Array(2));
-const SEED_A = (seeds[0] as number) | 0;
-const SEED_B = (seeds[1] as number) | 0;
+import { WAYS, type BucketTable } from "./bucket-table.ts";
+
+/** A part of a token that is small enough for the fastest limit. */
+const TOKEN_UNITS_MIN = 64;
+/** A whole bucket, at most: far below the half of 2³² by which past and future are told apart. */
+const FULL_UNITS_MAX = 2 ** 26;
+/** Workers that take from the same bucket at the same moment: after so many the token is given, not fought for. */
+const TRIES_MAX = 16;
+const FREE = 0;
 
 export class Buckets {
-  readonly #perMs: number;
-  readonly #burst: number;
+  readonly #table: BucketTable;
+  readonly #unitsPerMs: number;
+  readonly #tokenUnits: number;
+  /** What a full bucket is worth. */
+  readonly #fullUnits: number;
   readonly #setMask: number;
-  readonly #first: Int32Array;
-  readonly #second: Int32Array;
-  readonly #tokens: Float64Array;
-  /** 0: never used. */
-  readonly #usedMs: Float64Array;
+  /** Where this limit's part of the table begins. */
+  readonly #firstSet: number;
+  readonly #seedA: number;
+  readonly #seedB: number;
   #a = 0;
   #b = 0;
 
-  /** `keysMax` is rounded up to a power of two. */
-  constructor(perSecond: number, burst: number, keysMax: number) {
-    const sets = 2 ** Math.max(0, Math.ceil(Math.log2(keysMax / WAYS)));
-    this.#perMs = perSecond / 1000;
-    this.#burst = burst;
-    this.#setMask = sets - 1;
-    this.#first = new Int32Array(sets * WAYS);
-    this.#second = new Int32Array(sets * WAYS);
-    this.#tokens = new Float64Array(sets * WAYS);
-    this.#usedMs = new Float64Array(sets * WAYS);
+  /**
+   * `identity`: of the limit, with all that it means: two with the same share their buckets, in this process and in the others.
+   * `keysMax` is rounded up to a power of two, and the table may be smaller.
+   */
+  constructor(table: BucketTable, identity: string, perSecond: number, burst: number, keysMax: number) {
+    this.#table = table;
+    const fine = Math.min(Math.ceil(1000 / perSecond), Math.floor(FULL_UNITS_MAX / burst));
+    this.#tokenUnits = Math.max(TOKEN_UNITS_MIN, fine);
+    this.#unitsPerMs = (perSecond * this.#tokenUnits) / 1000;
+    this.#fullUnits = burst * this.#tokenUnits;
+    this.#setMask = Math.min(table.sets, 2 ** Math.max(0, Math.ceil(Math.log2(keysMax / WAYS)))) - 1;
+    this.#seedA = table.seedA;
+    this.#seedB = table.seedB;
+    const text = Buffer.from(identity);
+    this.#hash(text, 0, text.length);
+    this.#firstSet = (this.#a >>> 0) % table.sets;
+    this.#seedA = this.#a;
+    this.#seedB = this.#b;
   }
 
-  /** Takes a token of the key at [start, end): 0, or the milliseconds until there will be one. `nowMs` is above 0. */
+  /** Takes a token of the key at [start, end): 0, or the milliseconds until there will be one. `nowMs`: of a clock that all share. */
   take(memory: Uint8Array, start: number, end: number, nowMs: number): number {
     this.#hash(memory, start, end);
-    const place = this.#place(nowMs);
-    const refilled = (this.#tokens[place] as number) + (nowMs - (this.#usedMs[place] as number)) * this.#perMs;
-    const tokens = Math.min(this.#burst, refilled);
-    this.#usedMs[place] = nowMs;
-    if (tokens >= 1) {
-      this.#tokens[place] = tokens - 1;
-      return 0;
+    const { times } = this.#table;
+    const token = this.#tokenUnits;
+    const now = Math.floor((nowMs * this.#unitsPerMs) % 0x1_0000_0000) | 0;
+    const place = this.#place(now, (nowMs % 0x8000_0000) | 0);
+    for (let tries = 0; tries < TRIES_MAX; tries++) {
+      const full = Atomics.load(times, place);
+      const gone = (full - now) | 0;
+      const spent = gone < 0 || gone > this.#fullUnits ? 0 : gone;
+      const over = spent + token - this.#fullUnits;
+      if (over > 0) return over / this.#unitsPerMs;
+      if (Atomics.compareExchange(times, place, full, (now + spent + token) | 0) === full) return 0;
     }
-    this.#tokens[place] = tokens;
-    return (1 - tokens) / this.#perMs;
+    return 0;
   }
 
-  #place(nowMs: number): number {
-    const a = this.#a;
-    const b = this.#b;
-    const from = (a & this.#setMask) * WAYS;
+  /** The place of the key that was hashed last; one that makes room for it where it has none. */
+  #place(now: number, useMs: number): number {
+    const { tags, times, uses, sets } = this.#table;
+    const tag = this.#b === 0 ? 1 : this.#b;
+    const from = ((this.#firstSet + (this.#a & this.#setMask)) % sets) * WAYS;
     let oldest = from;
+    let oldestMs = -1;
     for (let place = from; place < from + WAYS; place++) {
-      const usedMs = this.#usedMs[place] as number;
-      if (usedMs > 0 && this.#first[place] === a && this.#second[place] === b) return place;
-      if (usedMs < (this.#usedMs[oldest] as number)) oldest = place;
+      const found = Atomics.load(tags, place);
+      if (found === tag) {
+        uses[place] = useMs;
+        return place;
+      }
+      const ageMs = found === FREE ? Number.MAX_SAFE_INTEGER : (useMs - (uses[place] as number)) & 0x7fff_ffff;
+      if (ageMs <= oldestMs) continue;
+      oldest = place;
+      oldestMs = ageMs;
     }
-    this.#first[oldest] = a;
-    this.#second[oldest] = b;
-    this.#tokens[oldest] = this.#burst;
-    this.#usedMs[oldest] = nowMs;
+    // Another worker may do the same for another key: one of the two then shares the bucket of the other for a moment.
+    Atomics.store(times, oldest, now);
+    Atomics.store(tags, oldest, tag);
+    uses[oldest] = useMs;
     return oldest;
   }
 
   /** Two hashes by multiplication and rotation, mixed at the end as MurmurHash3 does. */
   #hash(memory: Uint8Array, start: number, end: number): void {
-    let a = SEED_A ^ (end - start);
-    let b = SEED_B;
+    let a = this.#seedA ^ (end - start);
+    let b = this.#seedB;
     for (let i = start; i < end; i++) {
       const octet = memory[i] as number;
       a = Math.imul(a ^ octet, 0x9e3779b1);

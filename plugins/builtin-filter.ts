@@ -11,6 +11,7 @@ import {
   type Filter,
   type Verdict,
 } from "#pipeline/filter.ts";
+import type { BucketTable } from "./bucket-table.ts";
 
 export abstract class BuiltinFilter implements Filter {
   readonly name: string;
@@ -50,8 +51,10 @@ export interface BuiltinServices {
   nowMs(): number;
   /** Milliseconds since the epoch, as of the start of this turn. */
   wallMs(): number;
-  /** How many workers serve the same listeners. */
-  readonly workers: number;
+  /** Milliseconds that only grow, the same for all workers, as of the start of this turn. */
+  sharedMs(): number;
+  /** Token buckets, shared with all workers. */
+  readonly limits: BucketTable;
   /** A small request to an upstream, by its name in the snapshot. Never rejects. */
   fetch(upstream: string, request: FetchRequest): Promise<FetchResponse>;
   log(level: "debug" | "info" | "warn" | "error", filter: string, message: string): void;

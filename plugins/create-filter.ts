@@ -19,8 +19,11 @@ import { RewriteFilter } from "./rewrite.ts";
 import { StaticFilesFilter } from "./static-files/static-files.ts";
 import { StaticResponseFilter } from "./static-response.ts";
 
-/** The configuration was checked. Throws PENSTOCK_HTTP_NAMES_FULL. */
-export function createBuiltinFilter(spec: BuiltinFilterSpec, services: BuiltinServices): Filter {
+/**
+ * The configuration was checked. `identity`: of everything that the filter's behaviour depends on, the same in all workers. Throws
+ * PENSTOCK_HTTP_NAMES_FULL.
+ */
+export function createBuiltinFilter(spec: BuiltinFilterSpec, services: BuiltinServices, identity: string): Filter {
   switch (spec.name) {
     case "headers":
       return new HeadersFilter(spec.config);
@@ -37,7 +40,7 @@ export function createBuiltinFilter(spec: BuiltinFilterSpec, services: BuiltinSe
     case "cors":
       return new CorsFilter(spec.config);
     case "rate-limit":
-      return new RateLimitFilter(spec.config, services);
+      return new RateLimitFilter(spec.config, services, identity);
     case "static-response":
       return new StaticResponseFilter(spec.config);
     case "fault":

@@ -1,6 +1,6 @@
 /**
- * `rate-limit`: 429 once a key's bucket is empty, with the whole seconds until it isn't. Buckets belong to one worker:
- * each gives its part of the rate, which is right as far as connections are spread evenly over workers.
+ * `rate-limit`: 429 once a key's bucket is empty, with the whole seconds until it isn't. The buckets are the gateway's, all
+ * workers take from them.
  *
  * IPv6 clients count by /64, which is what one subscriber has. Requests without the header are one key together, so that
  * leaving it out gains nothing.
@@ -26,16 +26,14 @@ export class RateLimitFilter extends BuiltinFilter {
   /** 0: not by header. */
   readonly #header: number;
 
-  constructor(config: RateLimitConfig, services: BuiltinServices) {
+  constructor(config: RateLimitConfig, services: BuiltinServices, identity: string) {
     super("rate-limit", HOOK_REQUEST_HEAD);
     const { perSecond, burst = perSecond, key, keysMax } = config;
     this.#services = services;
     this.#byClient = key === "client-ip";
     this.#byHost = key === "host";
     this.#header = key.startsWith(HEADER_PREFIX) ? internName(key.slice(HEADER_PREFIX.length)) : 0;
-    // Less than one token would never let anything pass.
-    const share = Math.max(1, burst / services.workers);
-    this.#buckets = new Buckets(perSecond / services.workers, share, key === "route" ? 1 : keysMax);
+    this.#buckets = new Buckets(services.limits, identity, perSecond, burst, key === "route" ? 1 : keysMax);
   }
 
   override requestHead(exchange: Exchange): Verdict {
@@ -46,7 +44,7 @@ export class RateLimitFilter extends BuiltinFilter {
   }
 
   #take(exchange: Exchange): number {
-    const nowMs = this.#services.nowMs();
+    const nowMs = this.#services.sharedMs();
     if (this.#byClient) {
       const ip = exchange.clientAddressBytes;
       return this.#buckets.take(ip, 0, isIpv4(ip) ? IP_BYTES : IP6_SUBSCRIBER_BYTES, nowMs);

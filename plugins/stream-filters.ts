@@ -12,11 +12,15 @@ const IP_BYTES = 16;
 const IP6_SUBSCRIBER_BYTES = 8;
 
 /** Of what the worker lends to all built-in filters, the part that these need. */
-export type StreamFilterServices = Pick<BuiltinServices, "nowMs" | "workers">;
+export type StreamFilterServices = Pick<BuiltinServices, "sharedMs" | "limits">;
 
 /** The configuration was checked. */
-export function createStreamFilter(spec: StreamFilterSpec, services: StreamFilterServices): StreamFilter {
-  return spec.name === "ip-access" ? new StreamAccess(spec.config) : new StreamRate(spec.config, services);
+export function createStreamFilter(
+  spec: StreamFilterSpec,
+  services: StreamFilterServices,
+  identity: string,
+): StreamFilter {
+  return spec.name === "ip-access" ? new StreamAccess(spec.config) : new StreamRate(spec.config, services, identity);
 }
 
 class StreamAccess implements StreamFilter {
@@ -34,23 +38,21 @@ class StreamAccess implements StreamFilter {
   }
 }
 
-/** Streams a second, by client or of the whole route. Each worker gives its part of the rate. */
+/** Streams a second, by client or of the whole route, of all workers together. */
 class StreamRate implements StreamFilter {
   readonly name = "rate-limit";
   readonly #services: StreamFilterServices;
   readonly #buckets: Buckets;
   readonly #byClient: boolean;
 
-  constructor({ perSecond, burst, key, keysMax }: RateLimitConfig, services: StreamFilterServices) {
+  constructor({ perSecond, burst, key, keysMax }: RateLimitConfig, services: StreamFilterServices, identity: string) {
     this.#services = services;
     this.#byClient = key === "client-ip";
-    // Less than one token would never let anything pass.
-    const share = Math.max(1, burst / services.workers);
-    this.#buckets = new Buckets(perSecond / services.workers, share, this.#byClient ? keysMax : 1);
+    this.#buckets = new Buckets(services.limits, identity, perSecond, burst, this.#byClient ? keysMax : 1);
   }
 
   admits({ clientIp }: OpeningStream): boolean {
     const bytes = this.#byClient ? (isIpv4(clientIp) ? IP_BYTES : IP6_SUBSCRIBER_BYTES) : 0;
-    return this.#buckets.take(clientIp, 0, bytes, this.#services.nowMs()) === 0;
+    return this.#buckets.take(clientIp, 0, bytes, this.#services.sharedMs()) === 0;
   }
 }

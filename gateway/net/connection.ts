@@ -8,6 +8,7 @@
  * Deadlines: `deadlineMs` is a plain field, and moving it later costs a store. A phase that needs it earlier says so by
  * `expireBy`. The protocol decides what an expired deadline means.
  */
+import { ECONNABORTED } from "#core/errno.ts";
 import type { Buffers } from "#io/buffers.ts";
 import { BUFFER_BYTES } from "#io/buffers.ts";
 import type { Loop } from "#io/loop.ts";
@@ -233,6 +234,13 @@ export class Connection implements SocketHandler, Timed {
   reset(): void {
     const socket = this.#forget();
     if (socket !== null) this.transport.reset(socket);
+  }
+
+  /** Ends it as if the peer had broken it: by RST, and whoever serves it is told. */
+  expel(): void {
+    const { protocol } = this;
+    this.reset();
+    protocol?.onBroken(ECONNABORTED);
   }
 
   #forget(): Socket | null {

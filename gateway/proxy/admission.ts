@@ -5,8 +5,13 @@ import type { PeerCertificate } from "#net/tls/peer.ts";
 import type { Engine, Route } from "./engine.ts";
 import * as outcomes from "./outcomes.ts";
 
-/** With less than 1/32 of the buffers left, new requests are answered 503: what is under way needs the rest to end. */
+/** With less than 1/32 of the buffers left, new requests are answered 503, and streams and handshakes are not begun: what is under way needs the rest to end. */
 const SHED_SHIFT = 5;
+
+/** Whether what is new has to be refused. */
+export function isShort({ free, count }: Pick<Buffers, "free" | "count">): boolean {
+  return free < count >> SHED_SHIFT;
+}
 
 /** The index of the request's route on this listener; below zero when there is none: `refusedFor` says why. */
 export function admit(
@@ -17,7 +22,7 @@ export function admit(
   buffers: Buffers,
 ): number {
   if (request.method === METHOD_CONNECT) return ~outcomes.METHOD_UNSUPPORTED;
-  if (buffers.free < buffers.count >> SHED_SHIFT) return ~outcomes.OVERLOADED;
+  if (isShort(buffers)) return ~outcomes.OVERLOADED;
   const fields = engine.certificateFields;
   if (fields !== null && !fields.apply(request, listener, certificate)) return ~outcomes.HEAD_TOO_LONG;
   const index = (engine.routers[listener] as Engine["routers"][number]).match(request);

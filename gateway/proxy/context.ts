@@ -36,7 +36,7 @@ export interface WorkerContext {
    */
   leadsTo(memory: Uint8Array, at: number, destination: Uint8Array | null): boolean;
   /** The clients' addresses that are refused here because no kernel program does it. */
-  banned(peer: Peer): boolean;
+  banned(peer: Pick<Peer, "ipBytes">): boolean;
 }
 
 export interface Workspace {
@@ -65,10 +65,15 @@ export interface ListenerContext {
   emptied: () => void;
 }
 
+/** Whether clients of an address (16 bytes, IPv4 mapped) are let in no more. */
+export type Banned = (ipBytes: Uint8Array) => boolean;
+
 export interface Drainable {
   /**
    * The worker, or the listener, is leaving: close when idle, else after the response under way. `gently`: when idle, only
    * after one more response, or when the time for that is up.
    */
   drain(gently: boolean): void;
+  /** Ends at once, whatever is under way, when its client is one of the `banned`. */
+  expel(banned: Banned): void;
 }

@@ -20,7 +20,7 @@ import type { TlsPeer } from "#net/tls/peer.ts";
 import { CONNECTIONS_OPEN } from "#observe/counters.ts";
 import { writeChunk, writeLastChunk } from "#upstream/http1-upstream.ts";
 import { PartialHead } from "#pipeline/http/partial-head.ts";
-import type { Drainable, ListenerContext } from "./context.ts";
+import type { Banned, Drainable, ListenerContext } from "./context.ts";
 import type { DownstreamStream } from "./downstream-stream.ts";
 import type { ProxyExchange } from "./exchange.ts";
 import type { ExchangePool } from "./exchange-pool.ts";
@@ -110,6 +110,11 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
     if (this.originalAddress !== null) return parseAddress(this.originalAddress);
     const { socket, loop } = this.#connection;
     return this.#told ?? (socket === null ? NO_ADDRESS : loop.driver.localAddress(socket));
+  }
+
+  /** What it asked for, or a tunnel that has come of it, ends with the connection. */
+  expel(banned: Banned): void {
+    if (this.client !== "" && banned(parseIp(this.client))) this.#connection.expel();
   }
 
   get queuedBytes(): number {

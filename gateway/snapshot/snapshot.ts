@@ -431,7 +431,7 @@ export interface SettingsSpec {
   readonly headBytesMax: number;
   readonly targetBytesMax: number;
   readonly fieldsMax: number;
-  /** Client connections at one time in one worker; absent or 0: without bound. */
+  /** Client connections at one time, over all workers and listeners; absent or 0: without bound. */
   readonly connectionsMax?: number;
   readonly connectionsPerClientMax?: number;
   /** `10.0.0.2:53`; absent or empty: those of the system. */

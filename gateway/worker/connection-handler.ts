@@ -5,6 +5,7 @@ import { TlsAcceptor } from "#net/tls/acceptor.ts";
 import { ProxyReceiver } from "#net/proxy-protocol/receiver.ts";
 import { CONNECTIONS_OPEN } from "#observe/counters.ts";
 import { PROXY_HEADERS, PROXY_HEADERS_REFUSED } from "#observe/stream-counters.ts";
+import { isShort } from "#proxy/admission.ts";
 import type { ListenerContext } from "#proxy/context.ts";
 import type { ExchangePool } from "#proxy/exchange-pool.ts";
 import { Http1Listener } from "#proxy/http1-listener.ts";
@@ -46,7 +47,9 @@ function encrypted(listener: ListenerContext, plain: ConnectionHandler): Connect
     {
       records: worker.tls,
       settings: () => defined(listener.engine.tls.servers[listener.index], "TLS of a listener"),
-      banned: (peer) => worker.banned(peer),
+      admit: (peer) => !worker.banned(peer) && worker.clients.admit(peer.ip, listener.engine.snapshot.settings),
+      left: (peer) => worker.clients.left(peer.ip),
+      isShort: () => isShort(worker.buffers),
       refused: (peer, reason, detail) =>
         worker.log(`listener ${listener.name}, client ${peer.ip}: TLS handshake refused (${reason}): ${detail}`),
     },

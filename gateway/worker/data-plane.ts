@@ -26,15 +26,18 @@ import { Endpoints } from "#upstream/endpoints.ts";
 import { connectionHandler, speaksOtherwise } from "./connection-handler.ts";
 import { throttled } from "./log-throttle.ts";
 import type { ListenerGrant } from "./protocol.ts";
+import { ownArea, type SharedArea } from "./shared-area.ts";
 
 /** How often a partly filled access log buffer is written. */
 const LOG_FLUSH_MS = 200;
+/** Until a ban is enforced on connections that are open: the answer that came with it leaves first, and many are one sweep. */
+const BAN_MS = 100;
 
 /** What is asked of the kernel's side; replaced with each snapshot. */
 export interface KernelView {
   originalOf(peer: Peer, fd: number, protocol: "tcp" | "udp"): string | null;
   leadsTo(memory: Uint8Array, at: number, destination: Uint8Array | null): boolean;
-  banned(peer: Peer): boolean;
+  banned(peer: Pick<Peer, "ipBytes">): boolean;
 }
 
 const NO_KERNEL: KernelView = { originalOf: () => null, leadsTo: () => true, banned: () => false };
@@ -55,14 +58,16 @@ export class DataPlane {
   readonly #serving = new Map<number, Serving>();
   #kernel: KernelView = NO_KERNEL;
   #engine: Engine | null = null;
+  readonly #sweep: Timed;
 
-  /** `workers`: how many there are of its kind. `clock`: of a simulation, in milliseconds; else the machine's. `log`: lines for the operator. */
+  /** `workers`: how many there are of its kind. `clock`: of a simulation, in milliseconds; else the machine's. `log`: lines for the operator. `shared`: with the other workers. */
   constructor(
     driver: Driver,
     logFd: number,
     clock?: () => number,
     log: (line: string) => void = () => {},
     workers = 1,
+    shared: SharedArea = ownArea(),
   ) {
     this.driver = driver;
     this.loop = new Loop(driver, clock);
@@ -74,7 +79,7 @@ export class DataPlane {
       gather: this.#gather,
       scratch,
       endpoints: new Endpoints({ loop: this.loop, gather: this.#gather, scratch }, workers),
-      clients: new ClientConnections(),
+      clients: new ClientConnections(shared.connections),
       counters: new Counters(OUTCOMES.map((one) => one.code)),
       streams: new StreamCounters(STREAM_OUTCOMES),
       accessLog: this.#accessLog(logFd),
@@ -86,6 +91,7 @@ export class DataPlane {
       banned: (peer) => this.#kernel.banned(peer),
     };
     this.#exchanges = new ExchangePool(this.context);
+    this.#sweep = timed(() => this.#expelBanned());
     this.loop.beforeTurn = () => this.#gather.flush();
   }
 
@@ -134,6 +140,20 @@ export class DataPlane {
       if (gently) listener.leave(() => closeDescriptor(listener.fd));
     }
     if (!gently) this.context.endpoints.drain();
+  }
+
+  /** A list of banned clients has changed: those who are connected are looked at soon. */
+  bansChanged(): void {
+    if (this.#sweep.wheelSlot >= 0) return;
+    this.#sweep.deadlineMs = this.loop.nowMs + BAN_MS;
+    this.loop.timers.watch(this.#sweep);
+  }
+
+  #expelBanned(): void {
+    const banned = (ipBytes: Uint8Array): boolean => this.#kernel.banned({ ipBytes });
+    for (const { context } of this.#serving.values()) {
+      for (const connection of context.connections) connection.expel(banned);
+    }
   }
 
   counters(): Record<string, number> {
@@ -206,17 +226,15 @@ export class DataPlane {
 
   /** Lines leave LOG_FLUSH_MS after the first of them, or when the buffer is full. */
   #accessLog(fd: number): AccessLog {
-    const flush: Timed = {
-      deadlineMs: Number.POSITIVE_INFINITY,
-      wheelSlot: -1,
-      wheelNext: null,
-      wheelPrev: null,
-      onDeadline: () => log.flush(),
-    };
+    const flush = timed(() => log.flush());
     const log = new AccessLog(fd, () => {
       flush.deadlineMs = this.loop.nowMs + LOG_FLUSH_MS;
       this.loop.timers.watch(flush);
     });
     return log;
   }
+}
+
+function timed(onDeadline: () => void): Timed {
+  return { deadlineMs: Number.POSITIVE_INFINITY, wheelSlot: -1, wheelNext: null, wheelPrev: null, onDeadline };
 }

@@ -6,6 +6,7 @@
 import { createHash } from "node:crypto";
 import { defined } from "#core/assert.ts";
 import type { FetchRequest, FetchResponse, Filter, FilterServices } from "#pipeline/filter.ts";
+import type { BucketTable } from "#plugins/bucket-table.ts";
 import type { BuiltinServices } from "#plugins/builtin-filter.ts";
 import { createBuiltinFilter } from "#plugins/create-filter.ts";
 import type { WorkerContext } from "#proxy/context.ts";
@@ -19,6 +20,7 @@ import type { LoadedModule } from "#wasm/guest/runtime.ts";
 import { FileRoots, type FileGrants } from "./file-roots.ts";
 import type { MapSet } from "./map-set.ts";
 import type { ModuleBytes } from "./protocol.ts";
+import { sharedClockOffsetMs } from "./shared-area.ts";
 import { Slice } from "./slices.ts";
 import type { TenantSet } from "./tenants/tenant-set.ts";
 
@@ -51,19 +53,21 @@ export class FilterSet {
   #engine: Engine | null = null;
   readonly #firstEngine = Promise.withResolvers<Engine>();
 
-  /** `shared`: what filters share with others. `workers`: how many serve the same listeners. */
+  /** `shared`: what filters share with others; `limits`: with the workers that serve the same listeners. */
   constructor(
     context: WorkerContext,
     { maps, tenants }: { readonly maps: MapSet; readonly tenants: TenantSet },
-    workers: number,
+    limits: BucketTable,
     log: (line: string) => void,
     files: FileGrants = {},
   ) {
     this.#context = context;
+    const offsetMs = sharedClockOffsetMs();
     this.#builtinServices = {
       nowMs: () => context.loop.nowMs,
+      sharedMs: () => context.loop.nowMs + offsetMs,
       wallMs: () => performance.timeOrigin + context.loop.nowMs,
-      workers,
+      limits,
       fetch: (upstream, request) => this.#fetch(upstream, request),
       files: new FileRoots(files),
       log: (level, filter, message) => log(JSON.stringify({ time: new Date().toISOString(), level, filter, message })),
@@ -160,7 +164,9 @@ export class FilterSet {
 
   #builtin(route: RouteSpec, position: number, spec: BuiltinFilterSpec): Held {
     const identity = identityOf([route.tenant, route.name, position, spec.name, spec.config]);
-    return this.#held.get(identity) ?? this.#hold(identity, createBuiltinFilter(spec, this.#builtinServices), null);
+    return (
+      this.#held.get(identity) ?? this.#hold(identity, createBuiltinFilter(spec, this.#builtinServices, identity), null)
+    );
   }
 
   async #plugin(snapshot: Snapshot, route: RouteSpec, position: number, spec: PluginFilterSpec): Promise<Held> {

@@ -4,15 +4,19 @@
  */
 import { asFd } from "#core/brands.ts";
 import { WorkerProcess } from "./process.ts";
-import { FD_CHANNEL, type ToSupervisor, type ToWorker } from "./protocol.ts";
+import { FD_CHANNEL, FD_SHARED, type ToSupervisor, type ToWorker } from "./protocol.ts";
+import { openSharedArea } from "./shared-area.ts";
 
 const STDOUT = 1;
+
+const workers = Number(process.argv[2] ?? 1);
 
 const worker = new WorkerProcess({
   io: process.env["PENSTOCK_IO"] ?? "auto",
   descriptors: asFd(FD_CHANNEL),
-  workers: Number(process.argv[2] ?? 1),
-  files: JSON.parse(process.argv[3] ?? "{}") as Record<string, string>,
+  workers,
+  files: JSON.parse(process.argv[4] ?? "{}") as Record<string, string>,
+  shared: openSharedArea(asFd(FD_SHARED), workers, Number(process.argv[3] ?? 0)),
   logFd: STDOUT,
   log: (line: string) => {
     process.stderr.write(`${line}\n`);

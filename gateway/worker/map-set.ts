@@ -27,11 +27,16 @@ const WHOLE_ADDRESS_BITS = 128;
 
 export class MapSet {
   readonly #send: (change: MapChangeMessage) => void;
+  /** One of the lists that say who is let in here has changed. */
+  readonly #listChanged: () => void;
+  /** Those lists. */
+  #lists = new Set<string>();
   #current = new Map<string, Entry>();
   #prepared: Map<string, Entry> | null = null;
 
-  constructor(send: (change: MapChangeMessage) => void) {
+  constructor(send: (change: MapChangeMessage) => void, listChanged: () => void = () => {}) {
     this.#send = send;
+    this.#listChanged = listChanged;
   }
 
   /** The maps of a snapshot that is being prepared. Throws when a descriptor that was promised has not come. */
@@ -64,7 +69,9 @@ export class MapSet {
   /** A sibling's change of a user-space map. */
   applyRemote(message: MapChangeMessage): void {
     const map = this.#current.get(message.map)?.map;
-    if (map instanceof UserMap) map.applyRemote(toChange(message));
+    if (!(map instanceof UserMap)) return;
+    map.applyRemote(toChange(message));
+    if (this.#lists.has(message.map)) this.#listChanged();
   }
 
   /** What the data plane asks of the kernel's side while this snapshot is in force. */
@@ -72,6 +79,7 @@ export class MapSet {
     const tag = message.originalsFdTag;
     const originals = tag === null ? null : new OriginalDestinations(defined(descriptors.byTag.get(tag), "originals"));
     const lists = this.#userSpaceLists(message.snapshot);
+    this.#lists = new Set(lists.flatMap(({ deny, allow }) => [deny.name, allow?.name ?? deny.name]));
     const own = new Set(message.listeners.map((listener) => listener.address));
     const key = new Uint8Array(20);
     key[0] = WHOLE_ADDRESS_BITS;
@@ -85,7 +93,7 @@ export class MapSet {
       },
       leadsTo: (memory: Uint8Array, at: number, destination: Uint8Array | null) =>
         originals?.leadsTo(memory, at, destination) ?? true,
-      banned: (peer: Peer) => {
+      banned: (peer: Pick<Peer, "ipBytes">) => {
         if (lists.length === 0) return false;
         key.set(peer.ipBytes, 4);
         return lists.some(({ deny, allow }) => deny.get(key) !== null && (allow?.get(key) ?? null) === null);
@@ -119,7 +127,10 @@ export class MapSet {
       const fd: Fd = defined(descriptors.byTag.get(grant.fdTag), `descriptor of map ${spec.name}`);
       return { identity, map: new KernelMap(spec, fd) };
     }
-    const map = new UserMap(spec, (change) => this.#send(toMessage(change)));
+    const map = new UserMap(spec, (change) => {
+      this.#send(toMessage(change));
+      if (this.#lists.has(spec.name)) this.#listChanged();
+    });
     for (const { key, value } of grant.entries) {
       map.applyRemote({ map: spec.name, op: "put", key: encode(key), value: encode(value) });
     }

@@ -15,6 +15,7 @@ import type { FileGrants } from "./file-roots.ts";
 import { namesSettled, systemResolver } from "./system-resolver.ts";
 import { FilterSet, type Chains } from "./filter-set.ts";
 import { MapSet } from "./map-set.ts";
+import { sharedClockOffsetMs, type SharedArea } from "./shared-area.ts";
 import { StreamFilterSet } from "./stream-filter-set.ts";
 import type { PrepareMessage, ToSupervisor, ToWorker, TlsMaterial } from "./protocol.ts";
 import { inSlices } from "./slices.ts";
@@ -29,6 +30,8 @@ export interface WorkerOptions {
   readonly workers: number;
   /** Directories that may be read, by name. */
   readonly files: FileGrants;
+  /** With the others of its kind. */
+  readonly shared: SharedArea;
   readonly logFd: number;
   /** A line for the operator. */
   readonly log: (line: string) => void;
@@ -65,15 +68,20 @@ export class WorkerProcess {
 
   constructor(options: WorkerOptions) {
     this.#options = options;
-    this.#plane = new DataPlane(openDriver(options.io), options.logFd, undefined, options.log, options.workers);
+    const { io, logFd, log, workers, files, shared } = options;
+    this.#plane = new DataPlane(openDriver(io), logFd, undefined, log, workers, shared);
     this.#descriptors = new Descriptors();
-    this.#maps = new MapSet((change) => options.send(change));
+    this.#maps = new MapSet(
+      (change) => options.send(change),
+      () => this.#plane.bansChanged(),
+    );
     const { loop } = this.#plane;
-    this.#tenants = new TenantSet({ workers: options.workers, nowMs: () => loop.nowMs, turn: () => loop.turns });
-    const shared = { maps: this.#maps, tenants: this.#tenants };
-    this.#filters = new FilterSet(this.#plane.context, shared, options.workers, options.log, options.files);
-    const services = { nowMs: () => this.#plane.loop.nowMs, workers: options.workers };
-    this.#streamFilters = new StreamFilterSet(services);
+    this.#tenants = new TenantSet({ workers, nowMs: () => loop.nowMs, turn: () => loop.turns });
+    const lent = { maps: this.#maps, tenants: this.#tenants };
+    this.#filters = new FilterSet(this.#plane.context, lent, shared.limits, log, files);
+    const offsetMs = sharedClockOffsetMs();
+    const sharedMs = (): number => loop.nowMs + offsetMs;
+    this.#streamFilters = new StreamFilterSet({ sharedMs, limits: shared.limits });
     this.#scripts = new ScriptHost({
       worker: this.#plane.context,
       descriptors: this.#descriptors,

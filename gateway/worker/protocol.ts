@@ -22,6 +22,9 @@ import type { SnapshotPatch } from "#snapshot/patch.ts";
 /** The worker's end of the descriptor channel. */
 export const FD_CHANNEL = 4;
 
+/** The memory that all workers share (shared-area.ts). */
+export const FD_SHARED = 5;
+
 export type ToWorker =
   | PrepareMessage
   | { readonly type: "commit"; readonly id: number }

@@ -24,7 +24,7 @@ export class StreamFilterSet {
       route.filters.map((spec, position) => {
         const identity = JSON.stringify([route.tenant, route.name, position, spec]);
         const filter =
-          this.#known.get(identity) ?? this.#before.get(identity) ?? createStreamFilter(spec, this.#services);
+          this.#known.get(identity) ?? this.#before.get(identity) ?? createStreamFilter(spec, this.#services, identity);
         next.set(identity, filter);
         return filter;
       }),

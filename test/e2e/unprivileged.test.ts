@@ -4,6 +4,7 @@
  */
 import { chownSync, copyFileSync, mkdtempSync, rmSync } from "node:fs";
 import http from "node:http";
+import { connect } from "node:net";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -139,8 +140,24 @@ describe.runIf(process.getuid?.() === 0).each(["io_uring", "epoll"])("as a plain
     await everywhere(client, "200");
   });
 
-  it("shuts a client out at every worker, no one else, and lets it in again", async () => {
+  /** A connection from `address` that asks for something with the token, and stays. */
+  const stay = async (address: string): Promise<{ readonly answered: () => string; readonly gone: () => boolean }> => {
+    let [answered, gone] = ["", false];
+    const socket = connect({ host: "127.0.0.1", port: gateway.port("web"), localAddress: address });
+    socket.on("data", (bytes: Buffer) => (answered += bytes.toString("latin1")));
+    socket.on("error", () => {});
+    socket.on("close", () => (gone = true));
+    socket.write(`GET / HTTP/1.1\r\nHost: x\r\nx-token: ${TOKEN}\r\n\r\n`);
+    await expect.poll(() => answered, { timeout: 10_000 }).toMatch(/^HTTP\/1.1 200/);
+    return { answered: () => answered, gone: () => gone };
+  };
+
+  it("shuts a client out at every worker, ends what it has open, no one else's, and lets it in again", async () => {
+    const kept = await Promise.all(Array.from({ length: 8 }, () => stay(ABUSER)));
+    const other = await stay(FRIEND);
     for (let i = 0; i < THRESHOLD; i++) expect(await visit(ABUSER, "wrong")).toBe("401");
+    await expect.poll(() => kept.every(({ gone }) => gone()), { timeout: 10_000 }).toBe(true);
+    expect(other.gone()).toBe(false);
     // A worker that had not heard of the last failures yet counts one more.
     await expect.poll(() => visit(ABUSER, "wrong")).toBe("ECONNRESET");
     await everywhere(ABUSER, "ECONNRESET");

@@ -18,6 +18,7 @@ import {
   SOCK_STREAM,
   SOL_SOCKET,
 } from "#sys/socket.ts";
+import { ownBucketTable } from "#plugins/bucket-table.ts";
 import { createStreamFilter } from "#plugins/stream-filters.ts";
 import { DataPlane, type KernelView } from "#worker/data-plane.ts";
 import { openDriver } from "#worker/driver.ts";
@@ -93,9 +94,9 @@ export async function startStreamPlane(options: StreamPlaneOptions): Promise<Str
   let now = options;
   const commit = (): void => {
     const snapshot = snapshotOf(now, address);
-    const services = { nowMs: () => plane.loop.nowMs, workers: 1 };
+    const services = { sharedMs: () => plane.loop.nowMs, limits: ownBucketTable(64) };
     const filters = (snapshot.streamRoutes ?? []).map((route) =>
-      route.filters.map((spec) => createStreamFilter(spec, services)),
+      route.filters.map((spec) => createStreamFilter(spec, services, spec.name)),
     );
     const engine = new Engine(snapshot, [], plane.context.endpoints, () => {}, filters);
     const kernel = { originalOf: () => null, leadsTo: () => true, banned: () => false, ...now.kernel };

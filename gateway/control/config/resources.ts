@@ -252,7 +252,7 @@ export const Settings = fields("settings", {
   bodyBytesMax: v.optional(integer(0, Number.MAX_SAFE_INTEGER), 0),
   /** From a request's head to the end of its response; 0: without bound. A route may have its own. */
   requestTimeoutMs: v.optional(integer(0, 24 * HOUR_MS), 0),
-  /** Client connections at one time in one worker, of all clients and of one address; 0: without bound. */
+  /** Client connections at one time, of all clients and of one address, over all workers and listeners; 0: without bound. */
   connectionsMax: v.optional(integer(0, 1_000_000), 0),
   connectionsPerClientMax: v.optional(integer(0, 1_000_000), 0),
   /** Who resolves names of endpoints, as `10.0.0.2:53`; left out: the system's resolv.conf. */

@@ -18,6 +18,7 @@ import type { Estate } from "#main/upgrade/protocol.ts";
 import type { SnapshotChange } from "#snapshot/patch.ts";
 import type { Snapshot } from "#snapshot/snapshot.ts";
 import type { MapChangeMessage } from "#worker/protocol.ts";
+import { makeSharedArea } from "#worker/shared-area.ts";
 import { close } from "#sys/socket.ts";
 import { ScriptDeployment } from "#main/script/deployment.ts";
 import { Builds } from "./builds.ts";
@@ -89,6 +90,8 @@ export class Supervisor {
   readonly #listeners: Listeners;
   readonly #userMaps: UserMaps;
   readonly #tenantMemory = new TenantMemory();
+  /** What workers share, over their lives. */
+  readonly #shared: ReturnType<typeof makeSharedArea>;
   readonly #workers: Workers;
   readonly #control: ControlProcess;
   readonly #builds: Builds;
@@ -114,6 +117,7 @@ export class Supervisor {
     const { inherited } = options;
     this.#listeners = new Listeners(options.workers, data.takeOver, inherited?.listeners);
     this.#userMaps = new UserMaps(inherited?.maps);
+    this.#shared = makeSharedArea(options.workers);
     const dataDir = data.path;
     this.#sealing = openSealing(dataDir);
     this.#ticketKeys = new TicketKeys(
@@ -133,9 +137,10 @@ export class Supervisor {
     this.#workers = new Workers({
       count: options.workers,
       prepareMs: options.prepareMs ?? PREPARE_MS,
-      spawn: (_slot, channel) => this.#spawnWorker(channel),
+      spawn: (slot, channel) => this.#spawnWorker(slot, channel),
       onMapChange: (from, change) => this.#mapChanged(from, change),
-      onDeath: (pid) => {
+      onDeath: (pid, slot) => {
+        this.#shared.area.connections.clear(slot);
         for (const tenant of this.#tenantMemory.died(pid))
           log("warn", `entries of tenant ${tenant} were mended`, { pid });
       },
@@ -259,9 +264,9 @@ export class Supervisor {
     });
   }
 
-  #spawnWorker(channel: Fd): ChildProcess {
-    const args = [String(this.#options.workers), JSON.stringify(this.#options.files ?? {})];
-    const child = this.#spawn({ kind: "worker", args, descriptors: [channel] });
+  #spawnWorker(slot: number, channel: Fd): ChildProcess {
+    const args = [String(this.#options.workers), String(slot), JSON.stringify(this.#options.files ?? {})];
+    const child = this.#spawn({ kind: "worker", args, descriptors: [channel, this.#shared.fd] });
     const pids = this.#workers.all.map((worker) => worker.child.pid);
     this.#options.data.record([...pids, child.pid ?? 0].filter((pid) => pid > 0));
     return child;
@@ -418,6 +423,7 @@ export class Supervisor {
     else if (this.#standing === "heir") this.#options.kernel.letGo();
     await Promise.all([this.#control.stop(CONTROL_STOP_MS), this.#workers.drain(drainMs)]);
     this.#closeSockets();
+    close(this.#shared.fd);
     this.#options.data.release();
     this.#options.log("info", "stopped");
   }

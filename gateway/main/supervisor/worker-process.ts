@@ -51,7 +51,7 @@ export interface WorkerHandler {
   /** A new life has begun and wants a snapshot. */
   onHello(worker: WorkerProcess): void;
   onMapChange(worker: WorkerProcess, change: MapChangeMessage): void;
-  onDeath(pid: number): void;
+  onDeath(pid: number, slot: number): void;
 }
 
 /** A message about scripts, before it has a number. */
@@ -133,7 +133,7 @@ export class WorkerProcess {
     this.#replies.failAll(new Error(`worker ${this.slot} ${reason}`));
     const next = restartMs === null ? "" : restartMs === 0 ? ", started again" : `, started again in ${restartMs} ms`;
     this.#log(expected ? "debug" : "error", `worker ${this.slot} ${reason}${next}`);
-    if (this.#pid !== 0) this.#handler.onDeath(this.#pid);
+    if (this.#pid !== 0) this.#handler.onDeath(this.#pid, this.slot);
     this.#pid = 0;
   }
 

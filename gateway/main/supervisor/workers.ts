@@ -26,7 +26,7 @@ export interface WorkersOptions {
   readonly spawn: (slot: number, channel: Fd) => ChildProcess;
   readonly onMapChange: (from: WorkerProcess, change: MapChangeMessage) => void;
   /** The process is gone, whatever it was in the middle of. */
-  readonly onDeath: (pid: number) => void;
+  readonly onDeath: (pid: number, slot: number) => void;
   /** What a worker needs for the snapshot in force; null before the first. */
   readonly current: (slot: number) => { readonly revision: number; readonly provision: Provision } | null;
   /** The script in force, if there is one, for a worker that has the snapshot in force. */

@@ -34,6 +34,7 @@ export interface ProxyReceiverEvents {
 
 export interface PendingHeader {
   drain(gently: boolean): void;
+  expel(banned: (ipBytes: Uint8Array) => boolean): void;
 }
 
 export class ProxyReceiver implements ConnectionHandler {
@@ -95,6 +96,10 @@ class HeaderReader implements Protocol, PendingHeader {
     if (gently) return;
     this.#leave();
     this.#connection.close();
+  }
+
+  expel(banned: (ipBytes: Uint8Array) => boolean): void {
+    if (banned(this.#peer.ipBytes)) this.#connection.expel();
   }
 
   onConnected(): void {}

@@ -24,8 +24,12 @@ export interface TlsAcceptorOptions {
   readonly records: TlsRecords;
   /** In force now. */
   settings(): ServerTls;
-  /** Clients that are not worth a handshake. */
-  banned(peer: Peer): boolean;
+  /** Counts a handshake's connection among the client's; false: it is banned, or one too many, and none is counted. */
+  admit(peer: Peer): boolean;
+  /** It is the next handler's to count, or gone. */
+  left(peer: Peer): void;
+  /** Memory is needed for what is under way. */
+  isShort(): boolean;
   /** A line for the operator, for what configuration can mend. */
   refused(peer: Peer, reason: TlsRefusal, detail: string): void;
 }
@@ -41,15 +45,15 @@ export class TlsAcceptor implements ConnectionHandler {
 
   onConnection(connection: Connection, socket: Socket, peer: Peer): void {
     const { records } = this.#options;
-    if (this.#options.banned(peer)) {
-      // Counted and closed there, before a byte is read.
-      this.#next.onConnection(connection, socket, peer);
+    const tls = this.#options.settings();
+    if (records.handshakes >= tls.options.handshakesMax || this.#options.isShort()) {
+      records.counters.refused(this.#options.isShort() ? "no-memory" : "too-many-handshakes");
+      connection.close();
       return;
     }
-    const tls = this.#options.settings();
-    if (records.handshakes >= tls.options.handshakesMax) {
-      records.counters.refused("too-many-handshakes");
-      connection.close();
+    if (!this.#options.admit(peer)) {
+      // Counted and closed there, before a byte is read.
+      this.#next.onConnection(connection, socket, peer);
       return;
     }
     new ServerHandshake(this.#options, tls, connection, socket, peer, this.#next).start();
@@ -197,6 +201,7 @@ class ServerHandshake implements Protocol, HandshakeOwner {
   #end(): void {
     this.#done = true;
     this.#options.records.handshakes--;
+    this.#options.left(this.#peer);
   }
 }
 

@@ -20,7 +20,7 @@ import {
   TCP_STREAMS,
   TCP_STREAMS_OPEN,
 } from "#observe/stream-counters.ts";
-import type { Drainable, ListenerContext } from "#proxy/context.ts";
+import type { Banned, Drainable, ListenerContext } from "#proxy/context.ts";
 import type { Engine } from "#proxy/engine.ts";
 import { HelloReader } from "./hello-reader.ts";
 import { logStream } from "./log.ts";
@@ -89,6 +89,10 @@ export class TcpSession implements Protocol, RelayOwner, Drainable {
 
   /** A stream has no end of its own making: it goes on until its peers end it, or the worker leaves. */
   drain(): void {}
+
+  expel(banned: Banned): void {
+    if (banned(this.#peer.ipBytes)) this.#client.expel();
+  }
 
   // The client's connection, before it is relayed.
 

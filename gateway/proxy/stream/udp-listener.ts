@@ -14,7 +14,8 @@ import {
   UDP_SESSIONS_EVICTED,
   UDP_SESSIONS_OPEN,
 } from "#observe/stream-counters.ts";
-import type { Drainable, ListenerContext, WorkerContext } from "#proxy/context.ts";
+import { isShort } from "#proxy/admission.ts";
+import type { Banned, Drainable, ListenerContext, WorkerContext } from "#proxy/context.ts";
 import * as outcomes from "./outcomes.ts";
 import { SessionTable } from "./session-table.ts";
 import { Opening } from "./opening.ts";
@@ -78,6 +79,12 @@ export class UdpListener implements DatagramHandler, SessionOwner, Drainable {
     }
   }
 
+  expel(banned: Banned): void {
+    for (const session of this.#sessions.all()) {
+      if (banned(ipOf(session.client))) this.over(session, outcomes.DENIED);
+    }
+  }
+
   onDatagram(socket: DatagramSocket): void {
     if (!this.#receiving) return;
     const text = this.#text as Buffer;
@@ -133,7 +140,7 @@ export class UdpListener implements DatagramHandler, SessionOwner, Drainable {
     const local = memory.slice(localStart, localStart + LOCAL_BYTES);
     const ipBytes = ipOf(client);
     const peer: Peer = { ip: formatIp(ipBytes), ipBytes, port: portOf(client), address: client };
-    if (spec === undefined || worker.banned(peer)) {
+    if (spec === undefined || worker.banned(peer) || isShort(worker.buffers)) {
       worker.counters.add(CONNECTIONS_REFUSED, 1);
       return undefined;
     }

@@ -101,6 +101,11 @@ export class UdpSession implements DatagramHandler, Timed, Placed {
     return true;
   }
 
+  /** Its struct sockaddr. */
+  get client(): Uint8Array {
+    return this.#origin.client;
+  }
+
   /** A datagram of the client's, in `from`. */
   forward(from: DatagramSocket): void {
     const { streams } = this.#owner.worker;

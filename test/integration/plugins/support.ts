@@ -28,7 +28,9 @@ export async function serve(
     upstream.listen(0, "127.0.0.1", resolve);
   });
   const { port } = upstream.address() as AddressInfo;
-  const chain = filters.map((one) => createBuiltinFilter({ kind: "builtin", ...one } as BuiltinFilterSpec, clock));
+  const chain = filters.map((one) =>
+    createBuiltinFilter({ kind: "builtin", ...one } as BuiltinFilterSpec, clock, one.name),
+  );
   const plane = await startPlane({ io, endpoints: [`127.0.0.1:${port}`], filters: chain });
   const stop = async (): Promise<void> => {
     await plane.stop();

@@ -2,6 +2,7 @@
 import { parseIp } from "#core/address.ts";
 import type { FetchRequest, FetchResponse, Filter, Verdict } from "#pipeline/filter.ts";
 import { FileRoots } from "#worker/file-roots.ts";
+import { ownBucketTable, type BucketTable } from "#plugins/bucket-table.ts";
 import type { BuiltinServices } from "#plugins/builtin-filter.ts";
 import { createBuiltinFilter } from "#plugins/create-filter.ts";
 import type { BuiltinConfigs, BuiltinFilterSpec, BuiltinName } from "#snapshot/builtin-filters.ts";
@@ -9,9 +10,12 @@ import { TestExchange } from "#test/support/wasm.ts";
 
 export class Clock implements BuiltinServices {
   ms = 1000;
-  readonly workers: number;
-  constructor(workers = 1) {
-    this.workers = workers;
+  readonly limits: BucketTable;
+  constructor(limits = ownBucketTable(1 << 10)) {
+    this.limits = limits;
+  }
+  sharedMs(): number {
+    return this.ms;
   }
   nowMs(): number {
     return this.ms;
@@ -36,7 +40,11 @@ export class Clock implements BuiltinServices {
 }
 
 export function made<Name extends BuiltinName>(name: Name, config: BuiltinConfigs[Name], clock = new Clock()): Filter {
-  return createBuiltinFilter({ kind: "builtin", name, config } as BuiltinFilterSpec, clock);
+  return createBuiltinFilter(
+    { kind: "builtin", name, config } as BuiltinFilterSpec,
+    clock,
+    `${name} ${JSON.stringify(config)}`,
+  );
 }
 
 /** `head`: request line without version, then fields. */

@@ -1,8 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { CONTINUE, REPLY } from "#pipeline/filter.ts";
+import { ownBucketTable } from "#plugins/bucket-table.ts";
 import { Buckets } from "#plugins/buckets.ts";
 import { Clock, from, made, requestOf, through } from "./exchange.ts";
 
+const client = from("198.51.100.1");
 const base = { perSecond: 2, burst: 3, key: "client-ip", keysMax: 64 };
 
 describe("rate-limit", () => {
@@ -62,19 +64,37 @@ describe("rate-limit", () => {
     expect(taken(key, ...exchanges)).toEqual(passes);
   });
 
-  it("gives each worker its part, and one request at least", () => {
-    const count = (workers: number): number => {
-      const filter = made("rate-limit", { ...base, burst: 8 }, new Clock(workers));
+  it("is one for all workers, and another for another limit", () => {
+    const table = ownBucketTable(1 << 10);
+    const passes = (burst: number): number => {
+      const filter = made("rate-limit", { ...base, burst }, new Clock(table));
       return Array.from({ length: 20 }, () => through(filter, from("10.0.0.1"))).filter((one) => one === CONTINUE)
         .length;
     };
-    expect([count(1), count(4), count(100)]).toEqual([8, 2, 1]);
+    // A worker each, in their own memory but for the table.
+    expect([passes(8), passes(8), passes(5), passes(5)]).toEqual([8, 0, 5, 0]);
+  });
+
+  it("holds at the highest rate and burst, and at the lowest", () => {
+    const clock = new Clock();
+    const fast = made("rate-limit", { ...base, perSecond: 1_000_000, burst: 1_000_000 }, clock);
+    for (let i = 0; i < 1_000_000; i++) if (through(fast, client) !== CONTINUE) expect.fail(`refused after ${i}`);
+    expect(through(fast, client)).toBe(REPLY);
+    clock.ms += 1;
+    const again = Array.from({ length: 1500 }, () => through(fast, client)).filter((one) => one === CONTINUE);
+    expect(again).toHaveLength(1000);
+    const slow = made("rate-limit", { ...base, perSecond: 0.001, burst: 1 }, clock);
+    expect(through(slow, client)).toBe(CONTINUE);
+    clock.ms += 999_000;
+    expect(through(slow, client)).toBe(REPLY);
+    clock.ms += 1_000;
+    expect(through(slow, client)).toBe(CONTINUE);
   });
 });
 
 describe("buckets", () => {
   it("tell 50 000 keys apart", () => {
-    const buckets = new Buckets(1, 1, 1 << 20);
+    const buckets = new Buckets(ownBucketTable(1 << 20), "one", 1, 1, 1 << 20);
     const key = new Uint8Array(4);
     const take = (i: number): number => {
       new DataView(key.buffer).setUint32(0, i);
@@ -89,7 +109,7 @@ describe("buckets", () => {
   });
 
   it("forget what was used longest ago, and remember what is in use", () => {
-    const buckets = new Buckets(0.001, 1, 64);
+    const buckets = new Buckets(ownBucketTable(64), "one", 0.001, 1, 64);
     const key = new Uint8Array(4);
     const take = (i: number, ms: number): number => {
       new DataView(key.buffer).setUint32(0, i);
