@@ -33,6 +33,10 @@ export abstract class BuiltinFilter implements Filter {
   end(_exchange: Exchange, _position: number): void {}
 
   dispose(): void {}
+
+  counters(): Readonly<Record<string, number>> {
+    return {};
+  }
 }
 
 /** The directories that the gateway was given when it was started. */

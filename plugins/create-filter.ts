@@ -13,6 +13,7 @@ import { HeadersFilter } from "./headers.ts";
 import { IpAccessFilter } from "./ip-access.ts";
 import { JwtFilter } from "./jwt/jwt.ts";
 import { KeyAuthFilter } from "./key-auth.ts";
+import { MirrorFilter } from "./mirror.ts";
 import { RateLimitFilter } from "./rate-limit.ts";
 import { RedirectFilter } from "./redirect.ts";
 import { RewriteFilter } from "./rewrite.ts";
@@ -55,6 +56,8 @@ export function createBuiltinFilter(spec: BuiltinFilterSpec, services: BuiltinSe
       return new StaticFilesFilter(spec.config, services);
     case "cache":
       return new CacheFilter(spec.config, services);
+    case "mirror":
+      return new MirrorFilter(spec.config, services);
     case "buffer":
       return new BufferFilter(spec.config);
   }

@@ -246,6 +246,7 @@ function compileAction(route: RouteResource, tables: Tables): RouteAction {
   return {
     kind: "upstream",
     split: parts.map(({ upstream, weight }) => ({ upstream: upstreamOf(upstream, route.tenant, tables), weight })),
+    ...(route.stickiness === undefined ? {} : { stickiness: { ...route.stickiness } }),
   };
 }
 

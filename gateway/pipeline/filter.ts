@@ -98,6 +98,8 @@ export interface Filter {
   /** The exchange has ended, whatever way. */
   end(exchange: Exchange, position: number): void;
   dispose(): void;
+  /** Of this position and worker, by the names that `/metrics` shows. Absent: it counts nothing. */
+  counters?(): Readonly<Record<string, number>>;
 }
 
 export const HOOK_REQUEST_HEAD = 1;
@@ -128,8 +130,11 @@ export interface FetchRequest {
   readonly method: string;
   readonly path: string;
   readonly headers: readonly (readonly [string, string])[];
+  /** At most 1 MiB. */
   readonly body: Uint8Array;
   readonly timeoutMs: number;
+  /** Only the status is wanted: the rest of the answer, however long, is read and dropped. */
+  readonly ignoreAnswer?: boolean;
 }
 
 export interface FetchResponse {

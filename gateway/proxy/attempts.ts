@@ -19,6 +19,7 @@ import type { Waiter } from "#upstream/wait-queue.ts";
 import { BodyReplay } from "./body-replay.ts";
 import type { WorkerContext } from "./context.ts";
 import type { Detour } from "./detour.ts";
+import type { Split } from "./split.ts";
 import type { DownstreamStream } from "./downstream-stream.ts";
 import type { Engine, Route } from "./engine.ts";
 import * as outcomes from "./outcomes.ts";
@@ -71,6 +72,9 @@ export class Attempts implements ResponseSink, Waiter {
   #answered = false;
   /** The response is to bind its client to the endpoint. */
   #binds = false;
+  #split: Split | null = null;
+  /** And to the part of a split. */
+  #bindsSplit = false;
   /** The endpoint takes the body too slowly. */
   #paused = false;
   requestMethod = 0;
@@ -118,8 +122,12 @@ export class Attempts implements ResponseSink, Waiter {
     this.#downstream = downstream;
     this.#keepsHead = keepsHead;
     this.requestMethod = this.#owner.request.method;
+    this.#split = detour === null ? route.split : null;
     const original = route.split === null ? downstream.originalAddress : null;
-    const outcome = detour === null ? this.#target.begin(route, original) : this.#target.beginDetour(detour);
+    const outcome =
+      detour === null
+        ? this.#target.begin(route, original, this.#owner.request, this.#client)
+        : this.#target.beginDetour(detour);
     if (outcome !== outcomes.OK) {
       this.#owner.upstreamFailed(outcome);
       return;
@@ -244,6 +252,8 @@ export class Attempts implements ResponseSink, Waiter {
     }
     const sticky = this.#target.upstream?.sticky ?? null;
     this.#binds = sticky !== null && sticky.memberOf(request) !== this.#target.member;
+    const { upstream } = this.#target;
+    this.#bindsSplit = this.#split !== null && upstream !== null && this.#split.binds(request, upstream);
     const repeats = stream.served > 0 || (this.#policy !== null && this.#isIdempotent);
     if (this.#connects > 1) this.#replay.sendTo(stream);
     if (repeats && request.framing !== FRAMING_NONE && !this.#keepsBody) this.#keepBody();
@@ -346,6 +356,7 @@ export class Attempts implements ResponseSink, Waiter {
       else upstream.succeeded(member);
       if (this.#retriesStatus(status)) return;
       if (this.#binds) upstream.sticky?.bind(this.response, member);
+      if (this.#bindsSplit) this.#split?.bind(this.response, upstream);
     }
     this.#answered = true;
     this.#keepsBody = false;

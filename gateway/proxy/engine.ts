@@ -13,6 +13,7 @@ import type { HeadLimits } from "#http/limits.ts";
 import type { Endpoints } from "#upstream/endpoints.ts";
 import { Upstream } from "#upstream/upstream.ts";
 import { ClientCertificateFields } from "./client-certificate.ts";
+import { splitOf, type Split } from "./split.ts";
 import { makeStreamRoute, type StreamRoute } from "./stream/stream-route.ts";
 
 export interface Route {
@@ -22,8 +23,7 @@ export interface Route {
   readonly hasEndHooks: boolean;
   readonly hasRequestHooks: boolean;
   /** Null: the original destination. */
-  readonly split: readonly { readonly upstream: Upstream; readonly weight: number }[] | null;
-  readonly splitSum: number;
+  readonly split: Split | null;
   /** Of a request; Infinity without a bound. */
   readonly bodyBytesMax: number;
   /** From head to the end of the response; 0: without bound. */
@@ -112,18 +112,13 @@ export class Engine {
 
   #route(spec: RouteSpec, chain: readonly Filter[]): Route {
     const has = (hook: number): boolean => chain.some((filter) => (filter.hooks & hook) !== 0);
-    const split =
-      spec.action.kind === "original"
-        ? null
-        : spec.action.split.map((one) => ({ upstream: this.upstreams[one.upstream] as Upstream, weight: one.weight }));
     return {
       spec,
       chain,
       hasRequestHooks: has(HOOK_REQUEST_HEAD),
       hasResponseHooks: has(HOOK_RESPONSE_HEAD),
       hasEndHooks: has(HOOK_END),
-      split,
-      splitSum: (split ?? []).reduce((sum, one) => sum + one.weight, 0),
+      split: splitOf(spec.action, this.upstreams),
       bodyBytesMax: spec.bodyBytesMax ?? Infinity,
       requestTimeoutMs: spec.requestTimeoutMs ?? 0,
     };

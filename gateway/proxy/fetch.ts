@@ -1,6 +1,6 @@
 /**
- * One small request of the gateway's own to an upstream, for filters: head and body each fit into one buffer, the answer's
- * body is collected up to a bound. It shares endpoints, connections and time-outs with the traffic.
+ * One small request of the gateway's own to an upstream, for filters: its head fits into one buffer, its body is bounded, and the
+ * answer's body is collected up to a bound, or dropped. It shares endpoints, connections and time-outs with the traffic.
  */
 import { parseRequestHead } from "#http/h1/parse-request.ts";
 import { FRAMING_LENGTH, FRAMING_NONE, Head } from "#http/head.ts";
@@ -17,6 +17,9 @@ import { Target } from "./target.ts";
 
 /** The answer's body; a longer one is an error. */
 export const FETCH_BODY_BYTES_MAX = 64 * 1024;
+
+/** Of the request's. */
+const REQUEST_BODY_BYTES_MAX = 1024 * 1024;
 
 /** Endpoints that are tried when one after the other can't be connected to. */
 const CONNECTS_MAX = 3;
@@ -106,12 +109,11 @@ class Fetch implements ResponseSink, Timed {
     const host = headers.some(([name]) => name === "host") ? "" : `host: ${this.#hostName}\r\n`;
     const length = body.length > 0 ? `content-length: ${body.length}\r\n` : "";
     const text = Buffer.from(`${method} ${path} HTTP/1.1\r\n${host}${fields}${length}\r\n`, "latin1");
-    if (text.length + body.length > BUFFER_BYTES) return "the request is too long";
+    if (text.length > BUFFER_BYTES || body.length > REQUEST_BODY_BYTES_MAX) return "the request is too long";
     this.#buffer = this.#worker.buffers.allocate();
     if (this.#buffer < 0) return "the gateway is at its memory bound";
     const start = this.#buffer * BUFFER_BYTES;
     this.#worker.buffers.memory.set(text, start);
-    this.#worker.buffers.memory.set(body, start + text.length);
     const limits: HeadLimits = this.#engine.limits;
     const parsed = parseRequestHead(this.#request, start, start + text.length, limits);
     if (parsed !== start + text.length) return "the request is malformed";
@@ -132,10 +134,26 @@ class Fetch implements ResponseSink, Timed {
       this.#finish("the request is too long");
       return;
     }
-    if (framing === FRAMING_LENGTH) {
-      stream.sendData(this.#buffer, this.#request.end, this.#request.end + this.#wanted.body.length);
-      if (!this.#over) stream.sendEnd(null);
+    if (framing === FRAMING_LENGTH) this.#sendBody(stream);
+  }
+
+  /** A buffer at a time, which goes back to the others when its bytes are in the kernel. */
+  #sendBody(stream: UpstreamStream): void {
+    const { buffers } = this.#worker;
+    const { body } = this.#wanted;
+    for (let at = 0; at < body.length && !this.#over; at += BUFFER_BYTES) {
+      const buffer = buffers.allocate();
+      if (buffer < 0) {
+        this.#finish("the gateway is at its memory bound");
+        return;
+      }
+      const piece = body.subarray(at, at + BUFFER_BYTES);
+      const start = buffer * BUFFER_BYTES;
+      buffers.memory.set(piece, start);
+      stream.sendData(buffer, start, start + piece.length);
+      buffers.release(buffer);
     }
+    if (!this.#over) stream.sendEnd(null);
   }
 
   onConnected(): void {
@@ -153,10 +171,11 @@ class Fetch implements ResponseSink, Timed {
 
   onResponseHead(): void {
     this.#status = this.response.status;
-    this.#headers = this.response.entries();
+    if (this.#wanted.ignoreAnswer !== true) this.#headers = this.response.entries();
   }
 
   onResponseData(_buffer: number, start: number, end: number): void {
+    if (this.#wanted.ignoreAnswer === true) return;
     this.#bytes += end - start;
     if (this.#bytes > FETCH_BODY_BYTES_MAX) this.#finish(`the answer is longer than ${FETCH_BODY_BYTES_MAX} bytes`);
     else this.#chunks.push(this.#worker.buffers.memory.slice(start, end));

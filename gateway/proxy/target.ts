@@ -49,9 +49,9 @@ export class Target {
   }
 
   /** OK, or why there is nowhere to go. `original`: a steered client's destination. */
-  begin(route: Route, original: string | null): Outcome {
+  begin(route: Route, original: string | null, request: Head, client: string): Outcome {
     if (route.split !== null) {
-      this.upstream = pick(route);
+      this.upstream = route.split.choose(request, client);
       return OK;
     }
     if (original === null) return NO_ORIGINAL;
@@ -158,18 +158,4 @@ function whyNone(upstream: Upstream): Outcome {
   if (upstream.isBusy) return UPSTREAM_BUSY;
   if (upstream.members.length > 0) return NO_HEALTHY_ENDPOINT;
   return upstream.unresolved.length > 0 ? UNRESOLVED : NO_ENDPOINT;
-}
-
-function pick(route: Route): Upstream {
-  const split = route.split ?? [];
-  const last = split.length - 1;
-  if (last > 0) {
-    let ticket = Math.random() * route.splitSum;
-    for (let i = 0; i < last; i++) {
-      const one = split[i] as (typeof split)[number];
-      ticket -= one.weight;
-      if (ticket < 0) return one.upstream;
-    }
-  }
-  return (split[last] as (typeof split)[number]).upstream;
 }

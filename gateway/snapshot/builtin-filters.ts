@@ -30,6 +30,7 @@ export interface BuiltinConfigs {
   readonly buffer: BufferConfig;
   readonly "static-files": StaticFilesConfig;
   readonly cache: CacheConfig;
+  readonly mirror: MirrorConfig;
 }
 
 /** Lower-case names to values. */
@@ -110,6 +111,17 @@ export interface RateLimitConfig {
   readonly key: string;
   /** Keys that are remembered at the same time. */
   readonly keysMax: number;
+}
+
+export interface MirrorConfig {
+  /** By its name in the snapshot. */
+  readonly upstream: string;
+  readonly percent: number;
+  readonly bodyBytesMax: number;
+  /** In place of the request's. */
+  readonly host?: string | undefined;
+  readonly concurrencyMax: number;
+  readonly timeoutMs: number;
 }
 
 export interface StaticResponseConfig {

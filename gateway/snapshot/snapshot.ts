@@ -230,8 +230,23 @@ export interface StreamMatch {
 /** Filters that decide on a whole connection or session. */
 export type StreamFilterSpec = Extract<BuiltinFilterSpec, { readonly name: "ip-access" | "rate-limit" }>;
 
+/** What keeps a client with one part of a split: exactly one of the two. */
+export interface SplitStickiness {
+  /** As balancers' keys are written: `client-ip`, `header:x-user`. */
+  readonly key?: string | undefined;
+  /** Set by the gateway. */
+  readonly cookie?: string | undefined;
+  /** Of the cookie; 0: until the browser closes. */
+  readonly ttlSeconds: number;
+}
+
 export type RouteAction =
-  | { readonly kind: "upstream"; readonly split: readonly { readonly upstream: number; readonly weight: number }[] }
+  | {
+      readonly kind: "upstream";
+      readonly split: readonly { readonly upstream: number; readonly weight: number }[];
+      /** Absent: each request by chance. */
+      readonly stickiness?: SplitStickiness;
+    }
   /** Where a steered client wanted to go. */
   | { readonly kind: "original" };
 

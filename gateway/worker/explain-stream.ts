@@ -44,5 +44,5 @@ function placeOf(host: string): Omit<RoutedStream, "source"> {
 
 function upstreamNames(route: StreamRoute): string[] {
   if (route.split === null) return ["original"];
-  return route.split.map(({ upstream, weight }) => `${upstream.name} (${weight})`);
+  return route.split.parts.map(({ upstream, weight }) => `${upstream.name} (${weight})`);
 }

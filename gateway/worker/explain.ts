@@ -64,5 +64,5 @@ function result(engine: Engine, chosen: number, explanation: Explanation): Expla
 
 function upstreamNames(route: Route): string[] {
   if (route.split === null) return ["original"];
-  return route.split.map(({ upstream, weight }) => `${upstream.name} (${weight})`);
+  return route.split.parts.map(({ upstream, weight }) => `${upstream.name} (${weight})`);
 }

@@ -26,6 +26,8 @@ import type { TenantSet } from "./tenants/tenant-set.ts";
 
 interface Held {
   readonly identity: string;
+  /** `tenant/name`, for people. */
+  readonly route: string;
   readonly filter: Filter;
   /** The same, when a guest is in it: they count. */
   readonly guest: WasmFilter | null;
@@ -111,16 +113,19 @@ export class FilterSet {
   /** By version of a plugin: `plugin_calls{tenant="acme",plugin="token-check",version="1"}` and the like. */
   counters(): Record<string, number> {
     const all: Record<string, number> = {};
-    for (const { guest } of this.#held.values()) {
-      if (guest === null) continue;
+    const add = (name: string, value: number): void => {
+      all[name] = (all[name] ?? 0) + value;
+    };
+    for (const { guest, filter, route } of this.#held.values()) {
+      if (guest === null) {
+        for (const [name, value] of Object.entries(filter.counters?.() ?? {})) add(`${name}{route="${route}"}`, value);
+        continue;
+      }
       const { tenant, name, version } = guest.plugin;
       const labels = `{tenant="${tenant}",plugin="${name}",version="${version}"}`;
       const { calls, faults, fuel, skipped, throttled } = guest.stats;
       const counted = { calls, faults, fuel, skipped, throttled };
-      for (const [what, value] of Object.entries(counted)) {
-        const key = `plugin_${what}${labels}`;
-        all[key] = (all[key] ?? 0) + value;
-      }
+      for (const [what, value] of Object.entries(counted)) add(`plugin_${what}${labels}`, value);
     }
     return all;
   }
@@ -165,7 +170,8 @@ export class FilterSet {
   #builtin(route: RouteSpec, position: number, spec: BuiltinFilterSpec): Held {
     const identity = identityOf([route.tenant, route.name, position, spec.name, spec.config]);
     return (
-      this.#held.get(identity) ?? this.#hold(identity, createBuiltinFilter(spec, this.#builtinServices, identity), null)
+      this.#held.get(identity) ??
+      this.#hold(route, identity, createBuiltinFilter(spec, this.#builtinServices, identity), null)
     );
   }
 
@@ -175,11 +181,11 @@ export class FilterSet {
     const held = this.#held.get(identity);
     if (held !== undefined) return held;
     const guest = await this.#guest(snapshot, route, spec, plugin);
-    return this.#hold(identity, guest, guest);
+    return this.#hold(route, identity, guest, guest);
   }
 
-  #hold(identity: string, filter: Filter, guest: WasmFilter | null): Held {
-    const held: Held = { identity, filter, guest, references: 0 };
+  #hold({ tenant, name }: RouteSpec, identity: string, filter: Filter, guest: WasmFilter | null): Held {
+    const held: Held = { identity, route: `${tenant}/${name}`, filter, guest, references: 0 };
     this.#held.set(identity, held);
     return held;
   }

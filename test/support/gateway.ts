@@ -78,7 +78,7 @@ interface Ready {
   readonly listeners: readonly { readonly name: string; readonly address: string }[];
 }
 
-const START_MS = 20_000;
+const START_MS = 60_000;
 const STOP_MS = 15_000;
 /** A start, one process after the other. */
 const UPGRADE_MS = 60_000;

@@ -7,6 +7,7 @@ import { CorsConfig } from "./builtin/cors.ts";
 import { HeadersConfig } from "./builtin/headers.ts";
 import { JwtConfig } from "./builtin/jwt.ts";
 import { IpAccessConfig } from "./builtin/ip-access.ts";
+import { MirrorConfig } from "./builtin/mirror.ts";
 import { RateLimitConfig } from "./builtin/rate-limit.ts";
 import { RedirectConfig, RewriteConfig } from "./builtin/redirect.ts";
 import { StaticFilesConfig } from "./builtin/static-files.ts";
@@ -93,14 +94,14 @@ const BUILTINS = [
   builtin("buffer", BufferConfig),
   builtin("cache", CacheConfig),
   builtin("static-files", StaticFilesConfig),
+  builtin("mirror", MirrorConfig),
 ] as const;
 
 const BUILTIN_NAMES = BUILTINS.map((one) => one.entries.builtin.literal);
-const BUILTINS_LATER = ["mirror"];
 
 /** What a name that isn't one of them is refused by. */
 const UnknownBuiltin = fields("a built-in filter", {
-  builtin: choice("builtin", BUILTIN_NAMES, BUILTINS_LATER),
+  builtin: choice("builtin", BUILTIN_NAMES),
   config: v.optional(v.unknown()),
 });
 

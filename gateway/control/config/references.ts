@@ -150,6 +150,13 @@ function checkAction(pointer: string, route: RouteResource, draft: Draft, must: 
     const place = route.upstream === undefined ? pointer : `${pointer}/split`;
     report(place, route.upstream === undefined ? "PENSTOCK_CONFIG_REQUIRED" : "PENSTOCK_CONFIG_VALUE", detail);
   }
+  if (route.stickiness !== undefined && route.split === undefined) {
+    report(
+      `${pointer}/stickiness`,
+      "PENSTOCK_CONFIG_VALUE",
+      "stickiness belongs to `split`; an upstream has its own, `balancer.sticky`",
+    );
+  }
   const known = upstreamsFor(draft, route.tenant);
   for (const [index, part] of (route.split ?? []).entries()) {
     must(`${pointer}/split/${index}/upstream`, "upstream", part.upstream, known);

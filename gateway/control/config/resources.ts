@@ -30,7 +30,7 @@ import {
   text,
   version,
 } from "./primitives.ts";
-import { Balancer, HealthCheck, OutlierDetection, Retry, UpstreamLimits } from "./upstream-parts.ts";
+import { Balancer, HealthCheck, OutlierDetection, Retry, SplitStickiness, UpstreamLimits } from "./upstream-parts.ts";
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -189,6 +189,8 @@ export const Route = resource(
         v.minLength(1, "a split needs at least one upstream"),
       ),
     ),
+    /** Keeps a client with its part of the split. */
+    stickiness: v.optional(SplitStickiness),
     /** In place of the settings'. */
     bodyBytesMax: v.optional(integer(0, Number.MAX_SAFE_INTEGER)),
     timeouts: v.optional(fields("timeouts of a route", { requestMs: v.optional(integer(0, 24 * HOUR_MS)) })),

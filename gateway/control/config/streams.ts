@@ -123,6 +123,14 @@ function checkStreamFilters(
       report(`${place}/config/key`, "PENSTOCK_CONFIG_VALUE", detail);
     }
   }
+  const { key, cookie } = route.stickiness ?? {};
+  if (cookie !== undefined || (key !== undefined && key !== "client-ip")) {
+    report(
+      `${pointer}/stickiness`,
+      "PENSTOCK_CONFIG_VALUE",
+      `a ${protocol} listener sees no requests; the key is client-ip`,
+    );
+  }
 }
 
 function checkDatagramEndpoints(pointer: string, route: RouteResource, draft: Draft, report: Report): void {

@@ -92,3 +92,15 @@ export const Retry = fields(
   },
   { hedging: "hedging, a second request while the first is under way" },
 );
+
+/** What keeps a client with one part of a route's split. */
+export const SplitStickiness = v.pipe(
+  fields("stickiness", {
+    /** By what a key hashes to: the same at every gateway, and moved only as weights move. */
+    key: v.optional(balancerKey),
+    /** By a cookie that the first answer sets. */
+    cookie: v.optional(cookieName),
+    ttlSeconds: v.optional(integer(0, 365 * DAY_SECONDS), 0),
+  }),
+  v.check(({ key, cookie }) => (key === undefined) !== (cookie === undefined), "give either `key` or `cookie`"),
+);

@@ -1,6 +1,7 @@
 /** A route of streams in an engine: what the snapshot says, with its filters and upstreams made. */
 import type { OpeningStream, StreamFilter } from "#pipeline/stream-filter.ts";
 import type { StreamRouteSpec } from "#snapshot/snapshot.ts";
+import { splitOf, type Split } from "#proxy/split.ts";
 import type { Upstream } from "#upstream/upstream.ts";
 import { NO_TAPS, Taps } from "./taps.ts";
 
@@ -8,8 +9,7 @@ export interface StreamRoute {
   readonly spec: StreamRouteSpec;
   readonly filters: readonly StreamFilter[];
   /** Null: the original destination. */
-  readonly split: readonly { readonly upstream: Upstream; readonly weight: number }[] | null;
-  readonly splitSum: number;
+  readonly split: Split | null;
 }
 
 export function makeStreamRoute(
@@ -17,11 +17,7 @@ export function makeStreamRoute(
   filters: readonly StreamFilter[],
   upstreams: readonly Upstream[],
 ): StreamRoute {
-  const split =
-    spec.action.kind === "original"
-      ? null
-      : spec.action.split.map((one) => ({ upstream: upstreams[one.upstream] as Upstream, weight: one.weight }));
-  return { spec, filters, split, splitSum: (split ?? []).reduce((sum, one) => sum + one.weight, 0) };
+  return { spec, filters, split: splitOf(spec.action, upstreams) };
 }
 
 /** Asks every filter for a stream that begins. Null: one of them refuses it. */

@@ -34,15 +34,16 @@ export class StreamTarget {
     client: string,
     detour: Detour | null,
   ): StreamOutcome | -1 {
-    if (detour === null && route.split === null) {
+    const upstream = detour?.upstream ?? route.split?.choose(null, client) ?? null;
+    if (upstream === null) {
       if (original === null) return NO_ORIGINAL;
       this.#endpoint = worker.endpoints.dynamic(original);
       return CHOSEN;
     }
-    this.#upstream = detour?.upstream ?? pick(route);
+    this.#upstream = upstream;
     this.#preferred = detour?.member ?? null;
     this.#client = client;
-    return this.#pick(this.#upstream) ? CHOSEN : NO_ENDPOINT;
+    return this.#pick(upstream) ? CHOSEN : NO_ENDPOINT;
   }
 
   #pick(upstream: Upstream): boolean {
@@ -106,16 +107,4 @@ export class StreamTarget {
     endpoint.enter();
     if (this.#member !== null) this.#member.requests++;
   }
-}
-
-function pick(route: StreamRoute): Upstream {
-  const split = route.split ?? [];
-  const last = split.length - 1;
-  let ticket = last > 0 ? Math.random() * route.splitSum : 0;
-  for (let i = 0; i < last; i++) {
-    const one = split[i] as (typeof split)[number];
-    ticket -= one.weight;
-    if (ticket < 0) return one.upstream;
-  }
-  return (split[last] as (typeof split)[number]).upstream;
 }

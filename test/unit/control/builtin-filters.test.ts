@@ -71,7 +71,7 @@ describe("built-in filters in a declaration", () => {
 
   it.each<[string, object, string[]]>([
     ["no such filter", { builtin: "header" }, ["/builtin VALUE: builtin is one of headers"]],
-    ["one of later", { builtin: "mirror", config: {} }, ['/builtin UNSUPPORTED: builtin "mirror" is not supported']],
+    ["a mirror of nothing", { builtin: "mirror", config: {} }, ["/config/upstream"]],
     ["no configuration", { builtin: "rate-limit" }, ["/config REQUIRED"]],
     ["both kinds", { ...cors({ origins: ["*"] }), plugin: "x@1" }, ['/plugin UNKNOWN_FIELD: unknown field "plugin"']],
     ["a plugin's limits", { ...cors({ origins: ["*"] }), limits: {} }, ["/limits UNKNOWN_FIELD"]],

@@ -156,9 +156,11 @@ describe("a declaration", () => {
       ["/settings/nameservers/0 ADDRESS"],
     ],
     [
-      "a builtin filter of later",
-      (d) => (at(d.routes, 0).filters[0] = { builtin: "mirror" } as never),
-      ["/routes/0/filters/0/builtin UNSUPPORTED"],
+      "stickiness without a split, or by two things",
+      (d) => {
+        Object.assign(at(d.routes, 0), { stickiness: { key: "client-ip" } });
+      },
+      ["/routes/0/stickiness VALUE"],
     ],
     [
       "services at no address, of one address, of families that can't be bridged, without a device",
