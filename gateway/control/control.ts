@@ -8,6 +8,7 @@ import { declare } from "./declare.ts";
 import { Events } from "./events.ts";
 import { ServiceChecks } from "./health/service-checks.ts";
 import type { Logger } from "./logger.ts";
+import { PluginLogs } from "./plugins/logs.ts";
 import type { DeclareRequest } from "./protocol.ts";
 import { writeFileDurably } from "./store/files.ts";
 import { SqliteStore } from "./store/sqlite-store.ts";
@@ -72,6 +73,13 @@ export class Control {
       changes: this.#changes,
       uploads: this.#uploads,
       events,
+      pluginLogs: new PluginLogs(
+        {
+          lines: (query) => this.#link.lines(query),
+          sourceMap: (tenant, plugin) => this.#sourceMapOf(tenant, plugin),
+        },
+        log,
+      ),
       log,
       dataDir,
       now: Date.now,
@@ -98,6 +106,13 @@ export class Control {
   async #declare(request: DeclareRequest): Promise<void> {
     await this.#booted;
     this.#link.declared(await declare(request, this.#changes, this.#uploads));
+  }
+
+  /** `plugin`: `token-check@1`, as routes name it. */
+  #sourceMapOf(tenant: string, plugin: string): string | undefined {
+    const { plugins = [] } = this.#changes.current().content.declaration;
+    const version = plugins.find((one) => one.tenant === tenant && `${one.name}@${one.version}` === plugin);
+    return version?.digest === undefined ? undefined : this.#store.sourceMap(version.digest);
   }
 
   /** The supervisor is gone: what waits for it fails, and the rest is finished. */

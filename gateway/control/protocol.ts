@@ -115,6 +115,15 @@ export interface MapRequest {
     | { readonly kind: "list"; readonly after?: Uint8Array; readonly limit: number };
 }
 
+/** What a tenant's plugins have said. */
+export interface LinesRequest {
+  readonly type: "lines";
+  readonly id: number;
+  readonly tenant: string;
+  /** By worker: the number of the last line that is known. */
+  readonly after: Readonly<Record<number, number>>;
+}
+
 /** The largest entries of a device's packet counter. */
 export interface CountersRequest {
   readonly type: "counters";
@@ -161,6 +170,7 @@ export type ControlToSupervisor =
   | ExplainRequest
   | MapRequest
   | CountersRequest
+  | LinesRequest
   | HealthMessage
   | DeclaredReply;
 
@@ -326,6 +336,24 @@ export interface MapReply {
     | { readonly ok: false; readonly code: "no-map" | "full" | "failed"; readonly detail: string };
 }
 
+export interface LinesReply {
+  readonly type: "lines-reply";
+  readonly id: number;
+  readonly workers: readonly {
+    readonly worker: number;
+    readonly lines: readonly {
+      readonly number: number;
+      readonly timeMs: number;
+      readonly level: string;
+      readonly route: string;
+      readonly plugin: string;
+      readonly message: string;
+      /** Of a fault, in the module; −1: there is none. */
+      readonly offset: number;
+    }[];
+  }[];
+}
+
 export interface CountersReply {
   readonly type: "counters-reply";
   readonly id: number;
@@ -372,5 +400,6 @@ export type SupervisorToControl =
   | ExplainReply
   | MapReply
   | CountersReply
+  | LinesReply
   | DeclareRequest
   | ShutdownMessage;

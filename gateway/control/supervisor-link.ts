@@ -15,6 +15,8 @@ import type {
   ExplainReply,
   GatewayStatus,
   HealthMessage,
+  LinesReply,
+  LinesRequest,
   CountersReply,
   CountersRequest,
   MapReply,
@@ -32,7 +34,15 @@ export interface Channel {
   onMessage(listener: (message: SupervisorToControl) => void): void;
 }
 
-type Reply = AppliedReply | BuiltReply | SealedReply | StatusReply | ExplainReply | MapReply | CountersReply;
+type Reply =
+  | AppliedReply
+  | BuiltReply
+  | SealedReply
+  | StatusReply
+  | ExplainReply
+  | MapReply
+  | CountersReply
+  | LinesReply;
 
 interface Waiting {
   readonly type: Reply["type"];
@@ -140,6 +150,11 @@ export class SupervisorLink {
   async map(map: string, op: MapRequest["op"]): Promise<MapReply["result"]> {
     const reply = await this.#ask<MapReply>("map-reply", QUICK_TIMEOUT_MS, (id) => ({ type: "map", id, map, op }));
     return reply.result;
+  }
+
+  async lines({ tenant, after }: Omit<LinesRequest, "type" | "id">): Promise<LinesReply["workers"]> {
+    const request = (id: number): LinesRequest => ({ type: "lines", id, tenant, after });
+    return (await this.#ask<LinesReply>("lines-reply", QUICK_TIMEOUT_MS, request)).workers;
   }
 
   async counters(query: Omit<CountersRequest, "type" | "id">): Promise<CountersReply["result"]> {

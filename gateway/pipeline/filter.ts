@@ -117,7 +117,8 @@ export interface FilterServices {
   ban?(prefix: Uint8Array, seconds: number): boolean;
   /** Calls `run` every so often until the answer is called. Absent: there is no clock. */
   every?(periodMs: number, run: () => void): () => void;
-  log(level: "debug" | "info" | "warn" | "error", filter: string, message: string): void;
+  /** `offset`: of a fault, in the module as uploaded. */
+  log(level: "debug" | "info" | "warn" | "error", filter: string, message: string, offset?: number): void;
   /** Whose plugin it is: what it may use, and what it shares with the tenant's others. */
   readonly tenant: TenantAccount;
   /** Milliseconds since the epoch, as of the start of this turn. */

@@ -205,7 +205,8 @@ export class FilterSet {
         return this.#tenants.map(route.tenant, this.#maps.get(spec.name), spec);
       },
       tenant: this.#tenants.account(route.tenant),
-      log: (level, filter, message) => {
+      log: (level, filter, message, offset = -1) => {
+        this.#tenants.said(route.tenant, { level, route: route.name, plugin: filter, message, offset });
         this.#log(
           JSON.stringify({ time: new Date().toISOString(), level, route: route.name, plugin: filter, message }),
         );

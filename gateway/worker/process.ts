@@ -121,6 +121,11 @@ export class WorkerProcess {
           result: explainRequest(this.#plane.context, this.#plane.engine, message.request),
         });
         break;
+      case "lines": {
+        const lines = this.#tenants.linesAfter(message.tenant, message.after);
+        this.#options.send({ type: "lines-reply", id: message.id, lines });
+        break;
+      }
       case "ticket-keys":
         setTicketKeys(message.keys);
         break;

@@ -36,6 +36,8 @@ export type ToWorker =
   | { readonly type: "drain"; readonly deadlineMs: number; readonly gently?: boolean }
   | { readonly type: "stats"; readonly id: number }
   | { readonly type: "explain"; readonly id: number; readonly request: ExplainRequest }
+  /** What the tenant's plugins have said since the line of this number. */
+  | { readonly type: "lines"; readonly id: number; readonly tenant: string; readonly after: number }
   /** Session tickets' keys, the one that seals first, when they have changed. Never logged. */
   | { readonly type: "ticket-keys"; readonly keys: readonly Uint8Array[] }
   /** A sibling, or the admin API, changed a user-space map. Never echoed. */
@@ -54,6 +56,8 @@ export type ToSupervisor =
   | { readonly type: "explain-reply"; readonly id: number; readonly result: ExplainResult }
   | MapChangeMessage
   | ScriptToSupervisor;
+  | { readonly type: "lines-reply"; readonly id: number; readonly lines: readonly PluginLine[] }
+  | MapChangeMessage;
 
 export interface PrepareMessage {
   readonly type: "prepare";
@@ -135,6 +139,20 @@ export type MapChangeMessage =
       readonly key: Uint8Array;
       readonly delta: bigint;
     };
+
+/** A line of a plugin's own, or about a fault of it. */
+export interface PluginLine {
+  /** Larger than those before, in the next life of the worker too. */
+  readonly number: number;
+  readonly timeMs: number;
+  readonly level: string;
+  readonly route: string;
+  /** `token-check@1`. */
+  readonly plugin: string;
+  readonly message: string;
+  /** Of a fault, in the module as uploaded; −1: of none, or not known. */
+  readonly offset: number;
+}
 
 export interface ExplainRequest {
   readonly listener: string | null;

@@ -1,6 +1,7 @@
 /** What happens, as it happens: server-sent events. A client that reconnects says what it has seen (`Last-Event-ID`). */
 import * as v from "valibot";
 import { controlError } from "#core/errors/control.ts";
+import { tokenIsGood } from "./identity.ts";
 import { route, type Call, type RouteSpec } from "./route.ts";
 import type { Services } from "./services.ts";
 
@@ -29,7 +30,7 @@ export function eventRoutes(services: Services): RouteSpec[] {
           "x-accel-buffering": "no",
         };
         if (call.request.method === "HEAD") return { status: 200, headers };
-        const stream = services.events.listen(after, () => isValid(call, services));
+        const stream = services.events.listen(after, () => tokenIsGood(call.identity, services));
         if (stream === undefined) throw controlError("PENSTOCK_CONTROL_STREAMS");
         return { stream, headers };
       },
@@ -48,10 +49,4 @@ function startOf({ request, query }: Call, { store }: Services): number {
   }
   const revision = query.get("since");
   return revision === null ? store.auditHead().number : store.auditBefore(Number(revision));
-}
-
-/** A token may be revoked, or expire, while its stream is open. */
-function isValid({ identity: { tokenId } }: Call, { store, now }: Services): boolean {
-  if (tokenId === undefined) return true;
-  return store.tokens().some(({ id, expiresMs }) => id === tokenId && (expiresMs === 0 || expiresMs > now()));
 }

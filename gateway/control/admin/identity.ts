@@ -113,3 +113,12 @@ export function newToken(): string {
 export function hashToken(token: string): Uint8Array {
   return createHash("sha256").update(token).digest();
 }
+
+/** A token may be revoked, or expire, while a stream that it opened goes on. */
+export function tokenIsGood(
+  { tokenId }: Identity,
+  { store, now }: { readonly store: Store; readonly now: () => number },
+): boolean {
+  if (tokenId === undefined) return true;
+  return store.tokens().some(({ id, expiresMs }) => id === tokenId && (expiresMs === 0 || expiresMs > now()));
+}

@@ -13,12 +13,12 @@ import { H3, toNodeHandler, type H3Event, type HTTPError } from "h3";
 import { asFd } from "#core/brands.ts";
 import { controlError } from "#core/errors/control.ts";
 import { peerUid } from "#sys/peer-credentials.ts";
-import type { Events } from "#control/events.ts";
 import { auditRoutes } from "./audit-routes.ts";
 import { backupRoutes } from "./backup-routes.ts";
 import { configRoutes } from "./config-routes.ts";
 import { endpointRoutes } from "./endpoint-routes.ts";
 import { eventRoutes } from "./event-routes.ts";
+import { pluginLogRoutes } from "./plugin-log-routes.ts";
 import { FailedAttempts } from "./failed-attempts.ts";
 import { Idempotency } from "./idempotency.ts";
 import type { Origin } from "./identity.ts";
@@ -59,6 +59,7 @@ export function adminRoutes(services: Services): RouteSpec[] {
     ...auditRoutes(services),
     ...backupRoutes(services),
     ...eventRoutes(services),
+    ...pluginLogRoutes(services),
     ...statusRoutes(services),
   ];
   return [...routes, openApiRoute(routes)];
@@ -74,12 +75,12 @@ export interface AdminTls {
 export class AdminServer {
   readonly #handler: ReturnType<typeof toNodeHandler>;
   readonly #servers: Server[] = [];
-  readonly #events: Events;
+  readonly #streams: readonly { close(): void }[];
   readonly #origins = new WeakMap<Socket, Origin>();
 
   constructor(services: Services) {
-    const { log, events } = services;
-    this.#events = events;
+    const { log, events, pluginLogs } = services;
+    this.#streams = [events, pluginLogs];
     const app = new H3({ silent: true, onError: (error) => problemResponse(inOurTerms(error), log) });
     register(app, adminRoutes(services), {
       ...services,
@@ -119,7 +120,7 @@ export class AdminServer {
 
   /** Stops taking connections, and resolves when the answers under way are out. */
   async close(): Promise<void> {
-    this.#events.close();
+    for (const streams of this.#streams) streams.close();
     const closing = this.#servers.map(
       (server) =>
         new Promise<void>((resolve) => {

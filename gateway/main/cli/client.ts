@@ -127,7 +127,7 @@ export class Client {
     return { status, etag: response.headers.etag ?? "", body };
   }
 
-  /** The bytes of an answer as they come; one that ends early is an error. */
+  /** The bytes of an answer as they come, for as long as they do; one that ends early is an error. */
   async *download(path: string): AsyncGenerator<Uint8Array> {
     const response = await this.#exchange("GET", path, {});
     if ((response.statusCode ?? 0) >= 400) throw asError(parse(await textOf(response), this.#shown));

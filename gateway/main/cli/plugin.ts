@@ -3,6 +3,7 @@ import { positionals } from "./arguments.ts";
 import { Client } from "./client.ts";
 import { printFailure } from "./failure.ts";
 import { build, create, test } from "./plugin-author.ts";
+import { logs } from "./plugin-logs.ts";
 import { keygen, push } from "./plugin-push.ts";
 import { versionOf, type PluginVersion } from "./plugin-version.ts";
 import { diffLines, type Submitted } from "./submit.ts";
@@ -19,6 +20,7 @@ const ACTIONS: Readonly<Record<string, Action>> = {
   push,
   ls: list,
   inspect,
+  logs,
   rm: remove,
 };
 
@@ -32,6 +34,7 @@ export const plugin: Verb = {
     "plugin push TENANT/NAME@VERSION FILE|DIR [--key FILE]",
     "plugin ls [TENANT]",
     "plugin inspect TENANT/NAME@VERSION",
+    "plugin logs TENANT/NAME[@VERSION] [-f]",
     "plugin rm TENANT/NAME@VERSION",
   ],
   examples: [
@@ -41,7 +44,7 @@ export const plugin: Verb = {
     "plugin push acme/greeter@1 greeter",
     "plugin ls acme",
   ],
-  options: { key: { type: "string" } },
+  options: { key: { type: "string" }, follow: { type: "boolean", short: "f" } },
   run: async (args, out, context) => {
     const [name = ""] = args.positionals;
     const action = Object.hasOwn(ACTIONS, name) ? ACTIONS[name] : undefined;

@@ -314,6 +314,8 @@ export class Supervisor {
         return { type: "map-reply", id, result: this.map(request) };
       case "counters":
         return { type: "counters-reply", id, result: this.#options.kernel.counters(request) };
+      case "lines":
+        return { type: "lines-reply", id, workers: await this.#workers.lines(request.tenant, request.after) };
       case "explain":
         return { type: "explain-reply", id, result: await explain(request.request, this.#workers, this.deployment) };
       case "status":

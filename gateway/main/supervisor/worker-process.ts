@@ -15,6 +15,7 @@ import type {
   ExplainResult,
   MapChangeMessage,
   ModuleBytes,
+  PluginLine,
   PrepareMessage,
   ToSupervisor,
   ToWorker,
@@ -158,6 +159,7 @@ export class WorkerProcess {
       case "script-refused":
       case "stats-reply":
       case "explain-reply":
+      case "lines-reply":
         this.#replies.settle(message.id, message);
     }
   }
@@ -230,6 +232,11 @@ export class WorkerProcess {
   async stats(): Promise<Readonly<Record<string, number>>> {
     const reply = await this.#ask({ type: "stats", id: requestId() }, ASK_MS);
     return reply.type === "stats-reply" ? reply.counters : {};
+  }
+
+  async lines(tenant: string, after: number): Promise<readonly PluginLine[]> {
+    const reply = await this.#ask({ type: "lines", id: requestId(), tenant, after }, ASK_MS);
+    return reply.type === "lines-reply" ? reply.lines : [];
   }
 
   async explain(request: ExplainRequest): Promise<ExplainResult> {

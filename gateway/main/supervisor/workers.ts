@@ -5,6 +5,7 @@
 import type { ChildProcess } from "node:child_process";
 import { setTimeout } from "node:timers/promises";
 import type { Fd } from "#core/brands.ts";
+import type { LinesReply } from "#control/protocol.ts";
 import type { MapChangeMessage, ToWorker } from "#worker/protocol.ts";
 import type { LogSink } from "./log.ts";
 import { NoAnswerError } from "./replies.ts";
@@ -144,6 +145,18 @@ export class Workers {
   /** Everyone but `except`, who knows already. */
   broadcast(change: Broadcast, except: WorkerProcess | null = null): void {
     for (const worker of this.all) if (worker !== except) worker.broadcast(change);
+  }
+
+  /** What a tenant's plugins have said, by worker; `after`: the number of the last line that is known, by slot. */
+  lines(tenant: string, after: Readonly<Record<number, number>>): Promise<LinesReply["workers"]> {
+    const asked = this.all.filter((worker) => worker.introduced);
+    return Promise.all(
+      asked.map(async (worker) => ({
+        worker: worker.slot,
+        // One that doesn't answer is left out this time.
+        lines: await worker.lines(tenant, after[worker.slot] ?? 0).catch(() => []),
+      })),
+    );
   }
 
   async drain(deadlineMs: number, gently = false): Promise<void> {

@@ -115,7 +115,8 @@ export abstract class WasmFilter implements Filter {
     const opened = this.#breaker.record(nowMs);
     if (!this.environment.logs.take(nowMs)) return;
     const at = fault.offset < 0 ? "" : ` at byte ${fault.offset} of the module`;
-    services.log("warn", name, `${fault.cause}: ${fault.detail}${at}${opened ? "; too many faults, it rests" : ""}`);
+    const rests = opened ? "; too many faults, it rests" : "";
+    services.log("warn", name, `${fault.cause}: ${fault.detail}${at}${rests}`, fault.offset);
   }
 
   /** The route's answer for a hook that did not end well. */

@@ -8,10 +8,11 @@ import type { SharedMap } from "#pipeline/filter.ts";
 import type { MapSpec, Snapshot, TenantQuotas } from "#snapshot/snapshot.ts";
 import { mapMemory, MAP_SHARED, type Mapping } from "#sys/memory.ts";
 import type { Descriptors } from "#worker/descriptors.ts";
-import type { TenantMemoryGrant } from "#worker/protocol.ts";
+import type { PluginLine, TenantMemoryGrant } from "#worker/protocol.ts";
 import { Account, type AccountHost } from "./account.ts";
 import { KeyValueRegion } from "./key-value-region.ts";
 import { REGION_HOST } from "./region-host.ts";
+import { RecentLines } from "./recent-lines.ts";
 import { type EntryAllowance, TenantMap } from "./tenant-map.ts";
 import { Turns } from "./turns.ts";
 
@@ -30,6 +31,7 @@ interface Tenant {
   readonly account: Account;
   readonly entries: EntryAllowance;
   readonly maps: Map<SharedMap, TenantMap>;
+  readonly lines: RecentLines;
   /** Offset of its region in the supervisor's file; −1: none is mapped. */
   regionAt: number;
 }
@@ -75,6 +77,14 @@ export class TenantSet {
     return this.#tenant(name).account;
   }
 
+  said(name: string, line: Parameters<RecentLines["add"]>[0]): void {
+    this.#tenant(name).lines.add(line);
+  }
+
+  linesAfter(name: string, number: number): PluginLine[] {
+    return this.#tenants.get(name)?.lines.after(number) ?? [];
+  }
+
   /** A shared map as this tenant's plugins see it. */
   map(name: string, map: SharedMap, spec: MapSpec): SharedMap {
     const { maps, entries } = this.#tenant(name);
@@ -105,7 +115,13 @@ export class TenantSet {
     if (known !== undefined) return known;
     const account = new Account(name, this.#quotas.get(name) ?? UNBOUNDED, this.#host, this.#turns);
     const entriesMax = (): number => Math.ceil(account.quotas.mapEntries / this.#host.workers);
-    const made: Tenant = { account, entries: { entriesMax, entries: 0, refused: 0 }, maps: new Map(), regionAt: -1 };
+    const made: Tenant = {
+      account,
+      entries: { entriesMax, entries: 0, refused: 0 },
+      maps: new Map(),
+      lines: new RecentLines(),
+      regionAt: -1,
+    };
     this.#tenants.set(name, made);
     return made;
   }

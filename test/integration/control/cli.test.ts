@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { defined } from "#core/assert.ts";
 import { COMMON_OPTIONS, UsageError, type VerbContext } from "#main/cli/verb.ts";
 import { VERBS } from "#main/cli/verbs.ts";
+import { Client } from "#main/cli/client.ts";
 import { FakeSupervisor, wasmModule } from "./fake-supervisor.ts";
 
 let gateway: FakeSupervisor;
@@ -212,6 +213,33 @@ describe("verbs", () => {
     for (const name of ["signed/asking@2", "signed/asking@1", "acme/asking@1"]) await penstock(`plugin rm ${name}`);
     write("asking/all.yaml", exported.replace(/ {2}- name: asking\n(?: {4}.*\n)+/, ""));
     await penstock("apply -f asking/all.yaml");
+  });
+
+  it("show what a plugin says, its faults in lines of its source, and follow it", async () => {
+    write("saying/1.wasm", wasmModule(5));
+    // Offset 8 is line 3 of index.ts.
+    write("saying/1.wasm.map", JSON.stringify({ version: 3, sources: ["index.ts"], names: [], mappings: "QAEA" }));
+    expect(await penstock("plugin push acme/saying@1 saying/1.wasm")).toMatchObject({ code: 0 });
+    const line = (number: number, plugin: string, message: string, offset = -1) =>
+      gateway.lines.push({ number, timeMs: 1000 * number, level: "warn", route: "orders", plugin, message, offset });
+    line(1, "saying@1", "trap: unreachable at byte 9 of the module", 9);
+    line(2, "check@1", "another plugin");
+    line(3, "saying@1", "hello");
+    expect((await penstock("plugin logs acme/saying")).out).toBe(
+      "1970-01-01 00:00:01.000 warn  saying@1 orders: trap: unreachable at byte 9 of the module (index.ts:3:1)\n" +
+        "1970-01-01 00:00:03.000 warn  saying@1 orders: hello",
+    );
+    expect((await penstock("plugin logs acme/saying@2")).out).toBe("");
+    expect(await penstock("plugin logs acme/nothing")).toMatchObject({ code: 1 });
+    const followed = new Client(gateway.socketPath, undefined);
+    const seen: string[] = [];
+    for await (const chunk of followed.download("/v1/tenants/acme/plugins/saying/logs?version=1")) {
+      seen.push(Buffer.from(chunk).toString());
+      if (seen.join("").includes("and more")) break;
+      if (seen.join("").includes("hello")) line(4, "saying@1", "and more");
+    }
+    expect(seen.join("")).toMatch(/"message":"hello"[^]*"message":"and more"/);
+    await penstock("plugin rm acme/saying@1");
   });
 
   it("push plugins, list, inspect and remove them", async () => {

@@ -17,6 +17,7 @@ import type {
   DeclareRequest,
   GatewayStatus,
   HealthMessage,
+  LinesReply,
   MapRequest,
   SupervisorToControl,
 } from "#control/protocol.ts";
@@ -49,6 +50,8 @@ export class FakeSupervisor {
   readonly dataDir: string;
   readonly applied: Snapshot[] = [];
   readonly built: BuildRequest[] = [];
+  /** What plugins of its one worker have said. */
+  readonly lines: LinesReply["workers"][number]["lines"][number][] = [];
   /** Of health checks, as they came in. */
   readonly verdicts: HealthMessage[] = [];
   /** Of the shared maps: map and hex key to value. */
@@ -118,6 +121,9 @@ export class FakeSupervisor {
       this.#send({ type: "sealed", id: message.id, sealed: `${message.context} ${sealed}` });
     } else if (message.type === "counters") {
       this.#send({ type: "counters-reply", id: message.id, result: { ok: false, detail: "nothing counts here" } });
+    } else if (message.type === "lines") {
+      const lines = this.lines.filter(({ number }) => number > (message.after[0] ?? 0));
+      this.#send({ type: "lines-reply", id: message.id, workers: [{ worker: 0, lines }] });
     } else {
       const { url, method } = message.request;
       const explanation = {
