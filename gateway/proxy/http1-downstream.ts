@@ -36,6 +36,8 @@ const BODY = 2;
 const ANSWERING = 3;
 const CLOSED = 4;
 
+const REQUEST_TIMEOUT = 408;
+
 export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
   readonly client: string;
   readonly #clientPort: number;
@@ -65,6 +67,8 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
   #clientEnded = false;
   /** When the deadline was last looked at. */
   #seenMs = 0;
+  /** Until when the rest of a body may come that nobody waits for any more; Infinity while somebody does. */
+  #discardByMs = Infinity;
   /** What was sent is not the whole, and the client must see that. */
   #aborted = false;
 
@@ -161,6 +165,10 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
       else this.#checkBy(this.#partial.deadlineMs);
       return;
     }
+    if (nowMs >= this.#discardByMs) {
+      this.#close();
+      return;
+    }
     const queued = this.#connection.queuedBytes;
     const waitsForBody = this.#phase === BODY && this.#exchange?.wantsBody !== false;
     if (this.#phase !== IDLE && !waitsForBody && queued === 0) this.#activityMs = nowMs;
@@ -197,7 +205,9 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
     const framing = framingFor(head.framing, this.requestMinor);
     // A client that expects 100 may keep its body back now: what comes next could be either (RFC 9110 §10.1.1).
     const unsure = this.#exchange?.request.expectContinue === true;
-    const bodyLeft = this.#phase === BODY && (unsure || !this.#canDiscard);
+    // One whose body is late already is not waited for again (RFC 9110 §15.5.9).
+    const over = unsure || head.status === REQUEST_TIMEOUT || !this.#canDiscard;
+    const bodyLeft = this.#phase === BODY && over;
     if (framing === FRAMING_CLOSE || this.#draining || bodyLeft) this.#keepAlive = false;
     this.#responseFraming = framing;
     const connection = this.#connection;
@@ -247,6 +257,8 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
     }
     // A body that nobody waits for any more is read and dropped; what follows it is the next request.
     if (this.#phase === BODY) {
+      // It has a body's idle time once: who sends a byte now and then would be kept for as long as the body is.
+      this.#discardByMs = this.#connection.loop.nowMs + this.#settings.bodyIdleTimeoutMs;
       if (!this.#canDiscard) this.#closeAfterAnswer(true);
       else if (!this.#consuming) this.#pump();
       return;
@@ -263,6 +275,7 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
 
   #nextRequest(): void {
     this.#phase = IDLE;
+    this.#discardByMs = Infinity;
     this.#activityMs = this.#connection.loop.nowMs;
     if (!this.#consuming) this.#pump();
   }

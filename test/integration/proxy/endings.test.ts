@@ -1,4 +1,5 @@
 /** How connections end, and what must not be lost or kept when they do: half-close, slow readers, deadlines, floods. */
+import { testRoute } from "#test/support/snapshot.ts";
 import { describe, expect, it } from "vitest";
 import { Engine } from "#proxy/engine.ts";
 import { sleep } from "#test/support/data-plane.ts";
@@ -152,6 +153,33 @@ describe.each(["io_uring", "epoll"] as const)("endings over %s", (io) => {
     await client.untilEnd();
     await gateway.settled();
   });
+
+  it.each([
+    ["was late itself", 300, /^HTTP\/1\.1 408 [^]*connection: close/i],
+    ["was answered early", 20_000, /^HTTP\/1\.1 200 /],
+  ])(
+    "does not wait for ever for a body that comes a byte at a time, when its request %s",
+    async (_what, requestMs, answer) => {
+      // The upstream answers an early one before the body is whole; a late one never.
+      const up = await upstream((socket) => {
+        if (requestMs > 1000) socket.write(OK);
+      });
+      const gateway = await plane(io, {
+        endpoints: [up.address],
+        settings: { headTimeoutMs: 20_000, idleTimeoutMs: 20_000, bodyIdleTimeoutMs: 400 },
+        routes: [testRoute({ requestTimeoutMs: requestMs })],
+      });
+      const client = new RawClient(gateway.port).send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10000\r\n\r\n");
+      const dripping = setInterval(() => client.send("x"), 20);
+      try {
+        await client.until(({ closed }) => closed);
+      } finally {
+        clearInterval(dripping);
+      }
+      expect(client.received).toMatch(answer);
+      await gateway.settled();
+    },
+  );
 
   it("does not count the time against a client that is not being read from", async () => {
     // The upstream reads nothing for a while: the body's time-out is the client's, not its.

@@ -1,0 +1,59 @@
+/** What must hold of what a soak found, the same for small and for large ones. */
+import type { Passed } from "./short-connections.ts";
+import type { Endured } from "./slow-clients.ts";
+import type { Toll } from "./swaps-and-kills.ts";
+import type { Transferred } from "./transfers.ts";
+
+export type Soak =
+  | { readonly name: "swaps"; readonly found: Toll }
+  | { readonly name: "transfers"; readonly found: Transferred }
+  | { readonly name: "connections"; readonly found: Passed }
+  | { readonly name: "slow"; readonly found: Endured };
+
+const MIB = 1 << 20;
+/** Beside bodies of any size: a worker's heap takes and gives back a few megabytes by itself. */
+const TRANSFER_GROWTH_MAX = 32 * MIB;
+/** Of a million connections 16 MiB would be 17 bytes each. */
+const CONNECTION_GROWTH_MAX = 16 * MIB;
+/** Attackers that are let in hold a buffer or a few each; those that do not read, what the watermarks allow. */
+const ATTACK_GROWTH_MAX = 256 * MIB;
+/** The well-behaved client's, and what is on its way out. */
+const CONNECTIONS_LEFT_MAX = 2;
+
+/** Empty: all is well. */
+export function faults(soak: Soak): string[] {
+  const wrong: string[] = [];
+  const must = (holds: boolean, what: string): void => {
+    if (!holds) wrong.push(what);
+  };
+  switch (soak.name) {
+    case "swaps": {
+      const { unexcused, answered } = soak.found;
+      must(answered > 0, "nothing was answered");
+      must(unexcused.length === 0, `lost without a worker killed: ${unexcused.slice(0, 5).join(", ")}`);
+      break;
+    }
+    case "transfers":
+      must(soak.found.whole, "a body did not arrive as it was sent");
+      must(soak.found.grownBytes < TRANSFER_GROWTH_MAX, "memory grew with the bodies");
+      break;
+    case "connections":
+      must(soak.found.failed === 0, "connections failed");
+      must(soak.found.grownBytes < CONNECTION_GROWTH_MAX, "memory grew with the connections");
+      must(soak.found.grownDescriptors <= 0, "descriptors stayed open");
+      break;
+    case "slow": {
+      const { failed, left, refused, grownBytes, counters } = soak.found;
+      must(failed.length === 0, `who behaved was not served: ${failed.slice(0, 5).join(", ")}`);
+      must(left === 0, "slow clients were not ended");
+      must(refused > 0, "the flood was let in past the cap");
+      must(grownBytes < ATTACK_GROWTH_MAX, "memory grew with the attackers");
+      must(
+        counters.connectionsOpen <= CONNECTIONS_LEFT_MAX && counters.exchangesOpen === 0,
+        "something of them stayed",
+      );
+      break;
+    }
+  }
+  return wrong;
+}
