@@ -54,10 +54,9 @@ export type ToSupervisor =
   | { readonly type: "drained" }
   | { readonly type: "stats-reply"; readonly id: number; readonly counters: Readonly<Record<string, number>> }
   | { readonly type: "explain-reply"; readonly id: number; readonly result: ExplainResult }
+  | { readonly type: "lines-reply"; readonly id: number; readonly lines: readonly PluginLine[] }
   | MapChangeMessage
   | ScriptToSupervisor;
-  | { readonly type: "lines-reply"; readonly id: number; readonly lines: readonly PluginLine[] }
-  | MapChangeMessage;
 
 export interface PrepareMessage {
   readonly type: "prepare";
