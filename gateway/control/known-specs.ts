@@ -45,7 +45,7 @@ function placesIn({ listeners, certificates, upstreams, kernel, plugins, tenants
     certificates.map((one) => keyOf("certificates", one)),
     upstreams.map((one) => keyOf("upstreams", one)),
     kernel.maps.map(({ name }) => name),
-    plugins.map((one) => keyOf("plugins", one)),
+    plugins.map((one) => [keyOf("plugins", one), one.digest]),
     tenants.map(({ name, hosts }) => [name, hosts]),
     [settings.bodyBytesMax, settings.requestTimeoutMs],
   ]);

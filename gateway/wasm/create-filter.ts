@@ -9,6 +9,7 @@ import { type FilterResources, GuestEnvironment } from "./guest/environment.ts";
 import { PHASE_DEAD, PHASE_REQUEST } from "./guest/phases.ts";
 import { instantiateGuest } from "./guest/instantiate.ts";
 import { type Interpose, type LoadedModule, suppress } from "./guest/runtime.ts";
+import { HttpWasmFilter } from "./http-wasm/filter.ts";
 import { ProxyWasmFilter } from "./proxy-wasm/filter.ts";
 import { PlainFilter } from "./filter/plain-filter.ts";
 import { SuspendingFilter } from "./filter/suspending-filter.ts";
@@ -36,24 +37,22 @@ export async function createWasmFilter(
   interpose: Interpose | null = null,
 ): Promise<WasmFilter> {
   const environment = new GuestEnvironment(plugin, spec, services, resources);
-  if (loaded.kind === "proxy-wasm") return proxyWasmFilter(plugin, loaded, environment, interpose);
+  if (loaded.kind === "proxy-wasm" || loaded.kind === "http-wasm") {
+    await betweenTurns();
+    const foreign = new (loaded.kind === "proxy-wasm" ? ProxyWasmFilter : HttpWasmFilter)(
+      plugin,
+      loaded,
+      environment,
+      interpose,
+    );
+    // Warmed up by its own start and configuration.
+    foreign.prepare();
+    return foreign;
+  }
   await warmUp(loaded, environment);
   const filter = loaded.suspends
     ? new SuspendingFilter(plugin, loaded, environment, interpose)
     : new PlainFilter(plugin, loaded, environment, interpose);
-  filter.prepare();
-  return filter;
-}
-
-/** Warmed up by its own start and configuration. */
-async function proxyWasmFilter(
-  plugin: PluginSpec,
-  loaded: LoadedModule,
-  environment: GuestEnvironment,
-  interpose: Interpose | null,
-): Promise<WasmFilter> {
-  await betweenTurns();
-  const filter = new ProxyWasmFilter(plugin, loaded, environment, interpose);
   filter.prepare();
   return filter;
 }

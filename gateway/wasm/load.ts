@@ -3,12 +3,14 @@ import { wasmError } from "#core/errors/wasm.ts";
 import { compileModule } from "./engine.ts";
 import { coreRuntime } from "./guest/core-runtime.ts";
 import type { GuestRuntime, LoadedModule } from "./guest/runtime.ts";
+import { httpWasmRuntime } from "./http-wasm/runtime.ts";
 import { proxyWasmRuntime } from "./proxy-wasm/runtime.ts";
 import { type GuestKind, kindOf } from "./validate/kind.ts";
 
 const RUNTIMES: Partial<Record<GuestKind, GuestRuntime>> = {
   core: coreRuntime,
   "proxy-wasm": proxyWasmRuntime,
+  "http-wasm": httpWasmRuntime,
 };
 
 /** `bytes`: of a `PreparedModule`. Throws PENSTOCK_WASM_INTERFACE for one that an older or newer gateway has made. */

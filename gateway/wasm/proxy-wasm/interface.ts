@@ -14,7 +14,7 @@ import {
   type Signature,
 } from "#wasm/validate/signatures.ts";
 import { KIND_MEMORY } from "#wasm/validate/types.ts";
-import { WASI_ABSENT, WASI_CALLS, WASI_MODULES } from "#wasm/wasi/signatures.ts";
+import { wasiSignature } from "#wasm/wasi/signatures.ts";
 import {
   PROXY_CALLBACKS,
   PROXY_CALLS,
@@ -26,7 +26,6 @@ import {
 
 const MARKER = "proxy_abi_version_";
 const calls: ReadonlyMap<string, Signature> = new Map(Object.entries(PROXY_CALLS));
-const wasi: ReadonlyMap<string, Signature> = new Map([...Object.entries(WASI_CALLS), ...Object.entries(WASI_ABSENT)]);
 const callbacks: ReadonlyMap<string, Signature> = new Map(Object.entries(PROXY_CALLBACKS));
 
 /** At least one of them must be there: without, a plugin would never hear of anything. */
@@ -73,8 +72,7 @@ function checkCallbacks(shape: ModuleShape): string[] {
 }
 
 function importable(entry: ImportShape): Signature | undefined {
-  if ((WASI_MODULES as readonly string[]).includes(entry.module)) return wasi.get(entry.name);
-  if (entry.module !== "env") return undefined;
+  if (entry.module !== "env") return wasiSignature(entry.module, entry.name);
   const known = calls.get(entry.name);
   const bare = known !== undefined && WITHOUT_RESULT.has(entry.name) && entry.type.results.length === 0;
   return bare ? { params: known.params, results: [] } : known;

@@ -2,6 +2,7 @@
  * Holds a module's imports and exports against the interface that it speaks. One table a kind of guest; pure, for the
  * builder process. What a module imports beyond its kind's table is refused.
  */
+import { HTTP_WASM_INTERFACE } from "#wasm/http-wasm/interface.ts";
 import { PROXY_WASM_INTERFACE } from "#wasm/proxy-wasm/interface.ts";
 import { CORE_INTERFACE } from "./core-interface.ts";
 import type { InterfaceCheck, ModuleInterface } from "./interface-check.ts";
@@ -12,6 +13,7 @@ import { missing } from "./signatures.ts";
 const CHECKS: Partial<Record<ModuleKind, InterfaceCheck>> = {
   core: CORE_INTERFACE,
   "proxy-wasm": PROXY_WASM_INTERFACE,
+  "http-wasm": HTTP_WASM_INTERFACE,
 };
 
 export function checkInterface(shape: ModuleShape): ModuleInterface {

@@ -67,6 +67,13 @@ export const WASI_ABSENT: Readonly<Record<string, Signature>> = {
   sock_shutdown: call(I, I),
 };
 
+const all: ReadonlyMap<string, Signature> = new Map([...Object.entries(WASI_CALLS), ...Object.entries(WASI_ABSENT)]);
+
+/** The type of a function, by either name of the module; undefined: there is no such function. */
+export function wasiSignature(module: string, name: string): Signature | undefined {
+  return (WASI_MODULES as readonly string[]).includes(module) ? all.get(name) : undefined;
+}
+
 // __wasi_errno_t
 export const WASI_SUCCESS = 0;
 export const WASI_BADF = 8;

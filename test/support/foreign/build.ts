@@ -36,8 +36,8 @@ function built(build: (output: string) => void): Uint8Array {
   }
 }
 
-/** A reactor: `_initialize` instead of `main`. `defines`: `NAME=VALUE`. */
-export function buildCpp(source: string, defines: readonly string[] = []): Uint8Array {
+/** A reactor: `_initialize` instead of `main`. */
+export function buildCpp(source: string): Uint8Array {
   const language = [
     "--target=wasm32-wasi",
     "-O1",
@@ -48,8 +48,7 @@ export function buildCpp(source: string, defines: readonly string[] = []): Uint8
   ];
   const libraries = ["-nostdlib++", "-lc++", "-lc++abi", "-Wl,--strip-all"];
   return built((output) => {
-    const macros = defines.map((define) => `-D${define}`);
-    execFileSync("clang++", [...language, ...macros, "-o", output, join(SOURCES, source), ...libraries]);
+    execFileSync("clang++", [...language, "-o", output, join(SOURCES, source), ...libraries]);
   });
 }
 

@@ -1,0 +1,211 @@
+/**
+ * Host calls over heads. Those of the response can be said before there is one: they are kept, and put on it when it comes.
+ * What the interface calls a panic of the host ends the guest.
+ */
+import { HOST, NAME_FIXED, nameFlags, newestName } from "#http/names.ts";
+import type { Head } from "#http/head.ts";
+import type { Guest } from "#wasm/guest/guest.ts";
+import type { Handlers } from "#wasm/host/call-table.ts";
+import { latin1At, writeBytes } from "#wasm/host/memory.ts";
+import { isFieldValue, isLowerCaseToken } from "#wasm/host/text.ts";
+import { type HANDLER_CALLS, KIND_REQUEST, KIND_RESPONSE, KIND_RESPONSE_TRAILERS } from "#wasm/http-wasm/abi.ts";
+import { type HeaderEdit, handlerOf, type HttpHandler } from "#wasm/http-wasm/handler.ts";
+
+type Names =
+  | "get_header_names"
+  | "get_header_values"
+  | "set_header_value"
+  | "add_header_value"
+  | "remove_header"
+  | "get_method"
+  | "set_method"
+  | "get_uri"
+  | "set_uri"
+  | "get_protocol_version"
+  | "get_source_addr"
+  | "get_status_code"
+  | "set_status_code";
+
+const FIELDS_COST = 200;
+const VALUE_BYTES_MAX = 8192;
+/** Edits of a response that there is not yet. */
+const EDITS_MAX = 64;
+const OK = 200;
+
+/** Writes text into the buffer if it fits. Answers its length. */
+export function putText(guest: Guest, text: string, pointer: number, limit: number): number {
+  const bytes = Buffer.from(text, "latin1");
+  return putBytes(guest, bytes, pointer, limit);
+}
+
+export function putBytes(guest: Guest, bytes: Uint8Array, pointer: number, limit: number): number {
+  if (bytes.length > 0 && bytes.length <= limit >>> 0 && !writeBytes(guest, pointer, bytes)) {
+    guest.fail(`a host call with a buffer at ${pointer >>> 0}, outside the memory`);
+  }
+  return bytes.length;
+}
+
+/** Each with a NUL behind it; count << 32 | bytes. */
+function putList(guest: Guest, texts: readonly string[], pointer: number, limit: number): bigint {
+  if (texts.length === 0) return 0n;
+  const bytes = putText(guest, `${texts.join("\0")}\0`, pointer, limit);
+  return (BigInt(texts.length) << 32n) | BigInt(bytes);
+}
+
+function textOf(guest: Guest, pointer: number, length: number, what: string): string | null {
+  const text = length >>> 0 > VALUE_BYTES_MAX ? null : latin1At(guest, pointer, length);
+  if (text === null) guest.fail(`${what} of ${length >>> 0} bytes at ${pointer >>> 0}, too long or outside the memory`);
+  return text;
+}
+
+/** The head of a kind, or null: there is none now. Of kinds that there are not, the guest is ended. */
+function headOf(guest: Guest, kind: number): Head | null {
+  const { exchange, afterNext } = handlerOf(guest);
+  guest.charge(FIELDS_COST);
+  if (kind >>> 0 > KIND_RESPONSE_TRAILERS) guest.fail(`headers of the unknown kind ${kind}`);
+  if (exchange === null || kind > KIND_RESPONSE) return null;
+  if (kind === KIND_REQUEST) return exchange.request;
+  return afterNext ? exchange.response : null;
+}
+
+/** Fields of a kind: the head's, or what was said of a response that there is not yet. */
+function entriesOf(guest: Guest, kind: number): readonly (readonly [string, string])[] {
+  const head = headOf(guest, kind);
+  if (head !== null) return head.entries();
+  if (kind !== KIND_RESPONSE) return [];
+  return handlerOf(guest).edits.flatMap(({ name, value }) => (value === null ? [] : [[name, value] as const]));
+}
+
+function edit(guest: Guest, kind: number, made: HeaderEdit): void {
+  const handler = handlerOf(guest);
+  if (!isLowerCaseToken(made.name) || (made.value !== null && !isFieldValue(made.value))) {
+    guest.fail(`a header ${JSON.stringify(made.name)} that can't be sent`);
+  } else if (kind > KIND_RESPONSE) {
+    guest.fail("trailers, which are not supported: enable_features says so");
+  } else if (kind === KIND_REQUEST && handler.afterNext) {
+    guest.fail("an edit of the request's headers after it has gone on");
+  } else if (kind === KIND_RESPONSE && !handler.afterNext) {
+    keepEdit(guest, handler, made);
+  } else {
+    const head = headOf(guest, kind);
+    if (head !== null) applyEdit(guest, head, made);
+  }
+}
+
+function keepEdit(guest: Guest, handler: HttpHandler, made: HeaderEdit): void {
+  if (made.replaces || made.value === null) {
+    handler.edits = handler.edits.filter(({ name }) => name !== made.name);
+  }
+  if (handler.edits.length >= EDITS_MAX) guest.fail(`more than ${EDITS_MAX} headers of a response`);
+  else handler.edits.push(made);
+}
+
+/** What frames the message is the gateway's: such an edit has no effect. */
+export function applyEdit(guest: Guest, head: Head, { name, value, replaces }: HeaderEdit): void {
+  const id = guest.environment.nameId(name);
+  if (id < 0) {
+    guest.fail(`more header names than the ${newestName()} that there can be`);
+    return;
+  }
+  if ((nameFlags(id) & NAME_FIXED) !== 0) return;
+  if (value === null) {
+    head.remove(id);
+    return;
+  }
+  const bytes = Buffer.from(value, "latin1");
+  if (replaces || id === HOST) head.set(id, bytes, 0, bytes.length);
+  else head.add(id, bytes, 0, bytes.length);
+}
+
+function change(
+  guest: Guest,
+  kind: number,
+  name: number,
+  nameLength: number,
+  value: number,
+  length: number,
+  replaces: boolean,
+): void {
+  const nameText = textOf(guest, name, nameLength, "a header's name");
+  const valueText = textOf(guest, value, length, "a header's value");
+  if (nameText !== null && valueText !== null) {
+    edit(guest, kind, { name: nameText.toLowerCase(), value: valueText, replaces });
+  }
+}
+
+export const headCalls: Handlers<Pick<typeof HANDLER_CALLS, Names>> = {
+  get_header_names: (guest) => (kind, pointer, limit) => {
+    const names = new Set(entriesOf(guest, kind).map(([name]) => name));
+    return putList(guest, [...names], pointer, limit);
+  },
+
+  get_header_values: (guest) => (kind, name, nameLength, pointer, limit) => {
+    const wanted = textOf(guest, name, nameLength, "a header's name")?.toLowerCase();
+    const values = entriesOf(guest, kind).flatMap(([known, value]) => (known === wanted ? [value] : []));
+    return putList(guest, values, pointer, limit);
+  },
+
+  set_header_value: (guest) => (kind, name, nameLength, value, length) =>
+    change(guest, kind, name, nameLength, value, length, true),
+
+  add_header_value: (guest) => (kind, name, nameLength, value, length) =>
+    change(guest, kind, name, nameLength, value, length, false),
+
+  remove_header: (guest) => (kind, name, nameLength) => {
+    const text = textOf(guest, name, nameLength, "a header's name");
+    if (text !== null) edit(guest, kind, { name: text.toLowerCase(), value: null, replaces: true });
+  },
+
+  get_method: (guest) => (pointer, limit) =>
+    putText(guest, handlerOf(guest).exchange?.request.methodText() ?? "", pointer, limit),
+
+  set_method: (guest) => (pointer, length) => {
+    const { exchange, afterNext } = handlerOf(guest);
+    const text = textOf(guest, pointer, length, "a method");
+    if (text === null || exchange === null) return;
+    const bytes = Buffer.from(text, "latin1");
+    if (afterNext || !exchange.request.setMethod(bytes, 0, bytes.length)) {
+      guest.fail(`the method ${JSON.stringify(text)}, which the request can't be given now`);
+    }
+  },
+
+  get_uri: (guest) => (pointer, limit) => {
+    const request = handlerOf(guest).exchange?.request;
+    if (request === undefined) return 0;
+    const path = request.pathText();
+    return putText(guest, request.hasQuery ? `${path}?${request.queryText()}` : path, pointer, limit);
+  },
+
+  set_uri: (guest) => (pointer, length) => {
+    const { exchange, afterNext } = handlerOf(guest);
+    const text = textOf(guest, pointer, length, "a URI");
+    if (text === null || exchange === null) return;
+    const bytes = Buffer.from(text === "" ? "/" : text, "latin1");
+    if (afterNext || !exchange.request.setTarget(bytes, 0, bytes.length)) {
+      guest.fail(`the URI ${JSON.stringify(text)}, which the request can't be given now`);
+    }
+  },
+
+  get_protocol_version: (guest) => (pointer, limit) =>
+    putText(guest, handlerOf(guest).exchange?.request.minor === 0 ? "HTTP/1.0" : "HTTP/1.1", pointer, limit),
+
+  get_source_addr: (guest) => (pointer, limit) => {
+    const address = handlerOf(guest).exchange?.clientAddress ?? "";
+    return putText(guest, address.includes(":") ? `[${address}]:0` : `${address}:0`, pointer, limit);
+  },
+
+  get_status_code: (guest) => () => {
+    const { exchange, afterNext, status } = handlerOf(guest);
+    return afterNext && exchange !== null ? exchange.response.status : status === 0 ? OK : status;
+  },
+
+  set_status_code: (guest) => (status) => {
+    const handler = handlerOf(guest);
+    const { exchange, afterNext } = handler;
+    if (status < 200 || status > 599) guest.fail(`the status ${status}`);
+    else if (!afterNext) handler.status = status;
+    else if (exchange !== null && !exchange.response.setStatus(status)) {
+      guest.fail(`the status ${status}, which the response can't be given`);
+    }
+  },
+};

@@ -1,0 +1,186 @@
+/**
+ * An http-wasm plugin as a filter. A guest belongs to one exchange from `handle_request` to `handle_response`; idle ones wait in
+ * a pool. Its reads of a body are synchronous, so a body that a module could want is whole before the guest is asked.
+ */
+import { FRAMING_LENGTH, FRAMING_NONE, type Head } from "#http/head.ts";
+import { SAME_LENGTH } from "#pipeline/body.ts";
+import {
+  CONTINUE,
+  type Exchange,
+  HOOK_END,
+  HOOK_REQUEST_HEAD,
+  HOOK_RESPONSE_HEAD,
+  REPLY,
+  SUSPEND,
+  type Verdict,
+} from "#pipeline/filter.ts";
+import { ADMIT } from "#pipeline/tenant.ts";
+import { WasmFilter } from "#wasm/filter/wasm-filter.ts";
+import { PHASE_DEAD, PHASE_REQUEST } from "#wasm/guest/phases.ts";
+import { FEATURE_BUFFER_RESPONSE } from "./abi.ts";
+import { BodyCollector } from "./body-collector.ts";
+import { applyEdit } from "./calls/heads.ts";
+import { handlerOf, type HttpHandler } from "./handler.ts";
+
+/** Guests that may be busy at once. */
+const BUSY_MAX = 256;
+const IDLE_MAX = 32;
+const CONTENT_TOO_LARGE = 413;
+const BAD_GATEWAY = 502;
+const OK = 200;
+
+export class HttpWasmFilter extends WasmFilter {
+  override readonly hooks: number = HOOK_REQUEST_HEAD | HOOK_RESPONSE_HEAD | HOOK_END;
+  readonly #idle: HttpHandler[] = [];
+  #busy = 0;
+  #disposed = false;
+
+  /** The first guest. Throws PenstockError when it does not come up. */
+  prepare(): void {
+    this.#idle.push(handlerOf(this.makeGuest()));
+  }
+
+  override requestHead(exchange: Exchange, position: number): Verdict {
+    const admission = this.tenant.admit();
+    if (admission !== ADMIT) return this.notAdmitted(admission, exchange, () => this.requestHead(exchange, position));
+    const handler = this.#take();
+    if (handler === null) {
+      this.stats.skipped++;
+      return this.answerFault(exchange);
+    }
+    handler.begin(exchange);
+    exchange.state[position] = handler;
+    if (!handler.wantsBodies || isEmpty(exchange.request)) return this.#handleRequest(handler, exchange, position);
+    const collector = new BodyCollector(CONTENT_TOO_LARGE, (body) => {
+      handler.request.bytes = body;
+      const verdict = this.#handleRequest(handler, exchange, position);
+      const replacement = handler.request.replacement;
+      if (verdict === CONTINUE && replacement !== null && replacement.length !== body.length) {
+        exchange.request.forgetLength();
+      }
+      exchange.resume(verdict);
+      if (verdict === CONTINUE) collector.release(replacement ?? body);
+    });
+    exchange.filterRequestBody(collector, SAME_LENGTH);
+    return SUSPEND;
+  }
+
+  override responseHead(exchange: Exchange, position: number): Verdict {
+    const handler = exchange.state[position] as HttpHandler | null | undefined;
+    if (handler === null || handler === undefined) return CONTINUE;
+    const { response } = exchange;
+    if (handler.status !== 0) response.setStatus(handler.status);
+    for (const edit of handler.edits) applyEdit(handler.guest, response, edit);
+    handler.afterNext = true;
+    const early = handler.response.replacement;
+    handler.response.reset();
+    const buffers = (handler.features & FEATURE_BUFFER_RESPONSE) !== 0 && handler.wantsBodies;
+    if (isEmpty(response) || (!buffers && early === null)) return this.#handleResponse(handler, exchange, position);
+    const collector = new BodyCollector(BAD_GATEWAY, (body) => {
+      handler.response.bytes = early ?? body;
+      const verdict = this.#handleResponse(handler, exchange, position);
+      const replacement = handler.response.replacement ?? early ?? body;
+      if (verdict === CONTINUE && replacement.length !== body.length) response.forgetLength();
+      exchange.resume(verdict);
+      if (verdict === CONTINUE) collector.release(replacement);
+    });
+    exchange.filterResponseBody(collector, SAME_LENGTH);
+    return SUSPEND;
+  }
+
+  override end(exchange: Exchange, position: number): void {
+    const handler = exchange.state[position] as HttpHandler | null | undefined;
+    exchange.state[position] = null;
+    if (handler !== null && handler !== undefined) this.#giveBack(handler);
+  }
+
+  override dispose(): void {
+    this.#disposed = true;
+    for (const _ of this.#idle) this.retire();
+    this.#idle.length = 0;
+  }
+
+  #handleRequest(handler: HttpHandler, exchange: Exchange, position: number): Verdict {
+    let answer = 0n;
+    const went = this.#run(handler, () => (answer = handler.exports.handleRequest()));
+    if (!went) return this.#fail(handler, exchange, position);
+    handler.context = Number((answer >> 32n) & 0xffff_ffffn);
+    if ((answer & 1n) === 1n) {
+      if (handler.request.written === null || handler.request.bytes !== null) return CONTINUE;
+      handler.guest.fail("a body for a request that has none");
+      this.guestFaulted(handler.guest, null);
+      return this.#fail(handler, exchange, position);
+    }
+    const headers = handler.edits.flatMap(({ name, value }) => (value === null ? [] : [[name, value] as const]));
+    const sent = headers.filter(([name]) => !FRAMING.has(name));
+    exchange.respond(
+      handler.status === 0 ? OK : handler.status,
+      sent,
+      handler.response.replacement ?? new Uint8Array(),
+    );
+    exchange.state[position] = null;
+    this.#giveBack(handler);
+    return REPLY;
+  }
+
+  #handleResponse(handler: HttpHandler, exchange: Exchange, position: number): Verdict {
+    const went = this.#run(handler, () => handler.exports.handleResponse(handler.context, 0));
+    return went ? CONTINUE : this.#fail(handler, exchange, position);
+  }
+
+  /** False: the guest has ended in it. */
+  #run(handler: HttpHandler, call: () => unknown): boolean {
+    const { guest } = handler;
+    this.stats.calls++;
+    try {
+      guest.begin(handler.exchange, PHASE_REQUEST);
+      call();
+    } catch (error) {
+      this.spent(guest.fuelLimit - Math.max(0, guest.fuelLeft()));
+      this.guestFaulted(guest, error);
+      return false;
+    }
+    if (guest.phase === PHASE_DEAD) {
+      this.spent(guest.fuelLimit);
+      this.guestFaulted(guest, null);
+      return false;
+    }
+    this.spent(guest.fuelUsed());
+    guest.finish();
+    return true;
+  }
+
+  #fail(handler: HttpHandler, exchange: Exchange, position: number): Verdict {
+    exchange.state[position] = null;
+    this.#giveBack(handler);
+    return this.answerFault(exchange);
+  }
+
+  #take(): HttpHandler | null {
+    if (this.#busy >= BUSY_MAX || this.#disposed) return null;
+    const handler = this.#idle.pop() ?? this.#made();
+    if (handler !== null) this.#busy++;
+    return handler;
+  }
+
+  #made(): HttpHandler | null {
+    const guest = this.tryMakeGuest();
+    return guest === null ? null : handlerOf(guest);
+  }
+
+  #giveBack(handler: HttpHandler): void {
+    this.#busy--;
+    handler.release();
+    const whole = handler.guest.phase !== PHASE_DEAD;
+    if (!whole) return;
+    if (this.#idle.length < IDLE_MAX && !this.#disposed) this.#idle.push(handler);
+    else this.retire();
+  }
+}
+
+/** The gateway's own, in a reply. */
+const FRAMING: ReadonlySet<string> = new Set(["connection", "content-length", "transfer-encoding", "upgrade", "te"]);
+
+function isEmpty({ framing, contentLength }: Head): boolean {
+  return framing === FRAMING_NONE || (framing === FRAMING_LENGTH && contentLength === 0);
+}
