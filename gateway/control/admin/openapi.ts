@@ -33,6 +33,7 @@ const NAMED = new Map<v.GenericSchema, string>([
 const TAGS: Readonly<Record<string, string>> = {
   config: "The whole declaration",
   listeners: "Where connections arrive",
+  certificates: "Who the gateway is to clients, and to upstreams",
   upstreams: "Where requests go",
   tenants: "Who owns hosts, routes and plugins",
   routes: "What happens to a request",
@@ -143,9 +144,9 @@ function requestBody({ types, schema }: NonNullable<RouteSpec["body"]>): JsonSch
 
 function responses(spec: RouteSpec): JsonSchema {
   const own = Object.entries(spec.responses).map(([status, { description, schema, type }]) => {
-    const content =
-      schema === undefined ? {} : { content: { [type ?? "application/json"]: { schema: reference(schema) } } };
-    return [status, { description, ...content }];
+    const described = schema === undefined ? {} : { schema: reference(schema) };
+    const hasBody = schema !== undefined || type !== undefined;
+    return [status, { description, ...(hasBody ? { content: { [type ?? "application/json"]: described } } : {}) }];
   });
   const problem = { content: { "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } } } };
   const problems = problemStatuses(spec).map(([status, description]) => [status, { description, ...problem }]);

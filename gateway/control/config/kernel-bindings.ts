@@ -1,4 +1,5 @@
 /** Ports and prefixes of this host that belong to one listener: what must agree, and how the snapshot says them. */
+import { defined } from "#core/assert.ts";
 import { readPrefix } from "#core/address.ts";
 import type { BindingSpec, BindPlaceSpec } from "#snapshot/snapshot.ts";
 import { readRange, type BindingResource, type Place, type PortRange } from "./binding-resources.ts";
@@ -17,7 +18,10 @@ export function checkBindings(draft: Draft, report: Report): void {
     const protocol = listener?.protocol === "udp" ? "udp" : "tcp";
     for (const [index, place] of value.match.entries()) {
       const key = `${protocol} ${prefixKey(place)}`;
-      for (const [at, range] of rangesOf(place).entries()) {
+      for (const [at, port] of place.ports.entries()) {
+        const range = rangeOf(port);
+        // What is no range was reported as such.
+        if (range === null) continue;
         const where = `${pointer}/match/${index}/ports/${at}`;
         const other = taken.find(
           (one) => one.key === key && one.range.first <= range.last && range.first <= one.range.last,
@@ -39,14 +43,8 @@ function prefixKey({ prefix: given }: Place): string {
   return read === null || typeof read === "string" ? "all" : `${Buffer.from(read.ip).toString("hex")}/${read.bits}`;
 }
 
-function rangesOf(place: Place): PortRange[] {
-  return place.ports.map((port) => (typeof port === "number" ? { first: port, last: port } : checked(readRange(port))));
-}
-
-/** The schema has seen it. */
-function checked(range: PortRange | null): PortRange {
-  if (range === null) throw new TypeError("a range of ports that was not checked");
-  return range;
+function rangeOf(port: Place["ports"][number]): PortRange | null {
+  return typeof port === "number" ? { first: port, last: port } : readRange(port);
 }
 
 /** Nothing where there is none: the snapshot of a declaration without them stays what it was. */
@@ -73,5 +71,5 @@ export function compileBindings(
 }
 
 function compilePlace(place: Place): BindPlaceSpec {
-  return { prefix: place.prefix ?? null, ports: rangesOf(place) };
+  return { prefix: place.prefix ?? null, ports: place.ports.map((port) => defined(rangeOf(port), "a checked range")) };
 }
