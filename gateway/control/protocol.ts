@@ -124,6 +124,23 @@ export interface LinesRequest {
   readonly after: Readonly<Record<number, number>>;
 }
 
+/** Forgets cached responses of a route, at all workers. */
+export interface PurgeRequest {
+  readonly type: "purge";
+  readonly id: number;
+  readonly what: Purge;
+}
+
+export interface Purge {
+  readonly tenant: string;
+  readonly route: string;
+  /** Of requests, with the port that they name; absent: all. */
+  readonly host?: string | undefined;
+  /** Without a query; absent: all. */
+  readonly path?: string | undefined;
+  readonly prefix?: string | undefined;
+}
+
 /** The largest entries of a device's packet counter. */
 export interface CountersRequest {
   readonly type: "counters";
@@ -171,6 +188,7 @@ export type ControlToSupervisor =
   | MapRequest
   | CountersRequest
   | LinesRequest
+  | PurgeRequest
   | HealthMessage
   | DeclaredReply;
 
@@ -300,6 +318,13 @@ export interface MetricFamily {
   readonly samples: readonly { readonly labels: Readonly<Record<string, string>>; readonly value: number }[];
 }
 
+export interface PurgeReply {
+  readonly type: "purge-reply";
+  readonly id: number;
+  /** Of all workers. */
+  readonly purged: number;
+}
+
 export interface ExplainReply {
   readonly type: "explain-reply";
   readonly id: number;
@@ -401,5 +426,6 @@ export type SupervisorToControl =
   | MapReply
   | CountersReply
   | LinesReply
+  | PurgeReply
   | DeclareRequest
   | ShutdownMessage;

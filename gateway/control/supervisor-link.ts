@@ -20,6 +20,8 @@ import type {
   CountersReply,
   CountersRequest,
   MapReply,
+  Purge,
+  PurgeReply,
   MapRequest,
   SealedReply,
   StatusReply,
@@ -42,7 +44,8 @@ type Reply =
   | ExplainReply
   | MapReply
   | CountersReply
-  | LinesReply;
+  | LinesReply
+  | PurgeReply;
 
 interface Waiting {
   readonly type: Reply["type"];
@@ -145,6 +148,12 @@ export class SupervisorLink {
       request,
     }));
     return reply.result;
+  }
+
+  /** Answers how many there were. */
+  async purge(what: Purge): Promise<number> {
+    const reply = await this.#ask<PurgeReply>("purge-reply", QUICK_TIMEOUT_MS, (id) => ({ type: "purge", id, what }));
+    return reply.purged;
   }
 
   async map(map: string, op: MapRequest["op"]): Promise<MapReply["result"]> {

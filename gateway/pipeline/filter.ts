@@ -87,6 +87,13 @@ export interface ExchangeFacts {
   readonly responseBytes: number;
 }
 
+/** Of a cache: what is absent names all. */
+export interface CachedResponses {
+  readonly host?: string | undefined;
+  readonly path?: string | undefined;
+  readonly prefix?: string | undefined;
+}
+
 export interface Filter {
   /** `token-check@1`, for logs, metrics and `explain`. */
   readonly name: string;
@@ -100,6 +107,8 @@ export interface Filter {
   dispose(): void;
   /** Of this position and worker, by the names that `/metrics` shows. Absent: it counts nothing. */
   counters?(): Readonly<Record<string, number>>;
+  /** Forgets responses that it keeps, and does not keep what is being fetched; answers how many. Absent: it keeps none. */
+  purge?(which: CachedResponses): number;
 }
 
 export const HOOK_REQUEST_HEAD = 1;

@@ -6,7 +6,7 @@ import { HOOK_END, HOOK_REQUEST_HEAD, HOOK_RESPONSE_HEAD, type Filter } from "#p
 import type { ClientTls } from "#net/tls/client-tls.ts";
 import type { ServerTls } from "#net/tls/server-tls.ts";
 import type { StreamFilter } from "#pipeline/stream-filter.ts";
-import { compileRouter, matchAlike, type Router } from "#router/router.ts";
+import { compileRouter, type Router } from "#router/router.ts";
 import { StreamRouter } from "#router/stream-router.ts";
 import type { RouteSpec, Snapshot } from "#snapshot/snapshot.ts";
 import type { HeadLimits } from "#http/limits.ts";

@@ -1,6 +1,4 @@
 /** Memory outside V8's heap: anonymous and descriptor-backed mappings, seen as ArrayBuffers. Never unmapped while viewed. */
-import { ftruncateSync } from "node:fs";
-import { asFd, type Fd } from "#core/brands.ts";
 import { errno, koffi, libc, SystemCallError } from "./libc.ts";
 
 const mmapCall = libc.func("void *mmap(void *addr, size_t length, int prot, int flags, int fd, long offset)");
@@ -13,17 +11,6 @@ export const MAP_SHARED = 0x01;
 export const MAP_PRIVATE = 0x02;
 export const MAP_ANONYMOUS = 0x20;
 export const MAP_POPULATE = 0x8000;
-
-const memfdCall = libc.func("int memfd_create(const char *name, unsigned int flags)");
-const MFD_CLOEXEC = 1;
-
-/** memfd_create(2): a file in memory, of `bytes` zeros, that lives as long as somebody has it open. Throws SystemCallError. */
-export function namelessFile(name: string, bytes: number): Fd {
-  const fd = memfdCall(name, MFD_CLOEXEC) as number;
-  if (fd < 0) throw new SystemCallError("memfd_create", errno(), name);
-  ftruncateSync(fd, bytes);
-  return asFd(fd);
-}
 
 export interface Mapping {
   /** Address in this process, for structures the kernel reads. */

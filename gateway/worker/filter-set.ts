@@ -19,7 +19,7 @@ import { createWasmFilter, loadModule, type WasmFilter } from "#wasm/create-filt
 import type { LoadedModule } from "#wasm/guest/runtime.ts";
 import { FileRoots, type FileGrants } from "./file-roots.ts";
 import type { MapSet } from "./map-set.ts";
-import type { ModuleBytes } from "./protocol.ts";
+import type { ModuleBytes, PurgeOrder } from "./protocol.ts";
 import { sharedClockOffsetMs } from "./shared-area.ts";
 import { Slice } from "./slices.ts";
 import type { TenantSet } from "./tenants/tenant-set.ts";
@@ -144,6 +144,14 @@ export class FilterSet {
       taken.push(held);
     }
     return chain.map(({ filter }) => filter);
+  }
+
+  /** Answers how many responses there were. */
+  purge({ tenant, route, ...which }: PurgeOrder): number {
+    const name = `${tenant}/${route}`;
+    let count = 0;
+    for (const held of this.#held.values()) if (held.route === name) count += held.filter.purge?.(which) ?? 0;
+    return count;
   }
 
   async #chain(

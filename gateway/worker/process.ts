@@ -114,6 +114,9 @@ export class WorkerProcess {
       case "stats":
         this.#options.send({ type: "stats-reply", id: message.id, counters: this.#counters() });
         break;
+      case "purge":
+        this.#options.send({ type: "purge-reply", id: message.id, purged: this.#filters.purge(message.what) });
+        break;
       case "explain":
         this.#options.send({
           type: "explain-reply",

@@ -18,6 +18,7 @@
 import type { ScriptToSupervisor, ScriptToWorker } from "./script/protocol.ts";
 import type { PackedSnapshot } from "#snapshot/packed.ts";
 import type { SnapshotPatch } from "#snapshot/patch.ts";
+import type { CachedResponses } from "#pipeline/filter.ts";
 
 /** The worker's end of the descriptor channel. */
 export const FD_CHANNEL = 4;
@@ -35,6 +36,8 @@ export type ToWorker =
    */
   | { readonly type: "drain"; readonly deadlineMs: number; readonly gently?: boolean }
   | { readonly type: "stats"; readonly id: number }
+  /** Cached responses of a route are forgotten. */
+  | { readonly type: "purge"; readonly id: number; readonly what: PurgeOrder }
   | { readonly type: "explain"; readonly id: number; readonly request: ExplainRequest }
   /** What the tenant's plugins have said since the line of this number. */
   | { readonly type: "lines"; readonly id: number; readonly tenant: string; readonly after: number }
@@ -52,6 +55,7 @@ export type ToSupervisor =
   /** The snapshot of `prepare` `id` is in force. */
   | { readonly type: "committed"; readonly id: number }
   | { readonly type: "drained" }
+  | { readonly type: "purge-reply"; readonly id: number; readonly purged: number }
   | { readonly type: "stats-reply"; readonly id: number; readonly counters: Readonly<Record<string, number>> }
   | { readonly type: "explain-reply"; readonly id: number; readonly result: ExplainResult }
   | { readonly type: "lines-reply"; readonly id: number; readonly lines: readonly PluginLine[] }
@@ -151,6 +155,11 @@ export interface PluginLine {
   readonly message: string;
   /** Of a fault, in the module as uploaded; −1: of none, or not known. */
   readonly offset: number;
+}
+
+export interface PurgeOrder extends CachedResponses {
+  readonly tenant: string;
+  readonly route: string;
 }
 
 export interface ExplainRequest {

@@ -10,7 +10,8 @@ import { randomInt } from "node:crypto";
 import type { Fd } from "#core/brands.ts";
 import { BucketTable, bucketTableBytes, ownBucketTable, seedBuckets } from "#plugins/bucket-table.ts";
 import { ConnectionCounts, connectionCountsBytes, ownConnectionCounts } from "#proxy/connection-counts.ts";
-import { MAP_SHARED, mapMemory, namelessFile } from "#sys/memory.ts";
+import { createMemoryFile, growMemoryFile } from "#sys/memory-file.ts";
+import { MAP_SHARED, mapMemory } from "#sys/memory.ts";
 
 const PAGE_BYTES = 4096;
 /** Of all limits of all routes together: 6 MiB when all are in use. */
@@ -33,7 +34,8 @@ function sizeOf(workers: number): { readonly counts: number; readonly buckets: n
 /** A new one, for the supervisor, which owns the descriptor. Throws SystemCallError. */
 export function makeSharedArea(workers: number): { readonly fd: Fd; readonly area: SharedArea } {
   const { counts, buckets, bytes } = sizeOf(workers);
-  const fd = namelessFile("penstock-shared", bytes);
+  const fd = createMemoryFile("penstock-shared");
+  growMemoryFile(fd, bytes);
   const { bytes: memory } = mapMemory(bytes, fd, 0, MAP_SHARED);
   new Int32Array(memory, 0, 1)[0] = randomInt(2 ** 31);
   seedBuckets(new Int32Array(memory, PAGE_BYTES + counts, buckets / 4));

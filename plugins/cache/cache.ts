@@ -18,6 +18,7 @@ import {
   HOOK_RESPONSE_HEAD,
   REPLY,
   SUSPEND,
+  type CachedResponses,
   type Exchange,
   type Verdict,
 } from "#pipeline/filter.ts";
@@ -61,6 +62,8 @@ interface Asking {
   readonly conditions: Fields | null;
   /** Others wait for it. */
   leads: boolean;
+  /** What was asked for before a purge is not kept: it may be what was to be forgotten. */
+  readonly era: number;
 }
 
 export class CacheFilter extends BuiltinFilter {
@@ -68,6 +71,8 @@ export class CacheFilter extends BuiltinFilter {
   readonly #services: BuiltinServices;
   readonly #store: Store;
   readonly #waiting = new Waiting();
+  #era = 0;
+  #hits = 0;
 
   constructor(config: CacheConfig, services: BuiltinServices) {
     super("cache", HOOK_REQUEST_HEAD | HOOK_RESPONSE_HEAD | HOOK_END);
@@ -124,7 +129,7 @@ export class CacheFilter extends BuiltinFilter {
   ): Verdict {
     const conditions = old === null ? null : this.#validate(exchange.request, old);
     const sentMs = this.#services.wallMs();
-    exchange.state[position] = { key, sentMs, forward, old, conditions, leads } satisfies Asking;
+    exchange.state[position] = { key, sentMs, forward, old, conditions, leads, era: this.#era } satisfies Asking;
     return CONTINUE;
   }
 
@@ -165,7 +170,7 @@ export class CacheFilter extends BuiltinFilter {
       const age = response.get("age");
       const entry = freshened(old, fields, age, [asking.sentMs, nowMs], this.#config.ttlSeconds);
       this.#restore(request, conditions);
-      this.#store.put(key, entry, request, old);
+      if (asking.era === this.#era) this.#store.put(key, entry, request, old);
       this.#settle(asking);
       return this.#hit(exchange, entry, `hit; fwd=${asking.forward}; fwd-status=304`);
     }
@@ -213,7 +218,7 @@ export class CacheFilter extends BuiltinFilter {
     if (response.contentLength > limit) return false;
     const age = response.get("age");
     const fill = new FillStage(limit, (body) => {
-      if (body !== null) {
+      if (body !== null && asking.era === this.#era) {
         const { key, sentMs: requestedMs, old } = asking;
         const entry = entryOf({ status, fields, body, requestedMs, receivedMs, vary, age, ttlSeconds });
         this.#store.put(key, entry, request, old);
@@ -222,6 +227,15 @@ export class CacheFilter extends BuiltinFilter {
     });
     exchange.filterResponseBody(fill, SAME_LENGTH);
     return true;
+  }
+
+  purge(which: CachedResponses): number {
+    this.#era++;
+    return this.#store.purge((key) => isMeant(key, which));
+  }
+
+  override counters(): Readonly<Record<string, number>> {
+    return { cache_bytes_in_use: this.#store.bytes, cache_hits: this.#hits };
   }
 
   /** RFC 9111 section 4.4: also what Location and Content-Location name, of the same host. */
@@ -238,6 +252,7 @@ export class CacheFilter extends BuiltinFilter {
 
   /** Answers from memory, by the client's conditions and range. */
   #hit(exchange: Exchange, entry: Entry, status: string): Verdict {
+    this.#hits++;
     const { request } = exchange;
     const nowMs = this.#services.wallMs();
     const age = Math.max(0, Math.floor(ageOf(entry, nowMs)));
@@ -263,6 +278,15 @@ export class CacheFilter extends BuiltinFilter {
     }
     return REPLY;
   }
+}
+
+/** `key`: of `keyOf`. */
+function isMeant(key: string, { host, path, prefix }: CachedResponses): boolean {
+  const slash = key.indexOf("/");
+  if (host !== undefined && key.slice(0, slash) !== host) return false;
+  const target = key.slice(slash);
+  if (prefix !== undefined) return target.startsWith(prefix);
+  return path === undefined || target === path || target.startsWith(`${path}?`);
 }
 
 function isFresh(entry: Entry, nowMs: number): boolean {

@@ -39,6 +39,13 @@ export class Store {
     }
   }
 
+  /** Those of the keys that are meant; how many there were. */
+  purge(isMeant: (key: string) => boolean): number {
+    let count = 0;
+    for (const key of this.#entries.keys()) if (isMeant(key)) count += this.delete(key);
+    return count;
+  }
+
   /** How many entries there were. */
   delete(key: string): number {
     const variants = this.#entries.get(key);

@@ -17,11 +17,14 @@ let gateway: Gateway;
 
 async function serve(
   listener: (request: IncomingMessage, body: Buffer, end: (text: string) => void) => void,
+  headers: Readonly<Record<string, string>> = {},
 ): Promise<string> {
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on("data", (chunk: Buffer) => chunks.push(chunk));
-    request.on("end", () => listener(request, Buffer.concat(chunks), (text) => response.end(text)));
+    request.on("end", () => {
+      listener(request, Buffer.concat(chunks), (text) => response.writeHead(200, headers).end(text));
+    });
   });
   servers.push(server);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -30,6 +33,8 @@ async function serve(
 
 beforeAll(async () => {
   const app = await serve((_request, body, end) => end(`app ${body.length}`));
+  let made = 0;
+  const fresh = await serve((_request, _body, end) => end(`made ${++made}`), { "cache-control": "max-age=3600" });
   const canary = await serve((_request, _body, end) => end("canary"));
   // Whatever it says, and however long: nobody reads it. What is asked of /silent is never answered.
   const shadow = await serve(({ method = "", url = "", headers }, body, end) => {
@@ -54,6 +59,7 @@ beforeAll(async () => {
         { name: "app", endpoints: [{ address: app }] },
         { name: "canary", endpoints: [{ address: canary }] },
         { name: "shadow", endpoints: [{ address: shadow }] },
+        { name: "fresh", endpoints: [{ address: fresh }] },
       ],
       tenants: [{ name: "ops", hosts: ["*"] }],
       routes: [
@@ -62,6 +68,7 @@ beforeAll(async () => {
           upstream: "app",
         }),
         route("chance", { split }),
+        route("cached", { filters: [{ builtin: "cache", config: {} }], upstream: "fresh" }),
         route("by-key", { split, stickiness: { key: "header:x-user" } }),
         route("by-cookie", { split, stickiness: { cookie: "part", ttlSeconds: 60 } }),
       ],
@@ -114,6 +121,31 @@ describe("mirror", () => {
     expect(await count("mirror_requests_total")).toBe(3);
     expect((await count("mirror_failures_total")) + (await count("mirror_skipped_total"))).toBe(121);
     expect(copies.some(({ url }) => url === "/mirror/long")).toBe(false);
+  });
+});
+
+describe("cached responses", () => {
+  const ask = async (path: string): Promise<string> => (await gateway.request("web", path)).body;
+  const purge = async (what: object): Promise<unknown> => {
+    const { status, body } = await gateway.admin("POST", "/v1/tenants/ops/routes/cached/purge", what);
+    expect(status, body).toBe(200);
+    return JSON.parse(body);
+  };
+
+  test("are forgotten on demand: one path, those below one, or all", async () => {
+    const paths = ["/cached/a?x=1", "/cached/a?x=2", "/cached/b/c", "/cached/b/d"];
+    const first = await Promise.all(paths.map(ask));
+    const changed = async (): Promise<boolean[]> =>
+      (await Promise.all(paths.map(ask))).map((body, i) => body !== first[i]);
+    expect(await changed()).toEqual([false, false, false, false]);
+    expect(await purge({ path: "/cached/a" })).toEqual({ purged: 2 });
+    expect(await changed()).toEqual([true, true, false, false]);
+    expect(await purge({ prefix: "/cached/b/", host: "elsewhere.example" })).toEqual({ purged: 0 });
+    expect(await purge({ prefix: "/cached/b/", host: "localhost" })).toEqual({ purged: 2 });
+    expect(await changed()).toEqual([true, true, true, true]);
+    expect(await purge({})).toEqual({ purged: 4 });
+    expect((await gateway.admin("POST", "/v1/tenants/ops/routes/none/purge", {})).status).toBe(404);
+    expect((await gateway.admin("POST", "/v1/tenants/ops/routes/cached/purge", { pth: "/" })).status).toBe(422);
   });
 });
 

@@ -27,6 +27,7 @@ import { kernelRoutes } from "./kernel-routes.ts";
 import { openApiRoute } from "./openapi.ts";
 import { pluginRoutes } from "./plugin-routes.ts";
 import { problemOf, problemResponse } from "./problem.ts";
+import { purgeRoutes } from "./purge-routes.ts";
 import { resourceRoutes } from "./resource-routes.ts";
 import { revisionRoutes } from "./revision-routes.ts";
 import { register, type RouteSpec } from "./route.ts";
@@ -54,6 +55,7 @@ export function adminRoutes(services: Services): RouteSpec[] {
     ...kernelRoutes(services),
     ...counterRoutes(services),
     ...endpointRoutes(services),
+    ...purgeRoutes(services),
     ...revisionRoutes(services),
     ...tokenRoutes(services),
     ...auditRoutes(services),

@@ -25,10 +25,10 @@ export class ScriptDeployment {
   readonly #log: LogSink;
   #current: InForce | null = null;
 
-  /** `takeOver`: another gateway may still hold the addresses while it leaves. */
-  constructor(workers: Workers, count: number, takeOver: boolean, log: LogSink) {
+  /** `listeners`: of the script alone. */
+  constructor(workers: Workers, listeners: Listeners, log: LogSink) {
     this.#workers = workers;
-    this.#listeners = new Listeners(count, takeOver);
+    this.#listeners = listeners;
     this.#log = log;
   }
 

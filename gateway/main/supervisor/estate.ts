@@ -2,12 +2,13 @@
 import type { HandedDescriptors } from "#bpf/manager/handed-over.ts";
 import { PIN_VERSION } from "#bpf/manager/pinning.ts";
 import type { Fd } from "#core/brands.ts";
-import type { Estate } from "#main/upgrade/protocol.ts";
+import type { Estate, ListeningEstate } from "#main/upgrade/protocol.ts";
 import type { Bound } from "./listeners.ts";
 import { tagged, type Tagged } from "./tags.ts";
 
 export interface EstateParts {
   readonly listeners: ReadonlyMap<string, Bound>;
+  readonly scriptListeners: ReadonlyMap<string, Bound>;
   readonly admin: readonly Fd[];
   readonly echo: Fd | null;
   readonly ticketKeys: readonly Uint8Array[];
@@ -23,13 +24,12 @@ export function estateOf(parts: EstateParts): { readonly estate: Estate; readonl
   };
   const named = (fds: ReadonlyMap<string, Fd>): Map<string, number> =>
     new Map(Array.from(fds, ([name, fd]) => [name, keep(tagged(fd))]));
+  const listening = (bound: ReadonlyMap<string, Bound>): ListeningEstate[] =>
+    Array.from(bound, ([key, { address, sockets }]) => ({ key, address, tags: sockets.map(keep) }));
   const { kernel, ticketKeys, maps, echo } = parts;
   const estate: Estate = {
-    listeners: Array.from(parts.listeners, ([key, { address, sockets }]) => ({
-      key,
-      address,
-      tags: sockets.map(keep),
-    })),
+    listeners: listening(parts.listeners),
+    scriptListeners: listening(parts.scriptListeners),
     admin: parts.admin.map((fd) => keep(tagged(fd))),
     echo: echo === null ? null : keep(tagged(echo)),
     ticketKeys,

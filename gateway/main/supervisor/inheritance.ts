@@ -9,6 +9,7 @@ import type { Bound } from "./listeners.ts";
 export interface Inheritance {
   /** By `Listeners`' keys. */
   readonly listeners: ReadonlyMap<string, Bound>;
+  readonly scriptListeners: ReadonlyMap<string, Bound>;
   /** The Unix socket, and the TCP socket if there is one. */
   readonly admin: readonly Fd[];
   /** Of the embedded example's echo server. */

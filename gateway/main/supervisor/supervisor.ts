@@ -88,6 +88,7 @@ const DRAIN_MS_DEFAULT = 10_000;
 export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #listeners: Listeners;
+  readonly #scriptListeners: Listeners;
   readonly #userMaps: UserMaps;
   readonly #tenantMemory = new TenantMemory();
   /** What workers share, over their lives. */
@@ -148,12 +149,8 @@ export class Supervisor {
       bootScript: (worker) => this.scripts.boot(worker),
       log,
     });
-    this.scripts = new ScriptDeployment(
-      this.#workers,
-      options.workers,
-      data.takeOver || options.inherited !== null,
-      log,
-    );
+    this.#scriptListeners = new Listeners(options.workers, data.takeOver, inherited?.scriptListeners);
+    this.scripts = new ScriptDeployment(this.#workers, this.#scriptListeners, log);
     this.deployment.attach(this.#workers);
     this.#control = new ControlProcess(
       {
@@ -316,6 +313,8 @@ export class Supervisor {
         return { type: "counters-reply", id, result: this.#options.kernel.counters(request) };
       case "lines":
         return { type: "lines-reply", id, workers: await this.#workers.lines(request.tenant, request.after) };
+      case "purge":
+        return { type: "purge-reply", id, purged: await this.#workers.purge(request.what) };
       case "explain":
         return { type: "explain-reply", id, result: await explain(request.request, this.#workers, this.deployment) };
       case "status":
@@ -355,6 +354,7 @@ export class Supervisor {
   estate(echo: Fd | null): { readonly estate: Estate; readonly descriptors: readonly Tagged[] } {
     return estateOf({
       listeners: this.#listeners.estate(),
+      scriptListeners: this.#scriptListeners.estate(),
       admin: this.#adminSockets,
       echo,
       ticketKeys: this.#ticketKeys.all,

@@ -5,6 +5,7 @@
 import type { ChildProcess } from "node:child_process";
 
 import type { Fd } from "#core/brands.ts";
+import type { Purge } from "#control/protocol.ts";
 import { scriptError } from "#core/errors/script.ts";
 import { sendDescriptors, SOCK_SEQPACKET } from "#sys/descriptors.ts";
 import type { PackedSnapshot } from "#snapshot/packed.ts";
@@ -160,6 +161,7 @@ export class WorkerProcess {
       case "stats-reply":
       case "explain-reply":
       case "lines-reply":
+      case "purge-reply":
         this.#replies.settle(message.id, message);
     }
   }
@@ -237,6 +239,11 @@ export class WorkerProcess {
   async lines(tenant: string, after: number): Promise<readonly PluginLine[]> {
     const reply = await this.#ask({ type: "lines", id: requestId(), tenant, after }, ASK_MS);
     return reply.type === "lines-reply" ? reply.lines : [];
+  }
+
+  async purge(what: Purge): Promise<number> {
+    const reply = await this.#ask({ type: "purge", id: requestId(), what }, ASK_MS);
+    return reply.type === "purge-reply" ? reply.purged : 0;
   }
 
   async explain(request: ExplainRequest): Promise<ExplainResult> {

@@ -5,7 +5,7 @@
 import type { ChildProcess } from "node:child_process";
 import { setTimeout } from "node:timers/promises";
 import type { Fd } from "#core/brands.ts";
-import type { LinesReply } from "#control/protocol.ts";
+import type { LinesReply, Purge } from "#control/protocol.ts";
 import type { MapChangeMessage, ToWorker } from "#worker/protocol.ts";
 import type { LogSink } from "./log.ts";
 import { NoAnswerError } from "./replies.ts";
@@ -157,6 +157,13 @@ export class Workers {
         lines: await worker.lines(tenant, after[worker.slot] ?? 0).catch(() => []),
       })),
     );
+  }
+
+  /** Of all that run; one that does not answer is as good as gone, and its cache with it. */
+  async purge(what: Purge): Promise<number> {
+    const running = this.all.filter((worker) => worker.state === "ready");
+    const counts = await Promise.all(running.map((worker) => worker.purge(what).catch(() => 0)));
+    return counts.reduce((sum, count) => sum + count, 0);
   }
 
   async drain(deadlineMs: number, gently = false): Promise<void> {

@@ -111,12 +111,13 @@ function inheritanceOf(estate: Estate): Inheritance {
   };
   const named = (tags: ReadonlyMap<string, number>): Map<string, Fd> =>
     new Map(Array.from(tags, ([name, tag]) => [name, descriptor(tag).fd]));
+  const listening = (all: Estate["listeners"]): Inheritance["listeners"] =>
+    new Map(all.map(({ key, address, tags }) => [key, { address, sockets: tags.map(descriptor) }]));
   const { kernel } = estate;
   const fits = kernel.version === PIN_VERSION;
   const inheritance: Inheritance = {
-    listeners: new Map(
-      estate.listeners.map(({ key, address, tags }) => [key, { address, sockets: tags.map(descriptor) }]),
-    ),
+    listeners: listening(estate.listeners),
+    scriptListeners: listening(estate.scriptListeners),
     admin: estate.admin.map((tag) => descriptor(tag).fd),
     echo: estate.echo === null ? null : descriptor(estate.echo).fd,
     ticketKeys: estate.ticketKeys,

@@ -44,6 +44,8 @@ export interface ListeningEstate {
 /** All that one supervisor leaves to the next; numbers are tags of descriptors. */
 export interface Estate {
   readonly listeners: readonly ListeningEstate[];
+  /** Those of the script, where one runs. */
+  readonly scriptListeners: readonly ListeningEstate[];
   /** The Unix socket, and the TCP socket if there is one. */
   readonly admin: readonly number[];
   /** Of the embedded example; null when it does not run. */

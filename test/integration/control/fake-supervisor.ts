@@ -124,6 +124,8 @@ export class FakeSupervisor {
     } else if (message.type === "lines") {
       const lines = this.lines.filter(({ number }) => number > (message.after[0] ?? 0));
       this.#send({ type: "lines-reply", id: message.id, workers: [{ worker: 0, lines }] });
+    } else if (message.type === "purge") {
+      this.#send({ type: "purge-reply", id: message.id, purged: 0 });
     } else {
       const { url, method } = message.request;
       const explanation = {
