@@ -11,6 +11,7 @@ import { filter } from "./benches/filter.ts";
 import { http1 } from "./benches/http1.ts";
 import { idle } from "./benches/idle.ts";
 import { kernel } from "./benches/kernel.ts";
+import { pipeline } from "./benches/pipeline.ts";
 import { rate } from "./benches/rate.ts";
 import { routes } from "./benches/routes.ts";
 import { swap } from "./benches/swap.ts";
@@ -31,12 +32,12 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   rate,
   kernel,
   control,
+  pipeline,
 };
 
 /** Benches of which the gateway does not yet have the subject. */
 const NOT_YET: Readonly<Record<string, string>> = {
   plugins: "the load with many tenants' plugins is not written yet",
-  pipeline: "the gateway has no TypeScript pipelines yet",
 };
 
 const USAGE = `npm run bench -- NAME... [--json] [--rounds N] [--seconds N]
@@ -52,6 +53,7 @@ const USAGE = `npm run bench -- NAME... [--json] [--rounds N] [--seconds N]
   rate     latency at half of the peak's rate, against nginx
   kernel   programs in the kernel: a packet, a connect, a start; the L4 balancer's path
   control  ten thousand routes applied, and one changed, under load; memory of an idle gateway
+  pipeline the talk's router as a script against a declared route; a filter in a script against nginx with njs
 
   --rounds N    interleaved rounds of each side (5)
   --seconds N   length of a round (5); shorter ones are coarse, CPU time counts in ticks of 10 ms
