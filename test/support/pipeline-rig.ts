@@ -17,6 +17,7 @@ import { HeadPool } from "#pipeline/http/head-pool.ts";
 import type { Context } from "#pipeline/layout/context.ts";
 import { Instance } from "#pipeline/layout/instance.ts";
 import { pipeline, type Layout } from "#pipeline/layout/layout.ts";
+import type { Pipeline } from "#pipeline/layout/pipeline.ts";
 import { Promises, type Runtime } from "#pipeline/runtime.ts";
 
 const NO_SOCKET = { getOption: () => new Uint8Array(0), setOption: () => {} };
@@ -121,7 +122,7 @@ export interface Rig<C extends object> {
 const NOBODY = {} as Context<object>;
 
 export function rig<C extends object>(
-  build: ($: Layout<C>) => Layout<C>,
+  build: (($: Layout<C>) => Layout<C>) | Pipeline<C>,
   context: Context<C> = NOBODY as Context<C>,
   runtime: RigRuntime = rigRuntime(),
 ): Rig<C> {

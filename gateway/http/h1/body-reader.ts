@@ -68,6 +68,11 @@ export class BodyReader {
     return BODY_END;
   }
 
+  /** Nothing but the end of the stream tells where it ends. */
+  get endsWithStream(): boolean {
+    return this.#framing === FRAMING_CLOSE;
+  }
+
   /** Content that nobody takes. */
   discard(bytes: number): void {
     this.#discarded += bytes;

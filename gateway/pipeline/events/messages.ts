@@ -35,14 +35,22 @@ export class StreamEnd {
   }
 }
 
-/** A whole message. As a handler's answer it is `MessageStart`, `Data` and `MessageEnd` in one, of known length. */
+/**
+ * A whole message. As a handler's answer it is `MessageStart`, `Data` and `MessageEnd` in one, of known length. Of text alone
+ * it is one without a head of its own: as a response, 200.
+ */
 export class Message<H extends object = object, T extends object = object> {
   readonly head: H;
   readonly body: Data;
   readonly tail: T | null;
 
-  constructor(head: H, body: Data | Uint8Array | string = "", tail: T | null = null) {
-    this.head = head;
+  constructor(body: Data | Uint8Array | string);
+  constructor(head: H, body?: Data | Uint8Array | string, tail?: T | null);
+  constructor(first: H | Data | Uint8Array | string, second?: Data | Uint8Array | string, tail: T | null = null) {
+    const bare = typeof first === "string" || first instanceof Uint8Array || first instanceof Data;
+    // What has no head of its own is given the empty one of HTTP: for who made it, any will do.
+    this.head = bare ? ({ headers: {} } as unknown as H) : first;
+    const body = (bare ? first : second) ?? "";
     this.body = body instanceof Data ? body : new Data(body);
     this.tail = tail;
   }

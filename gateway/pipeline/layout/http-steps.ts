@@ -1,5 +1,15 @@
 /** Steps that speak HTTP. */
 import { DEFAULT_HEAD_LIMITS } from "#http/limits.ts";
+import type { Message, MessageStart } from "#pipeline/events/messages.ts";
+import { DetectProtocol, HandleTlsClientHello, type Protocol, type TlsHello } from "#pipeline/filters/detect.ts";
+import type { Replacing } from "#pipeline/filters/replace-events.ts";
+import type { Handler } from "#pipeline/filters/script-filter.ts";
+import type { WholeOptions } from "#pipeline/filters/whole-messages.ts";
+import { DecodeHttp, type Bodiless } from "#pipeline/http/decode.ts";
+import { EncodeHttp } from "#pipeline/http/encode.ts";
+import type { RequestInit } from "#pipeline/http/head-init.ts";
+import type { HttpHead } from "#pipeline/http/http-head.ts";
+import { AcceptHttpTunnel, ConnectHttpTunnel } from "#pipeline/http/tunnel.ts";
 import { DemuxHttp, type DemuxLimits } from "#pipeline/http/demux.ts";
 import { MuxHttp, type KeyOf } from "#pipeline/http/mux.ts";
 import { MuxPool, type MuxLimits } from "#pipeline/http/mux-pool.ts";
@@ -43,6 +53,55 @@ export abstract class HttpSteps<C extends object> extends EventSteps<C> {
       const pool = new MuxPool(pipeline, limits);
       return (scope) => new MuxHttp(scope, pool, key);
     });
+  }
+
+  /** A server: what `answer` says to each whole request, up to `bytesMax` of its body (1 MiB, then 413). */
+  serveHTTP(
+    answer: Replacing<Message<HttpHead>, C> | Message,
+    options: WholeOptions & Partial<DemuxLimits> = {},
+  ): this {
+    return this.demuxHTTP(options).to(($) => $.replaceMessage<HttpHead>(answer, options));
+  }
+
+  /** Bytes to requests, in this stream; what is none ends it. */
+  decodeHTTPRequest(): this {
+    return this.use((scope) => new DecodeHttp(scope, null));
+  }
+
+  /** Bytes to responses. `bodiless`: is the next one to a HEAD request? */
+  decodeHTTPResponse(bodiless: Bodiless<C> = () => false): this {
+    return this.use((scope) => new DecodeHttp(scope, bodiless));
+  }
+
+  encodeHTTPRequest(): this {
+    return this.use((scope) => new EncodeHttp(scope, true));
+  }
+
+  encodeHTTPResponse(): this {
+    return this.use((scope) => new EncodeHttp(scope, false));
+  }
+
+  /**
+   * For CONNECT, and requests to upgrade: `answer` says what to; behind a 2xx, or 101, the client's bytes go to the sub-pipeline,
+   * and what that says goes to the client. Stands in a `demuxHTTP`.
+   */
+  acceptHTTPTunnel(answer: Handler<MessageStart<HttpHead>, C, Message>): Joint<this, C> {
+    return this.joint("acceptHTTPTunnel", (pipeline) => (scope) => new AcceptHttpTunnel(scope, pipeline, answer));
+  }
+
+  /** Bytes through a tunnel: asked for by `request` (`CONNECT` to its `path`) over the sub-pipeline. */
+  connectHTTPTunnel(request: RequestInit): Joint<this, C> {
+    return this.joint("connectHTTPTunnel", (pipeline) => (scope) => new ConnectHttpTunnel(scope, pipeline, request));
+  }
+
+  /** Tells by the first bytes what a client speaks, before any of them goes on. */
+  detectProtocol(handler: Handler<Protocol, C, unknown>): this {
+    return this.use((scope) => new DetectProtocol(scope, handler));
+  }
+
+  /** Tells whom a TLS client wants to speak to; its bytes go on as they are. */
+  handleTLSClientHello(handler: Handler<TlsHello, C, unknown>): this {
+    return this.use((scope) => new HandleTlsClientHello(scope, handler));
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Layout } from "#pipeline/layout/layout.ts";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { encodeProxyHeader } from "#net/proxy-protocol/encode.ts";
@@ -68,7 +69,7 @@ describe("split", () => {
 });
 
 describe("deframe", () => {
-  const frames = ($: Parameters<Parameters<typeof rig>[0]>[0]) =>
+  const frames = ($: Layout) =>
     $.deframe(function* () {
       for (;;) {
         const length = (yield 2).readUInt16BE(0);
@@ -230,7 +231,7 @@ describe("throttling", () => {
   it("by streams gives a place to who waits when another ends", () => {
     const runtime = rigRuntime();
     const quota = new Quota(1);
-    const build = ($: Parameters<Parameters<typeof rig>[0]>[0]) => $.throttleConcurrency(quota);
+    const build = ($: Layout) => $.throttleConcurrency(quota);
     const first = rig(build, undefined, runtime);
     const second = rig(build, undefined, runtime);
     const third = rig(build, undefined, runtime);

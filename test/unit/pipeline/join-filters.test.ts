@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { Data } from "#pipeline/events/data.ts";
 import { Message, StreamEnd } from "#pipeline/events/messages.ts";
 import { HttpHead } from "#pipeline/http/http-head.ts";
-import { pipeline } from "#pipeline/layout/layout.ts";
+import { pipeline, type Layout } from "#pipeline/layout/layout.ts";
 import { rig, rigRuntime } from "#test/support/pipeline-rig.ts";
 
 describe("fork", () => {
@@ -190,7 +190,7 @@ describe("pipe", () => {
 });
 
 describe("branch", () => {
-  const build = ($: Parameters<Parameters<typeof rig<{ n?: number }>>[0]>[0]) =>
+  const build = ($: Layout<{ n?: number }>) =>
     $.handleMessageStart<{ n: number }>(({ head }, context) => void (context.n ??= head.n)).branch(
       ({ n = 0 }) => n < 0,
       ($) => $.replaceMessage<object>(() => new Message({}, "negative")),
