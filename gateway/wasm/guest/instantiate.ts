@@ -22,7 +22,7 @@ export function instantiateGuest(
   const imports = bindHostCalls(guest, loaded.calls, interpose);
   guest.adopt(loaded.runtime.instantiate(loaded, imports, guest));
   guest.begin(null, PHASE_CONFIGURE);
-  guest.meter.refuel(CONFIGURE_FUEL);
+  guest.meter.refuel(loaded.runtime.startFuel ?? CONFIGURE_FUEL);
   let accepted: number;
   try {
     guest.hooks.start();

@@ -50,6 +50,8 @@ export interface LoadedModule {
 export interface GuestRuntime {
   readonly kind: GuestKind;
   readonly calls: HostCallTable;
+  /** Fuel for start function and configuration together; absent: CONFIGURE_FUEL. */
+  readonly startFuel?: number;
   /** Instantiates, without running anything of the guest. `imports`: bound host calls by module and name. */
   instantiate(loaded: LoadedModule, imports: Record<string, WebAssembly.ModuleImports>, guest: Guest): GuestParts;
 }

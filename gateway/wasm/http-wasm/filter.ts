@@ -75,7 +75,9 @@ export class HttpWasmFilter extends WasmFilter {
     const early = handler.response.replacement;
     handler.response.reset();
     const buffers = (handler.features & FEATURE_BUFFER_RESPONSE) !== 0 && handler.wantsBodies;
-    if (isEmpty(response) || (!buffers && early === null)) return this.#handleResponse(handler, exchange, position);
+    // A head without content stays one; a body of no bytes can become one of some.
+    if (response.framing === FRAMING_NONE || (!buffers && early === null))
+      return this.#handleResponse(handler, exchange, position);
     const collector = new BodyCollector(BAD_GATEWAY, (body) => {
       handler.response.bytes = early ?? body;
       const verdict = this.#handleResponse(handler, exchange, position);

@@ -2,6 +2,7 @@
 import { instantiateModule } from "#wasm/guest/instantiate-module.ts";
 import type { GuestRuntime } from "#wasm/guest/runtime.ts";
 import { configurationText } from "#wasm/proxy-wasm/identity.ts";
+import { FOREIGN_START_FUEL } from "#wasm/wasi/start-fuel.ts";
 import { HTTP_WASM_CALLS } from "./calls.ts";
 import { type HandlerExports, hooksOfHandler, HttpHandler } from "./handler.ts";
 
@@ -10,6 +11,7 @@ const BODY_CALLS = new Set(["read_body", "write_body"]);
 export const httpWasmRuntime: GuestRuntime = {
   kind: "http-wasm",
   calls: HTTP_WASM_CALLS,
+  startFuel: FOREIGN_START_FUEL,
 
   instantiate(loaded, imports, guest) {
     const { exports, meter, start } = instantiateModule(loaded.module, imports, guest);

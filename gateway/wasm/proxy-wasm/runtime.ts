@@ -5,6 +5,7 @@ import { PROXY_CALLBACKS, type ProxyCallbackName, type ProxyWasmVersion } from "
 import { PROXY_WASM_CALLS } from "./calls.ts";
 import { identityOf } from "./identity.ts";
 import { versionOf } from "./interface.ts";
+import { FOREIGN_START_FUEL } from "#wasm/wasi/start-fuel.ts";
 import { type Callback, type Callbacks, hooksOfVm, ProxyWasmVm } from "./vm.ts";
 
 /** Its validator has admitted no other. */
@@ -13,6 +14,7 @@ const OLDEST: ProxyWasmVersion = "0.1.0";
 export const proxyWasmRuntime: GuestRuntime = {
   kind: "proxy-wasm",
   calls: PROXY_WASM_CALLS,
+  startFuel: FOREIGN_START_FUEL,
 
   instantiate(loaded, imports, guest) {
     const { exports, meter, start } = instantiateModule(loaded.module, imports, guest);

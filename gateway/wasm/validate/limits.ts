@@ -44,5 +44,5 @@ export const DEFAULT_MODULE_LIMITS: ModuleLimits = {
   importsMax: 200,
   exportsMax: 1_000,
   globalsMax: 10_000,
-  segmentsMax: 10_000,
+  segmentsMax: 100_000, // Go writes some 40 000 of them
 };
