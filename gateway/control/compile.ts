@@ -6,6 +6,7 @@
 import { defined } from "#core/assert.ts";
 import type { BuiltinFilterSpec } from "#snapshot/builtin-filters.ts";
 import type {
+  CanarySpec,
   FilterSpec,
   KernelSpec,
   ListenerProtocol,
@@ -232,12 +233,25 @@ function compileFilter(filter: FilterResource, tenant: string, tables: Tables): 
       memoryBytes: filter.limits.memoryBytes ?? (foreign ? FOREIGN_MEMORY_BYTES : MEMORY_BYTES),
     },
     onFault: filter.onFault,
+    ...compileCanary(filter, tenant, tables),
+    ...(filter.isolation === "request" ? { isolation: "request" } : {}),
     allow: {
       upstreams: filter.allow.upstreams.map((name) => upstreamOf(name, tenant, tables)),
       maps: filter.allow.maps.map((name) => at(tables.maps, name)),
       ...(filter.allow.keyValue ? { keyValue: true } : {}),
     },
   };
+}
+
+function compileCanary(
+  { plugin, canary }: Extract<FilterResource, { plugin: string }>,
+  tenant: string,
+  { plugins }: Tables,
+): { canary?: CanarySpec } {
+  if (canary === undefined) return {};
+  const { version, percent, key } = canary;
+  const name = plugin.slice(0, plugin.indexOf("@"));
+  return { canary: { plugin: at(plugins, `${tenant}/${name}@${version}`), percent, key } };
 }
 
 function compileAction(route: RouteResource, tables: Tables): RouteAction {

@@ -263,6 +263,10 @@ export interface PluginFilterSpec {
   readonly vm?: VmSpec;
   readonly limits: { readonly fuel: number; readonly memoryBytes: number; readonly deadlineMs: number };
   readonly onFault: "deny" | "allow" | "skip";
+  /** Another version that gets a part of the requests; absent: none. */
+  readonly canary?: CanarySpec;
+  /** Each exchange finds a guest as it was after its configuration; absent: guests are shared. */
+  readonly isolation?: "request";
   readonly allow: {
     /** Indices into `upstreams`. */
     readonly upstreams: readonly number[];
@@ -273,6 +277,14 @@ export interface PluginFilterSpec {
     /** To refuse clients on all routes of the tenant; absent: not granted. */
     readonly ban?: true;
   };
+}
+
+export interface CanarySpec {
+  /** Index into `plugins`. */
+  readonly plugin: number;
+  readonly percent: number;
+  /** What decides: `client-ip`, `header:NAME`, `cookie:NAME`. */
+  readonly key: string;
 }
 
 export interface VmSpec {

@@ -17,6 +17,7 @@ import type { WasmFilter } from "./filter/wasm-filter.ts";
 
 export type { FilterResources } from "./guest/environment.ts";
 export { loadModule } from "./load.ts";
+export { CanaryFilter } from "./filter/canary-filter.ts";
 export type { WasmFilter } from "./filter/wasm-filter.ts";
 
 /** Hooks are run so often before the first request, with all host calls suppressed. */

@@ -15,8 +15,9 @@ import { fetchUpstream } from "#proxy/fetch.ts";
 import type { BuiltinFilterSpec } from "#snapshot/builtin-filters.ts";
 import type { PluginFilterSpec, PluginSpec, RouteSpec, Snapshot } from "#snapshot/snapshot.ts";
 import { boottimeNs } from "#sys/clock.ts";
-import { createWasmFilter, loadModule, type WasmFilter } from "#wasm/create-filter.ts";
+import { CanaryFilter, createWasmFilter, loadModule, type WasmFilter } from "#wasm/create-filter.ts";
 import type { LoadedModule } from "#wasm/guest/runtime.ts";
+import { canaryChoice } from "./canary-choice.ts";
 import { FileRoots, type FileGrants } from "./file-roots.ts";
 import type { MapSet } from "./map-set.ts";
 import type { ModuleBytes, PurgeOrder } from "./protocol.ts";
@@ -31,6 +32,8 @@ interface Held {
   readonly filter: Filter;
   /** The same, when a guest is in it: they count. */
   readonly guest: WasmFilter | null;
+  /** What it is put together from, and keeps as long as it is there itself. */
+  readonly parts: readonly Held[];
   references: number;
 }
 
@@ -123,8 +126,8 @@ export class FilterSet {
       }
       const { tenant, name, version } = guest.plugin;
       const labels = `{tenant="${tenant}",plugin="${name}",version="${version}"}`;
-      const { calls, faults, fuel, skipped, throttled } = guest.stats;
-      const counted = { calls, faults, fuel, skipped, throttled };
+      const { calls, faults, fuel, skipped, throttled, rests } = guest.stats;
+      const counted = { calls, faults, fuel, skipped, throttled, rests };
       for (const [what, value] of Object.entries(counted)) add(`plugin_${what}${labels}`, value);
     }
     return all;
@@ -184,6 +187,31 @@ export class FilterSet {
   }
 
   async #plugin(snapshot: Snapshot, route: RouteSpec, position: number, spec: PluginFilterSpec): Promise<Held> {
+    const { canary, ...stable } = spec;
+    if (canary === undefined) return this.#version(snapshot, route, position, spec);
+    const parts: Held[] = [];
+    try {
+      for (const plugin of [spec.plugin, canary.plugin]) {
+        const part = await this.#version(snapshot, route, position, { ...stable, plugin });
+        part.references++;
+        parts.push(part);
+      }
+    } catch (error) {
+      this.#release(parts);
+      throw error;
+    }
+    const [before, after] = parts.map((part) => defined(part.guest, "guest of a version"));
+    const identity = identityOf([canary.percent, canary.key, ...parts.map((part) => part.identity)]);
+    const held = this.#held.get(identity);
+    if (held === undefined) {
+      const filter = new CanaryFilter(defined(before, "version"), defined(after, "canary"), canaryChoice(canary));
+      return this.#hold(route, identity, filter, null, parts);
+    }
+    this.#release(parts);
+    return held;
+  }
+
+  async #version(snapshot: Snapshot, route: RouteSpec, position: number, spec: PluginFilterSpec): Promise<Held> {
     const plugin = defined(snapshot.plugins[spec.plugin], "plugin of a filter");
     const identity = identityOf([route.tenant, route.name, position, plugin, ...meaningOf(snapshot, spec)]);
     const held = this.#held.get(identity);
@@ -192,8 +220,14 @@ export class FilterSet {
     return this.#hold(route, identity, guest, guest);
   }
 
-  #hold({ tenant, name }: RouteSpec, identity: string, filter: Filter, guest: WasmFilter | null): Held {
-    const held: Held = { identity, route: `${tenant}/${name}`, filter, guest, references: 0 };
+  #hold(
+    { tenant, name }: RouteSpec,
+    identity: string,
+    filter: Filter,
+    guest: WasmFilter | null,
+    parts: readonly Held[] = [],
+  ): Held {
+    const held: Held = { identity, route: `${tenant}/${name}`, filter, guest, parts, references: 0 };
     this.#held.set(identity, held);
     return held;
   }
@@ -238,6 +272,7 @@ export class FilterSet {
       if (held.references > 0) continue;
       this.#held.delete(held.identity);
       held.filter.dispose();
+      this.#release(held.parts);
     }
   }
 }
@@ -252,11 +287,11 @@ function placesIn({ plugins, upstreams, maps }: Snapshot): string {
 /** What a plugin's behaviour depends on beside its module, with names in place of indices. */
 function meaningOf(
   snapshot: Snapshot,
-  { config, configText, vm, limits, onFault, allow }: PluginFilterSpec,
+  { config, configText, vm, limits, onFault, allow, isolation }: PluginFilterSpec,
 ): unknown[] {
   const upstreams = allow.upstreams.map((index) => snapshot.upstreams[index]?.name);
   const maps = allow.maps.map((index) => snapshot.maps[index]);
-  return [config, configText, vm, limits, onFault, upstreams, maps, allow.keyValue];
+  return [config, configText, vm, limits, onFault, upstreams, maps, allow.keyValue, isolation];
 }
 
 /** Of everything a filter's behaviour depends on. */

@@ -13,7 +13,7 @@ import { RedirectConfig, RewriteConfig } from "./builtin/redirect.ts";
 import { StaticFilesConfig } from "./builtin/static-files.ts";
 import { FaultConfig, StaticResponseConfig } from "./builtin/replies.ts";
 import { alternatives, fields, isRecord } from "./fields.ts";
-import { choice, integer, list, name, text } from "./primitives.ts";
+import { choice, integer, list, name, text, version } from "./primitives.ts";
 
 const MINUTE_MS = 60_000;
 
@@ -60,6 +60,30 @@ const PluginFilter = fields(
       {},
     ),
     onFault: v.optional(choice("onFault", ["deny", "allow", "skip"]), "deny"),
+    /** Another version of the plugin for a part of the requests; it goes back by itself when it faults. */
+    canary: v.optional(
+      fields("a canary", {
+        version,
+        percent: v.pipe(
+          v.number("expected a number"),
+          v.minValue(0, "at least 0"),
+          v.maxValue(100, "at most 100 percent"),
+        ),
+        /** What the choice sticks to. */
+        key: v.optional(
+          v.pipe(
+            text,
+            v.regex(
+              /^(?:client-ip|header:[a-z0-9!#$%&'*+.^_`|~-]{1,64}|cookie:[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64})$/,
+              "a key is client-ip, header:NAME (in lower case) or cookie:NAME",
+            ),
+          ),
+          "client-ip",
+        ),
+      }),
+    ),
+    /** `request`: each finds a guest as it was after its configuration. */
+    isolation: v.optional(choice("isolation", ["shared", "request"]), "shared"),
     allow: v.optional(
       fields("grants", {
         upstreams: v.optional(list(name, 100), []),
@@ -70,7 +94,7 @@ const PluginFilter = fields(
       {},
     ),
   },
-  { isolation: "isolation of guests by request" },
+  {},
 );
 
 function builtin<const Name extends string, Config extends v.GenericSchema>(named: Name, config: Config) {

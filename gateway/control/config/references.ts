@@ -191,6 +191,10 @@ function checkFilters(
       continue;
     }
     must(`${place}/plugin`, "plugin", filter.plugin, own, ` of tenant "${route.tenant}" in \`plugins\``);
+    if (filter.canary !== undefined) {
+      const canary = `${filter.plugin.slice(0, filter.plugin.indexOf("@"))}@${filter.canary.version}`;
+      must(`${place}/canary/version`, "plugin", canary, own, ` of tenant "${route.tenant}" in \`plugins\``);
+    }
     for (const [at, name] of filter.allow.upstreams.entries()) {
       must(`${place}/allow/upstreams/${at}`, "upstream", name, upstreams);
     }

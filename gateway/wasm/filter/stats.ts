@@ -7,6 +7,8 @@ export class FilterStats {
   /** Fuel of all of them; of a call that ended in a trap, up to where it was last stored. */
   fuel = 0;
   faults = 0;
+  /** How often the breaker has opened. */
+  rests = 0;
   /** Answered by `onFault` without a run: the breaker was open, or no guest was free. */
   skipped = 0;
   /** Answered by `onFault` without a run: the tenant's fuel of the second was used up. */

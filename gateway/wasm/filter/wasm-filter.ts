@@ -113,6 +113,7 @@ export abstract class WasmFilter implements Filter {
     const { services, name } = this.environment;
     const nowMs = services.nowMs();
     const opened = this.#breaker.record(nowMs);
+    if (opened) this.stats.rests++;
     if (!this.environment.logs.take(nowMs)) return;
     const at = fault.offset < 0 ? "" : ` at byte ${fault.offset} of the module`;
     const rests = opened ? "; too many faults, it rests" : "";
