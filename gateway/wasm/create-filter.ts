@@ -3,6 +3,7 @@
  * warm up), put into force with it, disposed when its last exchange has ended.
  */
 import { PenstockError } from "#core/errors.ts";
+import { wasmError } from "#core/errors/wasm.ts";
 import type { FilterServices } from "#pipeline/filter.ts";
 import type { PluginFilterSpec, PluginSpec } from "#snapshot/snapshot.ts";
 import { type FilterResources, GuestEnvironment } from "./guest/environment.ts";
@@ -39,6 +40,10 @@ export async function createWasmFilter(
 ): Promise<WasmFilter> {
   const environment = new GuestEnvironment(plugin, spec, services, resources);
   if (loaded.kind === "proxy-wasm" || loaded.kind === "http-wasm") {
+    if (spec.isolation === "request") {
+      const detail = "`isolation: request` is for plugins of our own interfaces: this one keeps its contexts itself";
+      throw wasmError("PENSTOCK_WASM_INTERFACE", { detail });
+    }
     await betweenTurns();
     const foreign = new (loaded.kind === "proxy-wasm" ? ProxyWasmFilter : HttpWasmFilter)(
       plugin,

@@ -89,6 +89,10 @@ export class PlainFilter extends HookFilter {
     }
     this.spent(guest.fuelUsed());
     guest.finish();
+    if (this.isolates && !guest.putBack()) {
+      this.#guest = null;
+      this.retire();
+    }
     return true;
   }
 

@@ -116,7 +116,8 @@ export class SuspendingFilter extends HookFilter {
     }
     this.spent(guest.fuelUsed());
     guest.finish();
-    if (this.#idle.length < IDLE_MAX && !this.#disposed) this.#idle.push(entry);
+    const isClean = !this.isolates || guest.putBack();
+    if (isClean && this.#idle.length < IDLE_MAX && !this.#disposed) this.#idle.push(entry);
     else this.retire();
     return true;
   }

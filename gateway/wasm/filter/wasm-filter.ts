@@ -29,6 +29,8 @@ export abstract class WasmFilter implements Filter {
   readonly environment: GuestEnvironment;
   protected readonly tenant: TenantAccount;
   protected readonly loaded: LoadedModule;
+  /** No hook finds what another left. */
+  protected readonly isolates: boolean;
   readonly #interpose: Interpose | null;
   readonly #breaker: Breaker;
 
@@ -39,6 +41,7 @@ export abstract class WasmFilter implements Filter {
     this.environment = environment;
     this.tenant = environment.tenant;
     this.loaded = loaded;
+    this.isolates = environment.spec.isolation === "request";
     this.#interpose = interpose;
     this.#breaker = new Breaker();
   }

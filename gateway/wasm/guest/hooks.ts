@@ -61,6 +61,8 @@ export interface GuestMeter {
   /** What is left; −1 when it is used up. */
   readonly fuel: () => number;
   readonly refuel: (fuel: number) => void;
+  /** Keeps the globals, and puts back what was kept; null: there is more to a guest's state than memory and globals. */
+  readonly globals: { readonly save: () => void; readonly restore: () => void } | null;
   /** Whether a growth of the memory was refused. */
   readonly growthRefused: WebAssembly.Global;
 }

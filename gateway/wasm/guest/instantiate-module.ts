@@ -6,7 +6,10 @@ import {
   EXPORT_GROWTH_REFUSED,
   EXPORT_PAGES_MAX,
   EXPORT_REFUEL,
+  EXPORT_RESTORE,
+  EXPORT_SAVE,
   EXPORT_START,
+  WHOLE_SECTION,
 } from "#wasm/meter/additions.ts";
 import type { Guest } from "./guest.ts";
 import type { GuestMeter } from "./hooks.ts";
@@ -41,7 +44,16 @@ export function instantiateModule(
     memory,
     fuel: exports[EXPORT_FUEL] as () => number,
     refuel: exports[EXPORT_REFUEL] as (fuel: number) => void,
+    globals: isWhole(module, guest)
+      ? { save: exports[EXPORT_SAVE] as () => void, restore: exports[EXPORT_RESTORE] as () => void }
+      : null,
     growthRefused: exports[EXPORT_GROWTH_REFUSED] as WebAssembly.Global,
   };
   return { exports, meter, start: exports[EXPORT_START] as (() => void) | undefined };
+}
+
+/** Asked only where guests are put back: looking costs some microseconds. */
+function isWhole(module: WebAssembly.Module, { environment }: Guest): boolean {
+  if (environment.spec.isolation !== "request") return false;
+  return WebAssembly.Module.customSections(module, WHOLE_SECTION).length > 0;
 }

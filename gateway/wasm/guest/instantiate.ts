@@ -39,5 +39,6 @@ export function instantiateGuest(
     throw wasmError("PENSTOCK_WASM_CONFIGURE", { detail: guest.lastLog || `on_configure answered ${accepted}` });
   }
   guest.finish();
+  if (environment.spec.isolation === "request") guest.remember();
   return guest;
 }

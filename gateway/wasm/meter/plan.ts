@@ -18,6 +18,8 @@ import type { BodyShape } from "#wasm/validate/module.ts";
 import { ByteReader, exceeded } from "#wasm/validate/reader.ts";
 import { readValueType } from "#wasm/validate/types.ts";
 import {
+  BULK_DATA_DROP,
+  BULK_ELEM_DROP,
   BULK_MEMORY_COPY,
   BULK_MEMORY_FILL,
   BULK_MEMORY_INIT,
@@ -40,6 +42,7 @@ import {
   OP_RETURN,
   OP_RETURN_CALL,
   OP_RETURN_CALL_INDIRECT,
+  OP_TABLE_SET,
 } from "#wasm/validate/instructions.ts";
 import {
   FUNCTION_COST,
@@ -78,6 +81,8 @@ export interface BodyPlan {
   readonly cached: boolean;
   /** A bulk instruction needs a local for its length. */
   readonly bulk: boolean;
+  /** Tables or segments are changed. */
+  readonly changesMore: boolean;
   /** Groups of the locals' declaration, and where they stand. */
   readonly localGroups: number;
   readonly localsStart: number;
@@ -111,6 +116,7 @@ export function planBody(bytes: Uint8Array, body: BodyShape, importCount: number
     costs: planner.regions.map((region) => region.cost),
     cached: planner.regions.some((region, index) => index > 0 && !region.calls),
     bulk: planner.bulk,
+    changesMore: planner.changesMore,
     localGroups: locals.groups,
     localsStart: locals.start,
     codeStart: locals.end,
@@ -136,6 +142,7 @@ class Planner {
   readonly insertions: Insertion[] = [];
   readonly regions: Region[];
   bulk = false;
+  changesMore = false;
   readonly #importCount: number;
   readonly #limits: ModuleLimits;
   readonly #loops: LoopFrame[] = [];
@@ -196,6 +203,9 @@ class Planner {
       case OP_BULK:
         this.#bulk(instruction);
         break;
+      case OP_TABLE_SET:
+        this.changesMore = true;
+        break;
       default:
         break;
     }
@@ -254,6 +264,10 @@ class Planner {
       case BULK_TABLE_FILL:
         this.#table(instruction, TABLE_COST);
         break;
+      case BULK_DATA_DROP:
+      case BULK_ELEM_DROP:
+        this.changesMore = true;
+        break;
       default:
         break;
     }
@@ -261,6 +275,7 @@ class Planner {
 
   #table(instruction: Instructions, cost: number): void {
     this.bulk = true;
+    this.changesMore = true;
     this.#region.cost += cost;
     this.insert(instruction.start, INSERT_BULK_TABLE, 0);
   }

@@ -22,12 +22,13 @@ import {
 } from "#wasm/validate/module.ts";
 import { ByteReader } from "#wasm/validate/reader.ts";
 import {
-  ADDED_GLOBALS,
   ADDED_TYPES,
   type Additions,
   addedExports,
   addedFunctions,
+  addedGlobals,
   additionsTo,
+  WHOLE_SECTION,
   writeBodies,
   writeGlobals,
   writeTypes,
@@ -48,6 +49,8 @@ class Rewriter {
   readonly #limits: ModuleLimits;
   readonly #add: Additions;
   readonly #out: ByteWriter;
+  /** No code changes more than memory and globals. */
+  #whole = true;
 
   constructor(bytes: Uint8Array, shape: ModuleShape, limits: ModuleLimits) {
     this.#bytes = bytes;
@@ -71,6 +74,11 @@ class Rewriter {
     const stretches = this.#code();
     this.#copy(SECTION_DATA);
     this.#out.section(SECTION_CUSTOM, encodeOffsets(stretches));
+    if (this.#whole) {
+      const name = new ByteWriter(32);
+      name.name(WHOLE_SECTION);
+      this.#out.section(SECTION_CUSTOM, name);
+    }
     return this.#out.bytes().slice();
   }
 
@@ -138,8 +146,8 @@ class Rewriter {
   }
 
   #globals(): void {
-    const section = this.#extended(SECTION_GLOBAL, ADDED_GLOBALS);
-    writeGlobals(section, this.#shape);
+    const section = this.#extended(SECTION_GLOBAL, addedGlobals(this.#add));
+    writeGlobals(section, this.#add, this.#shape);
     this.#out.section(SECTION_GLOBAL, section);
   }
 
@@ -167,6 +175,7 @@ class Rewriter {
     const stretches: Stretch[] = [];
     for (const [index, body] of bodies.entries()) {
       const plan = planBody(this.#bytes, body, imports.length, this.#limits);
+      if (plan.changesMore) this.#whole = false;
       const type = defined(types[defined(functions[index], "type index")], "function type");
       const code = new ByteWriter((body.end - body.start) * 2 + 64);
       const within = new BodyEmitter(code, plan, type.params.length, indices).write(this.#bytes, body);

@@ -21,13 +21,16 @@ export const OP_CALL = 0x10;
 export const OP_CALL_INDIRECT = 0x11;
 export const OP_RETURN_CALL = 0x12;
 export const OP_RETURN_CALL_INDIRECT = 0x13;
+export const OP_TABLE_SET = 0x26;
 export const OP_MEMORY_GROW = 0x40;
 export const OP_BULK = 0xfc;
 
 export const BULK_MEMORY_INIT = 8;
+export const BULK_DATA_DROP = 9;
 export const BULK_MEMORY_COPY = 10;
 export const BULK_MEMORY_FILL = 11;
 export const BULK_TABLE_INIT = 12;
+export const BULK_ELEM_DROP = 13;
 export const BULK_TABLE_COPY = 14;
 export const BULK_TABLE_GROW = 15;
 export const BULK_TABLE_FILL = 17;

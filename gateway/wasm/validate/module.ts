@@ -76,6 +76,11 @@ export interface BodyShape {
   readonly end: number;
 }
 
+export interface GlobalShape {
+  readonly type: number;
+  readonly mutable: boolean;
+}
+
 export interface ModuleShape {
   readonly sections: readonly SectionRange[];
   readonly types: readonly FunctionType[];
@@ -86,6 +91,7 @@ export interface ModuleShape {
   readonly tables: readonly TableShape[];
   readonly memory: MemoryShape | undefined;
   readonly globalCount: number;
+  readonly globals: readonly GlobalShape[];
   readonly exports: readonly ExportShape[];
   /** Index of the start function. */
   readonly start: number | undefined;
@@ -106,13 +112,14 @@ export function readModule(bytes: Uint8Array, limits: ModuleLimits): ModuleShape
   const functions = readFunctions(open(SECTION_FUNCTION), limits);
   const tables = readTables(open(SECTION_TABLE), limits);
   const memory = readMemory(open(SECTION_MEMORY), limits);
-  const globalCount = readGlobals(open(SECTION_GLOBAL), limits);
+  const globals = readGlobals(open(SECTION_GLOBAL), limits);
+  const globalCount = globals.length;
   const exports = readExports(open(SECTION_EXPORT), limits);
   const start = open(SECTION_START)?.u32();
   readElements(open(SECTION_ELEMENT), limits);
   readData(open(SECTION_DATA), limits);
   const bodies = readBodies(open(SECTION_CODE), limits);
-  return { sections, types, imports, functions, tables, memory, globalCount, exports, start, bodies };
+  return { sections, types, imports, functions, tables, memory, globalCount, globals, exports, start, bodies };
 }
 
 function readSections(bytes: Uint8Array): SectionRange[] {
@@ -210,16 +217,19 @@ function readMemory(reader: ByteReader | undefined, limits: ModuleLimits): Memor
   return { min: declared.min, max: cappedMax(offset, "pages of memory", declared, limits.memoryPagesMax) };
 }
 
-function readGlobals(reader: ByteReader | undefined, limits: ModuleLimits): number {
-  if (reader === undefined) return 0;
+function readGlobals(reader: ByteReader | undefined, limits: ModuleLimits): GlobalShape[] {
+  if (reader === undefined) return [];
+  const globals: GlobalShape[] = [];
   const count = reader.count("number of globals", limits.globalsMax);
   for (let index = 0; index < count; index++) {
-    readValueType(reader);
+    const type = readValueType(reader);
     const offset = reader.at;
-    if (reader.u8() > 1) throw refused(offset, "a shared global");
+    const mutability = reader.u8();
+    if (mutability > 1) throw refused(offset, "a shared global");
+    globals.push({ type, mutable: mutability === 1 });
     skipConstantExpression(reader);
   }
-  return count;
+  return globals;
 }
 
 function readExports(reader: ByteReader | undefined, limits: ModuleLimits): ExportShape[] {
