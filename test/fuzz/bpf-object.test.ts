@@ -6,17 +6,18 @@ import fs from "node:fs";
 import path from "node:path";
 import { expect, it } from "vitest";
 import { PenstockError } from "#core/errors.ts";
+import { runs, seed } from "#test/support/fuzzing.ts";
 import { readSpec } from "#bpf/spec/read.ts";
 import { writeBtf } from "#bpf/btf/write.ts";
 
 const ROOT = path.join(import.meta.dirname, "../..");
 const SEEDS = ["bpf/obj/firewall.o", "test/support/bpf/obj/loader.o", "test/support/bpf/obj/refused.o"];
-const ROUNDS = Number(process.env["PENSTOCK_FUZZ_ROUNDS"] ?? 1500);
+const ROUNDS = runs(1500);
 const SLOW_MS = 1000;
 
 /** xorshift32: the same damage in every run. */
-function random(seed: number): (bound: number) => number {
-  let state = seed;
+function random(first: number): (bound: number) => number {
+  let state = first;
   return (bound) => {
     state ^= state << 13;
     state ^= state >>> 17;
@@ -69,9 +70,9 @@ function readWhole(bytes: Buffer): void {
   if (spec.btf !== null) writeBtf(spec.btf);
 }
 
-it.each(SEEDS)("damage to %s", (seed) => {
-  const original = fs.readFileSync(path.join(ROOT, seed));
-  const pick = random(0x5eed);
+it.each(SEEDS)("damage to %s", (file) => {
+  const original = fs.readFileSync(path.join(ROOT, file));
+  const pick = random(seed(0x5eed));
   const seen: Record<string, number> = {};
   for (let round = 0; round < ROUNDS; round++) {
     const bytes = damage(original, pick);

@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { parseAddress } from "#core/address.ts";
 import { decodeProxyHeader } from "#net/proxy-protocol/decode.ts";
 import { encodeProxyHeader } from "#net/proxy-protocol/encode.ts";
+import { runs } from "#test/support/fuzzing.ts";
 import { HEADER_BYTES_MAX, type Decoded } from "#net/proxy-protocol/header.ts";
 
 const SEEDS = [
@@ -40,7 +41,7 @@ function holds(decode: Decode, bytes: Uint8Array): void {
 test("every mutation has one outcome, whatever the pieces", () => {
   fc.assert(
     fc.property(mutated, (bytes) => holds(decodeProxyHeader, bytes)),
-    { numRuns: 3000 },
+    { numRuns: runs(700) },
   );
 });
 

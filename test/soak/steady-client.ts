@@ -58,7 +58,7 @@ export class SteadyClient {
       });
       request.once("socket", (socket) => {
         port = socket.localPort ?? 0;
-        socket.once("connect", () => (port = socket.localPort ?? 0));
+        if (socket.connecting) socket.once("connect", () => (port = socket.localPort ?? 0));
       });
       request.once("error", (error) => lost(error.message));
     });

@@ -12,10 +12,11 @@ import { parseRequestHead } from "#http/h1/parse-request.ts";
 import { FRAMING_CHUNKED, FRAMING_LENGTH, Head } from "#http/head.ts";
 import { DEFAULT_HEAD_LIMITS } from "#http/limits.ts";
 import { corpus } from "#test/support/http-corpus.ts";
+import { mutated, offsetIn, place, runs } from "#test/support/fuzzing.ts";
 import { OUT, TestMemory } from "#test/support/http-memory.ts";
 import { dechunkLeniently, readLeniently, type Reading } from "#test/support/lenient-http.ts";
 
-const RUNS = Number(process.env["FUZZ_RUNS"] ?? "15000");
+const RUNS = runs(15_000);
 
 const store = new TestMemory();
 const head = new Head(store);
@@ -56,40 +57,7 @@ const SPLICES = [
   "http://u@h:1/",
 ];
 
-interface Mutation {
-  /** Where, in ten-thousandths of the text. `fc.double` would not do: nearly all of its values lie next to zero. */
-  readonly at: number;
-  readonly remove: number;
-  readonly insert: string;
-}
-
-const place = fc.nat(9999);
-const mutation: fc.Arbitrary<Mutation> = fc.record({
-  at: place,
-  remove: fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, fc.integer({ min: 1, max: 12 })),
-  insert: fc.oneof(
-    { weight: 4, arbitrary: fc.constantFrom(...SPLICES) },
-    fc.constant(""),
-    fc.integer({ min: 0, max: 255 }).map((code) => String.fromCharCode(code)),
-  ),
-});
-
-function offsetIn(text: string, where: number): number {
-  return Math.floor((where * (text.length + 1)) / 10_000);
-}
-
-function mutate(seed: string, mutations: readonly Mutation[]): string {
-  let text = seed;
-  for (const { at, remove, insert } of mutations) {
-    const offset = offsetIn(text, at);
-    text = text.slice(0, offset) + insert + text.slice(offset + remove);
-  }
-  return text;
-}
-
-const mutated: fc.Arbitrary<string> = fc
-  .tuple(fc.constantFrom(...SEEDS), fc.array(mutation, { maxLength: 4 }))
-  .map(([seed, mutations]) => mutate(seed, mutations));
+const requests = mutated(SEEDS, SPLICES, 4);
 
 /** Our reading, or undefined when the request is refused or not whole. */
 type Reader = (text: string) => Reading | undefined;
@@ -117,14 +85,14 @@ function check(read: Reader, text: string): void {
 describe("mutated requests", () => {
   it("mean to a careless reader what they mean to us", () => {
     fc.assert(
-      fc.property(mutated, (text) => check(readOurs, text)),
+      fc.property(requests, (text) => check(readOurs, text)),
       { numRuns: RUNS },
     );
   });
 
   it("still do when sent on, and then no field is left that was for this hop", () => {
     fc.assert(
-      fc.property(mutated, (text) => {
+      fc.property(requests, (text) => {
         const received = readOurs(text);
         if (received === undefined) return;
         const options = { dropForwarded: true, appendStart: 0, appendEnd: 0, framing: head.framing, upgrade: false };
@@ -150,7 +118,7 @@ describe("mutated requests", () => {
 
   it("are answered alike however they are cut", () => {
     fc.assert(
-      fc.property(mutated, place, (text, where) => {
+      fc.property(requests, place, (text, where) => {
         const { start, end } = store.put(text);
         const whole = parseRequestHead(head, start, end, DEFAULT_HEAD_LIMITS);
         const part = parseRequestHead(head, start, start + offsetIn(text, where), DEFAULT_HEAD_LIMITS);
@@ -169,9 +137,7 @@ describe("mutated requests", () => {
     const bodies = SEEDS.filter((seed) => /^transfer-encoding: chunked\r\n/im.test(seed)).map((seed) =>
       seed.slice(seed.indexOf("\r\n\r\n") + 4),
     );
-    const body = fc
-      .tuple(fc.constantFrom(...bodies), fc.array(mutation, { maxLength: 3 }))
-      .map(([seed, mutations]) => mutate(seed, mutations));
+    const body = mutated(bodies, SPLICES, 3);
     fc.assert(
       fc.property(body, (text) => {
         const { start, end } = store.put(text);
@@ -216,7 +182,7 @@ describe("canaries: the harness catches a reader that", () => {
   it.each(BROKEN)("%s", (_name, repair) => {
     const broken: Reader = (text) => readOurs(repair(text));
     const outcome = fc.check(
-      fc.property(mutated, (text) => check(broken, text)),
+      fc.property(requests, (text) => check(broken, text)),
       { numRuns: 20_000, seed: 1, endOnFailure: true },
     );
     expect(outcome.failed).toBe(true);

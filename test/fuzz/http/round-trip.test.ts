@@ -6,9 +6,10 @@ import { parseRequestHead } from "#http/h1/parse-request.ts";
 import { Head } from "#http/head.ts";
 import { DEFAULT_HEAD_LIMITS } from "#http/limits.ts";
 import { internName } from "#http/names.ts";
+import { runs } from "#test/support/fuzzing.ts";
 import { ALL_REGIONS, OUT, TestMemory } from "#test/support/http-memory.ts";
 
-const RUNS = Number(process.env["FUZZ_RUNS"] ?? "3000");
+const RUNS = runs(3000);
 
 const store = new TestMemory();
 const head = new Head(store);
