@@ -19,7 +19,7 @@ import {
 import type { CollectionSpec, MapDefinition, ProgramSpec, Reference } from "#bpf/spec/spec.ts";
 import { callError, closeFd } from "./call.ts";
 import { asFd } from "#core/brands.ts";
-import { kernelTypeId, targetId } from "./kernel-types.ts";
+import { kernelTypeId, lookUp, targetId, targetType } from "./kernel-types.ts";
 import { BpfMap } from "./map.ts";
 import { MappedArray, MappedValue } from "./mapped.ts";
 import { Program } from "./program.ts";
@@ -200,8 +200,9 @@ function loadPrograms(
   owned: { close(): void }[],
 ): Map<string, Program> {
   const programs = new Map<string, Program>();
-  for (const each of spec.programs.values()) {
-    if (options.programs !== undefined && !options.programs.includes(each.name)) continue;
+  const wanted = [...spec.programs.values()].filter(({ name }) => options.programs?.includes(name) ?? true);
+  lookUp(wanted.flatMap((each) => targetType(each) ?? []));
+  for (const each of wanted) {
     const target = targetId(each);
     const loading = { license: spec.license, btf, ...(target === null ? {} : { targetId: target }) };
     const program = Program.load(each, resolve(each, maps), loading);

@@ -8,6 +8,7 @@ import type { BindingDeclaration } from "#bpf/programs/bind/declaration.ts";
 import type { ServiceDeclaration } from "#bpf/programs/balancer/declaration.ts";
 import type { CounterDeclaration } from "#bpf/programs/counter/declaration.ts";
 import type { InterceptorDeclaration } from "#bpf/programs/interceptor/declaration.ts";
+import type { TraceDeclaration } from "#bpf/programs/trace/declaration.ts";
 import type { LimitDeclaration } from "#bpf/programs/firewall/limits.ts";
 
 export interface MapDeclaration extends MapSchema {
@@ -55,6 +56,8 @@ export interface KernelDeclaration {
   /** Absent: none. */
   readonly bindings?: readonly BindingDeclaration[];
   /** Absent: none. */
+  readonly traces?: readonly TraceDeclaration[];
+  /** Absent: none. */
   readonly services?: readonly ServiceDeclaration[];
 }
 
@@ -64,6 +67,8 @@ export interface ListenerDeclaration {
   readonly addresses: readonly string[];
   /** A socket that is bound to each of them; one of several that share it. Absent: none, and nothing can be bound to it. */
   readonly sockets?: readonly Fd[];
+  /** Every socket that connections of it may come in by. */
+  readonly allSockets?: readonly Fd[];
 }
 
 export interface Declaration {

@@ -105,9 +105,14 @@ export interface ProgramPlace {
 /** A family of `/metrics`, where its name gets the product's prefix: `kernel_firewall_packets`. */
 export interface CounterFamily {
   readonly name: string;
-  readonly type: "counter" | "gauge";
+  readonly type: "counter" | "gauge" | "histogram";
   readonly help: string;
-  readonly samples: readonly { readonly labels: Readonly<Record<string, string>>; readonly value: number }[];
+  /** `suffix`: of a histogram's, `_bucket`, `_count`, `_sum`. */
+  readonly samples: readonly {
+    readonly suffix?: string;
+    readonly labels: Readonly<Record<string, string>>;
+    readonly value: number;
+  }[];
 }
 
 /** Counters that differ in one label: `countersBy({ device }, "reason", { passed: 5, dropped: 2 })`. */

@@ -2,6 +2,7 @@
 import { ServicesFeature } from "#bpf/programs/balancer/feature.ts";
 import { BindFeature } from "#bpf/programs/bind/feature.ts";
 import { InterceptorFeature } from "#bpf/programs/interceptor/feature.ts";
+import { TraceFeature } from "#bpf/programs/trace/feature.ts";
 import { SteeringFeature } from "#bpf/programs/steer/feature.ts";
 import { DeviceFeature } from "./device-feature.ts";
 import type { KernelFeature } from "./feature.ts";
@@ -10,6 +11,7 @@ export interface Features {
   readonly devices: DeviceFeature;
   readonly steering: SteeringFeature;
   readonly services: ServicesFeature;
+  readonly traces: TraceFeature;
   /** All of them. Devices last: their chains hold what the others put there. */
   readonly all: readonly KernelFeature[];
 }
@@ -18,10 +20,7 @@ export function makeFeatures(originalDestinationCgroup: string | undefined): Fea
   const devices = new DeviceFeature();
   const steering = new SteeringFeature(originalDestinationCgroup);
   const services = new ServicesFeature();
-  return {
-    devices,
-    steering,
-    services,
-    all: [steering, new BindFeature(), new InterceptorFeature(), services, devices],
-  };
+  const traces = new TraceFeature();
+  const all = [steering, new BindFeature(), new InterceptorFeature(), traces, services, devices];
+  return { devices, steering, services, traces, all };
 }

@@ -24,6 +24,7 @@ import {
   type PlanContext,
   type Undo,
 } from "./feature.ts";
+import type { TracedEvent } from "#bpf/programs/trace/feature.ts";
 import { makeFeatures, type Features } from "./features.ts";
 import { HandedOver, type HandedDescriptors } from "./handed-over.ts";
 import { PIN_VERSION, Pinning } from "./pinning.ts";
@@ -239,6 +240,12 @@ export class KernelManager {
   /** A device's packet counter, until the next commit; null when nothing counts there. */
   counter(device: string): PacketCounter | null {
     return this.#features.devices.counter(device);
+  }
+
+  /** What happened to traced connections after an event; −1: from now on. Null when nothing is traced. */
+  traceEvents(after: number, limit: number): { readonly events: readonly TracedEvent[]; readonly next: number } | null {
+    const { traces } = this.#features;
+    return traces.follow(after < 0 ? traces.lastEvent : after, limit);
   }
 
   /** Detaches everything of ours, what is pinned too. */

@@ -49,6 +49,11 @@ export function probeKernel(): Probe[] {
     row("port interceptor", "nothing is diverted: bind a listener to the port itself", () =>
       programs("interceptor", ["interceptor"]),
     ),
+    row(
+      "tracing (BTF tracepoints)",
+      "connections are not measured in the kernel; /metrics has the gateway's own counters",
+      () => programs("trace", ["trace_state", "trace_retransmit", "trace_reset", "trace_received", "trace_sent"]),
+    ),
     row("inbound steering", "bindings: a listener serves its own address only, and nothing stands in", () =>
       programs("bind", ["bind_lookup"]),
     ),

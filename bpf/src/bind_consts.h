@@ -18,11 +18,8 @@
 #define BINDINGS_MAX 256
 #define SOCKETS_MAX (2 * BINDINGS_MAX)
 
-/*
- * Clients of UDP bindings whose answers get their source back. 65536 x (20 + 36 + 48 of the hash) is 7 MiB, taken when
- * the first of them is bound. An answer whose entry was displaced leaves from the listener's own port.
- */
-#define REPLIES_MAX 65536
+/* Clients of UDP bindings whose answers get their source back, while there are no such bindings: user space makes it larger. */
+#define ANSWERS_MIN 64
 
 #define ACTION_BIND 1
 #define ACTION_DENY 2

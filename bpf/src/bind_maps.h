@@ -41,7 +41,7 @@ struct {
 /* Shared by successive versions, so that a change breaks off no conversation. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, REPLIES_MAX);
+	__uint(max_entries, ANSWERS_MIN);
 	__type(key, struct bind_client);
 	__type(value, struct bind_answer);
 } bind_answers SEC(".maps");

@@ -24,7 +24,7 @@ import { compileUpstream } from "./compile-upstream.ts";
 import { digestOf } from "./canonical.ts";
 import type { FilterResource, Resolved, RouteResource } from "./config/declaration.ts";
 import { compileBindings } from "./config/kernel-bindings.ts";
-import { compileInterceptors, compileInterface } from "./config/kernel-interfaces.ts";
+import { compileInterceptors, compileInterface, compileTraces } from "./config/kernel-interfaces.ts";
 import { compileServices } from "./config/kernel-services.ts";
 import { compileMap } from "./config/kernel-maps.ts";
 import { streamListenerParts } from "./config/stream-listener.ts";
@@ -291,6 +291,7 @@ function compileKernel(declared: Resolved, tables: Tables): KernelSpec {
     }),
     ...compileInterceptors(declared.kernel.interceptors, (name) => at(tables.listeners, name)),
     ...compileServices(declared.kernel.services, declared.kernel.interfaces),
+    ...compileTraces(declared.kernel.traces, (name) => at(tables.listeners, name)),
     ...compileBindings(declared.kernel.bindings, (name) => {
       const index = at(tables.listeners, name);
       return { index, protocol: declared.listeners[index]?.protocol ?? "tcp" };

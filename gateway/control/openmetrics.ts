@@ -8,7 +8,9 @@ export function openMetrics(families: readonly MetricFamily[]): string {
   for (const { name, type, help, samples } of families) {
     lines.push(`# TYPE ${name} ${type}`, `# HELP ${name} ${escape(help)}`);
     const sample = type === "counter" ? `${name}_total` : name;
-    for (const { labels, value } of samples) lines.push(`${sample}${labelSet(labels)} ${number(value)}`);
+    for (const { suffix = "", labels, value } of samples) {
+      lines.push(`${sample}${suffix}${labelSet(labels)} ${number(value)}`);
+    }
   }
   lines.push("# EOF", "");
   return lines.join("\n");

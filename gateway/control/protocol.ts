@@ -150,6 +150,15 @@ export interface CountersRequest {
   readonly sort: "packets" | "bytes";
 }
 
+/** Events of traced connections behind one of them. */
+export interface TraceRequest {
+  readonly type: "trace";
+  readonly id: number;
+  /** −1: from now on. */
+  readonly after: number;
+  readonly limit: number;
+}
+
 /**
  * What a health check of an L4 service found out. The checks run in control, which may read what a network answers; a
  * verdict that names nobody, or is no news, changes nothing.
@@ -189,6 +198,7 @@ export type ControlToSupervisor =
   | CountersRequest
   | LinesRequest
   | PurgeRequest
+  | TraceRequest
   | HealthMessage
   | DeclaredReply;
 
@@ -313,9 +323,14 @@ export interface KernelStatus {
 /** One OpenMetrics family. Counters are named without `_total`; it is added on rendering. */
 export interface MetricFamily {
   readonly name: string;
-  readonly type: "counter" | "gauge";
+  readonly type: "counter" | "gauge" | "histogram";
   readonly help: string;
-  readonly samples: readonly { readonly labels: Readonly<Record<string, string>>; readonly value: number }[];
+  /** `suffix`: of a histogram's, `_bucket`, `_count`, `_sum`. */
+  readonly samples: readonly {
+    readonly suffix?: string;
+    readonly labels: Readonly<Record<string, string>>;
+    readonly value: number;
+  }[];
 }
 
 export interface PurgeReply {
@@ -388,6 +403,29 @@ export interface CountersReply {
     | { readonly ok: false; readonly detail: string };
 }
 
+export interface TraceReply {
+  readonly type: "trace-reply";
+  readonly id: number;
+  readonly result:
+    | { readonly ok: true; readonly events: readonly KernelEvent[]; readonly next: number }
+    | { readonly ok: false; readonly detail: string };
+}
+
+/** Something that happened to a traced connection. `seq` grows by one; a gap means that there were too many. */
+export interface KernelEvent {
+  readonly seq: number;
+  readonly timeMs: number;
+  readonly listener: string;
+  readonly kind: string;
+  readonly local: string;
+  readonly remote: string;
+  /** States, of `state`. */
+  readonly from?: string;
+  readonly to?: string;
+  /** Microseconds: of a slow response, else the round trip. */
+  readonly us?: number;
+}
+
 export interface PacketCounters {
   readonly by: "source" | "port";
   /** Most first. `of`: `203.0.113.0/24`, or `443/tcp`. */
@@ -427,5 +465,6 @@ export type SupervisorToControl =
   | CountersReply
   | LinesReply
   | PurgeReply
+  | TraceReply
   | DeclareRequest
   | ShutdownMessage;

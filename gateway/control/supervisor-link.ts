@@ -26,6 +26,8 @@ import type {
   SealedReply,
   StatusReply,
   SupervisorToControl,
+  TraceReply,
+  TraceRequest,
 } from "./protocol.ts";
 import { snapshotPatch } from "#snapshot/patch.ts";
 import type { Snapshot } from "#snapshot/snapshot.ts";
@@ -45,7 +47,8 @@ type Reply =
   | MapReply
   | CountersReply
   | LinesReply
-  | PurgeReply;
+  | PurgeReply
+  | TraceReply;
 
 interface Waiting {
   readonly type: Reply["type"];
@@ -169,6 +172,15 @@ export class SupervisorLink {
   async counters(query: Omit<CountersRequest, "type" | "id">): Promise<CountersReply["result"]> {
     const reply = await this.#ask<CountersReply>("counters-reply", QUICK_TIMEOUT_MS, (id) => ({
       type: "counters",
+      id,
+      ...query,
+    }));
+    return reply.result;
+  }
+
+  async trace(query: Omit<TraceRequest, "type" | "id">): Promise<TraceReply["result"]> {
+    const reply = await this.#ask<TraceReply>("trace-reply", QUICK_TIMEOUT_MS, (id) => ({
+      type: "trace",
       id,
       ...query,
     }));

@@ -315,6 +315,8 @@ export interface KernelSpec {
   /** Absent: none. */
   readonly interceptors?: readonly InterceptorSpec[];
   /** Absent: none. */
+  readonly traces?: readonly TraceSpec[];
+  /** Absent: none. */
   readonly bindings?: readonly BindingSpec[];
   /** Absent: none. */
   readonly services?: readonly ServiceSpec[];
@@ -405,6 +407,14 @@ export interface InterceptorSpec {
   /** Index into `listeners`; a transparent one. */
   readonly listener: number;
   readonly leaseMs: number;
+}
+
+/** Whose connections are measured in the kernel. */
+export interface TraceSpec {
+  /** Index into `listeners`; one of TCP. */
+  readonly listener: number;
+  /** Responses that take longer are told of while somebody follows. Absent: none. */
+  readonly slowMs?: number;
 }
 
 /** Ports and prefixes of this host that belong to a listener of ours. */

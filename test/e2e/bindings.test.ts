@@ -26,6 +26,7 @@ describeKernel("bindings, end to end", () => {
         upstreams: [{ name: "none", endpoints: [{ address: "127.0.0.1:1" }] }],
         settings: { accessLog: "off" },
         kernel: {
+          traces: [{ listener: "web" }],
           bindings: [
             {
               name: "range",
@@ -62,6 +63,9 @@ describeKernel("bindings, end to end", () => {
     const { body: metrics } = await gateway.admin("GET", "/metrics");
     expect(metrics).toContain('penstock_kernel_bindings_lookups_total{binding="range",outcome="bound"} 3');
     expect(metrics).toContain('penstock_kernel_bindings_lookups_total{binding="range",outcome="denied"} 1');
+    // Whatever port they came to, and whichever worker took them.
+    expect(metrics).toContain('penstock_kernel_trace_connections_opened_total{listener="web"} 3');
+    expect(metrics).toContain('penstock_kernel_trace_response_seconds_count{listener="web"} 3');
   });
 
   it("are gone with the gateway", async () => {

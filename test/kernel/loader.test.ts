@@ -1,5 +1,6 @@
 import fs from "node:fs";
 import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { E2BIG, EEXIST } from "#core/errno.ts";
 import { BPF_NOEXIST } from "#sys/bpf.ts";
@@ -43,6 +44,26 @@ describeKernel("loader", () => {
     ["counts_globals", 4005],
   ])("%s answers %i", (program, answer) => {
     expect(run(program)).toBe(answer);
+  });
+
+  it("finds spin locks and timers in values by their types, and user space reads around them", async () => {
+    const locks = load("locks");
+    try {
+      const { btf, maps } = locks.spec;
+      const pairs = maps.get("pairs");
+      if (btf === null || pairs === undefined) throw new Error("the fixture has types and a map of pairs");
+      const typed = new TypedMap(locks.map("pairs"), btf, pairs);
+      typed.set(1, { low: 7, high: 70 });
+      for (let i = 0; i < 3; i++) expect(locks.program("raises_both").testRun(PACKET).returned).toBe(2);
+      // The lock itself is nobody's to see: it reads as 0.
+      expect(typed.get(1)).toEqual({ lock: { val: 0 }, low: 10, high: 73 });
+      expect(locks.program("sets_alarm").testRun(PACKET).returned).toBe(2);
+      const rung = locks.global("last_rung");
+      for (let i = 0; rung.get() === 0n && i < 500; i++) await sleep(10);
+      expect(rung.get()).toBe(1n);
+    } finally {
+      locks.close();
+    }
   });
 
   it("relocates by the kernel's own types", () => {

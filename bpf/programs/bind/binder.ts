@@ -20,6 +20,11 @@ const AF_INET6 = 10;
 const COUNTERS = ["bound", "denied", "lapsed", "noSocket", "refused", "mended", "unmended"] as const;
 const COUNTERS_MAX = 8;
 const ACTION: Readonly<Record<Action, number>> = { bind: 1, deny: 2, leave: 3 };
+/**
+ * Clients of UDP bindings: 65536 x (20 + 36 + 48 of the hash) are 7 MiB. An answer whose entry was displaced leaves from the
+ * listener's own port.
+ */
+const ANSWERS_MAX = 65_536;
 /** struct bind_range, and struct bind_ranges around it. */
 const RANGE_BYTES = 8;
 const RANGES_HEADER_BYTES = 8;
@@ -49,10 +54,10 @@ export class BindMaps {
     this.leases = new Leases(this.leaseMap);
   }
 
-  /** The table of UDP conversations takes 7 MiB: made when the first is wanted; until then something small stands there. */
+  /** Made when the first is wanted; until then something small stands there. */
   answers(wanted: boolean): BpfMap {
-    if (wanted) return (this.#answers ??= makeAnswers());
-    return (this.#none ??= makeAnswers(64));
+    if (wanted) return (this.#answers ??= makeAnswers(ANSWERS_MAX));
+    return (this.#none ??= makeAnswers());
   }
 
   counters(slot: number): BindingCounters {

@@ -2,7 +2,7 @@
 import type * as v from "valibot";
 import { controlError } from "#core/errors/control.ts";
 import { keyOf, listOf, type Item, type Kind } from "#control/config/kinds.ts";
-import { KernelInterceptor, KernelInterface } from "#control/config/kernel-devices.ts";
+import { KernelInterceptor, KernelInterface, KernelTrace } from "#control/config/kernel-devices.ts";
 import { KernelBinding } from "#control/config/binding-resources.ts";
 import { KernelService } from "#control/config/service-resources.ts";
 import { KernelMap, KernelSteering, Listener, Route, Tenant, Upstream } from "#control/config/resources.ts";
@@ -147,6 +147,15 @@ export const COLLECTIONS: readonly Collection[] = [
     schema: KernelBinding,
     ...operated,
     fixed: byName,
+  },
+  {
+    kind: "kernel/traces",
+    noun: "trace",
+    path: "/v1/kernel/traces",
+    param: "listener",
+    schema: KernelTrace,
+    ...operated,
+    fixed: ({ listener = "" }) => ({ listener }),
   },
 ];
 

@@ -1,7 +1,7 @@
 /** The OpenAPI 3.1 document, generated from the routes themselves (`route.ts`). */
 import * as v from "valibot";
 import { jsonSchema, type JsonSchema } from "#control/config/json-schema.ts";
-import { KernelInterceptor, KernelInterface } from "#control/config/kernel-devices.ts";
+import { KernelInterceptor, KernelInterface, KernelTrace } from "#control/config/kernel-devices.ts";
 import { KernelBinding } from "#control/config/binding-resources.ts";
 import { KernelService } from "#control/config/service-resources.ts";
 import { KernelMap, KernelSteering, Listener, Route, Settings, Tenant, Upstream } from "#control/config/resources.ts";
@@ -26,6 +26,7 @@ const NAMED = new Map<v.GenericSchema, string>([
   [KernelInterceptor, "KernelInterceptor"],
   [KernelService, "KernelService"],
   [KernelBinding, "KernelBinding"],
+  [KernelTrace, "KernelTrace"],
   [ChangeSchema, "Change"],
   [ProblemSchema, "Problem"],
 ]);

@@ -24,6 +24,7 @@ import { Idempotency } from "./idempotency.ts";
 import type { Origin } from "./identity.ts";
 import { counterRoutes } from "./counter-routes.ts";
 import { kernelRoutes } from "./kernel-routes.ts";
+import { traceRoutes } from "./trace-routes.ts";
 import { openApiRoute } from "./openapi.ts";
 import { pluginRoutes } from "./plugin-routes.ts";
 import { problemOf, problemResponse } from "./problem.ts";
@@ -53,6 +54,7 @@ export function adminRoutes(services: Services): RouteSpec[] {
     ...tenantConfigRoutes(services),
     ...pluginRoutes(services),
     ...kernelRoutes(services),
+    ...traceRoutes(services),
     ...counterRoutes(services),
     ...endpointRoutes(services),
     ...purgeRoutes(services),

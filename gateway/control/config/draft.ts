@@ -10,8 +10,10 @@ import { Certificate } from "./tls-resources.ts";
 import {
   KernelInterceptor,
   KernelInterface,
+  KernelTrace,
   type InterceptorResource,
   type InterfaceResource,
+  type TraceResource,
 } from "./kernel-devices.ts";
 import { KernelBinding, type BindingResource } from "./binding-resources.ts";
 import { KernelService, type ServiceResource } from "./service-resources.ts";
@@ -48,6 +50,7 @@ export interface Draft {
   readonly interceptors: readonly Entry<InterceptorResource>[];
   readonly services: readonly Entry<ServiceResource>[];
   readonly bindings: readonly Entry<BindingResource>[];
+  readonly traces: readonly Entry<TraceResource>[];
   readonly names: {
     readonly listeners: ReadonlySet<string>;
     /** `site`, and a tenant's: `acme/site`. */
@@ -81,6 +84,7 @@ export function draftOf(input: unknown): Draft {
     interceptors: entries(KernelInterceptor, kernel["interceptors"], "/kernel/interceptors"),
     services: entries(KernelService, kernel["services"], "/kernel/services"),
     bindings: entries(KernelBinding, kernel["bindings"], "/kernel/bindings"),
+    traces: entries(KernelTrace, kernel["traces"], "/kernel/traces"),
     names: {
       listeners: namesIn(root["listeners"]),
       certificates: certificatesIn(root["certificates"]),

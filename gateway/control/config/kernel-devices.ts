@@ -76,6 +76,15 @@ export const KernelInterceptor = fields("an interceptor", {
   leaseMs: v.optional(integer(LEASE_MS_MIN, LEASE_MS_MAX), 3000),
 });
 
+export const KernelTrace = fields("a trace", {
+  /** Of http, tcp or tls-passthrough; also its name here. */
+  listener: name,
+  /** Responses that take longer are told to who follows. */
+  slowMs: v.optional(integer(1, 3_600_000)),
+});
+
+export type TraceResource = v.InferOutput<typeof KernelTrace>;
+
 export type InterceptorResource = v.InferOutput<typeof KernelInterceptor>;
 
 export function hasFirewall({ programs }: InterfaceResource): boolean {

@@ -1,7 +1,7 @@
 /** Programs on network devices: what must agree in their declarations, and how the snapshot says them. */
 import * as v from "valibot";
 import { readPrefix } from "#core/address.ts";
-import type { CounterSpec, FirewallSpec, InterceptorSpec, InterfaceSpec } from "#snapshot/snapshot.ts";
+import type { CounterSpec, FirewallSpec, InterceptorSpec, InterfaceSpec, TraceSpec } from "#snapshot/snapshot.ts";
 import type { Draft, Entry } from "./draft.ts";
 import {
   CounterSettings,
@@ -9,6 +9,7 @@ import {
   hasFirewall,
   type InterceptorResource,
   type InterfaceResource,
+  type TraceResource,
 } from "./kernel-devices.ts";
 import type { Report } from "./references.ts";
 
@@ -126,6 +127,20 @@ export function compileInterceptors(
       ports: [...ports],
       listener: listenerAt(listener),
       leaseMs,
+    })),
+  };
+}
+
+/** Nothing where there is none, as above. */
+export function compileTraces(
+  traces: readonly TraceResource[],
+  listenerAt: (name: string) => number,
+): { readonly traces?: readonly TraceSpec[] } {
+  if (traces.length === 0) return {};
+  return {
+    traces: traces.map(({ listener, slowMs }) => ({
+      listener: listenerAt(listener),
+      ...(slowMs === undefined ? {} : { slowMs }),
     })),
   };
 }

@@ -17,13 +17,14 @@ export const KINDS = [
   "kernel/interceptors",
   "kernel/services",
   "kernel/bindings",
+  "kernel/traces",
 ] as const;
 export type Kind = (typeof KINDS)[number];
 
 /** A resource as declared; which fields it has is its schema's business. */
 export type Item = Readonly<Record<string, unknown>>;
 
-type KernelList = "maps" | "interfaces" | "steering" | "interceptors" | "services" | "bindings";
+type KernelList = "maps" | "interfaces" | "steering" | "interceptors" | "services" | "bindings" | "traces";
 
 export function listOf(declaration: Declaration, kind: Kind): readonly Item[] {
   const [first, second] = kind.split("/") as [keyof Declaration, KernelList | undefined];
@@ -45,6 +46,7 @@ export function keyOf(kind: Kind, item: Item): string {
   if (kind === "routes") return `${text(item["tenant"])}/${name}`;
   if (kind === "plugins") return `${text(item["tenant"])}/${name}@${text(item["version"])}`;
   if (kind === "kernel/interfaces") return text(item["device"]);
+  if (kind === "kernel/traces") return text(item["listener"]);
   // Steering may have a name; the cgroup's own will do.
   if (kind === "kernel/steering") return name === "" ? lastSegment(text(item["cgroup"])) : name;
   return name;

@@ -10,13 +10,14 @@ import { suggestion } from "./suggest.ts";
 export type Report = (pointer: string, code: ConfigErrorCode, detail: string) => void;
 
 export function checkDuplicates(draft: Draft, report: Report): void {
-  const unique = <T>(entries: readonly Entry<T>[], what: string, key: (value: T) => string) => {
+  const unique = <T>(entries: readonly Entry<T>[], what: string, key: (value: T) => string, field = "name") => {
     const first = new Map<string, string>();
     for (const { pointer, value } of entries) {
       const name = key(value);
       const taken = first.get(name);
       if (taken === undefined) first.set(name, pointer);
-      else report(`${pointer}/name`, "PENSTOCK_CONFIG_DUPLICATE", `${what} "${name}" is declared at ${taken} already`);
+      else
+        report(`${pointer}/${field}`, "PENSTOCK_CONFIG_DUPLICATE", `${what} "${name}" is declared at ${taken} already`);
     }
   };
   unique(draft.listeners, "listener", (one) => one.name);
@@ -41,6 +42,7 @@ export function checkDuplicates(draft: Draft, report: Report): void {
   unique(draft.interceptors, "interceptor", (one) => one.name);
   unique(draft.services, "service", (one) => one.name);
   unique(draft.bindings, "binding", (one) => one.name);
+  unique(draft.traces, "trace of listener", (one) => one.listener, "listener");
   checkSteeredPorts(draft, report);
 }
 
@@ -108,6 +110,13 @@ export function checkReferences(draft: Draft, report: Report): void {
     const listener = draft.listeners.find((one) => one.value.name === value.listener);
     if (listener?.value.protocol !== "udp") continue;
     const detail = `interceptors divert connections, and "${value.listener}" takes datagrams; a binding can`;
+    report(`${pointer}/listener`, "PENSTOCK_CONFIG_REFERENCE", detail);
+  }
+  for (const { pointer, value } of draft.traces) {
+    must(`${pointer}/listener`, "listener", value.listener, draft.names.listeners);
+    const listener = draft.listeners.find((one) => one.value.name === value.listener);
+    if (listener?.value.protocol !== "udp") continue;
+    const detail = `connections are traced, and "${value.listener}" takes datagrams`;
     report(`${pointer}/listener`, "PENSTOCK_CONFIG_REFERENCE", detail);
   }
   for (const { pointer, value } of draft.bindings) {

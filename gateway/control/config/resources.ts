@@ -9,7 +9,7 @@ import * as v from "valibot";
 import { isPublicKey, isSignature } from "#control/plugins/signature.ts";
 import { fields, resource } from "./fields.ts";
 import { Filter } from "./filters.ts";
-import { KernelInterceptor, KernelInterface } from "./kernel-devices.ts";
+import { KernelInterceptor, KernelInterface, KernelTrace } from "./kernel-devices.ts";
 import { kernelBindings } from "./binding-resources.ts";
 import { kernelServices } from "./service-resources.ts";
 import { Destination, ProxyProtocol, ProxyVersion } from "./stream-resources.ts";
@@ -234,6 +234,7 @@ export const Kernel = fields("kernel resources", {
   interceptors: v.optional(list(KernelInterceptor, 64), []),
   services: kernelServices,
   bindings: kernelBindings,
+  traces: v.optional(list(KernelTrace, 128), []),
 });
 
 export const Settings = fields("settings", {

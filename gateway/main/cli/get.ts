@@ -10,7 +10,7 @@ import { UsageError, type Output, type Verb } from "./verb.ts";
 
 export const get: Verb = {
   summary:
-    "show resources: listeners, upstreams, tenants, routes, plugins, maps, interfaces, steering, interceptors, services, bindings",
+    "show resources: listeners, upstreams, tenants, routes, plugins, maps, interfaces, steering, interceptors, services, bindings, traces",
   usage: ["get KIND [NAME]"],
   examples: [
     "get listeners",

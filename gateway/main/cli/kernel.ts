@@ -2,6 +2,7 @@
 import type { GatewayStatus, KernelStatus } from "#control/protocol.ts";
 import { positionals, textOption } from "./arguments.ts";
 import { Client } from "./client.ts";
+import { trace, TRACE_OPTIONS } from "./kernel-trace.ts";
 import { printFailure } from "./failure.ts";
 import { attach, ATTACH_OPTIONS, confirm, detach } from "./kernel-attach.ts";
 import { kernelCounters } from "./kernel-counters.ts";
@@ -18,6 +19,7 @@ export const kernel: Verb = {
     "kernel maps NAME put KEY [--ttl SECONDS | --value N | --hex BYTES]",
     "kernel maps NAME rm KEY",
     "kernel counters DEVICE [--top N] [--sort packets|bytes]",
+    "kernel trace [--listener NAME] [--kind state|retransmit|reset|slow-response] [--count N]",
     "kernel attach steering NAME --cgroup DIR --ports LIST --listener NAME [--lease-ms N] [--confirm SECONDS]",
     "kernel attach interface DEVICE --programs LIST [--mode auto|native|generic]",
     "kernel attach interceptor NAME --ports LIST --listener NAME [--devices LIST] [--lease-ms N]",
@@ -39,6 +41,7 @@ export const kernel: Verb = {
     top: { type: "string" },
     sort: { type: "string" },
     ...ATTACH_OPTIONS,
+    ...TRACE_OPTIONS,
   },
   run: async (args, out, context) => {
     const client = Client.of(args, context);
@@ -47,6 +50,7 @@ export const kernel: Verb = {
       if (action === "status") return await status(args, client, out);
       if (action === "maps") return await maps(args, client, out);
       if (action === "counters") return await kernelCounters(args, client, out);
+      if (action === "trace") return await trace(args, client, out);
       if (action === "attach") return await attach(args, client, out);
       if (action === "detach") return await detach(args, client, out);
       if (action === "confirm") return await confirm(args, client, out);
@@ -55,7 +59,7 @@ export const kernel: Verb = {
       return printFailure(error, out);
     }
     throw new UsageError(
-      action === "" ? "status, maps, counters, attach, detach or confirm?" : `there is no "kernel ${action}"`,
+      action === "" ? "status, maps, counters, trace, attach, detach or confirm?" : `there is no "kernel ${action}"`,
     );
   },
 };

@@ -83,6 +83,12 @@ const KINDS: readonly ResourceKind[] = [
     path: "/v1/kernel/bindings",
     columns: ["name", "listener", "match", "onFailure"],
   },
+  {
+    names: ["traces", "trace", "kernel/traces"],
+    ofTenant: false,
+    path: "/v1/kernel/traces",
+    columns: ["listener", "slowMs"],
+  },
 ];
 
 /** As `get` lists them. */

@@ -228,6 +228,7 @@ export class Deployment {
         return {
           name,
           addresses: own.map(({ address }) => address),
+          allSockets: this.#parts.listeners.socketsOf(listeners, index),
           sockets: own.map(({ fdTag }) => defined(socketOf.get(fdTag), "a socket of the listener")),
         };
       }),

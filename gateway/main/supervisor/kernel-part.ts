@@ -4,7 +4,14 @@
  */
 import type { HandedDescriptors } from "#bpf/manager/handed-over.ts";
 import type { Fd } from "#core/brands.ts";
-import type { CountersReply, CountersRequest, KernelStatus, MetricFamily } from "#control/protocol.ts";
+import type {
+  CountersReply,
+  CountersRequest,
+  KernelStatus,
+  MetricFamily,
+  TraceReply,
+  TraceRequest,
+} from "#control/protocol.ts";
 import type { KernelSpec, MapSpec } from "#snapshot/snapshot.ts";
 import type { MapEntry } from "#worker/protocol.ts";
 
@@ -17,6 +24,8 @@ export interface KernelDeclaration {
     readonly addresses: readonly string[];
     /** One for each address. Lent. */
     readonly sockets: readonly Fd[];
+    /** Those of every worker. Lent. */
+    readonly allSockets: readonly Fd[];
   }[];
 }
 
@@ -37,6 +46,8 @@ export interface KernelPart {
   list(name: string, after: Uint8Array | undefined, limit: number): { entries: MapEntry[]; more: boolean };
   /** What a device's packet counter counted. */
   counters(query: Omit<CountersRequest, "type" | "id">): CountersReply["result"];
+  /** What happened to traced connections. */
+  trace(query: Omit<TraceRequest, "type" | "id">): TraceReply["result"];
   /** A verdict on an endpoint of a service, both by name; nothing happens when there is none of that name. */
   setHealth(service: string, endpoint: string, healthy: boolean): void;
   /** Steering goes on for one more lease. */
@@ -111,6 +122,9 @@ export class NoKernel implements KernelPart {
   counters(): CountersReply["result"] {
     return { ok: false, detail: `packets are counted in the kernel only; ${this.#why}` };
   }
+  trace(): TraceReply["result"] {
+    return { ok: false, detail: `connections are traced in the kernel only; ${this.#why}` };
+  }
   setHealth(): void {}
   renewLeases(): void {}
   leaseIntervalMs(): null {
@@ -141,6 +155,12 @@ export class NoKernel implements KernelPart {
     for (const { name } of kernel.bindings ?? []) {
       notes.push(
         `binding ${name}: nothing is bound, and nothing stands in for it: the listener serves its own address`,
+      );
+    }
+    for (const { listener } of kernel.traces ?? []) {
+      const name = this.#wanted?.listeners[listener]?.name ?? "";
+      notes.push(
+        `trace of listener ${name}: nothing is measured in the kernel; /metrics has what the gateway counts itself`,
       );
     }
     for (const { name } of kernel.services ?? []) {

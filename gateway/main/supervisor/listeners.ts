@@ -6,6 +6,7 @@
  * longer named, or `abort` closes what was opened.
  */
 import { portOf } from "#core/address.ts";
+import type { Fd } from "#core/brands.ts";
 import type { ListenerStatus } from "#control/protocol.ts";
 import type { ListenerSpec } from "#snapshot/snapshot.ts";
 import type { ListenerGrant } from "#worker/protocol.ts";
@@ -135,6 +136,14 @@ export class Listeners {
       }
     });
     return { grants, descriptors };
+  }
+
+  /** Of a listener, those of all workers. Lent. */
+  socketsOf(specs: readonly ListenerSpec[], index: number): Fd[] {
+    const from = this.#prepared ?? this.#bound;
+    const spec = specs[index];
+    const bound = spec === undefined ? [] : addressesOf(spec).map((address) => from.get(keyOf(spec, address)));
+    return [...new Set(bound.flatMap((each) => each?.sockets.map(({ fd }) => fd) ?? []))];
   }
 
   commit(): void {

@@ -7,7 +7,7 @@ import type { BpfMap } from "#bpf/kernel/map.ts";
 import type { PreparedKernel } from "#bpf/manager/prepared.ts";
 import { SystemCallError } from "#sys/libc.ts";
 import type { Fd } from "#core/brands.ts";
-import type { CountersReply, CountersRequest } from "#control/protocol.ts";
+import type { CountersReply, CountersRequest, TraceReply, TraceRequest } from "#control/protocol.ts";
 import type { MapEntry } from "#worker/protocol.ts";
 import { leavePinPlace, NO_PINS, type PinPlace } from "./pin-place.ts";
 import { NoKernel } from "./kernel-part.ts";
@@ -110,6 +110,13 @@ class ManagedKernel implements KernelPart {
       return { ok: false, detail: `nothing counts on ${device}: name packet-counter in its programs` };
     const entries = counter.top(limit, sort).map(({ source, packets, bytes }) => ({ of: source, packets, bytes }));
     return { ok: true, by: counter.by, entries, other: { ...counter.other() } };
+  }
+
+  trace({ after, limit }: Omit<TraceRequest, "type" | "id">): TraceReply["result"] {
+    const found = this.#manager.traceEvents(after, limit);
+    return found === null
+      ? { ok: false, detail: "no listener is traced: declare kernel.traces" }
+      : { ok: true, ...found };
   }
 
   setHealth(service: string, endpoint: string, healthy: boolean): void {

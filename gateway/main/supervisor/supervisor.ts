@@ -315,6 +315,8 @@ export class Supervisor {
         return { type: "lines-reply", id, workers: await this.#workers.lines(request.tenant, request.after) };
       case "purge":
         return { type: "purge-reply", id, purged: await this.#workers.purge(request.what) };
+      case "trace":
+        return { type: "trace-reply", id, result: this.#options.kernel.trace(request) };
       case "explain":
         return { type: "explain-reply", id, result: await explain(request.request, this.#workers, this.deployment) };
       case "status":

@@ -369,6 +369,18 @@ describe("verbs", () => {
     await expect(penstock("kernel attach binding x")).rejects.toThrow(/--listener is missing/);
   });
 
+  it("follow traced connections", async () => {
+    const { out } = await penstock("kernel trace --listener web --count 2");
+    expect(out).toBe(
+      [
+        "00:00:00.000  web  10.0.0.2:5000 -> 10.0.0.1:80  syn-received -> established  round trip 250 µs",
+        "00:00:01.500  web  10.0.0.2:5000 -> 10.0.0.1:80  slow-response  took 1.20 s",
+      ].join("\n"),
+    );
+    const json = await penstock("kernel trace --kind retransmit --count 1 --json");
+    expect(JSON.parse(json.out)).toMatchObject({ seq: 3, listener: "other" });
+  });
+
   it("explain a request", async () => {
     const { out } = await penstock(["explain", "GET", "http://shop.acme.example/", "-H", "x-beta: 1"]);
     expect(out).toContain("route     acme/orders");

@@ -18,6 +18,7 @@ import type {
   GatewayStatus,
   HealthMessage,
   LinesReply,
+  KernelEvent,
   MapRequest,
   SupervisorToControl,
 } from "#control/protocol.ts";
@@ -40,6 +41,31 @@ export interface Call {
   readonly body?: unknown;
   readonly raw?: Uint8Array | string;
 }
+
+/** Of a traced connection, as the kernel part would tell them. */
+const EVENTS: readonly KernelEvent[] = [
+  {
+    seq: 1,
+    timeMs: 0,
+    listener: "web",
+    kind: "state",
+    local: "10.0.0.1:80",
+    remote: "10.0.0.2:5000",
+    from: "syn-received",
+    to: "established",
+    us: 250,
+  },
+  {
+    seq: 2,
+    timeMs: 1500,
+    listener: "web",
+    kind: "slow-response",
+    local: "10.0.0.1:80",
+    remote: "10.0.0.2:5000",
+    us: 1_200_000,
+  },
+  { seq: 3, timeMs: 1600, listener: "other", kind: "retransmit", local: "[::1]:80", remote: "[::1]:5000" },
+];
 
 export function wasmModule(salt: number): Uint8Array {
   // The empty module, and a custom section "t" with one byte, so that each salt has its own digest.
@@ -126,6 +152,8 @@ export class FakeSupervisor {
       this.#send({ type: "lines-reply", id: message.id, workers: [{ worker: 0, lines }] });
     } else if (message.type === "purge") {
       this.#send({ type: "purge-reply", id: message.id, purged: 0 });
+    } else if (message.type === "trace") {
+      this.#send({ type: "trace-reply", id: message.id, result: { ok: true, events: EVENTS, next: EVENTS.length } });
     } else {
       const { url, method } = message.request;
       const explanation = {

@@ -1,6 +1,6 @@
 /**
  * What `readSpec` makes of every committed object, held against a file that a person has looked at (golden/NAME.txt). After
- * a change of the programs that is meant: `npx vitest run test/unit/bpf/golden.test.ts -u`, and read the difference.
+ * a change of the programs that is meant: `npx vitest run test/unit/bpf/golden.test.ts -u` (in this order), and read the difference.
  */
 import { createHash } from "node:crypto";
 import fs from "node:fs";
