@@ -1,5 +1,5 @@
 /** A script of `plugins/scripts`, copied, its addresses replaced, and run by a gateway of its own. */
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startGateway, type Gateway } from "./gateway.ts";
@@ -19,17 +19,13 @@ export async function startScript(
 ): Promise<ScriptGateway> {
   const folder = mkdtempSync(join(tmpdir(), `penstock-${name}-`));
   cpSync(join(import.meta.dirname, "../../plugins/scripts", name), folder, { recursive: true });
-  for (const file of ["main.ts", "config.yaml"]) {
+  for (const file of readdirSync(folder).filter((one) => /\.(?:ts|yaml)$/.test(one))) {
     const path = join(folder, file);
-    try {
-      const text = readFileSync(path, "utf8");
-      writeFileSync(
-        path,
-        Object.entries(replace).reduce((all, [from, to]) => all.replaceAll(from, to), text),
-      );
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-    }
+    const text = readFileSync(path, "utf8");
+    writeFileSync(
+      path,
+      Object.entries(replace).reduce((all, [from, to]) => all.replaceAll(from, to), text),
+    );
   }
   const gateway = await startGateway({ workers, args: ["--script", join(folder, "main.ts")], timeoutMs: 60_000 });
   return {

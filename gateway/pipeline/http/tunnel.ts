@@ -14,6 +14,7 @@ import type { Sink } from "#pipeline/events/sink.ts";
 import { HoldingFilter } from "#pipeline/filters/holding-filter.ts";
 import { ScriptFilter, type Handler } from "#pipeline/filters/script-filter.ts";
 import { Instance } from "#pipeline/layout/instance.ts";
+import type { Context } from "#pipeline/layout/context.ts";
 import type { Pipeline } from "#pipeline/layout/pipeline.ts";
 import type { Scope } from "#pipeline/layout/scope.ts";
 import type { RequestInit } from "./head-init.ts";
@@ -63,9 +64,12 @@ export class AcceptHttpTunnel<C extends object> extends ScriptFilter<C> {
   }
 }
 
+/** What is asked for, or what a script says when the stream begins. */
+export type TunnelRequest<C extends object> = RequestInit | ((context: Context<C>) => RequestInit);
+
 export class ConnectHttpTunnel<C extends object> extends HoldingFilter<C> implements Sink {
   readonly #pipeline: Pipeline<C>;
-  readonly #request: RequestInit;
+  readonly #request: TunnelRequest<C>;
   readonly #carry: Carry;
   readonly #answers: Sink = {
     messageStart: () => {},
@@ -77,7 +81,7 @@ export class ConnectHttpTunnel<C extends object> extends HoldingFilter<C> implem
   #asked: HttpHead | null = null;
   #open = false;
 
-  constructor(scope: Scope<C>, pipeline: Pipeline<C>, request: RequestInit) {
+  constructor(scope: Scope<C>, pipeline: Pipeline<C>, request: TunnelRequest<C>) {
     super(scope);
     this.#pipeline = pipeline;
     this.#request = request;
@@ -89,7 +93,8 @@ export class ConnectHttpTunnel<C extends object> extends HoldingFilter<C> implem
     const { context, runtime } = this.scope;
     this.hold();
     try {
-      this.#asked = HttpHead.request({ method: "CONNECT", ...this.#request }, "", runtime);
+      const request = typeof this.#request === "function" ? this.#request(context) : this.#request;
+      this.#asked = HttpHead.request({ method: "CONNECT", ...request }, "", runtime);
     } catch (error) {
       this.scope.fail(error);
       return;

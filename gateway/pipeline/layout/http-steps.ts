@@ -7,9 +7,8 @@ import type { Handler } from "#pipeline/filters/script-filter.ts";
 import type { WholeOptions } from "#pipeline/filters/whole-messages.ts";
 import { DecodeHttp, type Bodiless } from "#pipeline/http/decode.ts";
 import { EncodeHttp } from "#pipeline/http/encode.ts";
-import type { RequestInit } from "#pipeline/http/head-init.ts";
 import type { HttpHead } from "#pipeline/http/http-head.ts";
-import { AcceptHttpTunnel, ConnectHttpTunnel } from "#pipeline/http/tunnel.ts";
+import { AcceptHttpTunnel, ConnectHttpTunnel, type TunnelRequest } from "#pipeline/http/tunnel.ts";
 import { DemuxHttp, type DemuxLimits } from "#pipeline/http/demux.ts";
 import { MuxHttp, type KeyOf } from "#pipeline/http/mux.ts";
 import { MuxPool, type MuxLimits } from "#pipeline/http/mux-pool.ts";
@@ -90,7 +89,7 @@ export abstract class HttpSteps<C extends object> extends EventSteps<C> {
   }
 
   /** Bytes through a tunnel: asked for by `request` (`CONNECT` to its `path`) over the sub-pipeline. */
-  connectHTTPTunnel(request: RequestInit): Joint<this, C> {
+  connectHTTPTunnel(request: TunnelRequest<C>): Joint<this, C> {
     return this.joint("connectHTTPTunnel", (pipeline) => (scope) => new ConnectHttpTunnel(scope, pipeline, request));
   }
 

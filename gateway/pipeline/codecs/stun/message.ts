@@ -9,7 +9,6 @@ import { formatIp, isIpv4, parseIp } from "#core/address.ts";
 /** Message types (§5): method Binding with each of the classes. */
 export const STUN_REQUEST = 0x0001;
 export const STUN_SUCCESS = 0x0101;
-export const STUN_ERROR = 0x0111;
 
 export interface StunAddress {
   readonly address: string;
