@@ -325,12 +325,14 @@ export interface MetricFamily {
   readonly name: string;
   readonly type: "counter" | "gauge" | "histogram";
   readonly help: string;
-  /** `suffix`: of a histogram's, `_bucket`, `_count`, `_sum`. */
-  readonly samples: readonly {
-    readonly suffix?: string;
-    readonly labels: Readonly<Record<string, string>>;
-    readonly value: number;
-  }[];
+  readonly samples: readonly MetricSample[];
+}
+
+export interface MetricSample {
+  /** Of a histogram's: `_bucket`, `_count`, `_sum`. */
+  readonly suffix?: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
 }
 
 export interface PurgeReply {

@@ -1,7 +1,8 @@
 /** What remains of an exchange that has ended: counts, and a line of the access log when that is on. */
 import type { Head } from "#http/head.ts";
 import { REQUEST_BODY_BYTES, RESPONSE_BODY_BYTES } from "#observe/counters.ts";
-import type { WorkerContext } from "./context.ts";
+import type { ListenerContext } from "./context.ts";
+import type { Route } from "./engine.ts";
 import { OUTCOMES, type Outcome } from "./outcomes.ts";
 
 /** What is read of an exchange that has ended. */
@@ -15,10 +16,11 @@ export interface Ended {
   readonly upstreamAddress: string;
 }
 
-/** `status`: 0 when none was sent. `requestKept`: the bytes of the request head are still there to be read. */
+/** `route`: null when none was found. `status`: 0 when none was sent. `requestKept`: the bytes of the request head are still there to be read. */
 export function recordEnd(
-  worker: WorkerContext,
+  { worker, meter }: ListenerContext,
   exchange: Ended,
+  route: Route | null,
   outcome: Outcome,
   status: number,
   requestKept: boolean,
@@ -27,8 +29,14 @@ export function recordEnd(
   counters.ended(outcome, status);
   counters.add(REQUEST_BODY_BYTES, exchange.requestBytes);
   counters.add(RESPONSE_BODY_BYTES, exchange.responseBytes);
-  if (!accessLog.enabled) return;
   const durationMs = worker.loop.nowMs - exchange.startMs;
+  const { requestBytes, responseBytes } = exchange;
+  meter.ended(status, requestBytes, responseBytes, durationMs);
+  if (route !== null) {
+    route.meter ??= worker.meters.route(route.spec.tenant, route.spec.name);
+    route.meter.ended(status, requestBytes, responseBytes, durationMs);
+  }
+  if (!accessLog.enabled) return;
   const request = exchange.request;
   accessLog.add({
     timeMs: Date.now() - durationMs,

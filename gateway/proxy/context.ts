@@ -9,6 +9,7 @@ import type { TlsRecords } from "#net/tls/records.ts";
 import type { AccessLog } from "#observe/access-log.ts";
 import type { Endpoints } from "#upstream/endpoints.ts";
 import type { Counters } from "#observe/counters.ts";
+import type { Meter, Meters } from "#observe/meters.ts";
 import type { StreamCounters } from "#observe/stream-counters.ts";
 import type { ClientConnections } from "./client-connections.ts";
 import type { Engine } from "./engine.ts";
@@ -21,6 +22,7 @@ export interface WorkerContext {
   readonly endpoints: Endpoints;
   readonly clients: ClientConnections;
   readonly counters: Counters;
+  readonly meters: Meters;
   readonly streams: StreamCounters;
   readonly accessLog: AccessLog;
   readonly tls: TlsRecords;
@@ -57,6 +59,8 @@ export interface ListenerContext {
   name: string;
   transparent: boolean;
   engine: Engine;
+  /** Of the listener's name. */
+  meter: Meter;
   /** Open connections: each can end when it is idle. */
   readonly connections: Set<Drainable>;
   /** Accepts no more: a connection that comes all the same is closed behind its first answer. */

@@ -3,6 +3,7 @@
  * balancers and filters keep. It is retired when another takes its place, and disposed when its last exchange has ended.
  */
 import { HOOK_END, HOOK_REQUEST_HEAD, HOOK_RESPONSE_HEAD, type Filter } from "#pipeline/filter.ts";
+import type { Meter } from "#observe/meters.ts";
 import type { ClientTls } from "#net/tls/client-tls.ts";
 import type { ServerTls } from "#net/tls/server-tls.ts";
 import type { StreamFilter } from "#pipeline/stream-filter.ts";
@@ -28,6 +29,8 @@ export interface Route {
   readonly bodyBytesMax: number;
   /** From head to the end of the response; 0: without bound. */
   readonly requestTimeoutMs: number;
+  /** Its own over all snapshots; null before its first request here. */
+  meter: Meter | null;
 }
 
 /** By listener and by upstream; null for those without TLS. They stay their maker's. */
@@ -121,6 +124,7 @@ export class Engine {
       split: splitOf(spec.action, this.upstreams),
       bodyBytesMax: spec.bodyBytesMax ?? Infinity,
       requestTimeoutMs: spec.requestTimeoutMs ?? 0,
+      meter: null,
     };
   }
 }

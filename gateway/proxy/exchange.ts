@@ -463,7 +463,7 @@ export class ProxyExchange extends ClientSide implements Exchange, AttemptsOwner
     const status = this.#responseStarted ? this.response.status : 0;
     this.ended = true;
     this.facts.settle(outcome, status, this.#worker.loop.nowMs - this.startMs);
-    recordEnd(this.#worker, this, outcome, status, this.#attempts.keepsHead);
+    recordEnd(stream.listener, this, route, outcome, status, this.#attempts.keepsHead);
     if (route !== null && route.hasEndHooks) this.#walk.end(this, route.chain);
     // A tunnel takes the connection over; everything else goes on, or closes, as its protocol does.
     this.#reset();

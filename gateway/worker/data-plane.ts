@@ -11,6 +11,7 @@ import { TlsRecords } from "#net/tls/records.ts";
 import { Listener, type Peer } from "#net/listener.ts";
 import { AccessLog } from "#observe/access-log.ts";
 import { ACCESS_LOG_DROPPED, CONNECTIONS_OPEN, Counters } from "#observe/counters.ts";
+import { Meters } from "#observe/meters.ts";
 import { StreamCounters } from "#observe/stream-counters.ts";
 import { ClientConnections } from "#proxy/client-connections.ts";
 import { createWorkspace, type ListenerContext, type WorkerContext } from "#proxy/context.ts";
@@ -81,6 +82,7 @@ export class DataPlane {
       endpoints: new Endpoints({ loop: this.loop, gather: this.#gather, scratch }, workers),
       clients: new ClientConnections(shared.connections),
       counters: new Counters(OUTCOMES.map((one) => one.code)),
+      meters: new Meters(),
       streams: new StreamCounters(STREAM_OUTCOMES),
       accessLog: this.#accessLog(logFd),
       tls: new TlsRecords(this.loop),
@@ -178,6 +180,7 @@ export class DataPlane {
       name: grant.name,
       transparent: engine.snapshot.listeners[grant.index]?.transparent ?? false,
       engine,
+      meter: this.context.meters.listener(grant.name),
       connections: new Set(),
       draining: false,
       emptied: () => {},
@@ -200,6 +203,7 @@ export class DataPlane {
     const beforeIndex = serving.context.index;
     serving.context.index = grant.index;
     serving.context.name = grant.name;
+    serving.context.meter = this.context.meters.listener(grant.name);
     serving.context.transparent = engine.snapshot.listeners[grant.index]?.transparent ?? false;
     const before = serving.context.engine.snapshot.listeners[beforeIndex];
     serving.context.engine = engine;

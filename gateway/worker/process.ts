@@ -112,7 +112,12 @@ export class WorkerProcess {
         this.#drain(message.deadlineMs, message.gently ?? false);
         break;
       case "stats":
-        this.#options.send({ type: "stats-reply", id: message.id, counters: this.#counters() });
+        this.#options.send({
+          type: "stats-reply",
+          id: message.id,
+          counters: this.#counters(),
+          meters: this.#plane.context.meters.read(),
+        });
         break;
       case "purge":
         this.#options.send({ type: "purge-reply", id: message.id, purged: this.#filters.purge(message.what) });

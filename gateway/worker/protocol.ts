@@ -16,6 +16,7 @@
  * state at a time; a second `prepare` before `commit` or `abort` is a bug of the supervisor.
  */
 import type { ScriptToSupervisor, ScriptToWorker } from "./script/protocol.ts";
+import type { MeterReading } from "#observe/meters.ts";
 import type { PackedSnapshot } from "#snapshot/packed.ts";
 import type { SnapshotPatch } from "#snapshot/patch.ts";
 import type { CachedResponses } from "#pipeline/filter.ts";
@@ -56,7 +57,12 @@ export type ToSupervisor =
   | { readonly type: "committed"; readonly id: number }
   | { readonly type: "drained" }
   | { readonly type: "purge-reply"; readonly id: number; readonly purged: number }
-  | { readonly type: "stats-reply"; readonly id: number; readonly counters: Readonly<Record<string, number>> }
+  | {
+      readonly type: "stats-reply";
+      readonly id: number;
+      readonly counters: Readonly<Record<string, number>>;
+      readonly meters: readonly MeterReading[];
+    }
   | { readonly type: "explain-reply"; readonly id: number; readonly result: ExplainResult }
   | { readonly type: "lines-reply"; readonly id: number; readonly lines: readonly PluginLine[] }
   | MapChangeMessage

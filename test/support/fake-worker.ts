@@ -112,6 +112,7 @@ process.on("message", (message: ToWorker) => {
         type: "stats-reply",
         id: message.id,
         counters: { connections_open: connections, changes, map_entries: entries },
+        meters: [],
       });
     }
     case "map-change":

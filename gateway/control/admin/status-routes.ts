@@ -18,6 +18,25 @@ const Explained = v.object({
   reasons: v.array(v.string()),
 });
 
+const Readings = v.object({
+  atMs: v.number(),
+  families: v.array(
+    v.object({
+      name: v.string(),
+      type: v.picklist(["counter", "gauge", "histogram"]),
+      help: v.string(),
+      samples: v.array(
+        v.object({
+          suffix: v.optional(v.string()),
+          labels: v.record(v.string(), v.string()),
+          // What no number can say, JSON says as null.
+          value: v.nullable(v.number()),
+        }),
+      ),
+    }),
+  ),
+});
+
 export function statusRoutes(services: Services): RouteSpec[] {
   return [
     route({
@@ -73,6 +92,19 @@ export function statusRoutes(services: Services): RouteSpec[] {
           body: openMetrics([...metrics, ...ownMetrics(services)]),
           headers: { "content-type": OPENMETRICS_TYPE },
         };
+      },
+    }),
+    route({
+      method: "GET",
+      path: "/v1/metrics",
+      operationId: "readMetrics",
+      summary: "The same counters and gauges as JSON, with the time they were read",
+      tag: "status",
+      access: "metrics",
+      responses: { 200: { description: "Families of samples", schema: Readings } },
+      handle: async () => {
+        const { metrics } = await services.link.status();
+        return { body: { atMs: services.now(), families: [...metrics, ...ownMetrics(services)] } };
       },
     }),
     route({

@@ -9,6 +9,7 @@ import { kernel } from "./kernel.ts";
 import { plugin } from "./plugin.ts";
 import { revisions, rollback } from "./revisions.ts";
 import { token } from "./token.ts";
+import { top } from "./top.ts";
 import type { Verb } from "./verb.ts";
 
 export const VERBS: Readonly<Record<string, Verb>> = {
@@ -26,6 +27,7 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   backup,
   restore,
   kernel,
+  top,
   // `run`, `upgrade` and `doctor` need no gateway, and are loaded only to be asked for their options.
   completion: completionOf(async () => {
     const [{ run }, { upgrade }, { doctor }] = await Promise.all([

@@ -2,7 +2,9 @@
 import type { GatewayStatus, MetricFamily, WorkerStatus } from "#control/protocol.ts";
 import type { Deployment } from "./deployment.ts";
 import type { KernelPart } from "./kernel-part.ts";
+import { meterFamilies } from "./meter-families.ts";
 import type { UserMaps } from "./user-maps.ts";
+import { NO_STATS } from "./worker-process.ts";
 import type { WorkerProcess } from "./worker-process.ts";
 import type { Workers } from "./workers.ts";
 
@@ -57,7 +59,7 @@ async function metrics({ workers, controlRestarts, deployment: { snapshot } }: S
   const readings = await Promise.all(
     workers.all
       .filter((worker) => worker.state === "ready" || worker.state === "draining")
-      .map(async (worker) => ({ slot: worker.slot, counters: await worker.stats().catch(() => ({})) })),
+      .map(async (worker) => ({ slot: worker.slot, ...(await worker.stats().catch(() => NO_STATS)) })),
   );
   const families = new Map<string, MetricFamily["samples"][number][]>();
   for (const { slot, counters } of readings) {
@@ -78,7 +80,11 @@ async function metrics({ workers, controlRestarts, deployment: { snapshot } }: S
     value: Math.floor(notAfterMs / 1000),
   }));
   if (expiry.length > 0) families.set("certificate_not_after_seconds", expiry);
-  return [family("process_restarts", restarts), ...Array.from(families, ([name, samples]) => family(name, samples))];
+  return [
+    family("process_restarts", restarts),
+    ...Array.from(families, ([name, samples]) => family(name, samples)),
+    ...meterFamilies(readings.flatMap(({ meters }) => meters)),
+  ];
 }
 
 function family(name: string, samples: MetricFamily["samples"]): MetricFamily {

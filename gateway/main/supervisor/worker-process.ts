@@ -63,6 +63,9 @@ export type ScriptQuestion = ScriptToWorker extends infer M
     : never
   : never;
 
+export type WorkerStats = Pick<Extract<ToSupervisor, { type: "stats-reply" }>, "counters" | "meters">;
+export const NO_STATS: WorkerStats = { counters: {}, meters: [] };
+
 export type WorkerState = "down" | "starting" | "ready" | "draining";
 
 export class WorkerProcess {
@@ -231,9 +234,9 @@ export class WorkerProcess {
     this.child.send({ ...message, id: requestId() } satisfies ToWorker);
   }
 
-  async stats(): Promise<Readonly<Record<string, number>>> {
+  async stats(): Promise<WorkerStats> {
     const reply = await this.#ask({ type: "stats", id: requestId() }, ASK_MS);
-    return reply.type === "stats-reply" ? reply.counters : {};
+    return reply.type === "stats-reply" ? reply : NO_STATS;
   }
 
   async lines(tenant: string, after: number): Promise<readonly PluginLine[]> {
