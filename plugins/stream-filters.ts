@@ -1,8 +1,7 @@
 /** From a snapshot's filter of streams to one that runs: the same sets and buckets as for requests, asked once a stream. */
 import { isIpv4 } from "#core/address.ts";
 import type { OpeningStream, StreamFilter } from "#pipeline/stream-filter.ts";
-import type { IpAccessConfig, RateLimitConfig } from "#snapshot/builtin-filters.ts";
-import type { StreamFilterSpec } from "#snapshot/snapshot.ts";
+import type { BuiltinFilterSpec, IpAccessConfig, RateLimitConfig } from "#snapshot/builtin-filters.ts";
 import { AddressSet } from "./address-set.ts";
 import { Buckets } from "./buckets.ts";
 import type { BuiltinServices } from "./builtin-filter.ts";
@@ -14,9 +13,12 @@ const IP6_SUBSCRIBER_BYTES = 8;
 /** Of what the worker lends to all built-in filters, the part that these need. */
 export type StreamFilterServices = Pick<BuiltinServices, "sharedMs" | "limits">;
 
+/** The built-in filters that serve streams. */
+export type BuiltinStreamFilterSpec = Extract<BuiltinFilterSpec, { readonly name: "ip-access" | "rate-limit" }>;
+
 /** The configuration was checked. */
 export function createStreamFilter(
-  spec: StreamFilterSpec,
+  spec: BuiltinStreamFilterSpec,
   services: StreamFilterServices,
   identity: string,
 ): StreamFilter {

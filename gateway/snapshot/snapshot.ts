@@ -228,7 +228,9 @@ export interface StreamMatch {
 }
 
 /** Filters that decide on a whole connection or session. */
-export type StreamFilterSpec = Extract<BuiltinFilterSpec, { readonly name: "ip-access" | "rate-limit" }>;
+export type StreamFilterSpec =
+  | Extract<BuiltinFilterSpec, { readonly name: "ip-access" | "rate-limit" }>
+  | PluginFilterSpec;
 
 /** What keeps a client with one part of a split: exactly one of the two. */
 export interface SplitStickiness {
@@ -307,6 +309,8 @@ export interface MapSpec {
   readonly value: "expiry" | "counter" | "bytes";
   readonly valueBytes: number;
   readonly maxEntries: number;
+  /** A tenant's own, in user space whatever the kernel offers; absent: anybody's. */
+  readonly tenant?: string;
 }
 
 export interface KernelSpec {

@@ -5,6 +5,7 @@
 import { PenstockError } from "#core/errors.ts";
 import { wasmError } from "#core/errors/wasm.ts";
 import type { FilterServices } from "#pipeline/filter.ts";
+import type { StreamFilter } from "#pipeline/stream-filter.ts";
 import type { PluginFilterSpec, PluginSpec } from "#snapshot/snapshot.ts";
 import { type FilterResources, GuestEnvironment } from "./guest/environment.ts";
 import { PHASE_DEAD, PHASE_REQUEST } from "./guest/phases.ts";
@@ -14,6 +15,8 @@ import { HttpWasmFilter } from "./http-wasm/filter.ts";
 import { ProxyWasmFilter } from "./proxy-wasm/filter.ts";
 import { PlainFilter } from "./filter/plain-filter.ts";
 import { SuspendingFilter } from "./filter/suspending-filter.ts";
+import { HookFilter } from "./filter/hook-filter.ts";
+import { StreamGuestFilter } from "./filter/stream-guest-filter.ts";
 import type { WasmFilter } from "./filter/wasm-filter.ts";
 
 export type { FilterResources } from "./guest/environment.ts";
@@ -61,6 +64,14 @@ export async function createWasmFilter(
     : new PlainFilter(plugin, loaded, environment, interpose);
   filter.prepare();
   return filter;
+}
+
+/** A plugin's filter as one of streams. Throws PENSTOCK_WASM_INTERFACE for a kind of guest that does not serve them. */
+export function streamFilterOf(filter: WasmFilter): StreamFilter {
+  if (filter instanceof HookFilter) return new StreamGuestFilter(filter);
+  throw wasmError("PENSTOCK_WASM_INTERFACE", {
+    detail: `${filter.name} is of a kind that does not serve streams here`,
+  });
 }
 
 /** A snapshot with many plugins must not hold up the worker. */

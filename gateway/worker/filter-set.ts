@@ -7,15 +7,18 @@ import { createHash } from "node:crypto";
 import { defined } from "#core/assert.ts";
 import type { FetchRequest, FetchResponse, Filter, FilterServices } from "#pipeline/filter.ts";
 import type { BucketTable } from "#plugins/bucket-table.ts";
+import type { RawConnection } from "#pipeline/connection.ts";
+import type { StreamFilter } from "#pipeline/stream-filter.ts";
 import type { BuiltinServices } from "#plugins/builtin-filter.ts";
 import { createBuiltinFilter } from "#plugins/create-filter.ts";
 import type { WorkerContext } from "#proxy/context.ts";
 import type { Engine } from "#proxy/engine.ts";
 import { fetchUpstream } from "#proxy/fetch.ts";
+import { connectUpstream } from "#proxy/raw-connection.ts";
 import type { BuiltinFilterSpec } from "#snapshot/builtin-filters.ts";
-import type { PluginFilterSpec, PluginSpec, RouteSpec, Snapshot } from "#snapshot/snapshot.ts";
+import type { PluginFilterSpec, PluginSpec, RouteSpec, Snapshot, StreamRouteSpec } from "#snapshot/snapshot.ts";
 import { boottimeNs } from "#sys/clock.ts";
-import { CanaryFilter, createWasmFilter, loadModule, type WasmFilter } from "#wasm/create-filter.ts";
+import { CanaryFilter, createWasmFilter, loadModule, streamFilterOf, type WasmFilter } from "#wasm/create-filter.ts";
 import type { LoadedModule } from "#wasm/guest/runtime.ts";
 import { canaryChoice } from "./canary-choice.ts";
 import { FileRoots, type FileGrants } from "./file-roots.ts";
@@ -24,6 +27,9 @@ import type { ModuleBytes, PurgeOrder } from "./protocol.ts";
 import { sharedClockOffsetMs } from "./shared-area.ts";
 import { Slice } from "./slices.ts";
 import type { TenantSet } from "./tenants/tenant-set.ts";
+
+/** A route of requests or of streams: filters are told apart by it. */
+type OwnedRoute = Pick<RouteSpec, "name" | "tenant">;
 
 interface Held {
   readonly identity: string;
@@ -40,6 +46,8 @@ interface Held {
 export interface Chains {
   /** The filters of each route of the snapshot, in order. */
   readonly filters: readonly (readonly Filter[])[];
+  /** The plugins of each of its stream routes, by position; null: a built-in filter. */
+  readonly streamGuests: readonly (readonly (StreamFilter | null)[])[];
   /** The engine's last exchange has ended. */
   readonly release: () => void;
 }
@@ -98,7 +106,11 @@ export class FilterSet {
       }
       this.#chains = known;
       this.#beside = beside;
-      return { filters, release: () => this.#release(taken) };
+      const streamGuests: (StreamFilter | null)[][] = [];
+      for (const route of snapshot.streamRoutes ?? []) {
+        streamGuests.push(await this.#streamChain(snapshot, route, taken));
+      }
+      return { filters, streamGuests, release: () => this.#release(taken) };
     } catch (error) {
       this.#release(taken);
       throw error;
@@ -178,6 +190,19 @@ export class FilterSet {
     return chain.map(({ filter }) => filter);
   }
 
+  async #streamChain(snapshot: Snapshot, route: StreamRouteSpec, taken: Held[]): Promise<(StreamFilter | null)[]> {
+    const chain: (StreamFilter | null)[] = [];
+    for (const [position, spec] of route.filters.entries()) {
+      const held = spec.kind === "plugin" ? await this.#version(snapshot, route, position, spec) : null;
+      if (held !== null) {
+        held.references++;
+        taken.push(held);
+      }
+      chain.push(held === null || held.guest === null ? null : streamFilterOf(held.guest));
+    }
+    return chain;
+  }
+
   #builtin(route: RouteSpec, position: number, spec: BuiltinFilterSpec): Held {
     const identity = identityOf([route.tenant, route.name, position, spec.name, spec.config]);
     return (
@@ -186,7 +211,7 @@ export class FilterSet {
     );
   }
 
-  async #plugin(snapshot: Snapshot, route: RouteSpec, position: number, spec: PluginFilterSpec): Promise<Held> {
+  async #plugin(snapshot: Snapshot, route: OwnedRoute, position: number, spec: PluginFilterSpec): Promise<Held> {
     const { canary, ...stable } = spec;
     if (canary === undefined) return this.#version(snapshot, route, position, spec);
     const parts: Held[] = [];
@@ -211,7 +236,7 @@ export class FilterSet {
     return held;
   }
 
-  async #version(snapshot: Snapshot, route: RouteSpec, position: number, spec: PluginFilterSpec): Promise<Held> {
+  async #version(snapshot: Snapshot, route: OwnedRoute, position: number, spec: PluginFilterSpec): Promise<Held> {
     const plugin = defined(snapshot.plugins[spec.plugin], "plugin of a filter");
     const identity = identityOf([route.tenant, route.name, position, plugin, ...meaningOf(snapshot, spec)]);
     const held = this.#held.get(identity);
@@ -221,7 +246,7 @@ export class FilterSet {
   }
 
   #hold(
-    { tenant, name }: RouteSpec,
+    { tenant, name }: OwnedRoute,
     identity: string,
     filter: Filter,
     guest: WasmFilter | null,
@@ -232,16 +257,21 @@ export class FilterSet {
     return held;
   }
 
-  #guest(snapshot: Snapshot, route: RouteSpec, spec: PluginFilterSpec, plugin: PluginSpec): Promise<WasmFilter> {
+  #guest(snapshot: Snapshot, route: OwnedRoute, spec: PluginFilterSpec, plugin: PluginSpec): Promise<WasmFilter> {
     const module = defined(this.#modules.get(plugin.digest), `module of ${plugin.name}@${plugin.version}`);
     return createWasmFilter(spec, plugin, module, this.#services(snapshot, route), snapshot);
   }
 
   /** Indices are those of the snapshot the filter was made for; what they name is looked up in the one in force. */
-  #services(snapshot: Snapshot, route: RouteSpec): FilterServices {
+  #services(snapshot: Snapshot, route: OwnedRoute): FilterServices {
     const { loop } = this.#context;
     return {
       fetch: (index, request) => this.#fetch(snapshot.upstreams[index]?.name ?? "", request),
+      connect: (index, timeoutMs) => this.#connect(snapshot.upstreams[index]?.name ?? "", timeoutMs),
+      every: (periodMs, run) => {
+        const timer = setInterval(run, periodMs);
+        return () => clearInterval(timer);
+      },
       map: (index) => {
         const spec = defined(snapshot.maps[index], "map of a filter");
         return this.#tenants.map(route.tenant, this.#maps.get(spec.name), spec);
@@ -264,6 +294,10 @@ export class FilterSet {
     const engine = this.#engine ?? (await this.#firstEngine.promise);
     const index = engine.upstreams.findIndex((upstream) => upstream.name === name);
     return fetchUpstream(this.#context, engine, index, request);
+  }
+
+  #connect(name: string, timeoutMs: number): Promise<RawConnection | string> {
+    return connectUpstream(this.#context, defined(this.#engine, "an engine in force"), name, timeoutMs);
   }
 
   #release(taken: readonly Held[]): void {

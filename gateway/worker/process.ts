@@ -211,7 +211,7 @@ export class WorkerProcess {
         chains.filters,
         this.#plane.context.endpoints,
         chains.release,
-        this.#streamFilters.prepare(snapshot),
+        this.#streamFilters.prepare(snapshot, chains.streamGuests),
         this.#tls.prepare(snapshot, tls ?? NO_MATERIAL),
         routers,
       );

@@ -96,7 +96,10 @@ export async function startStreamPlane(options: StreamPlaneOptions): Promise<Str
     const snapshot = snapshotOf(now, address);
     const services = { sharedMs: () => plane.loop.nowMs, limits: ownBucketTable(64) };
     const filters = (snapshot.streamRoutes ?? []).map((route) =>
-      route.filters.map((spec) => createStreamFilter(spec, services, spec.name)),
+      route.filters.map((spec) => {
+        if (spec.kind === "plugin") throw new Error("a plane of streams has built-in filters only");
+        return createStreamFilter(spec, services, spec.name);
+      }),
     );
     const engine = new Engine(snapshot, [], plane.context.endpoints, () => {}, filters);
     const kernel = { originalOf: () => null, leadsTo: () => true, banned: () => false, ...now.kernel };

@@ -4,8 +4,8 @@
  *
  *                     hosts   path, methods, headers   sources   destinations   filters
  *     http            Host            yes                no          no         all
- *     tls-passthrough server name     no                 yes     transparent    ip-access, rate-limit
- *     tcp, udp        no              no                 yes     transparent    ip-access, rate-limit
+ *     tls-passthrough server name     no                 yes     transparent    plugins, ip-access, rate-limit
+ *     tcp, udp        no              no                 yes     transparent    plugins, ip-access, rate-limit
  */
 import type { ListenerResource, RouteResource } from "./declaration.ts";
 import { upstreamsFor, type Draft, type Entry } from "./draft.ts";
@@ -113,9 +113,11 @@ function checkStreamFilters(
   for (const [index, filter] of route.filters.entries()) {
     const place = `${pointer}/filters/${index}`;
     if (!("builtin" in filter)) {
-      const detail = `plugins see HTTP, and this route's listeners are ${protocol}`;
-      report(`${place}/plugin`, "PENSTOCK_CONFIG_UNSUPPORTED", detail);
-    } else if (!STREAM_FILTERS.includes(filter.builtin)) {
+      if (filter.canary === undefined) continue;
+      report(`${place}/canary`, "PENSTOCK_CONFIG_UNSUPPORTED", `a ${protocol} route has no canaries: name one version`);
+      continue;
+    }
+    if (!STREAM_FILTERS.includes(filter.builtin)) {
       const detail = `"${filter.builtin}" works on HTTP, and this route's listeners are ${protocol}; there are ${STREAM_FILTERS.join(", ")}`;
       report(`${place}/builtin`, "PENSTOCK_CONFIG_VALUE", detail);
     } else if (filter.builtin === "rate-limit" && filter.config.key.startsWith("header:")) {

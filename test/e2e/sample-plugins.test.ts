@@ -1,0 +1,180 @@
+/**
+ * The sample plugins in the whole gateway, as a tenant would run them: requests with bodies, responses, sub-requests, routes, a shared map, and
+ * an MQTT connection over a TCP listener.
+ */
+import { createHmac } from "node:crypto";
+import http from "node:http";
+import net from "node:net";
+import type { AddressInfo } from "node:net";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { startGateway, type Gateway } from "#test/support/gateway.ts";
+import { freePort } from "#test/support/ports.ts";
+import { sampleModule } from "#test/support/sample-plugins.ts";
+
+const NAMES = ["jwt", "rate-limit", "json-rewrite", "ab-router", "redactor", "auth-request", "mqtt-guard"];
+
+/** Answers with its name, what it was told, and what it was sent. */
+function echo(name: string): http.Server {
+  return http.createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on("data", (chunk: Buffer) => chunks.push(chunk));
+    request.on("end", () => {
+      response.setHeader("content-type", "text/plain");
+      const { "x-user": user = "-", "x-variant": variant = "-" } = request.headers;
+      response.end(`${name} ${user} ${variant} ${Buffer.concat(chunks).toString()} the secret\n`);
+    });
+  });
+}
+
+const auth = http.createServer((request, response) => {
+  const known = request.headers.authorization === "Basic eA==" && request.url === "/check";
+  response.writeHead(known ? 200 : 403, { "x-user": "kim" });
+  response.end(known ? "" : `not ${request.headers["x-original-path"]}\n`);
+});
+/** What the broker has got. */
+let received: Uint8Array = Buffer.alloc(0);
+const broker = net.createServer((socket) => {
+  socket.on("data", (bytes: Buffer) => {
+    received = Buffer.concat([received, bytes]);
+    socket.write(Buffer.from([0x20, 2, 0, 0]));
+  });
+  socket.on("error", () => undefined);
+});
+const [green, blue] = [echo("green"), echo("blue")];
+const servers = [green, blue, auth, broker];
+let gateway: Gateway;
+
+async function listening(server: net.Server): Promise<number> {
+  await new Promise<void>((resolve) => {
+    server.listen(0, "127.0.0.1", resolve);
+  });
+  return (server.address() as AddressInfo).port;
+}
+
+beforeAll(async () => {
+  const ports = await Promise.all(servers.map(listening));
+  const upstream = (name: string, index: number): object => ({
+    name,
+    endpoints: [{ address: `127.0.0.1:${ports[index]}` }],
+  });
+  const filters: Record<string, object> = {
+    jwt: { config: { key: "s3cret" }, limits: { fuel: 400_000 } },
+    "rate-limit": { config: { limit: 2, seconds: 3600 }, allow: { maps: ["rates"] } },
+    "json-rewrite": { config: { set: 'via="penstock"', remove: "password" } },
+    "ab-router": { config: { upstream: "blue", percent: 100 }, allow: { upstreams: ["blue"] } },
+    redactor: { config: { words: "secret" } },
+    "auth-request": { config: { upstream: "auth", path: "/check" }, allow: { upstreams: ["auth"] } },
+  };
+  gateway = await startGateway({
+    workers: 2,
+    timeoutMs: 120_000,
+    config: {
+      listeners: [
+        { name: "web", address: `127.0.0.1:${await freePort()}`, protocol: "http" },
+        { name: "mqtt", address: `127.0.0.1:${await freePort()}`, protocol: "tcp" },
+      ],
+      upstreams: [upstream("green", 0), upstream("blue", 1), upstream("auth", 2), upstream("broker", 3)],
+      tenants: [{ name: "acme", hosts: ["*"] }],
+      plugins: await Promise.all(
+        NAMES.map(async (name) => ({ name, tenant: "acme", version: "1", file: await sampleModule(name) })),
+      ),
+      routes: [
+        ...Object.entries(filters).map(([name, filter]) => ({
+          name,
+          tenant: "acme",
+          listeners: ["web"],
+          match: { path: { prefix: `/${name}` } },
+          filters: [{ plugin: `${name}@1`, ...filter }],
+          upstream: "green",
+        })),
+        {
+          name: "mqtt",
+          tenant: "acme",
+          listeners: ["mqtt"],
+          filters: [{ plugin: "mqtt-guard@1", config: { publish: "sensors/+" } }],
+          upstream: "broker",
+        },
+      ],
+      kernel: {
+        maps: [{ name: "rates", type: "lru-hash", key: "bytes", keyBytes: 64, value: "counter", maxEntries: 1000 }],
+      },
+    },
+  });
+}, 180_000);
+afterAll(async () => {
+  expect(await gateway?.stop()).toBe(0);
+  green.closeAllConnections();
+  blue.closeAllConnections();
+  auth.closeAllConnections();
+  for (const server of servers) server.close();
+});
+
+const ask = (path: string, headers: Record<string, string> = {}, body?: string) =>
+  gateway.request("web", path, body === undefined ? { headers } : { method: "POST", headers, body });
+
+it("jwt", async () => {
+  const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const signed = `${part({ alg: "HS256" })}.${part({ sub: "kim", exp: Date.now() / 1000 + 60 })}`;
+  const token = `${signed}.${createHmac("sha256", "s3cret").update(signed).digest("base64url")}`;
+  expect(await ask("/jwt", { authorization: `Bearer ${token}` })).toMatchObject({
+    status: 200,
+    body: "green kim -  the secret\n",
+  });
+  const refused = await ask("/jwt", { authorization: `Bearer ${token}x` });
+  expect(refused).toMatchObject({ status: 401, body: "the token is not valid\n" });
+  expect(refused.headers["www-authenticate"]).toBe('Bearer error="invalid_token"');
+});
+
+it("rate-limit, counted by all workers together", async () => {
+  const statuses: number[] = [];
+  for (let count = 0; count < 6; count++) statuses.push((await ask("/rate-limit")).status);
+  expect(statuses.filter((status) => status === 200)).toHaveLength(2);
+  expect(statuses.filter((status) => status === 429)).toHaveLength(4);
+});
+
+it("json-rewrite, also of a body that comes in pieces", async () => {
+  const padding = "x".repeat(20_000);
+  const body = JSON.stringify({ padding, password: "p" });
+  const answer = await ask("/json-rewrite", { "content-type": "application/json" }, body);
+  expect(answer.body).toBe(`green - - ${JSON.stringify({ via: "penstock", padding })} the secret\n`);
+});
+
+it("ab-router", async () => {
+  const fresh = await ask("/ab-router");
+  expect(fresh.body).toBe("blue - b  the secret\n");
+  expect(fresh.headers["set-cookie"]).toEqual(["ab=b; Path=/; Max-Age=86400; SameSite=Lax"]);
+  expect((await ask("/ab-router", { cookie: "ab=a" })).body).toBe("green - a  the secret\n");
+});
+
+it("redactor", async () => {
+  expect((await ask("/redactor", {}, "a secret of mine")).body).toBe("green - - a ****** of mine the ******\n");
+});
+
+it("auth-request", async () => {
+  expect(await ask("/auth-request", { authorization: "Basic eA==" })).toMatchObject({
+    status: 200,
+    body: "green kim -  the secret\n",
+  });
+  expect(await ask("/auth-request/x")).toMatchObject({ status: 403, body: "not /auth-request/x\n" });
+});
+
+it("mqtt-guard, over a TCP listener", async () => {
+  const publish = (topic: string): Buffer =>
+    Buffer.concat([Buffer.from([0x30, topic.length + 3, 0, topic.length]), Buffer.from(`${topic}1`)]);
+  const socket = net.connect(gateway.port("mqtt"), "127.0.0.1");
+  const ended = new Promise<void>((resolve) => {
+    socket.on("close", () => resolve());
+    socket.on("error", () => undefined);
+  });
+  const answered = new Promise<void>((resolve) => {
+    socket.once("data", () => resolve());
+  });
+  const good = publish("sensors/7");
+  socket.write(good.subarray(0, 5));
+  socket.write(good.subarray(5));
+  await answered;
+  expect(Buffer.from(received)).toEqual(good);
+  socket.write(publish("doors/1"));
+  await ended;
+  expect(Buffer.from(received), "nothing of what is not allowed has passed").toEqual(good);
+});
