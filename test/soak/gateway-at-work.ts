@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import http from "node:http";
 import type { AddressInfo } from "node:net";
+import { freePort } from "#test/support/ports.ts";
 import { startGateway, type Gateway } from "#test/support/gateway.ts";
 
 export interface AtWork {
@@ -16,6 +17,7 @@ export interface WorkOptions {
   readonly workers: number;
   readonly answer: http.RequestListener;
   readonly settings?: object;
+  /** A route in front of the one for everything. */
   readonly route?: object;
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -27,13 +29,14 @@ export async function startWork({ workers, answer, settings, route, env }: WorkO
   upstream.keepAliveTimeout = 600_000;
   await new Promise<void>((resolve) => upstream.listen(0, "127.0.0.1", resolve));
   const to = `127.0.0.1:${(upstream.address() as AddressInfo).port}`;
-  let address = "127.0.0.1:0";
+  const port = await freePort();
   const declared = (extra: number): object => ({
-    listeners: [{ name: "web", address, protocol: "http" }],
+    listeners: [{ name: "web", address: `127.0.0.1:${port}`, protocol: "http" }],
     upstreams: [{ name: "up", endpoints: [{ address: to }], timeouts: { requestMs: 600_000, connectMs: 10_000 } }],
     tenants: [{ name: "acme", hosts: ["*"] }],
     routes: [
-      { name: "all", tenant: "acme", match: { path: { prefix: "/" } }, upstream: "up", ...route },
+      { name: "all", tenant: "acme", match: { path: { prefix: "/" } }, upstream: "up" },
+      ...(route === undefined ? [] : [{ tenant: "acme", upstream: "up", ...route }]),
       ...Array.from({ length: extra }, (_, i) => ({
         name: `extra-${i}`,
         tenant: "acme",
@@ -44,8 +47,6 @@ export async function startWork({ workers, answer, settings, route, env }: WorkO
     settings: { accessLog: "off", drainMs: 1000, ...settings },
   });
   const gateway = await startGateway({ workers, config: declared(0), ...(env === undefined ? {} : { env }) });
-  const port = gateway.port("web");
-  address = `127.0.0.1:${port}`;
   return {
     gateway,
     port,

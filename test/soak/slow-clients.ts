@@ -81,7 +81,7 @@ export async function slowClients(each: number): Promise<Endured> {
       idleTimeoutMs: TIMEOUT_MS,
       connectionsPerClientMax: each,
     },
-    route: { timeouts: { requestMs: 2 * TIMEOUT_MS } },
+    route: { name: "late", match: { path: { prefix: "/late" } }, timeouts: { requestMs: 2 * TIMEOUT_MS } },
   });
   const attackers: Attacker[] = [];
   const attack = (count: number, from: string, first: string, drip: string, reads: boolean): void => {
@@ -92,7 +92,7 @@ export async function slowClients(each: number): Promise<Endured> {
     const [worker = 0] = await work.gateway.workers();
     while (good.answered < 100) await sleep(5);
     const before = residentBytes(worker);
-    const post = "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\n";
+    const post = "POST /late HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\n";
     attack(each, HEADS, "GET / HTTP/1.1\r\nhost: a\r\nx-slow: ", "x", true);
     attack(each, BODIES, post, "x", true);
     attack(each, SILENT_BODIES, `${post}x`, "", true);

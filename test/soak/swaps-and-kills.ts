@@ -25,7 +25,9 @@ export interface Toll {
 const KEPT = 16;
 const NEW = 4;
 const WORKERS = 2;
-const RECOVERY_MS = 20_000;
+const RECOVERY_MS = 60_000;
+/** Changes that met a dying worker; more have another reason. */
+const REFUSED_MAX = 20;
 
 export async function swapsAndKills({ seconds, swaps, kills }: SwapsAndKills): Promise<Toll> {
   const work = await startWork({ workers: WORKERS, answer: (_, response) => response.end("ok\n") });
@@ -60,13 +62,15 @@ export async function swapsAndKills({ seconds, swaps, kills }: SwapsAndKills): P
 async function changes({ gateway, declared }: AtWork, count: number, seconds: number): Promise<number> {
   const pauseMs = (seconds * 1000) / (count + 1);
   let done = 0;
+  let refused = 0;
   let next = Date.now() + pauseMs;
   while (done < count) {
     await sleep(Math.max(0, next - Date.now()));
     const { headers } = await gateway.admin("GET", "/v1/config");
     const fields = { "if-match": String(headers["etag"]) };
-    const { status } = await gateway.admin("PUT", "/v1/config", declared(1 + (done % 50)), fields);
+    const { status, body } = await gateway.admin("PUT", "/v1/config", declared(1 + (done % 50)), fields);
     if (status === 200) done++;
+    else if (++refused > REFUSED_MAX) throw new Error(`changes are refused: ${body}`);
     next += pauseMs;
   }
   return done;
