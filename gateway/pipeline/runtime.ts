@@ -1,5 +1,6 @@
 /** What the pipelines of one worker share: made once, handed to every filter by its scope. */
 import type { Scratch } from "#http/scratch.ts";
+import type { ClientTls } from "#net/tls/client-tls.ts";
 import type { Connection } from "#net/connection.ts";
 import type { WriteGather } from "#net/gather.ts";
 import type { Flow } from "./flow.ts";
@@ -21,6 +22,10 @@ export interface Runtime {
   readonly promises: Promises;
   /** The script has been replaced, or the worker is leaving: what is under way ends, nothing new begins on its connections. */
   readonly retired: boolean;
+  /** How connections to targets are encrypted; the same for the same options. Throws PENSTOCK_TLS_*. */
+  clientTls(options: ConnectTlsOptions): ClientTls;
+  /** Calls back once, now or when they are known: the addresses of a name. Never for a name that has none. */
+  resolve(host: string, told: (addresses: readonly string[]) => void): void;
   /** Who waits for another message between two: told to end when the worker leaves. */
   readonly waiters: Set<Waiter>;
   /** The options of a socket, by its descriptor. */
@@ -56,6 +61,19 @@ export class Promises {
   touched(): void {
     if (this.#waiting > 0) this.#loop.yieldSoon();
   }
+}
+
+export interface ConnectTlsOptions {
+  /** PEM: the authorities that are believed; the machine's where it is left out. */
+  readonly ca?: string | Uint8Array;
+  /** Believe whoever answers. */
+  readonly insecure?: boolean;
+  /** Asked for and verified in place of the target's own name. */
+  readonly serverName?: string;
+  /** PEM: who we are, where the target asks. */
+  readonly certificate?: { readonly cert: string | Uint8Array; readonly key: string | Uint8Array };
+  readonly alpn?: readonly string[];
+  readonly minVersion?: "1.2" | "1.3";
 }
 
 export interface Waiter {

@@ -14,7 +14,7 @@ afterEach(async () => {
 });
 
 async function script<C extends object>(build: ($: Layout<C>) => Layout<C>): Promise<ScriptPlane> {
-  const plane = await startScript(build, "epoll");
+  const plane = await startScript(build);
   open.unshift(() => plane.stop());
   return plane;
 }

@@ -46,6 +46,10 @@ export function rigRuntime(): RigRuntime {
     retired: false,
     waiters: new Set(),
     rawSocket: () => NO_SOCKET,
+    clientTls: () => {
+      throw new Error("no TLS in the rig");
+    },
+    resolve: () => {},
     report: (error) => void reported.push(error),
     log: (line) => void logged.push(line),
     reported,

@@ -1,14 +1,17 @@
 /** Programs of scripts on a real driver and real sockets, in the test's own process. */
 import { formatAddress, parseAddress } from "#core/address.ts";
 import { Listener } from "#net/listener.ts";
-import { listen, loadProgram, Program } from "#pipeline/program.ts";
+import { listen, loadProgram, Program, type ListenOptions } from "#pipeline/program.ts";
 import type { Layout } from "#pipeline/layout/layout.ts";
 import { bind, getsockname, listen as listenOn, setsockoptInt, SO_REUSEADDR, socket, SOL_SOCKET } from "#sys/socket.ts";
 import { DataPlane } from "#worker/data-plane.ts";
 import { openDriver } from "#worker/driver.ts";
-import { ScriptListener } from "#worker/script/script-listener.ts";
+import { handlerOf } from "#worker/script/script-listener.ts";
 import { ScriptRuntime, scriptShared } from "#worker/script/script-runtime.ts";
 import { sleep } from "./data-plane.ts";
+
+/** io_uring lends the kernel as many to receive into, from the first receive on. */
+export const LENT_BUFFERS = 256;
 
 export interface ScriptPlane {
   readonly plane: DataPlane;
@@ -22,10 +25,10 @@ export interface ScriptPlane {
 
 export async function startScript<C extends object>(
   build: ($: Layout<C>) => Layout<C>,
-  io: "io_uring" | "epoll" = "epoll",
+  options: ListenOptions = {},
 ): Promise<ScriptPlane> {
   const log: string[] = [];
-  const plane = new DataPlane(openDriver(io), 1, undefined, (line) => void log.push(line));
+  const plane = new DataPlane(openDriver("auto"), 1, undefined, (line) => void log.push(line));
   const fd = socket(2);
   setsockoptInt(fd, SOL_SOCKET, SO_REUSEADDR, 1);
   bind(fd, parseAddress("127.0.0.1:0"));
@@ -33,10 +36,11 @@ export async function startScript<C extends object>(
   const address = formatAddress(getsockname(fd));
   const runtime = new ScriptRuntime(plane.context, scriptShared(plane.context));
   const program = new Program();
-  await loadProgram(program, async () => listen<C>(address, build));
+  await loadProgram(program, async () => listen<C>(address, options, build));
   const [spec] = program.listens;
   if (spec === undefined) throw new Error("the script listens nowhere");
-  const handler = new ScriptListener(plane.context, runtime, spec);
+  const tls = options.tls === undefined ? null : runtime.tls.server(options.tls);
+  const handler = handlerOf(plane.context, runtime, spec, tls);
   const listener = new Listener("script", fd, plane.loop, plane.context.gather, handler);
   await new Promise((resolve) => setImmediate(resolve));
   plane.loop.start();
@@ -49,15 +53,15 @@ export async function startScript<C extends object>(
     log,
     settled: async () => {
       for (let i = 0; i < 250; i++) {
-        if (handler.streams.size === 0 && plane.context.buffers.free >= before - 1) return;
+        if (runtime.streams.size === 0 && before - plane.context.buffers.free <= LENT_BUFFERS + 1) return;
         await sleep(20);
       }
       const held = before - plane.context.buffers.free;
-      throw new Error(`not settled: ${handler.streams.size} streams, ${held} buffers`);
+      throw new Error(`not settled: ${runtime.streams.size} streams, ${held} buffers`);
     },
     stop: async () => {
       listener.stop();
-      for (const stream of handler.streams) stream.abandon();
+      for (const stream of runtime.streams) stream.abandon();
       await sleep(20);
       plane.loop.stop();
     },

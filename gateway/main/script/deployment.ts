@@ -6,6 +6,7 @@
 import { scriptError } from "#core/errors/script.ts";
 import type { ListenerStatus } from "#control/protocol.ts";
 import { Listeners } from "#main/supervisor/listeners.ts";
+import { machineAuthorities } from "#main/supervisor/tls-material.ts";
 import type { LogSink } from "#main/supervisor/log.ts";
 import type { WorkerProcess } from "#main/supervisor/worker-process.ts";
 import type { Workers } from "#main/supervisor/workers.ts";
@@ -82,7 +83,7 @@ export class ScriptDeployment {
   async boot(worker: WorkerProcess): Promise<void> {
     if (this.#current === null) return;
     const { bundle, specs } = this.#current;
-    await worker.askScript({ type: "script-load", bundle });
+    await worker.askScript({ type: "script-load", bundle, systemCa: machineAuthorities() });
     await this.#bind(worker, specs);
     await worker.askScript({ type: "script-commit" });
   }
@@ -98,7 +99,9 @@ export class ScriptDeployment {
 
 /** All load it; answers where they want to listen. */
 async function agreed(members: readonly WorkerProcess[], bundle: ScriptBundle): Promise<readonly ScriptListen[]> {
-  const all = await each(members, (worker) => worker.askScript({ type: "script-load", bundle }));
+  const all = await each(members, (worker) =>
+    worker.askScript({ type: "script-load", bundle, systemCa: machineAuthorities() }),
+  );
   const listens = all.map((reply) => (reply.type === "script-loaded" ? reply.listens : []));
   const [first = []] = listens;
   if (listens.some((one) => JSON.stringify(one) !== JSON.stringify(first)))

@@ -33,6 +33,15 @@ function contextOf(chain: string): string {
 }
 
 function systemAuthorities(upstream: string): Uint8Array {
+  const found = machineAuthorities();
+  if (found !== null) return found;
+  throw tlsError("PENSTOCK_TLS_SYSTEM_CA", {
+    detail: `upstream "${upstream}" needs it; looked for ${SYSTEM_AUTHORITIES.join(", ")}`,
+  });
+}
+
+/** Null: this machine has none where they are looked for. */
+export function machineAuthorities(): Uint8Array | null {
   for (const path of SYSTEM_AUTHORITIES) {
     try {
       return readFileSync(path);
@@ -40,7 +49,5 @@ function systemAuthorities(upstream: string): Uint8Array {
       // Another system keeps them elsewhere.
     }
   }
-  throw tlsError("PENSTOCK_TLS_SYSTEM_CA", {
-    detail: `upstream "${upstream}" needs it; looked for ${SYSTEM_AUTHORITIES.join(", ")}`,
-  });
+  return null;
 }

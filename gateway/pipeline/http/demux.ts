@@ -36,6 +36,9 @@ const ANSWERING = 3;
 const TUNNEL = 4;
 const CLOSED = 5;
 
+/** What is under way needs the last 1/32 of the buffers to end: no request is begun then. */
+const SHORT_SHARE = 32;
+
 export interface DemuxLimits extends HeadLimits {
   /** From a head's first byte to its last; 10 s. */
   readonly headTimeoutMs: number;
@@ -202,6 +205,11 @@ export class DemuxHttp<C extends object> extends PipeFilter<C> implements Exchan
   #begin(head: HttpHead, buffer: number): void {
     const { runtime } = this.scope;
     const { wire } = head;
+    const { buffers } = runtime;
+    if (buffers.free < buffers.count / SHORT_SHARE) {
+      this.#refuse(OVERLOADED);
+      return;
+    }
     this.#next = null;
     head.hold(buffer);
     this.keepAlive = wire.keepAlive && !runtime.retired;

@@ -5,7 +5,6 @@ import { JoinSteps } from "./join-steps.ts";
 export abstract class SocketSteps<C extends object> extends JoinSteps<C> {
   /** Connects to a target: what comes is sent there, what it sends goes on. */
   connect(target: TargetOf<C>, options: ConnectOptions = {}): this {
-    const dial = { ...options, tls: null };
-    return this.use((scope) => new Connect(scope, target, dial));
+    return this.use((scope) => new Connect(scope, target, options));
   }
 }

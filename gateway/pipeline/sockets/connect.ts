@@ -2,19 +2,20 @@
  * `connect`: bytes in go to a target, what the target sends comes out. Connects at once when it is known where to, else
  * with the first event; what comes before the connection stands is kept, and its source stopped.
  *
- * A target is `10.0.0.1:80`, `[2001:db8::1]:80`, `unix:/run/app.sock`, or `name:80` where the runtime resolves names. One that
+ * A target is `10.0.0.1:80`, `[2001:db8::1]:80`, `unix:/run/app.sock`, or `api.internal:80`, which is resolved by the gateway's own resolver. One that
  * is undefined is NO_TARGET.
  */
-import { readAddress } from "#core/address.ts";
+import { parseIp, readAddress, readNamedAddress, socketAddress } from "#core/address.ts";
 import { ETIMEDOUT } from "#core/errno.ts";
 import { pipelineError } from "#core/errors/pipeline.ts";
 import { Alarm } from "#net/alarm.ts";
 import { Connection } from "#net/connection.ts";
-import { TLS_FAILED, TLS_UNTRUSTED, type ClientTls } from "#net/tls/client-tls.ts";
+import { TLS_FAILED, TLS_UNTRUSTED } from "#net/tls/client-tls.ts";
 import { CONNECT_FAILED, CONNECT_TIMEOUT, ENDED, NO_TARGET, UNTRUSTED, type Ending } from "#pipeline/events/ending.ts";
 import { ScriptFilter, FAILED } from "#pipeline/filters/script-filter.ts";
 import type { Context } from "#pipeline/layout/context.ts";
 import type { Scope } from "#pipeline/layout/scope.ts";
+import type { ConnectTlsOptions } from "#pipeline/runtime.ts";
 import { SocketStream, type SocketOwner } from "./socket-stream.ts";
 
 export type Target = string | undefined | null;
@@ -30,19 +31,15 @@ export interface ConnectOptions {
   /** How often a connect that failed is tried again; 0. */
   readonly retryCount?: number;
   readonly retryDelayMs?: number;
-  /** A local address to connect from: `10.0.0.2`, or with a port. */
-  readonly bind?: string;
+  /** Encrypts; `{}` verifies the target by the name or address it has here. */
+  readonly tls?: ConnectTlsOptions;
   /** Told of each change; `error` is an errno, or 0. */
   readonly onState?: (state: ConnectState, error: number) => void;
 }
 
-export interface DialOptions extends ConnectOptions {
-  readonly tls: { readonly client: ClientTls; readonly serverName: string } | null;
-}
-
 export class Connect<C extends object> extends ScriptFilter<C> implements SocketOwner {
   readonly #targetOf: TargetOf<C>;
-  readonly #options: DialOptions;
+  readonly #options: ConnectOptions;
   #target = "";
   #stream: SocketStream | null = null;
   #established = false;
@@ -50,7 +47,7 @@ export class Connect<C extends object> extends ScriptFilter<C> implements Socket
   #retries = 0;
   #alarm: Alarm | null = null;
 
-  constructor(scope: Scope<C>, target: TargetOf<C>, options: DialOptions) {
+  constructor(scope: Scope<C>, target: TargetOf<C>, options: ConnectOptions) {
     super(scope);
     this.#targetOf = target;
     this.#options = options;
@@ -118,34 +115,48 @@ export class Connect<C extends object> extends ScriptFilter<C> implements Socket
 
   #reach(): void {
     const target = this.#target;
+    const { runtime } = this.scope;
+    this.#tell("connecting", 0);
+    this.#alarm ??= new Alarm(runtime.loop, () => this.connected(ETIMEDOUT));
+    this.#alarm.set(this.#options.connectTimeoutMs ?? 5000);
     const address = readAddress(target);
-    if (typeof address === "string") {
+    if (typeof address !== "string") {
+      this.#connect(address);
+      return;
+    }
+    const named = readNamedAddress(target);
+    if (named === null) {
       this.scope.fail(pipelineError("PENSTOCK_PIPELINE_TARGET", { detail: `${JSON.stringify(target)}: ${address}` }));
       return;
     }
-    this.#connect(address);
+    runtime.resolve(named.host, (addresses) => {
+      const one = addresses[Math.floor(Math.random() * addresses.length)];
+      // Given up meanwhile, or tried once more already.
+      if (this.scope.ended || this.#stream !== null || one === undefined) return;
+      this.#connect(socketAddress(parseIp(one), named.port));
+    });
   }
 
   #connect(address: Uint8Array): void {
     const { runtime } = this.scope;
-    const { connectTimeoutMs = 5000, idleTimeoutMs = 600_000, tls } = this.#options;
+    const { idleTimeoutMs = 600_000, tls } = this.#options;
     const connection = new Connection(runtime.loop, runtime.gather);
     const stream = new SocketStream(connection, runtime, this, idleTimeoutMs);
     this.#stream = stream;
-    this.#tell("connecting", 0);
-    if (tls === null) connection.adopt(runtime.loop.driver.connect(address, connection), stream);
-    else tls.client.dial(connection, address, tls.serverName || hostOf(this.#target), stream);
-    this.#alarm ??= new Alarm(runtime.loop, () => this.connected(ETIMEDOUT));
-    this.#alarm.set(connectTimeoutMs);
+    try {
+      if (tls !== undefined) runtime.clientTls(tls).dial(connection, address, hostOf(this.#target), stream);
+      else connection.adopt(runtime.loop.driver.connect(address, connection), stream);
+    } catch (error) {
+      this.scope.fail(error);
+    }
   }
 
   connected(error: number): void {
     this.#alarm?.cancel();
     const stream = this.#stream;
-    if (stream === null) return;
-    if (error !== 0) {
+    if (error !== 0 || stream === null) {
       this.#stream = null;
-      stream.connection.close();
+      stream?.connection.close();
       this.#failed(error);
       return;
     }

@@ -45,7 +45,13 @@ export interface ScriptGrant {
 }
 
 export type ScriptToWorker =
-  | { readonly type: "script-load"; readonly id: number; readonly bundle: ScriptBundle }
+  | {
+      readonly type: "script-load";
+      readonly id: number;
+      readonly bundle: ScriptBundle;
+      /** The authorities (PEM) that this machine trusts; null: it has none. */
+      readonly systemCa: Uint8Array | null;
+    }
   | { readonly type: "script-bind"; readonly id: number; readonly grants: readonly ScriptGrant[] }
   | { readonly type: "script-commit"; readonly id: number }
   | { readonly type: "script-abort"; readonly id: number };

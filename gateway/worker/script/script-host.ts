@@ -5,13 +5,14 @@
  */
 import { defined } from "#core/assert.ts";
 import { Listener } from "#net/listener.ts";
+import type { ServerTls } from "#net/tls/server-tls.ts";
 import { loadProgram, Program, type ListenSpec } from "#pipeline/program.ts";
 import type { WorkerContext } from "#proxy/context.ts";
 import { IPPROTO_TCP, setsockoptInt, TCP_NODELAY } from "#sys/socket.ts";
 import type { Descriptors } from "#worker/descriptors.ts";
 import { importBundle } from "./module-loader.ts";
 import type { ScriptGrant, ScriptListen, ScriptToSupervisor, ScriptToWorker } from "./protocol.ts";
-import { ScriptListener } from "./script-listener.ts";
+import { handlerOf } from "./script-listener.ts";
 import { scriptPlace } from "./script-place.ts";
 import { ScriptRuntime, scriptShared, type ScriptShared } from "./script-runtime.ts";
 
@@ -19,6 +20,8 @@ interface Loaded {
   readonly id: number;
   readonly program: Program;
   readonly runtime: ScriptRuntime;
+  /** By listen; null: plaintext. */
+  tls: readonly (ServerTls | null)[];
   grants: readonly ScriptGrant[];
 }
 
@@ -64,16 +67,19 @@ export class ScriptHost {
     this.#current?.runtime.retire(!gently);
   }
 
-  async #load({ id, bundle }: ScriptToWorker & { type: "script-load" }): Promise<void> {
+  async #load({ id, bundle, systemCa }: ScriptToWorker & { type: "script-load" }): Promise<void> {
     const { worker, send } = this.#parts;
     const program = new Program(bundle.files, bundle.entry);
-    const runtime = new ScriptRuntime(worker, this.#shared);
-    const loaded: Loaded = { id, program, runtime, grants: [] };
+    const runtime = new ScriptRuntime(worker, this.#shared, systemCa);
+    const loaded: Loaded = { id, program, runtime, tls: [], grants: [] };
     this.#next = loaded;
     try {
       await loadProgram(program, () => importBundle(bundle));
+      loaded.tls = program.listens.map(({ options }) =>
+        options.tls === undefined ? null : runtime.tls.server(options.tls),
+      );
     } catch (error) {
-      program.end((one) => runtime.report(one));
+      endProgram(loaded);
       if (this.#next === loaded) this.#next = null;
       send({ type: "script-refused", id, error: scriptPlace(error) });
       return;
@@ -105,15 +111,15 @@ export class ScriptHost {
     for (const grant of next.grants) this.#serve(grant, next);
     if (before !== null) {
       before.runtime.retire(false);
-      before.program.end((error) => before.runtime.report(error));
+      endProgram(before);
     }
     this.#parts.send({ type: "script-committed", id });
   }
 
-  #serve({ index, fdTag }: ScriptGrant, { program, runtime }: Loaded): void {
+  #serve({ index, fdTag }: ScriptGrant, { program, runtime, tls }: Loaded): void {
     const { worker, descriptors } = this.#parts;
     const spec = defined(program.listens[index], "listen of a script");
-    const handler = new ScriptListener(worker, runtime, spec);
+    const handler = handlerOf(worker, runtime, spec, tls[index] ?? null);
     const open = this.#open.get(fdTag);
     if (open !== undefined) {
       open.handler = handler;
@@ -136,11 +142,16 @@ export class ScriptHost {
     const next = this.#next;
     this.#next = null;
     if (next === null) return;
-    next.program.end((error) => next.runtime.report(error));
+    endProgram(next);
     for (const { fdTag } of next.grants) if (!this.#open.has(fdTag)) this.#parts.descriptors.giveUp(fdTag);
   }
 }
 
 function listenOf({ address, options }: ListenSpec): ScriptListen {
   return { address, protocol: options.protocol ?? "tcp", transparent: options.transparent ?? false };
+}
+
+function endProgram({ program, runtime }: Loaded): void {
+  program.end((error) => runtime.report(error));
+  runtime.tls.free();
 }

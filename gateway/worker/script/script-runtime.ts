@@ -2,12 +2,25 @@
 import { Flow } from "#pipeline/flow.ts";
 import { HeadPool } from "#pipeline/http/head-pool.ts";
 import type { RawSocket } from "#pipeline/layout/context.ts";
-import { Promises, type Buffers, type Loop, type Runtime, type Waiter } from "#pipeline/runtime.ts";
+import {
+  Promises,
+  type Buffers,
+  type ConnectTlsOptions,
+  type Loop,
+  type Runtime,
+  type Waiter,
+} from "#pipeline/runtime.ts";
+import type { InboundStream } from "#pipeline/sockets/inbound-stream.ts";
 import type { WorkerContext } from "#proxy/context.ts";
 import type { Scratch } from "#http/scratch.ts";
 import { asFd } from "#core/brands.ts";
 import { getsockoptBytes, setsockoptBytes } from "#sys/socket.ts";
+import type { ClientTls } from "#net/tls/client-tls.ts";
+import { ScriptTls } from "./script-tls.ts";
 import { scriptPlace } from "./script-place.ts";
+
+/** Past it the name asked for first is not followed any more. */
+const NAMES_MAX = 1024;
 
 /** Shared by all programs of a worker. */
 export interface ScriptShared {
@@ -30,9 +43,15 @@ export class ScriptRuntime implements Runtime {
   readonly promises: Promises;
   retired = false;
   readonly waiters = new Set<Waiter>();
+  /** Connections of all its listens. */
+  readonly streams = new Set<InboundStream>();
+  readonly tls: ScriptTls;
+  readonly #resolver: WorkerContext["endpoints"]["resolver"];
+  /** What ends the watch over each name. */
+  readonly #watched: (() => void)[] = [];
   readonly #log: (line: string) => void;
 
-  constructor(worker: WorkerContext, shared: ScriptShared) {
+  constructor(worker: WorkerContext, shared: ScriptShared, systemCa: Uint8Array | null = null) {
     this.loop = worker.loop;
     this.buffers = worker.buffers;
     this.gather = worker.gather;
@@ -40,6 +59,8 @@ export class ScriptRuntime implements Runtime {
     this.heads = shared.heads;
     this.flow = shared.flow;
     this.promises = shared.promises;
+    this.tls = new ScriptTls(worker.tls, systemCa, (line) => worker.log(`script: ${line}`));
+    this.#resolver = worker.endpoints.resolver;
     this.#log = (line) => worker.log(line);
   }
 
@@ -47,6 +68,30 @@ export class ScriptRuntime implements Runtime {
   retire(now: boolean): void {
     this.retired = true;
     if (now) for (const one of this.waiters) one.drain();
+  }
+
+  clientTls(options: ConnectTlsOptions): ClientTls {
+    return this.tls.client(options);
+  }
+
+  /** Names that were asked for once are kept up to date: the next answer is there at once. */
+  resolve(host: string, told: (addresses: readonly string[]) => void): void {
+    const known = this.#resolver.addressesOf(host);
+    if (known.length > 0) {
+      told(known);
+      return;
+    }
+    let waiting = true;
+    const stop = this.#resolver.watch(host, (addresses) => {
+      if (waiting && addresses.length > 0) told(addresses);
+      waiting &&= addresses.length === 0;
+    });
+    this.#watched.push(stop);
+    if (this.#watched.length > NAMES_MAX) this.#watched.shift()?.();
+    const now = this.#resolver.addressesOf(host);
+    if (now.length === 0 || !waiting) return;
+    waiting = false;
+    told(now);
   }
 
   rawSocket(fd: number): RawSocket {

@@ -1,0 +1,160 @@
+/** Where streams of scripts come from and go to: TCP with half-close, TLS on both sides, names, retries, slow readers. */
+import https from "node:https";
+import net from "node:net";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import type { Layout } from "#pipeline/layout/layout.ts";
+import type { ListenOptions } from "#pipeline/program.ts";
+import { TestAuthority } from "#test/support/certificates.ts";
+import { RawClient } from "#test/support/raw-client.ts";
+import { startUpstream, talk } from "#test/support/raw-http.ts";
+import { LENT_BUFFERS, startScript, type ScriptPlane } from "#test/support/script-plane.ts";
+
+const open: (() => Promise<void>)[] = [];
+let authority: TestAuthority;
+
+beforeAll(() => void (authority = new TestAuthority()));
+afterAll(() => authority.dispose());
+afterEach(async () => {
+  for (const close of open.splice(0)) await close();
+});
+
+async function script<C extends object>(
+  build: ($: Layout<C>) => Layout<C>,
+  options: ListenOptions = {},
+): Promise<ScriptPlane> {
+  const plane = await startScript(build, options);
+  open.unshift(() => plane.stop());
+  return plane;
+}
+
+test("TCP: bytes both ways, half-close passed on, and ctx.inbound", async () => {
+  const upstream = await startUpstream((socket, all) => void socket.write(all.slice(-5).toUpperCase()));
+  open.push(() => upstream.close());
+  const seen: unknown[] = [];
+  const plane = await script(($) =>
+    $.onStart(({ inbound }) => {
+      const { remoteAddress, localPort, serverName, socket } = inbound;
+      // SOL_SOCKET, SO_TYPE: SOCK_STREAM.
+      seen.push([remoteAddress, localPort, serverName, Buffer.from(socket.getOption(1, 3, 4)).readInt32LE()]);
+    }).connect(upstream.address),
+  );
+  const client = new RawClient(plane.port).send("hello");
+  await client.until(({ received }) => received === "HELLO");
+  client.end();
+  await client.until(({ ended }) => ended);
+  expect(seen).toEqual([["127.0.0.1", plane.port, null, 1]]);
+  await plane.settled();
+});
+
+test("a target that refuses: tried again, told, and the client is reset", async () => {
+  const gone = await startUpstream(() => {});
+  await gone.close();
+  const states: string[] = [];
+  const onState = (state: string): void => void states.push(state);
+  const plane = await script(($) => $.connect(gone.address, { retryCount: 1, retryDelayMs: 1, onState }));
+  const client = new RawClient(plane.port).send("x");
+  await client.until(({ closed }) => closed);
+  expect(states).toEqual(["connecting", "failed", "connecting", "failed"]);
+  await plane.settled();
+});
+
+test("TLS to the client and to the target, by name", async () => {
+  const [site, inner] = [
+    authority.issue({ names: ["DNS:site.example"] }),
+    authority.issue({ names: ["DNS:localhost"] }),
+  ];
+  const server = https.createServer({ cert: inner.certificate, key: inner.key }, (request, response) => {
+    response.end(`${request.url} over TLS`);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  open.push(() => new Promise((resolve) => void server.close(() => resolve())));
+  server.on("connection", (socket) => open.push(async () => void socket.destroy()));
+  const { port } = server.address() as net.AddressInfo;
+  const tls = { ca: authority.certificate };
+  const plane = await script(
+    ($) =>
+      $.demuxHTTP().to(($) =>
+        $.handleMessageStart((msg, { inbound }) => {
+          msg.head.path = `/${inbound.serverName}`;
+        })
+          .muxHTTP(() => "inner")
+          .to(($) => $.connect(`127.0.0.1:${port}`, { tls: { ...tls, serverName: "localhost" } })),
+      ),
+    { tls: { certificates: [{ cert: site.certificate, key: site.key }] } },
+  );
+  const body = await new Promise<string>((resolve, reject) => {
+    const options = {
+      host: "127.0.0.1",
+      port: plane.port,
+      servername: "site.example",
+      ca: authority.certificate,
+      agent: false,
+    };
+    https
+      .get(options, (response) => {
+        let text = "";
+        response.on("data", (piece) => (text += String(piece))).on("end", () => resolve(text));
+      })
+      .on("error", reject);
+  });
+  expect(body).toBe("/site.example over TLS");
+  const wrong = await script(($) => $.connect(`127.0.0.1:${port}`, { tls }));
+  await new RawClient(wrong.port).send("x").until(({ closed }) => closed);
+  expect(wrong.log.join("\n")).toContain("TLS:");
+});
+
+test("a slow reader bounds memory, and gets all of it in the end", async () => {
+  const bytes = 48 * 1024 * 1024;
+  const upstream = await startUpstream((socket) => {
+    socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${bytes}\r\n\r\n`);
+    socket.write(Buffer.alloc(bytes, 0x61));
+  });
+  open.push(() => upstream.close());
+  const plane = await script(($) =>
+    $.demuxHTTP().to(($) =>
+      $.replaceData((data) => data)
+        .muxHTTP(() => 1)
+        .to(($) => $.connect(upstream.address)),
+    ),
+  );
+  const { buffers } = plane.plane.context;
+  const before = buffers.free;
+  const client = new RawClient(plane.port);
+  client.socket.pause();
+  client.send("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+  let [held, still] = [0, 0];
+  while (still < 10) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    still = before - buffers.free === held && held > 0 ? still + 1 : 0;
+    held = before - buffers.free;
+  }
+  expect(held).toBeLessThan(LENT_BUFFERS + 64);
+  let received = 0;
+  client.socket.removeAllListeners("data");
+  client.socket.on("data", (piece) => (received += piece.length));
+  client.socket.resume();
+  await client.until(({ ended }) => ended);
+  expect(received).toBeGreaterThan(bytes);
+  client.end();
+  await plane.settled();
+});
+
+test("a tunnel through demux and mux: an upgrade passes", async () => {
+  const upstream = await startUpstream((socket, all) => {
+    if (all.endsWith("\r\n\r\n")) {
+      socket.write("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\nwelcome");
+    } else socket.end(all.split("\r\n\r\n")[1] ?? "");
+  });
+  open.push(() => upstream.close());
+  const plane = await script(($) => $.demuxHTTP().to(($) => $.muxHTTP(() => 1).to(($) => $.connect(upstream.address))));
+  const client = new RawClient(plane.port).send(
+    "GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n",
+  );
+  await client.until(({ received }) => received.endsWith("welcome"));
+  client.send("echo this");
+  await client.until(({ ended }) => ended);
+  expect(client.received).toMatch(/^HTTP\/1.1 101 [^]*\r\n\r\nwelcomeecho this$/);
+  client.end();
+  await plane.settled();
+  expect(await talk(plane.port, "GET / HTTP/1.1\r\n\r\n")).toContain("400");
+});
