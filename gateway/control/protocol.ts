@@ -356,7 +356,9 @@ export interface Explanation {
   /** The route that takes the request; null: none does, and the gateway answers 404 itself. */
   readonly route: { readonly tenant: string; readonly name: string } | null;
   /** `token-check@1`, in order. */
-  readonly filters: readonly string[];
+  readonly filters: readonly { readonly name: string; readonly runs: "built-in" | "wasm" }[];
+  /** What in the kernel comes before, a line each. */
+  readonly kernel: readonly string[];
   /** `upstream api 127.0.0.1:9001`, `original destination`, `local reply 404`. */
   readonly action: string;
   /** Why this one: what of the match decided, one line each. */

@@ -26,7 +26,7 @@ export function explainStream(engine: Engine, router: StreamRouter, request: Exp
   return {
     route: route.spec.name,
     tenant: route.spec.tenant,
-    filters: route.filters.map((filter) => filter.name),
+    filters: route.filters.map(({ name }) => ({ name, runs: "built-in" })),
     upstreams: upstreamNames(route),
     reason,
   };

@@ -56,7 +56,10 @@ function result(engine: Engine, chosen: number, explanation: Explanation): Expla
   return {
     route: route.spec.name,
     tenant: route.spec.tenant,
-    filters: route.chain.map((filter) => filter.name),
+    filters: route.chain.map(({ name }, i) => ({
+      name,
+      runs: route.spec.filters[i]?.kind === "plugin" ? "wasm" : "built-in",
+    })),
     upstreams: upstreamNames(route),
     reason,
   };

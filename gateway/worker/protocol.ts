@@ -176,13 +176,19 @@ export interface ExplainRequest {
   readonly headers: readonly (readonly [string, string])[];
 }
 
+export interface ExplainedFilter {
+  readonly name: string;
+  /** In the gateway itself, or as a guest. */
+  readonly runs: "built-in" | "wasm";
+}
+
 /** What would happen to such a request. Names, for people. */
 export interface ExplainResult {
   /** Null when no route matches: `reason` says what was the nearest miss. */
   readonly route: string | null;
   readonly tenant: string | null;
   /** `token-check@1`, in order. */
-  readonly filters: readonly string[];
+  readonly filters: readonly ExplainedFilter[];
   /** Upstream names with weights as `api (9)`, or `original`. */
   readonly upstreams: readonly string[];
   readonly reason: string;

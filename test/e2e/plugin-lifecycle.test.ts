@@ -123,7 +123,11 @@ describe("a plugin's life", () => {
     expect(list).toMatchObject([{ tenant: "acme", name: "checker", version: "1" }]);
     expect(one).toMatch(/^abi +penstock 1\n[^]*^imports .*reply/m);
     expect(route).toMatchObject({ name: "orders", filters: [{ plugin: "checker@1" }] });
-    expect(explained).toMatchObject({ route: { tenant: "acme", name: "orders" }, filters: ["checker@1"], revision: 3 });
+    expect(explained).toMatchObject({
+      route: { tenant: "acme", name: "orders" },
+      filters: [{ name: "checker@1", runs: "wasm" }],
+      revision: 3,
+    });
     writeFileSync(join(folder, "exported.yaml"), exported);
     expect(await succeeds("apply", "-f", "exported.yaml")).toBe("nothing to change; revision 3 is in force\n");
   });

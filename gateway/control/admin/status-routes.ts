@@ -13,7 +13,8 @@ const Explained = v.object({
   revision: v.number(),
   listener: v.string(),
   route: v.nullable(v.object({ tenant: v.string(), name: v.string() })),
-  filters: v.array(v.string()),
+  filters: v.array(v.object({ name: v.string(), runs: v.picklist(["built-in", "wasm"]) })),
+  kernel: v.array(v.string()),
   action: v.string(),
   reasons: v.array(v.string()),
 });

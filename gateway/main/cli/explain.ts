@@ -39,13 +39,22 @@ export const explain: Verb = {
   },
 };
 
-function lines({ revision, listener, route, filters, action, reasons }: Explanation): string[] {
+const RUNS = { "built-in": "built in", wasm: "Wasm" } as const;
+
+function lines({ revision, listener, kernel, route, filters, action, reasons }: Explanation): string[] {
+  const order = filters.map(({ name, runs }, index) => `${index + 1}. ${name} (${RUNS[runs]})`);
   return [
-    `listener  ${listener}`,
-    `route     ${route === null ? "none" : `${route.tenant}/${route.name}`}`,
-    `filters   ${filters.length === 0 ? "none" : filters.join(", ")}`,
-    `action    ${action}`,
-    ...reasons.map((reason, index) => `${index === 0 ? "because   " : "          "}${reason}`),
     `revision  ${revision}`,
+    `listener  ${listener}`,
+    ...block("kernel", kernel),
+    `route     ${route === null ? "none" : `${route.tenant}/${route.name}`}`,
+    ...block("filters", order.length === 0 ? ["none"] : order),
+    `action    ${action}`,
+    ...block("because", reasons),
   ];
+}
+
+/** One thing a line, the word in front of the first. */
+function block(word: string, all: readonly string[]): string[] {
+  return all.map((line, index) => `${index === 0 ? word.padEnd(10) : " ".repeat(10)}${line}`);
 }

@@ -1,6 +1,7 @@
 /** `explain`: asked of one worker, since what counts is what a worker would do. */
 import type { ExplainedRequest, ExplainReply } from "#control/protocol.ts";
 import type { Snapshot } from "#snapshot/snapshot.ts";
+import { kernelWay } from "./kernel-way.ts";
 import type { Deployment } from "./deployment.ts";
 import type { Workers } from "./workers.ts";
 
@@ -14,9 +15,10 @@ export async function explain(
   if (worker === undefined || snapshot === null) return { ok: false, detail: "no worker serves at the moment" };
   if (!URL.canParse(request.url)) return { ok: false, detail: `not an absolute URL: ${request.url}` };
   const url = new URL(request.url);
+  const listener = request.listener ?? listenerAt(snapshot, url);
   try {
     const result = await worker.explain({
-      listener: request.listener ?? null,
+      listener: listener === "" ? null : listener,
       method: request.method,
       host: url.host,
       path: url.pathname + url.search,
@@ -27,10 +29,11 @@ export async function explain(
       ok: true,
       explanation: {
         revision: worker.revision,
-        listener: request.listener ?? snapshot.listeners[0]?.name ?? "",
+        listener,
         route: route === null ? null : { tenant: tenant ?? "", name: route },
         filters,
-        action: route === null ? refusalOf(snapshot, request.listener) : actionOf(upstreams),
+        kernel: kernelWay(snapshot, listener),
+        action: route === null ? refusalOf(snapshot, listener) : actionOf(upstreams),
         reasons: reason.split("\n"),
       },
     };
@@ -39,8 +42,15 @@ export async function explain(
   }
 }
 
+/** Where the URL's port is the listener's, that one; else the first. */
+function listenerAt({ listeners }: Snapshot, { port, protocol }: URL): string {
+  const wanted = port === "" ? (protocol === "https:" ? "443" : "80") : port;
+  const found = listeners.find(({ address }) => address.endsWith(`:${wanted}`));
+  return (found ?? listeners[0])?.name ?? "";
+}
+
 /** What becomes of what no route takes. */
-function refusalOf({ listeners }: Snapshot, named: string | undefined): string {
+function refusalOf({ listeners }: Snapshot, named: string): string {
   const listener = listeners.find((one) => one.name === named) ?? listeners[0];
   if (listener === undefined || listener.protocol === "http") return "local reply 404";
   return listener.protocol === "udp" ? "dropped" : "reset";

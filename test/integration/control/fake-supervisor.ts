@@ -161,6 +161,7 @@ export class FakeSupervisor {
         listener: "web",
         route: { tenant: "acme", name: "orders" },
         filters: [],
+        kernel: [],
         action: `${method} ${url}`,
         reasons: message.request.headers.map(([name, value]) => `${name}=${value}`),
       };
