@@ -6,6 +6,8 @@ export interface HeadLimits {
   readonly targetBytesMax: number;
   /** Field lines; at most FIELDS_MAX. */
   readonly fieldsMax: number;
+  /** Empty segments of a path are left out, `//a///b` is `/a/b`; absent: they are kept. */
+  readonly mergeSlashes?: boolean;
 }
 
 /** What the offset table is sized for. */

@@ -2,7 +2,7 @@
  * Request targets in their four forms (RFC 9112 section 3.2), and the one normal form of a path (RFC 3986 section 6.2.2):
  * escapes of unreserved characters decoded, the others in upper case, dot segments removed. The router matches exactly
  * the bytes that the upstream is sent, so there is nothing the two could read differently. What would change meaning
- * stays: an encoded slash is not a slash, and empty segments are kept.
+ * stays: an encoded slash is not a slash, and empty segments are kept unless they are to be merged.
  */
 import { type AuthoritySlots, parseAuthority } from "./authority.ts";
 import {
@@ -195,11 +195,19 @@ function endsAuthority(octet: number): boolean {
   return octet === SLASH || octet === QUESTION || octet === HASH || octet <= SP || octet === 0x7f;
 }
 
-/** Rewrites a marked path into scratch. 0, or a refusal. */
-export function normalise(slots: TargetSlots): number {
+/** Marks a path that has empty segments in front of its last. */
+export function markEmptySegments(slots: TargetSlots): void {
+  const { memory, pathEnd } = slots;
+  for (let at = slots.pathStart; at + 1 < pathEnd; at++) {
+    if (memory[at] === SLASH && memory[at + 1] === SLASH) slots.pathNormal = false;
+  }
+}
+
+/** Rewrites a marked path into scratch; `merge`: without empty segments. 0, or a refusal. */
+export function normalise(slots: TargetSlots, merge = false): number {
   const out = slots.reserve(slots.pathEnd - slots.pathStart);
   if (out < 0) return REFUSED_NO_BUFFER;
-  const end = normalisePath(slots.memory, slots.pathStart, slots.pathEnd, out);
+  const end = normalisePath(slots.memory, slots.pathStart, slots.pathEnd, out, merge);
   if (end < 0) return end;
   slots.pathStart = out;
   slots.pathEnd = end;
@@ -211,7 +219,7 @@ export function normalise(slots: TargetSlots): number {
  * Writes the normal form of the absolute path [start, end) to `out`, which never takes more room than the original.
  * Answers the offset after it, or a refusal. Escapes are decoded before segments are looked at, so `/%2e%2e/` is `/../`.
  */
-function normalisePath(memory: Uint8Array, start: number, end: number, out: number): number {
+function normalisePath(memory: Uint8Array, start: number, end: number, out: number, merge: boolean): number {
   let read = start + 1;
   let write = out;
   memory[write++] = SLASH;
@@ -224,7 +232,7 @@ function normalisePath(memory: Uint8Array, start: number, end: number, out: numb
         bytes > 0 && memory[segment] === DOT && (bytes === 1 || (bytes === 2 && memory[segment + 1] === DOT));
       if (!dots) {
         if (read >= end) return write;
-        memory[write++] = SLASH;
+        if (bytes > 0 || !merge) memory[write++] = SLASH;
       } else {
         write = segment;
         if (bytes === 2) {

@@ -17,6 +17,8 @@ export interface AccessEntry {
   readonly route: string;
   readonly upstream: string;
   readonly outcome: string;
+  /** Empty: nobody has asked for one. */
+  readonly requestId: string;
 }
 
 /** Two buffers of this size: one fills while the other is being written. */
@@ -92,15 +94,17 @@ export class AccessLog {
 }
 
 function jsonLine(entry: AccessEntry): string {
-  const { timeMs, durationMs, ...rest } = entry;
+  const { timeMs, durationMs, requestId, ...rest } = entry;
   const time = new Date(timeMs).toISOString();
-  return `${JSON.stringify({ time, ...rest, durationMs: Math.round(durationMs * 1000) / 1000 })}\n`;
+  const id = requestId === "" ? {} : { requestId };
+  return `${JSON.stringify({ time, ...rest, durationMs: Math.round(durationMs * 1000) / 1000, ...id })}\n`;
 }
 
-/** `time client "method host target" status bytes duration route upstream outcome`. */
+/** `time client "method host target" status bytes duration route upstream outcome`, and the request's id if it has one. */
 function textLine(entry: AccessEntry): string {
   const time = new Date(entry.timeMs).toISOString();
   const request = JSON.stringify(`${entry.method} ${entry.host} ${entry.target}`);
-  const tail = `${entry.route || "-"} ${entry.upstream || "-"} ${entry.outcome}`;
+  const id = entry.requestId === "" ? "" : ` ${entry.requestId}`;
+  const tail = `${entry.route || "-"} ${entry.upstream || "-"} ${entry.outcome}${id}`;
   return `${time} ${entry.client} ${request} ${entry.status} ${entry.responseBytes} ${entry.durationMs.toFixed(1)}ms ${tail}\n`;
 }

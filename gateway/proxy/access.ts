@@ -1,6 +1,7 @@
 /** What remains of an exchange that has ended: counts, and a line of the access log when that is on. */
 import type { Head } from "#http/head.ts";
 import { REQUEST_BODY_BYTES, RESPONSE_BODY_BYTES } from "#observe/counters.ts";
+import type { Asker } from "./asker.ts";
 import type { ListenerContext } from "./context.ts";
 import type { Route } from "./engine.ts";
 import { OUTCOMES, type Outcome } from "./outcomes.ts";
@@ -14,6 +15,7 @@ export interface Ended {
   readonly responseBytes: number;
   readonly routeName: string;
   readonly upstreamAddress: string;
+  readonly asker: Asker;
 }
 
 /** `route`: null when none was found. `status`: 0 when none was sent. `requestKept`: the bytes of the request head are still there to be read. */
@@ -51,5 +53,6 @@ export function recordEnd(
     route: exchange.routeName,
     upstream: exchange.upstreamAddress,
     outcome: OUTCOMES[outcome]?.code ?? "unknown",
+    requestId: exchange.asker.knownId,
   });
 }

@@ -7,6 +7,7 @@
  */
 import { TLS_FAILED, TLS_UNTRUSTED } from "#net/tls/client-tls.ts";
 import { ETIMEDOUT } from "#core/errno.ts";
+import { VIA } from "#http/names.ts";
 import { FRAMING_NONE, METHOD_OTHER, METHOD_PATCH, METHOD_POST, type Head } from "#http/head.ts";
 import { Alarm } from "#net/alarm.ts";
 import { HIGH_WATERMARK_BYTES, type Connection } from "#net/connection.ts";
@@ -16,6 +17,7 @@ import { BROKEN_CLOSED, BROKEN_RESET, BROKEN_TIMEOUT, BROKEN_UNUSED, type Broken
 import type { RetryPolicy } from "#upstream/retry-policy.ts";
 import type { ResponseSink, UpstreamStream } from "#upstream/stream.ts";
 import type { Waiter } from "#upstream/wait-queue.ts";
+import type { Asker } from "./asker.ts";
 import { BodyReplay } from "./body-replay.ts";
 import type { WorkerContext } from "./context.ts";
 import type { Detour } from "./detour.ts";
@@ -37,6 +39,7 @@ export interface AttemptsOwner {
   readonly request: Head;
   readonly response: Head;
   readonly ended: boolean;
+  readonly asker: Asker;
   informational(): void;
   /** `response` is parsed; its bytes are valid for the call. */
   responseHead(): void;
@@ -245,7 +248,9 @@ export class Attempts implements ResponseSink, Waiter {
   #send(): void {
     const stream = this.stream as UpstreamStream;
     const { request } = this.#owner;
-    if (!this.#writer.send(request, this.#downstream as DownstreamStream, stream)) {
+    const { forwarding } = this.#engine as Engine;
+    const downstream = this.#downstream as DownstreamStream;
+    if (!this.#writer.send(request, downstream, this.#owner.asker.host, forwarding, stream)) {
       this.drop();
       this.#owner.upstreamFailed(outcomes.HEAD_TOO_LONG);
       return;
@@ -350,6 +355,8 @@ export class Attempts implements ResponseSink, Waiter {
   onResponseHead(_buffer: number): void {
     this.#alarm.cancel();
     const { status } = this.response;
+    const { viaResponse } = (this.#engine as Engine).forwarding;
+    if (viaResponse.length > 0) this.response.add(VIA, viaResponse, 0, viaResponse.length);
     const { upstream, member } = this.#target;
     if (upstream !== null && member !== null) {
       if (status >= 500) upstream.failed(member);

@@ -2,10 +2,13 @@
 import { parseIp } from "#core/address.ts";
 import { assert } from "#core/assert.ts";
 import type { PeerCertificate } from "#net/tls/peer.ts";
+import { Asker } from "./asker.ts";
 import type { DownstreamStream } from "./downstream-stream.ts";
 
 export abstract class ClientSide {
   downstream: DownstreamStream | null = null;
+  /** Of this request. */
+  readonly asker = new Asker();
   #clientBytes: Uint8Array | null = null;
 
   get scheme(): "http" | "https" {
@@ -34,5 +37,6 @@ export abstract class ClientSide {
   protected forgetClient(): void {
     this.#clientBytes = null;
     this.downstream = null;
+    this.asker.reset();
   }
 }

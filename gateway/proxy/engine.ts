@@ -15,6 +15,7 @@ import type { Endpoints } from "#upstream/endpoints.ts";
 import { Upstream } from "#upstream/upstream.ts";
 import { ClientCertificateFields } from "./client-certificate.ts";
 import { splitOf, type Split } from "./split.ts";
+import { Forwarding } from "./forwarding.ts";
 import { makeStreamRoute, type StreamRoute } from "./stream/stream-route.ts";
 
 export interface Route {
@@ -52,6 +53,7 @@ export class Engine {
   readonly upstreams: readonly Upstream[];
   readonly #upstreamsByName: ReadonlyMap<string, Upstream>;
   readonly limits: HeadLimits;
+  readonly forwarding: Forwarding;
   /** Null: no listener passes clients' certificates on. */
   readonly certificateFields: ClientCertificateFields | null;
   /** Exchanges under way, and one for being in force. */
@@ -76,6 +78,7 @@ export class Engine {
     this.tls = tls;
     this.#releaseFilters = releaseFilters;
     this.limits = snapshot.settings;
+    this.forwarding = new Forwarding(snapshot.settings.forwarding);
     this.certificateFields = ClientCertificateFields.of(snapshot.listeners);
     this.upstreams = snapshot.upstreams.map((spec, i) => new Upstream(spec, endpoints, tls.clients[i] ?? null));
     this.#upstreamsByName = new Map(this.upstreams.map((upstream) => [upstream.name, upstream]));

@@ -104,6 +104,7 @@ export class ProxyExchange extends ClientSide implements Exchange, AttemptsOwner
     const { framing } = request;
     this.#requestEnded = framing === FRAMING_NONE || (framing === FRAMING_LENGTH && request.contentLength === 0);
     const { listener } = downstream;
+    this.asker.begin(request, downstream.trusted, engine.forwarding);
     const index = admit(request, engine, listener.index, this.clientCertificate, this.#worker.buffers);
     if (index < 0) {
       this.#fail(refusedFor(index));
@@ -125,7 +126,7 @@ export class ProxyExchange extends ClientSide implements Exchange, AttemptsOwner
     this.#open(downstream);
     this.#outcome = outcomes.BAD_REQUEST;
     this.#requestEnded = false;
-    this.#reply.makeProblem(status, code, detail, this.request.method);
+    this.#reply.makeProblem(status, code, detail, this.asker, this.request.method);
     this.#deliverReply();
   }
 
@@ -420,7 +421,7 @@ export class ProxyExchange extends ClientSide implements Exchange, AttemptsOwner
 
   #makeProblem(status: number, code: string, detail: string): void {
     this.#bodies.dropResponse();
-    this.#reply.makeProblem(status, code, detail, this.request.method);
+    this.#reply.makeProblem(status, code, detail, this.asker, this.request.method);
   }
 
   /** What a response filter was still looking at can't be had any more: nothing of it was sent, so there is an answer. */

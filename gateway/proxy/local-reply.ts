@@ -9,6 +9,7 @@ import { FRAMING_NONE, METHOD_OTHER, type Head } from "#http/head.ts";
 import type { HeadLimits } from "#http/limits.ts";
 import { reasonPhrase } from "#http/reason-phrases.ts";
 import { BUFFER_BYTES, type Buffers } from "#io/buffers.ts";
+import type { Asker } from "./asker.ts";
 import type { Bodies } from "./bodies.ts";
 import type { DownstreamStream } from "./downstream-stream.ts";
 
@@ -20,9 +21,23 @@ const CONTINUE_HEAD = Buffer.from("HTTP/1.1 100 Continue\r\n\r\n");
 const LIMITS: HeadLimits = { headBytesMax: BUFFER_BYTES, targetBytesMax: 0, fieldsMax: 128 };
 
 /** A problem document (RFC 9457). */
-function problemReply(status: number, code: string, detail: string): Uint8Array {
-  const document = { type: `urn:penstock:problem:${code}`, title: reasonPhrase(status), status, code, detail };
+function problemReply(status: number, code: string, detail: string, id: string): Uint8Array {
+  const title = reasonPhrase(status);
+  const instance = `urn:penstock:request:${id}`;
+  const document = { type: `urn:penstock:problem:${code}`, title, status, code, detail, instance };
   return Buffer.from(`${JSON.stringify(document)}\n`);
+}
+
+/** The same for people. Details are our own words, escaped all the same: some quote a configuration. */
+function problemPage(status: number, detail: string, id: string): Uint8Array {
+  const title = `${status} ${reasonPhrase(status)}`;
+  return Buffer.from(
+    `<!doctype html><html lang="en"><meta charset="utf-8"><title>${title}</title><h1>${title}</h1><p>${escaped(detail)}</p><p>Request ${escaped(id)}</p></html>\n`,
+  );
+}
+
+function escaped(text: string): string {
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }
 
 export type ReplyFields = readonly (readonly [string, string])[];
@@ -63,8 +78,12 @@ export class LocalReply {
     this.#sourced = this.#response.framing !== FRAMING_NONE;
   }
 
-  makeProblem(status: number, code: string, detail: string, requestMethod: number): void {
-    this.make(status, [], problemReply(status, code, detail), "application/problem+json", requestMethod);
+  /** A page for who asks for one first, else a problem document; both with the request's id. */
+  makeProblem(status: number, code: string, detail: string, asker: Asker, requestMethod: number): void {
+    const { id, wantsHtml } = asker;
+    const body = wantsHtml ? problemPage(status, detail, id) : problemReply(status, code, detail, id);
+    const type = wantsHtml ? "text/html; charset=utf-8" : "application/problem+json";
+    this.make(status, [["x-request-id", id]], body, type, requestMethod);
   }
 
   /** Writes the head. False when there is no memory for it. */

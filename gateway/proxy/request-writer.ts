@@ -5,6 +5,7 @@ import type { UpstreamStream } from "#upstream/stream.ts";
 import type { Workspace } from "./context.ts";
 import type { DownstreamStream } from "./downstream-stream.ts";
 import { forwardedLines } from "./forwarded.ts";
+import type { Forwarding } from "./forwarding.ts";
 
 export class RequestWriter {
   readonly #workspace: Workspace;
@@ -22,10 +23,16 @@ export class RequestWriter {
     this.#workspace = workspace;
   }
 
-  /** False when the head does not fit into one buffer, or none is free. */
-  send(request: Head, stream: DownstreamStream, upstream: UpstreamStream): boolean {
+  /** `host`: as in forwarded.ts. False when the head does not fit into one buffer, or none is free. */
+  send(
+    request: Head,
+    stream: DownstreamStream,
+    host: string,
+    forwarding: Forwarding,
+    upstream: UpstreamStream,
+  ): boolean {
     const encode = this.#encode;
-    forwardedLines(stream, request, this.#workspace, encode);
+    forwardedLines(stream, host, request, this.#workspace, forwarding, encode);
     encode.framing = request.framing;
     encode.upgrade = request.upgrade;
     // The gateway has answered it where a filter reads the body first.

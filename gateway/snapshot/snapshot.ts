@@ -459,6 +459,18 @@ export interface SteeringSpec {
   readonly confirmMs?: number;
 }
 
+/** What upstreams are told of who asks. */
+export interface ForwardingSpec {
+  /** X-Forwarded-For, -Proto, -Host. */
+  readonly xForwarded: readonly ("for" | "proto" | "host")[];
+  /** RFC 7239. */
+  readonly forwarded: boolean;
+  /** The gateway's name in Via, of requests and responses (RFC 9110 §7.6.3); empty: none. */
+  readonly via: string;
+  /** The field that carries a request's id; empty: none. */
+  readonly requestId: string;
+}
+
 export interface SettingsSpec {
   /** Client addresses (CIDR) whose forwarding headers are believed. */
   readonly trustedProxies: readonly string[];
@@ -475,6 +487,10 @@ export interface SettingsSpec {
   /** Client connections at one time, over all workers and listeners; absent or 0: without bound. */
   readonly connectionsMax?: number;
   readonly connectionsPerClientMax?: number;
+  /** Empty segments of paths are left out before anything looks at them; absent: they are kept. */
+  readonly mergeSlashes?: boolean;
+  /** Absent: X-Forwarded-For and X-Forwarded-Proto. */
+  readonly forwarding?: ForwardingSpec;
   /** `10.0.0.2:53`; absent or empty: those of the system. */
   readonly nameservers?: readonly string[];
 }

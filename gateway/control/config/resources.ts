@@ -258,6 +258,24 @@ export const Settings = fields("settings", {
   /** Client connections at one time, of all clients and of one address, over all workers and listeners; 0: without bound. */
   connectionsMax: v.optional(integer(0, 1_000_000), 0),
   connectionsPerClientMax: v.optional(integer(0, 1_000_000), 0),
+  /** `//a///b` is `/a/b`, to routes, filters and upstreams alike. */
+  mergeSlashes: v.optional(v.boolean("expected true or false"), false),
+  /** What upstreams are told of who asks. */
+  forwarding: v.optional(
+    fields("forwarding", {
+      xForwarded: v.optional(list(choice("xForwarded", ["for", "proto", "host"]), 3), ["for", "proto"]),
+      /** RFC 7239. */
+      forwarded: v.optional(v.boolean("expected true or false"), false),
+      /** The gateway's name in Via; empty: no such field. */
+      via: v.optional(
+        v.pipe(text, v.regex(/^[A-Za-z0-9._:-]{0,64}$/, "a name in Via is letters, digits, dots, - _ and :")),
+        "",
+      ),
+      /** The field that carries a request's id, as `x-request-id`: made here, or a trusted client's; empty: none. */
+      requestId: v.optional(v.pipe(text, v.regex(/^(?:|[a-z0-9-]{1,64})$/, "a field's name is in lower case")), ""),
+    }),
+    {},
+  ),
   /** Who resolves names of endpoints, as `10.0.0.2:53`; left out: the system's resolv.conf. */
   nameservers: v.optional(list(address, 3), []),
 });

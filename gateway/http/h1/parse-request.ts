@@ -37,7 +37,7 @@ import {
   REFUSED_REQUEST_LINE,
   REFUSED_TARGET_LENGTH,
 } from "#http/refusals.ts";
-import { normalise, scanTarget } from "#http/target.ts";
+import { markEmptySegments, normalise, scanTarget } from "#http/target.ts";
 import { interpretConnection } from "./connection.ts";
 import { interpretFraming } from "./framing.ts";
 import { parseFields } from "./parse-fields.ts";
@@ -56,7 +56,7 @@ export function parseRequestHead(head: Head, start: number, end: number, limits:
   if (next === 0) return end - head.start >= limits.headBytesMax ? REFUSED_HEAD_LENGTH : 0;
   if (next - head.start > limits.headBytesMax) return REFUSED_HEAD_LENGTH;
   head.end = next;
-  const refused = interpret(head);
+  const refused = interpret(head, limits.mergeSlashes === true);
   return refused < 0 ? refused : next;
 }
 
@@ -148,8 +148,9 @@ function isText(memory: Uint8Array, start: number, text: string): boolean {
 }
 
 /** What the fields mean for this request. 0, or a refusal. */
-function interpret(head: Head): number {
-  let refused = head.pathNormal ? 0 : normalise(head);
+function interpret(head: Head, mergeSlashes: boolean): number {
+  if (mergeSlashes) markEmptySegments(head);
+  let refused = head.pathNormal ? 0 : normalise(head, mergeSlashes);
   if (refused < 0) return refused;
   refused = interpretHost(head);
   if (refused < 0) return refused;

@@ -31,5 +31,6 @@ export function logStream(worker: WorkerContext, stream: LoggedStream, outcome: 
     route: stream.route,
     upstream: stream.upstream,
     outcome: STREAM_OUTCOMES[outcome] ?? "unknown",
+    requestId: "",
   });
 }

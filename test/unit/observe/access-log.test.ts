@@ -19,6 +19,7 @@ const ENTRY: AccessEntry = {
   route: "all",
   upstream: "",
   outcome: "ok",
+  requestId: "",
 };
 
 let directory = "";
