@@ -15,9 +15,9 @@ export class IP {
   readonly bytes: Uint8Array;
   readonly version: 4 | 6;
 
-  /** Throws PENSTOCK_ADDRESS_IP. */
-  constructor(text: string) {
-    this.bytes = parseIp(text);
+  /** As text, or as 16 bytes. Throws PENSTOCK_ADDRESS_IP. */
+  constructor(address: string | Uint8Array) {
+    this.bytes = typeof address === "string" ? parseIp(address) : Uint8Array.from(address);
     this.version = isIpv4(this.bytes) ? 4 : 6;
   }
 

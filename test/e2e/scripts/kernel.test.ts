@@ -1,0 +1,66 @@
+/** The scripts that put programs into the kernel, run as they stand, between namespaces. */
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { describeKernel } from "#test/support/kernel.ts";
+import { connect, Namespace, removeLeftovers } from "#test/support/netns.ts";
+
+/** So many datagrams of 100 bytes: 142 on the wire over IPv4. */
+const SEND = `
+const [family, address, count] = process.argv.slice(1)
+const socket = require("node:dgram").createSocket(family)
+let left = Number(count)
+const next = () => left-- > 0 ? socket.send(Buffer.alloc(100), 9, address, next) : socket.close()
+next()`;
+
+describeKernel("scripts in the kernel", () => {
+  let here: Namespace;
+  let there: Namespace;
+  let script: ChildProcess | null = null;
+
+  beforeAll(() => {
+    removeLeftovers();
+    here = new Namespace("here");
+    there = new Namespace("there");
+    connect(here, { device: "near", addresses: ["10.77.0.1/24", "fd00:77::1/64"] }, there, {
+      device: "far",
+      addresses: ["10.77.0.2/24", "fd00:77::2/64"],
+    });
+  });
+
+  afterAll(() => {
+    script?.kill("SIGKILL");
+    here.destroy();
+    there.destroy();
+  });
+
+  it("the packet counter tells who has sent how much", async () => {
+    script = here.spawn(process.execPath, "--no-warnings", "plugins/scripts/packet-counter/main.ts", "near");
+    let said = "";
+    let complaints = "";
+    script.stdout?.setEncoding("utf8").on("data", (text: string) => (said += text));
+    script.stderr?.setEncoding("utf8").on("data", (text: string) => (complaints += text));
+    await expect.poll(() => said + complaints, { timeout: 30_000 }).toContain("counting on near");
+    there.run(process.execPath, "-e", SEND, "udp4", "10.77.0.1", "3");
+    there.run(process.execPath, "-e", SEND, "udp6", "fd00:77::1", "2");
+    const row = (source: string) =>
+      [...said.matchAll(new RegExp(`^${source} +(\\d+) packets +(\\d+) bytes`, "gm"))].at(-1);
+    await expect.poll(() => Number(row("10\\.77\\.0\\.2")?.[1]), { timeout: 15_000 }).toBeGreaterThanOrEqual(3);
+    await expect.poll(() => Number(row("fd00:77::2")?.[1]), { timeout: 15_000 }).toBeGreaterThanOrEqual(2);
+    expect(Number(row("10\\.77\\.0\\.2")?.[2])).toBeGreaterThanOrEqual(3 * 142);
+    script.kill("SIGTERM");
+    await once(script, "exit");
+    expect(here.ip("link", "show", "near")).not.toContain("xdp");
+    expect(complaints).toBe("");
+  });
+
+  it("XDP goes on and off by a netlink message, and outlives who sent it", () => {
+    const run = (verb: string) =>
+      here.run(process.execPath, "--no-warnings", "plugins/scripts/xdp-netlink/main.ts", verb, "near");
+    expect(run("on")).toMatch(/^near: XDP program \d+\n$/);
+    expect(here.ip("link", "show", "near")).toContain("xdpgeneric");
+    expect(run("off")).toBe("near: no XDP program\n");
+    expect(here.ip("link", "show", "near")).not.toContain("xdp");
+    expect(() => run("sideways")).toThrow("usage");
+  });
+});
