@@ -83,6 +83,7 @@ export class Guest {
   readonly fuelLimit: number;
   #bytes: Uint8Array;
   #image: Uint8Array | null;
+  #view: DataView;
   #parts: GuestParts | null;
   // Taken out of the exports, since every request calls them.
   #refuel: (fuel: number) => void;
@@ -116,6 +117,7 @@ export class Guest {
     this.fuelLimit = environment.spec.limits.fuel;
     this.#bytes = new Uint8Array();
     this.#image = null;
+    this.#view = new DataView(this.#bytes.buffer);
     this.#parts = null;
     this.#refuel = () => undefined;
     this.#fuel = () => 0;
@@ -150,6 +152,13 @@ export class Guest {
   get bytes(): Uint8Array {
     if (this.#bytes.length === 0) this.#bytes = new Uint8Array(this.meter.memory.buffer);
     return this.#bytes;
+  }
+
+  /** The same, for words. */
+  get view(): DataView {
+    const { buffer } = this.bytes;
+    if (this.#view.buffer !== buffer) this.#view = new DataView(buffer);
+    return this.#view;
   }
 
   /** A host call has put bytes into the memory: told to whoever records what host calls do. */

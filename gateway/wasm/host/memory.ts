@@ -2,6 +2,7 @@
  * Small values across the boundary, for interfaces whose calls answer a bad pointer with a status instead of ending the
  * guest. Pointers and lengths come as signed 32-bit integers; `>>> 0` makes them what they mean.
  */
+import { findName } from "#http/names.ts";
 import type { Guest } from "#wasm/guest/guest.ts";
 
 /** A copy of its own and, for most, a string: about 0.5 µs, whatever the length. */
@@ -27,6 +28,18 @@ export function latin1At(guest: Guest, pointer: number, length: number): string 
   return view === null
     ? null
     : Buffer.from(view.buffer as ArrayBuffer, view.byteOffset, view.length).toString("latin1");
+}
+
+/** A name is compared in words of four bytes. */
+const NAME_WORD_BYTES = 4;
+const NAME_BYTES_MAX = 256;
+
+/** The id of a header name, in any case, that somebody has interned; 0 for another, and for a range outside the memory. */
+export function nameIdAt(guest: Guest, pointer: number, length: number): number {
+  if (length <= 0 || length > NAME_BYTES_MAX) return 0;
+  return isInMemory(guest, pointer, Math.max(length, NAME_WORD_BYTES))
+    ? findName(guest.view, pointer >>> 0, length)
+    : 0;
 }
 
 const utf8 = new TextDecoder();

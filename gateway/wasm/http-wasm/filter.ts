@@ -106,8 +106,10 @@ export class HttpWasmFilter extends WasmFilter {
     let answer = 0n;
     const went = this.#run(handler, () => (answer = handler.exports.handleRequest()));
     if (!went) return this.#fail(handler, exchange, position);
-    handler.context = Number((answer >> 32n) & 0xffff_ffffn);
-    if ((answer & 1n) === 1n) {
+    // The usual answer has no context; arithmetic of 64 bits costs 0.1 µs each.
+    const goesOn = answer === 1n || (answer & 1n) === 1n;
+    if (answer !== 1n) handler.context = Number(BigInt.asUintN(32, answer >> 32n));
+    if (goesOn) {
       if (handler.request.written === null || handler.request.bytes !== null) return CONTINUE;
       handler.guest.fail("a body for a request that has none");
       this.guestFaulted(handler.guest, null);

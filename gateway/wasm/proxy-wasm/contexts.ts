@@ -94,6 +94,8 @@ export class HttpContext extends StreamContext {
   deadline: NodeJS.Timeout | null = null;
   /** Milliseconds since the epoch. */
   readonly startedMs: number;
+  #requestMap: HeadMap | null = null;
+  #responseMap: HeadMap | null = null;
 
   constructor(id: number, exchange: Exchange, position: number, startedMs: number) {
     super(id);
@@ -109,10 +111,13 @@ export class HttpContext extends StreamContext {
   override map(type: number): HeadMap | null {
     const { exchange } = this;
     if (exchange === null) return null;
-    const scheme = exchange.scheme ?? "http";
-    if (type === MAP_REQUEST_HEADERS) return new HeadMap(exchange.request, REQUEST_MAP, scheme);
-    if (type === MAP_RESPONSE_HEADERS)
-      return this.response.head === HEAD_BEFORE ? null : new HeadMap(exchange.response, RESPONSE_MAP, "");
+    if (type === MAP_REQUEST_HEADERS) {
+      return (this.#requestMap ??= new HeadMap(exchange.request, REQUEST_MAP, exchange.scheme ?? "http"));
+    }
+    if (type === MAP_RESPONSE_HEADERS) {
+      if (this.response.head === HEAD_BEFORE) return null;
+      return (this.#responseMap ??= new HeadMap(exchange.response, RESPONSE_MAP, ""));
+    }
     const { trailers } = type === MAP_REQUEST_TRAILERS ? this.request : this.response;
     return trailers === null ? null : new HeadMap(trailers, TRAILER_MAP, "");
   }

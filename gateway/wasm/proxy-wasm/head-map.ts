@@ -7,9 +7,11 @@
  * refused, and gateways they were made for take such edits, so they are answered OK without effect, but for
  * Content-Length: who touches it will change the content.
  */
-import { HOST, NAME_FIXED, CONTENT_LENGTH, COOKIE, findName, nameFlags } from "#http/names.ts";
+import { HOST, NAME_FIXED, CONTENT_LENGTH, COOKIE, nameFlags } from "#http/names.ts";
 import type { Head } from "#http/head.ts";
 import type { GuestEnvironment } from "#wasm/guest/environment.ts";
+import type { Guest } from "#wasm/guest/guest.ts";
+import { nameIdAt } from "#wasm/host/memory.ts";
 import { isLowerCaseToken } from "#wasm/host/text.ts";
 import { BAD_ARGUMENT, INTERNAL_FAILURE, OK } from "./abi.ts";
 import { PAIRS_HEAD_BYTES, type Pair, pairBytes } from "./pairs.ts";
@@ -26,8 +28,6 @@ const NAMES = {
   [TRAILER_MAP]: [],
 } as const satisfies Record<MapKind, readonly string[]>;
 
-/** A name is compared in words of four bytes. */
-const NAME_WORD_BYTES = 4;
 const VALUE_BYTES_MAX = 8192;
 const NAME_BYTES_MAX = 256;
 
@@ -113,13 +113,11 @@ export class HeadMap {
     }
   }
 
-  /** The index of the first field of a name in the guest's memory (`bytes`, `view`), or −1. The range is in it. */
-  find(bytes: Uint8Array, view: DataView, pointer: number, length: number): number {
-    const at = pointer >>> 0;
-    if (length === 0 || length > NAME_BYTES_MAX) return -1;
-    const id = at + Math.max(length, NAME_WORD_BYTES) <= view.byteLength ? findName(view, at, length) : 0;
-    if (id > 0) return this.head.find(id);
-    return this.#spelled(bytes, at, length, 0);
+  /** The index of the first field of a name in the guest's memory, or −1. The range is in it. */
+  find(guest: Guest, pointer: number, length: number): number {
+    if (length <= 0 || length > NAME_BYTES_MAX) return -1;
+    const id = nameIdAt(guest, pointer, length);
+    return id > 0 ? this.head.find(id) : this.#spelled(guest.bytes, pointer >>> 0, length, 0);
   }
 
   /** Further lines of the field at `index` follow it. */
@@ -164,11 +162,16 @@ export class HeadMap {
     end: number,
     add: boolean,
   ): number {
-    const { head } = this;
     if (name.charCodeAt(0) === COLON) return this.#putPseudo(name, source, start, end);
-    if (!isLowerCaseToken(name) || end - start > VALUE_BYTES_MAX) return BAD_ARGUMENT;
+    if (!isLowerCaseToken(name)) return BAD_ARGUMENT;
     const id = environment.nameId(name);
-    if (id < 0) return INTERNAL_FAILURE;
+    return id < 0 ? INTERNAL_FAILURE : this.putKnown(id, source, start, end, add);
+  }
+
+  /** The same by the id of a name. */
+  putKnown(id: number, source: Uint8Array, start: number, end: number, add: boolean): number {
+    const { head } = this;
+    if (end - start > VALUE_BYTES_MAX) return BAD_ARGUMENT;
     if (this.kind === REQUEST_MAP && id === HOST) return head.set(HOST, source, start, end) ? OK : BAD_ARGUMENT;
     if ((nameFlags(id) & NAME_FIXED) !== 0) return this.#touchFixed(id);
     if (add ? head.add(id, source, start, end) : head.set(id, source, start, end)) return OK;

@@ -75,7 +75,6 @@ export class ProxyWasmVm {
   readonly #waiting: OutgoingCall[];
   #nextId: number;
   #nextCall: number;
-  #view: DataView;
 
   constructor(
     guest: Guest,
@@ -104,7 +103,6 @@ export class ProxyWasmVm {
     this.#waiting = [];
     this.#nextId = FIRST_STREAM_ID;
     this.#nextCall = 1;
-    this.#view = new DataView(new ArrayBuffer(0));
   }
 
   /** Runs everything that comes before the first stream. A guest that has ended meanwhile says so by its phase. */
@@ -232,13 +230,6 @@ export class ProxyWasmVm {
     const pointer = (allocator(bytes) ?? 0) >>> 0;
     this.allocating = false;
     return pointer;
-  }
-
-  /** The guest's memory for words. Don't keep it over a call of the guest. */
-  get view(): DataView {
-    const { buffer } = this.guest.bytes;
-    if (this.#view.buffer !== buffer) this.#view = new DataView(buffer);
-    return this.#view;
   }
 }
 

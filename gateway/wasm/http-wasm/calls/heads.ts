@@ -6,7 +6,7 @@ import { HOST, NAME_FIXED, nameFlags, newestName } from "#http/names.ts";
 import type { Head } from "#http/head.ts";
 import type { Guest } from "#wasm/guest/guest.ts";
 import type { Handlers } from "#wasm/host/call-table.ts";
-import { latin1At, writeBytes } from "#wasm/host/memory.ts";
+import { isInMemory, latin1At, nameIdAt, writeBytes } from "#wasm/host/memory.ts";
 import { isFieldValue, isLowerCaseToken } from "#wasm/host/text.ts";
 import { type HANDLER_CALLS, KIND_REQUEST, KIND_RESPONSE, KIND_RESPONSE_TRAILERS } from "#wasm/http-wasm/abi.ts";
 import { type HeaderEdit, handlerOf, type HttpHandler } from "#wasm/http-wasm/handler.ts";
@@ -31,6 +31,8 @@ const VALUE_BYTES_MAX = 8192;
 /** Edits of a response that there is not yet. */
 const EDITS_MAX = 64;
 const OK = 200;
+/** A count of one, in the upper half of an answer. */
+const ONE = 1n << 32n;
 
 /** Writes text into the buffer if it fits. Answers its length. */
 export function putText(guest: Guest, text: string, pointer: number, limit: number): number {
@@ -50,6 +52,31 @@ function putList(guest: Guest, texts: readonly string[], pointer: number, limit:
   if (texts.length === 0) return 0n;
   const bytes = putText(guest, `${texts.join("\0")}\0`, pointer, limit);
   return (BigInt(texts.length) << 32n) | BigInt(bytes);
+}
+
+/** Values of a head's fields of one name, without a string between. */
+function putValues(guest: Guest, head: Head, id: number, pointer: number, limit: number): bigint {
+  let count = 0;
+  let bytes = 0;
+  for (let index = head.find(id); index >= 0; index = head.find(id, index + 1)) {
+    count++;
+    bytes += head.valueEnd(index) - head.valueStart(index) + 1;
+  }
+  if (count > 0 && bytes <= limit >>> 0) {
+    if (!isInMemory(guest, pointer, bytes)) {
+      guest.fail(`a host call with a buffer at ${pointer >>> 0}, outside the memory`);
+      return 0n;
+    }
+    const target = guest.bytes;
+    let to = pointer >>> 0;
+    for (let index = head.find(id); index >= 0; index = head.find(id, index + 1)) {
+      const end = head.valueEnd(index);
+      for (let at = head.valueStart(index); at < end; at++) target[to++] = head.memory[at] as number;
+      target[to++] = 0;
+    }
+    guest.wrote(pointer >>> 0, bytes);
+  }
+  return count === 1 ? ONE | BigInt(bytes) : (BigInt(count) << 32n) | BigInt(bytes);
 }
 
 function textOf(guest: Guest, pointer: number, length: number, what: string): string | null {
@@ -126,11 +153,31 @@ function change(
   length: number,
   replaces: boolean,
 ): void {
+  if (kind === KIND_REQUEST && changeKnown(guest, name, nameLength, value, length, replaces)) return;
   const nameText = textOf(guest, name, nameLength, "a header's name");
   const valueText = textOf(guest, value, length, "a header's value");
   if (nameText !== null && valueText !== null) {
     edit(guest, kind, { name: nameText.toLowerCase(), value: valueText, replaces });
   }
+}
+
+/** A request's header whose name is known, and whose value can be sent, without a string between. False: not done. */
+function changeKnown(
+  guest: Guest,
+  name: number,
+  nameLength: number,
+  value: number,
+  length: number,
+  replaces: boolean,
+): boolean {
+  const { exchange, afterNext } = handlerOf(guest);
+  const id = nameIdAt(guest, name, nameLength);
+  if (exchange === null || afterNext || id === 0 || length > VALUE_BYTES_MAX) return false;
+  if (id === HOST || (nameFlags(id) & NAME_FIXED) !== 0 || !isInMemory(guest, value, length)) return false;
+  const { request } = exchange;
+  const start = value >>> 0;
+  const end = start + (length >>> 0);
+  return replaces ? request.set(id, guest.bytes, start, end) : request.add(id, guest.bytes, start, end);
 }
 
 export const headCalls: Handlers<Pick<typeof HANDLER_CALLS, Names>> = {
@@ -140,6 +187,9 @@ export const headCalls: Handlers<Pick<typeof HANDLER_CALLS, Names>> = {
   },
 
   get_header_values: (guest) => (kind, name, nameLength, pointer, limit) => {
+    const id = nameIdAt(guest, name, nameLength);
+    const head = id > 0 ? headOf(guest, kind) : null;
+    if (head !== null) return putValues(guest, head, id, pointer, limit);
     const wanted = textOf(guest, name, nameLength, "a header's name")?.toLowerCase();
     const values = entriesOf(guest, kind).flatMap(([known, value]) => (known === wanted ? [value] : []));
     return putList(guest, values, pointer, limit);

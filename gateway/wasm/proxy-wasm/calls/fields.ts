@@ -1,7 +1,7 @@
 /** Host calls over header maps: the heads and trailers of the stream, and those of an answer. */
 import type { Guest } from "#wasm/guest/guest.ts";
 import type { Handlers } from "#wasm/host/call-table.ts";
-import { isInMemory, latin1At, viewOf, writeU32 } from "#wasm/host/memory.ts";
+import { isInMemory, latin1At, nameIdAt, viewOf, writeU32 } from "#wasm/host/memory.ts";
 import {
   BAD_ARGUMENT,
   INTERNAL_FAILURE,
@@ -19,6 +19,8 @@ import { type ProxyWasmVm, vmOf } from "#wasm/proxy-wasm/vm.ts";
 
 /** Looking through a large head. */
 const FIELDS_COST = 100;
+/** Copying so much is covered by the price of the host call. */
+const FREE_BYTES = 48;
 
 type Names =
   | "proxy_get_header_map_size"
@@ -110,7 +112,7 @@ export const fieldCalls: Handlers<Pick<typeof PROXY_CALLS, Names>> = {
       const value = map.pseudo((latin1At(guest, name, nameLength) ?? "").toLowerCase());
       return value === undefined ? absent(vm, at, sizeAt) : giveText(vm, value, at, sizeAt);
     }
-    const index = map.find(guest.bytes, vm.view, name, nameLength);
+    const index = map.find(guest, name, nameLength);
     if (index < 0) return absent(vm, at, sizeAt);
     if (map.repeats(index)) return giveText(vm, map.joined(index), at, sizeAt);
     const { head } = map;
@@ -142,9 +144,12 @@ function edit(
 ): number {
   const map = editable(guest, type);
   if (typeof map === "number") return map;
-  const text = latin1At(guest, name, nameLength);
-  if (text === null || !isInMemory(guest, pointer, length)) return INVALID_MEMORY_ACCESS;
-  guest.charge(length >>> 0);
+  if (!isInMemory(guest, pointer, length)) return INVALID_MEMORY_ACCESS;
+  if (length > FREE_BYTES) guest.charge(length);
   const start = pointer >>> 0;
+  const id = nameIdAt(guest, name, nameLength);
+  if (id > 0) return map.putKnown(id, guest.bytes, start, start + (length >>> 0), add);
+  const text = latin1At(guest, name, nameLength);
+  if (text === null) return INVALID_MEMORY_ACCESS;
   return map.put(text.toLowerCase(), guest.environment, guest.bytes, start, start + (length >>> 0), add);
 }
