@@ -19,6 +19,7 @@ import { RedirectFilter } from "./redirect.ts";
 import { RewriteFilter } from "./rewrite.ts";
 import { StaticFilesFilter } from "./static-files/static-files.ts";
 import { StaticResponseFilter } from "./static-response.ts";
+import { TraceFilter } from "./trace/trace.ts";
 
 /**
  * The configuration was checked. `identity`: of everything that the filter's behaviour depends on, the same in all workers. Throws
@@ -58,6 +59,8 @@ export function createBuiltinFilter(spec: BuiltinFilterSpec, services: BuiltinSe
       return new CacheFilter(spec.config, services);
     case "mirror":
       return new MirrorFilter(spec.config, services);
+    case "trace":
+      return new TraceFilter(spec.config, services);
     case "buffer":
       return new BufferFilter(spec.config);
   }

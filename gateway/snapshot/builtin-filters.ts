@@ -31,6 +31,17 @@ export interface BuiltinConfigs {
   readonly "static-files": StaticFilesConfig;
   readonly cache: CacheConfig;
   readonly mirror: MirrorConfig;
+  readonly trace: TraceConfig;
+}
+
+export interface TraceConfig {
+  /** The collector's, by its name in the snapshot. */
+  readonly upstream: string;
+  readonly path: string;
+  /** Of the requests that bring no decision of their own. */
+  readonly percent: number;
+  readonly serviceName: string;
+  readonly timeoutMs: number;
 }
 
 /** Lower-case names to values. */

@@ -1,4 +1,6 @@
-/** What can be seen of a gateway that serves: its metrics by route, and `penstock top`. */
+/** What can be seen of a gateway that serves: its metrics by route, `penstock top`, and spans at a collector. */
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
 import { afterEach, expect, test } from "vitest";
 import { type Gateway, startGateway } from "#test/support/gateway.ts";
 import { readOpenMetrics } from "#test/support/openmetrics.ts";
@@ -43,4 +45,81 @@ test("metrics of each route and listener are OpenMetrics, whatever worker served
   const { routes } = JSON.parse(out) as { routes: { name: string; requestsPerSecond: number }[] };
   // On a machine that is busy the reading may end before the requests do.
   expect(routes.map(({ name }) => name).every((name) => ["ops/good", "ops/bad"].includes(name))).toBe(true);
+}, 60_000);
+
+interface Received {
+  readonly type: string | undefined;
+  readonly spans: readonly Record<string, unknown>[];
+}
+
+/** Takes OTLP/HTTP with JSON. */
+async function collector(received: Received[]): Promise<Server> {
+  const server = createServer((request, response) => {
+    let text = "";
+    request.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
+    request.on("end", () => {
+      const { resourceSpans } = JSON.parse(text) as {
+        resourceSpans: { scopeSpans: { spans: Record<string, unknown>[] }[] }[];
+      };
+      const spans = resourceSpans.flatMap(({ scopeSpans }) => scopeSpans.flatMap((scope) => scope.spans));
+      received.push({ type: request.headers["content-type"], spans });
+      response.writeHead(200, { "content-type": "application/json" }).end("{}");
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return server;
+}
+
+test("a sampled request has a span at the collector, and its trace goes on to the upstream", async () => {
+  const received: Received[] = [];
+  const collecting = await collector(received);
+  const seen: (string | undefined)[] = [];
+  const app = createServer((request, response) => {
+    seen.push(request.headers["traceparent"] as string | undefined);
+    response.writeHead(503).end("no");
+  });
+  await new Promise<void>((resolve) => app.listen(0, "127.0.0.1", resolve));
+  const addressOf = (server: Server) => `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  try {
+    const running = await startGateway({
+      config: {
+        ...CONFIG,
+        upstreams: [
+          { name: "app", endpoints: [{ address: addressOf(app) }] },
+          { name: "collector", endpoints: [{ address: addressOf(collecting) }] },
+        ],
+        routes: [
+          {
+            name: "traced",
+            tenant: "ops",
+            filters: [{ builtin: "trace", config: { upstream: "collector", percent: 0 } }],
+            upstream: "app",
+          },
+        ],
+      },
+    });
+    gateway = running;
+    const [trace, parent] = ["0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"];
+    await running.request("web", "/quiet");
+    await running.request("web", "/a?b", { headers: { traceparent: `00-${trace}-${parent}-01` } });
+    await expect.poll(() => received.flatMap(({ spans }) => spans).length, { timeout: 20_000 }).toBe(1);
+    const [span] = received.flatMap(({ spans }) => spans);
+    expect(received[0]?.type).toBe("application/json");
+    expect(span).toMatchObject({ traceId: trace, parentSpanId: parent, name: "GET traced", status: { code: 2 } });
+    expect(seen).toEqual([undefined, `00-${trace}-${String(span?.["spanId"])}-01`]);
+    const attributes = new Map(
+      (span?.["attributes"] as { key: string; value: Record<string, string> }[]).map(({ key, value }) => [
+        key,
+        Object.values(value)[0],
+      ]),
+    );
+    expect(attributes.get("http.response.status_code")).toBe("503");
+    expect(attributes.get("url.path")).toBe("/a");
+    expect(attributes.get("penstock.upstream")).toBe(addressOf(app));
+    const length = BigInt(String(span?.["endTimeUnixNano"])) - BigInt(String(span?.["startTimeUnixNano"]));
+    expect(length >= 0n && length < 60_000_000_000n).toBe(true);
+  } finally {
+    collecting.close();
+    app.close();
+  }
 }, 60_000);

@@ -10,6 +10,7 @@ import { IpAccessConfig } from "./builtin/ip-access.ts";
 import { MirrorConfig } from "./builtin/mirror.ts";
 import { RateLimitConfig } from "./builtin/rate-limit.ts";
 import { RedirectConfig, RewriteConfig } from "./builtin/redirect.ts";
+import { TraceConfig } from "./builtin/trace.ts";
 import { StaticFilesConfig } from "./builtin/static-files.ts";
 import { FaultConfig, StaticResponseConfig } from "./builtin/replies.ts";
 import { alternatives, fields, isRecord } from "./fields.ts";
@@ -119,6 +120,7 @@ const BUILTINS = [
   builtin("cache", CacheConfig),
   builtin("static-files", StaticFilesConfig),
   builtin("mirror", MirrorConfig),
+  builtin("trace", TraceConfig),
 ] as const;
 
 const BUILTIN_NAMES = BUILTINS.map((one) => one.entries.builtin.literal);

@@ -18,7 +18,8 @@ export function referencesOf(filter: BuiltinFilter): BuiltinReference[] {
     if (jwksUpstream === undefined) return [];
     return [{ kind: "upstream", name: jwksUpstream.upstream, pointer: "/config/jwksUpstream/upstream" }];
   }
-  if (builtin === "mirror") return [{ kind: "upstream", name: config.upstream, pointer: "/config/upstream" }];
+  if (builtin === "mirror" || builtin === "trace")
+    return [{ kind: "upstream", name: config.upstream, pointer: "/config/upstream" }];
   return [];
 }
 
@@ -31,6 +32,6 @@ export function resolvedConfig(filter: BuiltinFilter, upstream: (name: string) =
     if (jwksUpstream === undefined) return { ...rest, keys };
     return { ...rest, keys, jwksUpstream: { ...jwksUpstream, upstream: upstream(jwksUpstream.upstream) } };
   }
-  if (builtin === "mirror") return { ...config, upstream: upstream(config.upstream) };
+  if (builtin === "mirror" || builtin === "trace") return { ...config, upstream: upstream(config.upstream) };
   return config;
 }
