@@ -30,6 +30,8 @@ export interface DatagramSocket {
    */
   readonly localStart: number;
 
+  /** Room for one datagram of the caller's own: copies `bytes` (at most DATAGRAM_BYTES_MAX) and answers where they begin, for the next send. */
+  stage(bytes: Uint8Array): number;
   /** To the peer of a connected socket. Answers bytes, or −errno (−EAGAIN: no room). The bytes are of any datagram's `memory`. */
   send(memory: DatagramSocket, start: number, end: number): number;
   /** To `to` (a struct sockaddr), from one of our own addresses: 20 bytes as at `localStart`, or null for the bound one. */

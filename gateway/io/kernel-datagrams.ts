@@ -38,7 +38,9 @@ const SEND_AT = SLOTS_AT + BATCH * SLOT_BYTES;
 const SEND_IOVEC_AT = SEND_AT + 64;
 const SEND_NAME_AT = SEND_AT + 96;
 const SEND_CONTROL_AT = SEND_AT + 128;
-const TABLE_BYTES = SEND_AT + 256;
+/** A datagram that was not received. */
+const STAGE_AT = SEND_AT + 256;
+const TABLE_BYTES = STAGE_AT + DATAGRAM_BYTES_MAX;
 
 /** struct cmsghdr: length u64, level i32, type i32; struct in_pktinfo: index, our address, destination. */
 const CMSG_HEADER = 16;
@@ -198,6 +200,11 @@ export class KernelDatagrams implements DatagramSocket {
       own.subarray(this.#family === AF_INET6 ? 8 : 4, this.#family === AF_INET6 ? 24 : 8).every((byte) => byte === 0);
     if (this.#wildcard) receivePacketInfo(fd, this.#family);
     watcher.watch(fd, () => this.#receive());
+  }
+
+  stage(bytes: Uint8Array): number {
+    this.memory.set(bytes, STAGE_AT);
+    return STAGE_AT;
   }
 
   send(_from: DatagramSocket, start: number, end: number): number {

@@ -10,6 +10,10 @@ import type { HeadPool } from "./http/head-pool.ts";
 export type Loop = Connection["loop"];
 export type Buffers = Connection["buffers"];
 
+/** Datagrams of the driver. */
+export type DatagramSocket = Exclude<ReturnType<Loop["driver"]["connectDatagrams"]>, number>;
+export type DatagramHandler = Parameters<Loop["driver"]["connectDatagrams"]>[1];
+
 export interface Runtime {
   readonly loop: Loop;
   /** The arena: regions of events are offsets into its `memory`. */

@@ -1,4 +1,5 @@
 /** Where streams of scripts come from and go to: TCP with half-close, TLS on both sides, names, retries, slow readers. */
+import dgram from "node:dgram";
 import https from "node:https";
 import net from "node:net";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
@@ -157,4 +158,31 @@ test("a tunnel through demux and mux: an upgrade passes", async () => {
   client.end();
   await plane.settled();
   expect(await talk(plane.port, "GET / HTTP/1.1\r\n\r\n")).toContain("400");
+});
+
+test("UDP: a datagram is a message, from client to target and back", async () => {
+  const target = dgram.createSocket("udp4");
+  target.on("message", (message, from) => target.send(`echo ${String(message)}`, from.port));
+  await new Promise<void>((resolve) => target.bind(0, "127.0.0.1", resolve));
+  open.push(() => new Promise((resolve) => void target.close(resolve)));
+  const plane = await script(
+    ($) =>
+      $.replaceData((data) => data.toString().toUpperCase())
+        .connect(`127.0.0.1:${target.address().port}`, { protocol: "udp" })
+        .handleData((data, { inbound }) => void sizes.push([data.size, inbound.remotePort])),
+    { protocol: "udp" },
+  );
+  const sizes: number[][] = [];
+  const client = dgram.createSocket("udp4");
+  const answers: string[] = [];
+  client.on("message", (message) => void answers.push(String(message)));
+  await new Promise<void>((resolve) => client.bind(0, "127.0.0.1", resolve));
+  open.unshift(() => new Promise((resolve) => void client.close(resolve)));
+  // A datagram may be lost: asked again until it is answered.
+  for (let i = 0; i < 100 && answers.length === 0; i++) {
+    client.send("hello", plane.port, "127.0.0.1");
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  expect(answers[0]).toBe("echo HELLO");
+  expect(sizes[0]).toEqual([10, client.address().port]);
 });

@@ -3,9 +3,20 @@ import { formatAddress, parseAddress } from "#core/address.ts";
 import { Listener } from "#net/listener.ts";
 import { listen, loadProgram, Program, type ListenOptions } from "#pipeline/program.ts";
 import type { Layout } from "#pipeline/layout/layout.ts";
-import { bind, getsockname, listen as listenOn, setsockoptInt, SO_REUSEADDR, socket, SOL_SOCKET } from "#sys/socket.ts";
+import {
+  bind,
+  getsockname,
+  listen as listenOn,
+  setsockoptInt,
+  SO_REUSEADDR,
+  SOCK_DGRAM,
+  SOCK_STREAM,
+  socket,
+  SOL_SOCKET,
+} from "#sys/socket.ts";
 import { DataPlane } from "#worker/data-plane.ts";
 import { openDriver } from "#worker/driver.ts";
+import { ScriptDatagrams } from "#worker/script/script-datagrams.ts";
 import { handlerOf } from "#worker/script/script-listener.ts";
 import { ScriptRuntime, scriptShared } from "#worker/script/script-runtime.ts";
 import { sleep } from "./data-plane.ts";
@@ -29,10 +40,11 @@ export async function startScript<C extends object>(
 ): Promise<ScriptPlane> {
   const log: string[] = [];
   const plane = new DataPlane(openDriver("auto"), 1, undefined, (line) => void log.push(line));
-  const fd = socket(2);
+  const udp = options.protocol === "udp";
+  const fd = socket(2, udp ? SOCK_DGRAM : SOCK_STREAM);
   setsockoptInt(fd, SOL_SOCKET, SO_REUSEADDR, 1);
   bind(fd, parseAddress("127.0.0.1:0"));
-  listenOn(fd);
+  if (!udp) listenOn(fd);
   const address = formatAddress(getsockname(fd));
   const runtime = new ScriptRuntime(plane.context, scriptShared(plane.context));
   const program = new Program();
@@ -41,7 +53,9 @@ export async function startScript<C extends object>(
   if (spec === undefined) throw new Error("the script listens nowhere");
   const tls = options.tls === undefined ? null : runtime.tls.server(options.tls);
   const handler = handlerOf(plane.context, runtime, spec, tls);
-  const listener = new Listener("script", fd, plane.loop, plane.context.gather, handler);
+  const listener = udp
+    ? new ScriptDatagrams(plane.context, fd, runtime, spec)
+    : new Listener("script", fd, plane.loop, plane.context.gather, handler);
   await new Promise((resolve) => setImmediate(resolve));
   plane.loop.start();
   listener.start();

@@ -17,6 +17,9 @@ import type { World } from "./world.ts";
 /** Plays an upstream: `reply` sends back to where the datagram came from. */
 export type DatagramService = (bytes: Uint8Array, reply: (bytes: Uint8Array) => void) => void;
 
+/** Behind the datagram that is delivered: one that is about to be sent. */
+const STAGE_AT = ADDRESS_BYTES + LOCAL_BYTES + DATAGRAM_BYTES_MAX;
+
 export class FakeDatagramNetwork {
   readonly #world: World;
   readonly #dispatched: () => void;
@@ -25,7 +28,7 @@ export class FakeDatagramNetwork {
   /** Who waits for what is sent to a client's address. */
   readonly #clients = new Map<string, (bytes: Uint8Array) => void>();
   /** One datagram at a time, as it is delivered. */
-  readonly memory = new Uint8Array(ADDRESS_BYTES + LOCAL_BYTES + DATAGRAM_BYTES_MAX);
+  readonly memory = new Uint8Array(STAGE_AT + DATAGRAM_BYTES_MAX);
 
   /** `dispatched` is called for each callback made. */
   constructor(world: World, dispatched: () => void) {
@@ -104,6 +107,11 @@ class FakeDatagrams implements DatagramSocket {
     this.#peer = peer;
     this.#handler = handler;
     this.#closed = closed;
+  }
+
+  stage(bytes: Uint8Array): number {
+    this.memory.set(bytes, STAGE_AT);
+    return STAGE_AT;
   }
 
   send(from: DatagramSocket, start: number, end: number): number {

@@ -24,6 +24,8 @@ export type TargetOf<C extends object> = Target | ((context: Context<C>) => Targ
 export type ConnectState = "connecting" | "connected" | "failed" | "closed";
 
 export interface ConnectOptions {
+  /** `tcp` where it is left out, which also stands for Unix sockets. */
+  readonly protocol?: "tcp" | "udp";
   /** Milliseconds until a connection is given up; 5000. */
   readonly connectTimeoutMs?: number;
   /** Milliseconds without a byte in either direction; 600 000. */

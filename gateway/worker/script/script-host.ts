@@ -12,6 +12,7 @@ import { IPPROTO_TCP, setsockoptInt, TCP_NODELAY } from "#sys/socket.ts";
 import type { Descriptors } from "#worker/descriptors.ts";
 import { importBundle } from "./module-loader.ts";
 import type { ScriptGrant, ScriptListen, ScriptToSupervisor, ScriptToWorker } from "./protocol.ts";
+import { ScriptDatagrams } from "./script-datagrams.ts";
 import { handlerOf } from "./script-listener.ts";
 import { scriptPlace } from "./script-place.ts";
 import { ScriptRuntime, scriptShared, type ScriptShared } from "./script-runtime.ts";
@@ -36,7 +37,7 @@ export interface ScriptHostParts {
 export class ScriptHost {
   readonly #parts: ScriptHostParts;
   readonly #shared: ScriptShared;
-  readonly #open = new Map<number, Listener>();
+  readonly #open = new Map<number, Listener | ScriptDatagrams>();
   #current: Loaded | null = null;
   #next: Loaded | null = null;
 
@@ -119,20 +120,31 @@ export class ScriptHost {
   #serve({ index, fdTag }: ScriptGrant, { program, runtime, tls }: Loaded): void {
     const { worker, descriptors } = this.#parts;
     const spec = defined(program.listens[index], "listen of a script");
-    const handler = handlerOf(worker, runtime, spec, tls[index] ?? null);
     const open = this.#open.get(fdTag);
+    if (open instanceof ScriptDatagrams) {
+      open.move(runtime, spec);
+      return;
+    }
+    const fd = defined(descriptors.lend(fdTag), "socket of a script");
+    if (spec.options.protocol === "udp") {
+      this.#begin(fdTag, new ScriptDatagrams(worker, fd, runtime, spec));
+      return;
+    }
+    const handler = handlerOf(worker, runtime, spec, tls[index] ?? null);
     if (open !== undefined) {
       open.handler = handler;
       return;
     }
-    const fd = defined(descriptors.lend(fdTag), "socket of a script");
     if (!spec.address.startsWith("unix:")) setsockoptInt(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    const listener = new Listener(`script ${spec.address}`, fd, worker.loop, worker.gather, handler);
-    this.#open.set(fdTag, listener);
+    this.#begin(fdTag, new Listener(`script ${spec.address}`, fd, worker.loop, worker.gather, handler));
+  }
+
+  #begin(tag: number, listener: Listener | ScriptDatagrams): void {
+    this.#open.set(tag, listener);
     listener.start();
   }
 
-  #close(tag: number, listener: Listener): void {
+  #close(tag: number, listener: Listener | ScriptDatagrams): void {
     this.#open.delete(tag);
     listener.stop();
     listener.leave(() => this.#parts.descriptors.giveUp(tag));
