@@ -3,6 +3,7 @@ export const EPERM = 1;
 export const ENOENT = 2;
 export const EINTR = 4;
 export const E2BIG = 7;
+export const EBADF = 9;
 export const EAGAIN = 11;
 export const EBUSY = 16;
 export const EEXIST = 17;

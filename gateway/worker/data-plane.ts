@@ -158,6 +158,13 @@ export class DataPlane {
     }
   }
 
+  /** Of the listeners in force: accepts that failed, for want of descriptors mostly, and were tried again. */
+  get #acceptErrors(): number {
+    let sum = 0;
+    for (const { listener } of this.#serving.values()) if (listener instanceof Listener) sum += listener.acceptErrors;
+    return sum;
+  }
+
   counters(): Record<string, number> {
     const { counters, streams, accessLog, buffers, tls } = this.context;
     counters.values[ACCESS_LOG_DROPPED] = accessLog.dropped;
@@ -166,6 +173,7 @@ export class DataPlane {
       ...streams.read(),
       ...tls.counters.read(tls.handshakes),
       ...upstreamReadings(this.#engine?.upstreams ?? []),
+      accept_errors: this.#acceptErrors,
       exchanges_open: this.#exchanges.taken,
       buffers_free: buffers.free,
       buffers_all: buffers.count,

@@ -4,7 +4,7 @@ import net from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setImmediate as nextTick } from "node:timers/promises";
-import { check, libc } from "#sys/libc.ts";
+import { exhaustDescriptors } from "#test/support/open-files.ts";
 import { formatAddress, parseAddress, portOf } from "#core/address.ts";
 import type { Driver } from "#io/driver.ts";
 import { AF_INET, AF_UNIX, bind, close, connect, getsockname, listen, socket, socketpair } from "#sys/socket.ts";
@@ -117,12 +117,7 @@ export class RealNetwork implements Network {
   }
 
   exhaust(): () => void {
-    const before = openFilesMax();
-    // Descriptors are numbered from the lowest free one: with the limit there, none can be had.
-    const next = socket(AF_INET);
-    close(next);
-    setOpenFilesMax(next);
-    return () => setOpenFilesMax(before);
+    return exhaustDescriptors();
   }
 
   signal(): Signal {
@@ -162,23 +157,6 @@ export class RealNetwork implements Network {
   #newPath(): string {
     return `unix:${this.#folder}/${this.#paths++}`;
   }
-}
-
-// The soft limit of RLIMIT_NOFILE (include/uapi/asm-generic/resource.h), of this process.
-const RLIMIT_NOFILE = 7;
-const prlimit = libc.func("int prlimit64(int pid, int resource, void *next, void *previous)");
-
-function openFilesMax(): number {
-  const limits = new BigUint64Array(2);
-  check("prlimit64", prlimit(0, RLIMIT_NOFILE, null, limits));
-  return Number(limits[0]);
-}
-
-function setOpenFilesMax(soft: number): void {
-  const limits = new BigUint64Array(2);
-  check("prlimit64", prlimit(0, RLIMIT_NOFILE, null, limits));
-  limits[0] = BigInt(soft);
-  check("prlimit64", prlimit(0, RLIMIT_NOFILE, limits, null));
 }
 
 function target(address: Uint8Array): net.NetConnectOpts {

@@ -328,7 +328,6 @@ export class ProxyWasmFilter extends WasmFilter implements ContextKeeper, VmOwne
       vm.invoke(vm.callbacks.proxy_on_tick, null, ROOT_ID);
       this.settle(vm);
     }, vm.tickMs);
-    this.#ticks.unref();
   }
 
   #stopTicks(): void {

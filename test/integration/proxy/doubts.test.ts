@@ -17,6 +17,7 @@ import {
   SOL_SOCKET,
 } from "#sys/socket.ts";
 import { sleep } from "#test/support/data-plane.ts";
+import { limitDescriptors } from "#test/support/open-files.ts";
 import { closedAfterEach } from "#test/support/plane-tests.ts";
 import { RawClient } from "#test/support/raw-client.ts";
 import { requests, talk } from "#test/support/raw-http.ts";
@@ -149,6 +150,34 @@ describe.each(["io_uring", "epoll"] as const)("over %s", (io) => {
     await gateway.settled();
   });
 
+  it("without a free descriptor who is connected is served, and who comes waits until there is one", async () => {
+    const up = await upstream((one) => one.write(OK));
+    const descriptors = limitDescriptors(64);
+    try {
+      const gateway = await plane(io, { endpoints: [up.address] });
+      const kept = new RawClient(gateway.port).send(GET);
+      await kept.until(({ received }) => received === OK);
+      const late = new SlowReader(gateway.port, false);
+      descriptors.reach();
+      late.connect();
+      await expect.poll(() => gateway.plane.counters()["accept_errors"], { timeout: 10_000 }).toBeGreaterThan(1);
+      kept.send(GET);
+      await kept.until(({ received }) => received === OK + OK);
+      late.send(GET);
+      descriptors.relieve();
+      const read = (): number => {
+        late.read(1000);
+        return late.bytes;
+      };
+      await expect.poll(read, { timeout: 10_000 }).toBe(OK.length);
+      late.close();
+      kept.end();
+      await gateway.settled();
+    } finally {
+      descriptors.relieve();
+    }
+  });
+
   it("a slow reader is not cut while it moves, one that stands still is", async () => {
     const body = Buffer.alloc(8 << 20, "x");
     const up = await upstream((socket) => {
@@ -179,9 +208,16 @@ class SlowReader {
   readonly #memory = mapMemory(65_536);
   bytes = 0;
 
-  constructor(port: number) {
+  readonly #port: number;
+
+  constructor(port: number, connects = true) {
+    this.#port = port;
     setsockoptInt(this.#fd, SOL_SOCKET, SO_RCVBUF, 4096);
-    connect(this.#fd, parseAddress(`127.0.0.1:${port}`));
+    if (connects) this.connect();
+  }
+
+  connect(): void {
+    connect(this.#fd, parseAddress(`127.0.0.1:${this.#port}`));
   }
 
   send(text: string): void {
