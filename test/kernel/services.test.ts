@@ -4,6 +4,7 @@ import { KernelManager } from "#bpf/manager/manager.ts";
 import type { ServiceDeclaration } from "#bpf/programs/balancer/declaration.ts";
 import { BalancedNetwork, ENDPOINTS, VIP4, type Clients } from "#test/support/balanced-network.ts";
 import { PORT, service } from "#test/support/balancer-rig.ts";
+import { removeLeftoverBpffs, TestBpffs } from "#test/support/bpffs.ts";
 import { describeKernel } from "#test/support/kernel.ts";
 import { removeLeftovers } from "#test/support/netns.ts";
 
@@ -64,6 +65,38 @@ describeKernel("services of the manager", () =>
       expect(await ask()).toMatch(/^(one|two) x$/);
       commit(declare([]));
       expect(places()).toEqual([]);
+    });
+
+    it("go on where a gateway was that is gone: open connections by NAT, endpoints and all", async () => {
+      removeLeftoverBpffs();
+      const bpffs = new TestBpffs();
+      const before = KernelManager.open({ pins: bpffs.directory });
+      const nat = service("IPv4", "tcp", "nat");
+      const on = (which: KernelManager, declaration: Declaration): void =>
+        network.inside(() => which.commit(which.prepare(declaration)));
+      try {
+        on(before, declare([nat]));
+        const open = { key: "kept", host: VIP4, port: PORT } as const;
+        const label = await clients.ask({ op: "open", ...open });
+        expect(label).toMatch(/^(one|two)$/);
+        // The next one takes up what is pinned while the packets go on; then the first one's descriptors go.
+        const after = KernelManager.open({ pins: bpffs.directory });
+        try {
+          // Another endpoint in front moves nobody.
+          const [first, ...rest] = nat.endpoints;
+          const more = first === undefined ? rest : [...rest, { ...first, port: PORT + 1, drain: true }, first];
+          on(after, declare([{ ...nat, endpoints: more }]));
+          network.inside(() => before.letGo());
+          expect(await clients.ask({ op: "say", key: "kept", text: "still here" })).toBe("still here");
+          const { counters } = network.inside(() => after.status());
+          expect(counters.find(({ name }) => name === "kernel_service_flows")?.samples).toMatchObject([{ value: 1 }]);
+          expect(await clients.ask({ op: "open", key: "new", host: VIP4, port: PORT })).toMatch(/^(one|two)$/);
+        } finally {
+          network.inside(() => after.close());
+        }
+      } finally {
+        bpffs.destroy();
+      }
     });
 
     it("leave everything as it was when something is refused", async () => {

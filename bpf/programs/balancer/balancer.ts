@@ -9,6 +9,7 @@ import { Collection } from "#bpf/kernel/collection.ts";
 import type { BpfMap } from "#bpf/kernel/map.ts";
 import { committedSpec } from "#bpf/kernel/objects.ts";
 import type { Program } from "#bpf/kernel/program.ts";
+import type { LeftBehind } from "#bpf/manager/feature.ts";
 import type { ServiceDeclaration } from "./declaration.ts";
 import { BalancerMaps, type EndpointCounters, type ServiceCounters } from "./maps.ts";
 import { introduce, sourceTowards } from "./source.ts";
@@ -57,10 +58,19 @@ export interface ServiceStatus {
 }
 
 export class Balancer {
-  readonly maps = new BalancerMaps();
-  #tables: ServiceTables = NO_SERVICES;
+  readonly maps: BalancerMaps;
+  #tables: ServiceTables;
+  /** Tables that somebody else wrote last are written whole. */
+  #others: boolean;
   /** By service: packets that found no neighbour when last looked at. */
   readonly #waiting = new Map<string, number>();
+
+  /** `left`: goes on where an earlier process ended. */
+  constructor(left?: LeftBehind) {
+    this.maps = new BalancerMaps(left);
+    this.#tables = this.maps.found;
+    this.#others = this.#tables !== NO_SERVICES;
+  }
 
   /** Throws PENSTOCK_BPF_SERVICE; then nothing has changed. */
   plan(declarations: readonly ServiceDeclaration[]): ServiceTables {
@@ -83,7 +93,8 @@ export class Balancer {
     const services = tables.services.map((service) => refreshed(service, before));
     const next = { ...tables, services, generation: Math.max(tables.generation, before.generation) };
     try {
-      this.maps.change(before, next);
+      this.maps.change(before, next, this.#others);
+      this.#others = false;
     } catch (error) {
       this.maps.change(next, before);
       throw error;
@@ -96,6 +107,11 @@ export class Balancer {
       this.maps.change(this.#tables, before);
       this.#tables = before;
     };
+  }
+
+  /** A successor that has failed wrote tables of its own: ours again. */
+  rewrite(): void {
+    this.maps.change(this.#tables, this.#tables, true);
   }
 
   /** A verdict of a health check. False: no such endpoint, or nothing new. */

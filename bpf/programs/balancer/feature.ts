@@ -9,6 +9,7 @@ import {
   type FeaturePlan,
   type FeatureStatus,
   type KernelFeature,
+  type PinSet,
   type PlanContext,
 } from "#bpf/manager/feature.ts";
 import type { BpfMap } from "#bpf/kernel/map.ts";
@@ -32,7 +33,7 @@ export class ServicesFeature implements KernelFeature {
   plan({ kernel: { services = [] } }: Declaration, context: PlanContext): FeaturePlan {
     const inForce = this.#balancer;
     if (services.length === 0 && inForce === null) return NOTHING;
-    const balancer = inForce ?? new Balancer();
+    const balancer = inForce ?? new Balancer(context.left);
     const programs = new Map<string, DeviceProgram>();
     const discard = (): void => {
       for (const [device, each] of programs) if (this.#programs.get(device) !== each) each.item.close();
@@ -83,6 +84,15 @@ export class ServicesFeature implements KernelFeature {
   /** In the network namespace that the services were put in force in. */
   maintain(): void {
     this.#balancer?.keepNeighbours();
+  }
+
+  /** All tables: flows outlive a kill, and go on where they were. */
+  pins(): PinSet {
+    return { links: new Map(), maps: this.#balancer?.maps.handedOver ?? new Map() };
+  }
+
+  takeBack(): void {
+    this.#balancer?.rewrite();
   }
 
   /** Programs are told of by the devices, in whose chains they stand. */

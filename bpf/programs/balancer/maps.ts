@@ -7,9 +7,11 @@ import { Collection } from "#bpf/kernel/collection.ts";
 import { committedSpec } from "#bpf/kernel/objects.ts";
 import { TypedMap } from "#bpf/kernel/typed-map.ts";
 import { bpfError } from "#core/errors/bpf.ts";
-import type { MapDefinition } from "#bpf/spec/spec.ts";
+import type { LeftBehind } from "#bpf/manager/feature.ts";
+import type { CollectionSpec, MapDefinition } from "#bpf/spec/spec.ts";
 import { BALANCER_REASONS, FLOWS_PER_SECOND, RING_SLOTS, STATE, type BalancerReason } from "./layout.ts";
-import { accepts, type EndpointPlace, type ServicePlace, type ServiceTables } from "./tables.ts";
+import { makeRecord, readRecord, writeRecord } from "./record.ts";
+import { accepts, NO_SERVICES, type EndpointPlace, type ServicePlace, type ServiceTables } from "./tables.ts";
 import { endpointValue, ringOf, ringText, serviceValue, stateOf, vipValue } from "./values.ts";
 
 /** What .rodata is for one program only. */
@@ -35,10 +37,26 @@ export interface EndpointCounters {
 export class BalancerMaps {
   readonly #collection: Collection;
   readonly #spec = committedSpec("balancer");
+  readonly #record: BpfMap;
+  /** Of a process before this one: closed by us. */
+  readonly #taken: ReadonlyMap<string, BpfMap>;
+  /** What is in them already. */
+  readonly found: ServiceTables;
 
-  constructor() {
+  /** `left`: takes up what an earlier process left, flows and all; either all of it or nothing. */
+  constructor(left: LeftBehind = NOTHING_LEFT) {
+    const taken = takeUp(this.#spec, left);
+    this.#taken = taken?.maps ?? new Map();
+    this.found = taken?.tables ?? NO_SERVICES;
     // A collection without programs: the maps as the object declares them.
-    this.#collection = Collection.load(this.#spec, { programs: [] });
+    this.#collection = Collection.load(this.#spec, { programs: [], maps: Object.fromEntries(this.#taken) });
+    this.#record = taken?.record ?? makeRecord();
+  }
+
+  /** By the names that `left` is asked for. */
+  get handedOver(): Map<string, BpfMap> {
+    const shared = sharedNames(this.#spec).map((name) => [pinName(name), this.map(name)] as const);
+    return new Map([...shared, [RECORD, this.#record]]);
   }
 
   /** To be put in place of each program's own. */
@@ -50,13 +68,25 @@ export class BalancerMaps {
     return this.#collection.map(name);
   }
 
-  /** From one state of the tables to another. Throws when the kernel has no memory left. */
-  change(from: ServiceTables, to: ServiceTables): void {
+  /**
+   * From one state of the tables to another. `whole`: what is the same in both is written again too, and what is in the
+   * kernel besides goes. Throws when the kernel has no memory left.
+   */
+  change(from: ServiceTables, to: ServiceTables, whole = false): void {
     const stay = new Set(to.services.map(({ key }) => key));
     for (const service of from.services) if (!stay.has(service.key)) this.#removeService(service);
     const before = new Map(from.services.map((service) => [service.key, service]));
-    for (const service of to.services) this.#writeService(before.get(service.key), service, to);
+    for (const service of to.services) this.#writeService(before.get(service.key), service, to, whole);
+    if (whole) this.#removeOthers(to);
     this.#control(to);
+    writeRecord(this.#record, to);
+  }
+
+  /** Addresses that a process before us entered and did not get round to put on record. */
+  #removeOthers({ services }: ServiceTables): void {
+    const wanted = new Set(services.map(({ index }) => index));
+    const vips = this.map("balancer_vips");
+    for (const [key, value] of vips.entries()) if (!wanted.has(value.readUInt32LE(0))) vips.delete(key);
   }
 
   service({ index }: ServicePlace): ServiceCounters {
@@ -76,6 +106,8 @@ export class BalancerMaps {
 
   close(): void {
     this.#collection.close();
+    this.#record.close();
+    for (const map of this.#taken.values()) map.close();
   }
 
   #removeService(service: ServicePlace): void {
@@ -85,7 +117,7 @@ export class BalancerMaps {
     this.map("balancer_services").update(indexKey(service.index), this.#zeros("balancer_services"));
   }
 
-  #writeService(old: ServicePlace | undefined, service: ServicePlace, to: ServiceTables): void {
+  #writeService(old: ServicePlace | undefined, service: ServicePlace, to: ServiceTables, whole: boolean): void {
     if (old === undefined) this.#clear("balancer_service_counters", service.index);
     const places = new Set(service.endpoints.map(({ index }) => index));
     const known = new Map(old?.endpoints.map((each) => [each.index, each]));
@@ -100,8 +132,8 @@ export class BalancerMaps {
     for (const each of service.endpoints) if (accepts(each)) write(each);
     const services = this.#typed("balancer_services");
     services.set(service.index, serviceValue(service, to.devices));
-    if (old === undefined || ringText(old) !== ringText(service)) this.#writeRing(service);
-    if (old === undefined) this.#typed("balancer_vips").set(vipValue(service.declaration), service.index);
+    if (whole || old === undefined || ringText(old) !== ringText(service)) this.#writeRing(service);
+    if (whole || old === undefined) this.#typed("balancer_vips").set(vipValue(service.declaration), service.index);
     for (const each of service.endpoints) if (!accepts(each)) write(each);
     for (const each of old?.endpoints ?? [])
       if (!places.has(each.index)) this.#writeEndpoint(service, each, STATE.none);
@@ -162,6 +194,49 @@ export class BalancerMaps {
       return Number(sum);
     });
   }
+}
+
+const NOTHING_LEFT: LeftBehind = { map: () => null, link: () => null };
+const RECORD = "balancer record";
+
+function pinName(map: string): string {
+  return `balancer ${map}`;
+}
+
+/** Of all programs and versions together. */
+function sharedNames(spec: CollectionSpec): string[] {
+  return [...spec.maps.keys()].filter((name) => !OWN.includes(name));
+}
+
+interface TakenUp {
+  readonly maps: ReadonlyMap<string, BpfMap>;
+  readonly record: BpfMap;
+  readonly tables: ServiceTables;
+}
+
+/** All maps in today's shape and a record of what is in them, or null and nothing is held. */
+function takeUp(spec: CollectionSpec, left: LeftBehind): TakenUp | null {
+  const record = left.map(RECORD);
+  if (record === null) return null;
+  const names = sharedNames(spec);
+  const found = names.flatMap((name) => {
+    const map = left.map(pinName(name));
+    return map === null ? [] : [[name, map] as const];
+  });
+  const tables = readRecord(record);
+  const fits = found.every(([name, { info }]) => {
+    const wanted = spec.maps.get(name);
+    return (
+      info.type === wanted?.type &&
+      info.keyBytes === wanted.keyBytes &&
+      info.valueBytes === wanted.valueBytes &&
+      info.maxEntries === wanted.maxEntries
+    );
+  });
+  if (tables !== null && found.length === names.length && fits) return { maps: new Map(found), record, tables };
+  for (const [, map] of found) map.close();
+  record.close();
+  return null;
 }
 
 function indexKey(index: number): Buffer {
