@@ -23,6 +23,7 @@
  * digests and bytes, never paths, and checks the digest of every module it reads.
  */
 import { join } from "node:path";
+import type { TappedExchange } from "#observe/tap.ts";
 import type { SnapshotChange } from "#snapshot/patch.ts";
 import type { MapSpec } from "#snapshot/snapshot.ts";
 import type { Finding } from "#core/errors.ts";
@@ -124,6 +125,15 @@ export interface LinesRequest {
   readonly after: Readonly<Record<number, number>>;
 }
 
+/** Live exchanges of a route (`tenant/name`), or (empty) of all. */
+export interface TapRequest {
+  readonly type: "tap";
+  readonly id: number;
+  readonly route: string;
+  /** By worker: the number of the last one that is known. */
+  readonly after: Readonly<Record<number, number>>;
+}
+
 /** Forgets cached responses of a route, at all workers. */
 export interface PurgeRequest {
   readonly type: "purge";
@@ -197,6 +207,7 @@ export type ControlToSupervisor =
   | MapRequest
   | CountersRequest
   | LinesRequest
+  | TapRequest
   | PurgeRequest
   | TraceRequest
   | HealthMessage
@@ -380,6 +391,12 @@ export interface MapReply {
     | { readonly ok: false; readonly code: "no-map" | "full" | "failed"; readonly detail: string };
 }
 
+export interface TapReply {
+  readonly type: "tap-reply";
+  readonly id: number;
+  readonly workers: readonly { readonly worker: number; readonly exchanges: readonly TappedExchange[] }[];
+}
+
 export interface LinesReply {
   readonly type: "lines-reply";
   readonly id: number;
@@ -468,6 +485,7 @@ export type SupervisorToControl =
   | MapReply
   | CountersReply
   | LinesReply
+  | TapReply
   | PurgeReply
   | TraceReply
   | DeclareRequest

@@ -25,6 +25,8 @@ import type {
   MapRequest,
   SealedReply,
   StatusReply,
+  TapReply,
+  TapRequest,
   SupervisorToControl,
   TraceReply,
   TraceRequest,
@@ -47,6 +49,7 @@ type Reply =
   | MapReply
   | CountersReply
   | LinesReply
+  | TapReply
   | PurgeReply
   | TraceReply;
 
@@ -162,6 +165,11 @@ export class SupervisorLink {
   async map(map: string, op: MapRequest["op"]): Promise<MapReply["result"]> {
     const reply = await this.#ask<MapReply>("map-reply", QUICK_TIMEOUT_MS, (id) => ({ type: "map", id, map, op }));
     return reply.result;
+  }
+
+  async tap(route: string, after: TapRequest["after"]): Promise<TapReply["workers"]> {
+    const request = (id: number): TapRequest => ({ type: "tap", id, route, after });
+    return (await this.#ask<TapReply>("tap-reply", QUICK_TIMEOUT_MS, request)).workers;
   }
 
   async lines({ tenant, after }: Omit<LinesRequest, "type" | "id">): Promise<LinesReply["workers"]> {

@@ -2,7 +2,8 @@
 import type { Head } from "#http/head.ts";
 import { REQUEST_BODY_BYTES, RESPONSE_BODY_BYTES } from "#observe/counters.ts";
 import type { Asker } from "./asker.ts";
-import type { ListenerContext } from "./context.ts";
+import { redactedFields, redactedTarget } from "#observe/redact.ts";
+import type { ListenerContext, WorkerContext } from "./context.ts";
 import type { Route } from "./engine.ts";
 import { OUTCOMES, type Outcome } from "./outcomes.ts";
 
@@ -27,7 +28,7 @@ export function recordEnd(
   status: number,
   requestKept: boolean,
 ): void {
-  const { counters, accessLog } = worker;
+  const { counters, accessLog, tap } = worker;
   counters.ended(outcome, status);
   counters.add(REQUEST_BODY_BYTES, exchange.requestBytes);
   counters.add(RESPONSE_BODY_BYTES, exchange.responseBytes);
@@ -38,6 +39,7 @@ export function recordEnd(
     route.meter ??= worker.meters.route(route.spec.tenant, route.spec.name);
     route.meter.ended(status, requestBytes, responseBytes, durationMs);
   }
+  if (tap.open) tapped(worker, exchange, route, outcome, status, requestKept);
   if (!accessLog.enabled) return;
   const request = exchange.request;
   accessLog.add({
@@ -54,5 +56,35 @@ export function recordEnd(
     upstream: exchange.upstreamAddress,
     outcome: OUTCOMES[outcome]?.code ?? "unknown",
     requestId: exchange.asker.knownId,
+  });
+}
+
+/** For who looks on. */
+function tapped(
+  { tap, loop }: WorkerContext,
+  exchange: Ended,
+  route: Route | null,
+  outcome: Outcome,
+  status: number,
+  requestKept: boolean,
+): void {
+  const name = route === null ? "" : `${route.spec.tenant}/${route.spec.name}`;
+  if (!tap.wants(name, loop.nowMs)) return;
+  const { request, clientAddress: client, upstreamAddress: upstream, requestBytes, responseBytes } = exchange;
+  const durationMs = loop.nowMs - exchange.startMs;
+  tap.add({
+    timeMs: Date.now() - durationMs,
+    client,
+    method: requestKept ? request.methodText() : "-",
+    host: requestKept ? request.hostText() : "-",
+    target: requestKept ? redactedTarget(request.targetText()) : "-",
+    headers: requestKept ? redactedFields(request.entries()) : [],
+    route: name,
+    upstream,
+    status,
+    outcome: OUTCOMES[outcome]?.code ?? "unknown",
+    requestBytes,
+    responseBytes,
+    durationMs,
   });
 }

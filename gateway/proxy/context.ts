@@ -9,6 +9,7 @@ import type { TlsRecords } from "#net/tls/records.ts";
 import type { AccessLog } from "#observe/access-log.ts";
 import type { Endpoints } from "#upstream/endpoints.ts";
 import type { Counters } from "#observe/counters.ts";
+import type { Tap } from "#observe/tap.ts";
 import type { Meter, Meters } from "#observe/meters.ts";
 import type { StreamCounters } from "#observe/stream-counters.ts";
 import type { ClientConnections } from "./client-connections.ts";
@@ -25,6 +26,7 @@ export interface WorkerContext {
   readonly meters: Meters;
   readonly streams: StreamCounters;
   readonly accessLog: AccessLog;
+  readonly tap: Tap;
   readonly tls: TlsRecords;
   /** A line for the operator about what clients or endpoints do; at most a few in a second. */
   log(line: string): void;

@@ -310,7 +310,8 @@ export class ProxyExchange extends ClientSide implements Exchange, AttemptsOwner
   /** The log, or a filter that has not run yet, may ask for the request's head when it has been sent. */
   get #keepsRequest(): boolean {
     const route = this.#route;
-    return this.#worker.accessLog.enabled || (route !== null && (route.hasResponseHooks || route.hasEndHooks));
+    const { accessLog, tap } = this.#worker;
+    return accessLog.enabled || tap.open || (route !== null && (route.hasResponseHooks || route.hasEndHooks));
   }
 
   /** No endpoint can be had, or none answered: there will be no response. */

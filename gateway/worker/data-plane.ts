@@ -11,6 +11,7 @@ import { TlsRecords } from "#net/tls/records.ts";
 import { Listener, type Peer } from "#net/listener.ts";
 import { AccessLog } from "#observe/access-log.ts";
 import { ACCESS_LOG_DROPPED, CONNECTIONS_OPEN, Counters } from "#observe/counters.ts";
+import { Tap } from "#observe/tap.ts";
 import { Meters } from "#observe/meters.ts";
 import { StreamCounters } from "#observe/stream-counters.ts";
 import { ClientConnections } from "#proxy/client-connections.ts";
@@ -85,6 +86,7 @@ export class DataPlane {
       meters: new Meters(),
       streams: new StreamCounters(STREAM_OUTCOMES),
       accessLog: this.#accessLog(logFd),
+      tap: new Tap(),
       tls: new TlsRecords(this.loop),
       log: throttled(log, () => this.loop.nowMs),
       workspace: createWorkspace(buffers),

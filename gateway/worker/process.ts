@@ -119,6 +119,12 @@ export class WorkerProcess {
           meters: this.#plane.context.meters.read(),
         });
         break;
+      case "tap": {
+        const { tap, loop } = this.#plane.context;
+        const exchanges = tap.read(message.route, message.after, loop.nowMs);
+        this.#options.send({ type: "tap-reply", id: message.id, exchanges });
+        break;
+      }
       case "purge":
         this.#options.send({ type: "purge-reply", id: message.id, purged: this.#filters.purge(message.what) });
         break;

@@ -16,6 +16,7 @@
  * state at a time; a second `prepare` before `commit` or `abort` is a bug of the supervisor.
  */
 import type { ScriptToSupervisor, ScriptToWorker } from "./script/protocol.ts";
+import type { TappedExchange } from "#observe/tap.ts";
 import type { MeterReading } from "#observe/meters.ts";
 import type { PackedSnapshot } from "#snapshot/packed.ts";
 import type { SnapshotPatch } from "#snapshot/patch.ts";
@@ -37,6 +38,8 @@ export type ToWorker =
    */
   | { readonly type: "drain"; readonly deadlineMs: number; readonly gently?: boolean }
   | { readonly type: "stats"; readonly id: number }
+  /** Opens the tap for a moment, for a route (`tenant/name`) or all (empty). `after`: the number of the last exchange that is known. */
+  | { readonly type: "tap"; readonly id: number; readonly route: string; readonly after: number }
   /** Cached responses of a route are forgotten. */
   | { readonly type: "purge"; readonly id: number; readonly what: PurgeOrder }
   | { readonly type: "explain"; readonly id: number; readonly request: ExplainRequest }
@@ -56,6 +59,7 @@ export type ToSupervisor =
   /** The snapshot of `prepare` `id` is in force. */
   | { readonly type: "committed"; readonly id: number }
   | { readonly type: "drained" }
+  | { readonly type: "tap-reply"; readonly id: number; readonly exchanges: readonly TappedExchange[] }
   | { readonly type: "purge-reply"; readonly id: number; readonly purged: number }
   | {
       readonly type: "stats-reply";

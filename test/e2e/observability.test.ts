@@ -1,4 +1,4 @@
-/** What can be seen of a gateway that serves: its metrics by route, `penstock top`, and spans at a collector. */
+/** What can be seen of a gateway that serves: its metrics by route, `penstock top` and `tap`, and spans at a collector. */
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, expect, test } from "vitest";
@@ -45,7 +45,7 @@ test("metrics of each route and listener are OpenMetrics, whatever worker served
   const { routes } = JSON.parse(out) as { routes: { name: string; requestsPerSecond: number }[] };
   // On a machine that is busy the reading may end before the requests do.
   expect(routes.map(({ name }) => name).every((name) => ["ops/good", "ops/bad"].includes(name))).toBe(true);
-}, 60_000);
+}, 180_000);
 
 interface Received {
   readonly type: string | undefined;
@@ -122,4 +122,40 @@ test("a sampled request has a span at the collector, and its trace goes on to th
     collecting.close();
     app.close();
   }
-}, 60_000);
+}, 180_000);
+
+test("tap shows live exchanges of a route, without secrets", async () => {
+  const running = await startGateway({ config: CONFIG, workers: 1 });
+  gateway = running;
+  const verb = (...args: string[]) => penstock({ cwd: "/" }, ...args, "--json", "--data", running.data);
+  const tapped = verb("tap", "--route", "ops/good", "--count", "2");
+  const ask = (path: string) =>
+    running.request("web", path, { headers: { authorization: "Bearer s3cret", "x-shown": "1", cookie: "sid=s3cret" } });
+  // Until the tap is open nobody keeps anything.
+  let done = false;
+  const asking = (async () => {
+    for (let i = 0; !done; i++) {
+      await ask(`/good/${i}?a=1&access_token=s3cret`);
+      await ask("/bad");
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  })();
+  const { code, out } = await tapped;
+  done = true;
+  await asking;
+  expect([code, out.includes("s3cret")]).toEqual([0, false]);
+  const lines = out
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+  expect(lines).toHaveLength(2);
+  for (const line of lines) {
+    expect(line).toMatchObject({ route: "ops/good", status: 200, method: "GET", outcome: "local-reply" });
+    expect(line["target"]).toMatch(/^\/good\/\d+\?a=1&access_token=\(redacted\)$/);
+    expect(Object.fromEntries(line["headers"] as [string, string][])).toMatchObject({
+      authorization: "(redacted)",
+      cookie: "(redacted)",
+      "x-shown": "1",
+    });
+  }
+}, 180_000);

@@ -24,6 +24,7 @@ import { Idempotency } from "./idempotency.ts";
 import type { Origin } from "./identity.ts";
 import { counterRoutes } from "./counter-routes.ts";
 import { kernelRoutes } from "./kernel-routes.ts";
+import { tapRoutes } from "./tap-routes.ts";
 import { traceRoutes } from "./trace-routes.ts";
 import { openApiRoute } from "./openapi.ts";
 import { pluginRoutes } from "./plugin-routes.ts";
@@ -65,6 +66,7 @@ export function adminRoutes(services: Services): RouteSpec[] {
     ...eventRoutes(services),
     ...pluginLogRoutes(services),
     ...statusRoutes(services),
+    ...tapRoutes(services),
   ];
   return [...routes, openApiRoute(routes)];
 }

@@ -8,6 +8,8 @@ import { exportAll, get, remove } from "./get.ts";
 import { kernel } from "./kernel.ts";
 import { plugin } from "./plugin.ts";
 import { revisions, rollback } from "./revisions.ts";
+import { logs } from "./logs.ts";
+import { tap } from "./tap.ts";
 import { token } from "./token.ts";
 import { top } from "./top.ts";
 import type { Verb } from "./verb.ts";
@@ -28,6 +30,8 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   restore,
   kernel,
   top,
+  tap,
+  logs,
   // `run`, `upgrade` and `doctor` need no gateway, and are loaded only to be asked for their options.
   completion: completionOf(async () => {
     const [{ run }, { upgrade }, { doctor }] = await Promise.all([

@@ -313,6 +313,8 @@ export class Supervisor {
         return { type: "counters-reply", id, result: this.#options.kernel.counters(request) };
       case "lines":
         return { type: "lines-reply", id, workers: await this.#workers.lines(request.tenant, request.after) };
+      case "tap":
+        return { type: "tap-reply", id, workers: await this.#workers.tap(request.route, request.after) };
       case "purge":
         return { type: "purge-reply", id, purged: await this.#workers.purge(request.what) };
       case "trace":

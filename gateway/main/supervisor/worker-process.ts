@@ -9,6 +9,7 @@ import type { Purge } from "#control/protocol.ts";
 import { scriptError } from "#core/errors/script.ts";
 import { sendDescriptors, SOCK_SEQPACKET } from "#sys/descriptors.ts";
 import type { PackedSnapshot } from "#snapshot/packed.ts";
+import type { TappedExchange } from "#observe/tap.ts";
 import type { SnapshotPatch } from "#snapshot/patch.ts";
 import { close, socketpair } from "#sys/socket.ts";
 import type {
@@ -164,6 +165,7 @@ export class WorkerProcess {
       case "stats-reply":
       case "explain-reply":
       case "lines-reply":
+      case "tap-reply":
       case "purge-reply":
         this.#replies.settle(message.id, message);
     }
@@ -242,6 +244,11 @@ export class WorkerProcess {
   async lines(tenant: string, after: number): Promise<readonly PluginLine[]> {
     const reply = await this.#ask({ type: "lines", id: requestId(), tenant, after }, ASK_MS);
     return reply.type === "lines-reply" ? reply.lines : [];
+  }
+
+  async tap(route: string, after: number): Promise<readonly TappedExchange[]> {
+    const reply = await this.#ask({ type: "tap", id: requestId(), route, after }, ASK_MS);
+    return reply.type === "tap-reply" ? reply.exchanges : [];
   }
 
   async purge(what: Purge): Promise<number> {

@@ -5,7 +5,7 @@
 import type { ChildProcess } from "node:child_process";
 import { setTimeout } from "node:timers/promises";
 import type { Fd } from "#core/brands.ts";
-import type { LinesReply, Purge } from "#control/protocol.ts";
+import type { LinesReply, TapReply, Purge } from "#control/protocol.ts";
 import type { MapChangeMessage, ToWorker } from "#worker/protocol.ts";
 import type { LogSink } from "./log.ts";
 import { NoAnswerError } from "./replies.ts";
@@ -155,6 +155,17 @@ export class Workers {
         worker: worker.slot,
         // One that doesn't answer is left out this time.
         lines: await worker.lines(tenant, after[worker.slot] ?? 0).catch(() => []),
+      })),
+    );
+  }
+
+  /** Live exchanges, by worker. */
+  tap(route: string, after: Readonly<Record<number, number>>): Promise<TapReply["workers"]> {
+    const asked = this.all.filter((worker) => worker.introduced);
+    return Promise.all(
+      asked.map(async (worker) => ({
+        worker: worker.slot,
+        exchanges: await worker.tap(route, after[worker.slot] ?? 0).catch(() => []),
       })),
     );
   }

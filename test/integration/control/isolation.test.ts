@@ -108,7 +108,7 @@ describe.each(["tenant:acme:write", "tenant:acme:read", "metrics"])("a token wit
       const absent = await attempt(operation, tokens.get(scope) ?? "", "nobody");
       if (path.includes("{tenant}")) expect(`${method} ${path}: ${absent.status}`).toBe(named);
     }
-    expect(let_in).toEqual(scope === "metrics" ? ["GET /metrics: 200"] : []);
+    expect(let_in).toEqual(scope === "metrics" ? ["GET /metrics: 200", "GET /v1/metrics: 200"] : []);
     expect(await everything()).toEqual(before);
   }, 60_000);
 });
