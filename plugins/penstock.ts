@@ -7,6 +7,7 @@ export { CStruct, CUnion } from "#bpf/public/cstruct.ts";
 export { netlink } from "#bpf/public/netlink.ts";
 export { Data } from "#pipeline/events/data.ts";
 export { Message, MessageEnd, MessageStart, StreamEnd } from "#pipeline/events/messages.ts";
+export { exit, kernel, reload } from "#pipeline/host.ts";
 export { listen, load, onExit } from "#pipeline/program.ts";
 export { pipeline } from "#pipeline/layout/layout.ts";
 

@@ -150,6 +150,7 @@ export class WorkerProcess {
       case "script-bind":
       case "script-commit":
       case "script-abort":
+      case "script-kernel-reply":
         this.#scripts.receive(message);
         break;
       default:

@@ -17,6 +17,11 @@ export const SCRIPT_ERRORS = {
     status: 422,
     hint: "the place is named; what ran before goes on",
   },
+  PENSTOCK_SCRIPT_KERNEL: {
+    message: "this can't be done in the kernel for a script",
+    status: 422,
+    hint: "objects lie beside the script and are named by a path written out; `attach` belongs to its top level",
+  },
   PENSTOCK_SCRIPT_DIFFERS: {
     message: "the workers disagree about what the script listens on",
     status: 422,

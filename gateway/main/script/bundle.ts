@@ -18,7 +18,7 @@ const IMPORTS = [
   /(?:^|[\s;}])(?:import|export)\s*(?:[\w*${}\s,]+?\sfrom\s*|\*\s*from\s*|\{[^}]*\}\s*from\s*)?["']([^"'\n]+)["']/g,
   /\bimport\(\s*["']([^"'\n]+)["']\s*\)/g,
 ];
-const LOADS = /\bload\(\s*["'`]([^"'`\n]+)["'`]/g;
+const LOADS = /\b(?:load|object)\(\s*["'`]([^"'`\n]+)["'`]/g;
 
 export interface ReadScript {
   readonly bundle: ScriptBundle;

@@ -8,9 +8,10 @@ import type { ListenerStatus } from "#control/protocol.ts";
 import { Listeners } from "#main/supervisor/listeners.ts";
 import { machineAuthorities } from "#main/supervisor/tls-material.ts";
 import type { LogSink } from "#main/supervisor/log.ts";
-import type { WorkerProcess } from "#main/supervisor/worker-process.ts";
+import type { ScriptAsking, WorkerProcess } from "#main/supervisor/worker-process.ts";
 import type { Workers } from "#main/supervisor/workers.ts";
 import type { ListenerSpec } from "#snapshot/snapshot.ts";
+import { ScriptKernel } from "./kernel.ts";
 import type { ScriptBundle, ScriptListen } from "#worker/script/protocol.ts";
 
 const INTRODUCTION_MS = 5_000;
@@ -24,6 +25,7 @@ export class ScriptDeployment {
   readonly #workers: Workers;
   readonly #listeners: Listeners;
   readonly #log: LogSink;
+  readonly #kernel: ScriptKernel;
   #current: InForce | null = null;
 
   /** `listeners`: of the script alone. */
@@ -31,6 +33,24 @@ export class ScriptDeployment {
     this.#workers = workers;
     this.#listeners = listeners;
     this.#log = log;
+    this.#kernel = new ScriptKernel(log);
+  }
+
+  /** What a running script asks for. */
+  serve(worker: WorkerProcess, asking: ScriptAsking): void {
+    if (asking.type === "script-wish") {
+      this.#log("info", `the script asks for ${asking.wish}`);
+      // The signals' own ways, with all that belongs to them.
+      process.kill(process.pid, asking.wish === "reload" ? "SIGHUP" : "SIGTERM");
+      return;
+    }
+    try {
+      const value = this.#kernel.serve(asking.request);
+      worker.tellScript({ type: "script-kernel-reply", ok: true, value }, asking.id);
+    } catch (error) {
+      const words = error instanceof Error ? error.message : String(error);
+      worker.tellScript({ type: "script-kernel-reply", ok: false, error: words }, asking.id);
+    }
   }
 
   /** False: it is in force already. Rejects with who refused it, and why: then nothing has changed. */
@@ -45,19 +65,23 @@ export class ScriptDeployment {
 
   async #change(bundle: ScriptBundle): Promise<void> {
     const members = this.#workers.all.filter((worker) => worker.introduced);
+    this.#kernel.begin(bundle);
     try {
       const specs = specsOf(await agreed(members, bundle));
       const closed = this.#listeners.prepare(specs);
       if (closed !== null) throw new Error(closed.error);
       await each(members, (worker) => this.#bind(worker, specs));
+      this.#kernel.prepare();
       this.#current = { bundle, specs };
     } catch (error) {
+      this.#kernel.abort();
       this.#listeners.abort();
       for (const worker of members) worker.tellScript({ type: "script-abort" });
       throw error;
     }
     await Promise.all(members.map((worker) => this.#commit(worker)));
     this.#listeners.commit();
+    this.#kernel.commit();
     this.#log("info", "the script is in force", { workers: members.length });
   }
 
@@ -93,6 +117,7 @@ export class ScriptDeployment {
   }
 
   close(): void {
+    this.#kernel.close();
     this.#listeners.close();
   }
 }

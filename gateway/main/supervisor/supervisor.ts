@@ -140,6 +140,7 @@ export class Supervisor {
       prepareMs: options.prepareMs ?? PREPARE_MS,
       spawn: (slot, channel) => this.#spawnWorker(slot, channel),
       onMapChange: (from, change) => this.#mapChanged(from, change),
+      onScript: (from, asking) => this.scripts.serve(from, asking),
       onDeath: (pid, slot) => {
         this.#shared.area.connections.clear(slot);
         for (const tenant of this.#tenantMemory.died(pid))

@@ -22,7 +22,7 @@ import type {
   ToSupervisor,
   ToWorker,
 } from "#worker/protocol.ts";
-import type { ScriptToWorker } from "#worker/script/protocol.ts";
+import type { ScriptToSupervisor, ScriptToWorker } from "#worker/script/protocol.ts";
 import { Child } from "./child.ts";
 import type { LogSink } from "./log.ts";
 import { Replies, requestId } from "./replies.ts";
@@ -53,6 +53,8 @@ export interface WorkerHandler {
   spawn(slot: number, channel: Fd): ChildProcess;
   /** A new life has begun and wants a snapshot. */
   onHello(worker: WorkerProcess): void;
+  /** A script asks for something, in its own time. */
+  onScript(worker: WorkerProcess, asking: ScriptAsking): void;
   onMapChange(worker: WorkerProcess, change: MapChangeMessage): void;
   onDeath(pid: number, slot: number): void;
 }
@@ -66,6 +68,8 @@ export type ScriptQuestion = ScriptToWorker extends infer M
 
 export type WorkerStats = Pick<Extract<ToSupervisor, { type: "stats-reply" }>, "counters" | "meters">;
 export const NO_STATS: WorkerStats = { counters: {}, meters: [] };
+
+export type ScriptAsking = Extract<ScriptToSupervisor, { type: "script-kernel" | "script-wish" }>;
 
 export type WorkerState = "down" | "starting" | "ready" | "draining";
 
@@ -154,6 +158,10 @@ export class WorkerProcess {
       case "map-change":
         this.#handler.onMapChange(this, message);
         return;
+      case "script-kernel":
+      case "script-wish":
+        this.#handler.onScript(this, message);
+        return;
       case "drained":
         return;
       case "prepared":
@@ -231,9 +239,9 @@ export class WorkerProcess {
     return reply;
   }
 
-  /** The same, where nothing is answered. */
-  tellScript(message: ScriptQuestion): void {
-    this.child.send({ ...message, id: requestId() } satisfies ToWorker);
+  /** The same, where nothing is answered. `id`: of what this answers. */
+  tellScript(message: ScriptQuestion, id = requestId()): void {
+    this.child.send({ ...message, id } satisfies ToWorker);
   }
 
   async stats(): Promise<WorkerStats> {

@@ -10,7 +10,7 @@ import type { MapChangeMessage, ToWorker } from "#worker/protocol.ts";
 import type { LogSink } from "./log.ts";
 import { NoAnswerError } from "./replies.ts";
 import { WorkerProcess } from "./worker-process.ts";
-import type { Provision } from "./worker-process.ts";
+import type { Provision, ScriptAsking } from "./worker-process.ts";
 
 const INTRODUCTION_POLL_MS = 10;
 
@@ -25,6 +25,7 @@ export interface WorkersOptions {
   /** How long a worker may take to prepare. */
   readonly prepareMs: number;
   readonly spawn: (slot: number, channel: Fd) => ChildProcess;
+  readonly onScript: (from: WorkerProcess, asking: ScriptAsking) => void;
   readonly onMapChange: (from: WorkerProcess, change: MapChangeMessage) => void;
   /** The process is gone, whatever it was in the middle of. */
   readonly onDeath: (pid: number, slot: number) => void;
@@ -52,6 +53,7 @@ export class Workers {
         void this.exclusively(() => this.#boot(worker));
       },
       onMapChange: options.onMapChange,
+      onScript: options.onScript,
       onDeath: options.onDeath,
     };
     this.all = Array.from(

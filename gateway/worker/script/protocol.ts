@@ -9,6 +9,10 @@
  * (`#worker/protocol.ts`), ahead of the `script-bind` that names them. At most one program is on its way.
  */
 
+import type { KernelRequest } from "#pipeline/host.ts";
+
+export type { KernelPlace, KernelRequest, ObjectAnswer } from "#pipeline/host.ts";
+
 /** A script with all that it imports or loads, as read by the supervisor: a worker has no files. */
 export interface ScriptBundle {
   /** Of all that follows: the same bundle twice is no change. */
@@ -54,7 +58,10 @@ export type ScriptToWorker =
     }
   | { readonly type: "script-bind"; readonly id: number; readonly grants: readonly ScriptGrant[] }
   | { readonly type: "script-commit"; readonly id: number }
-  | { readonly type: "script-abort"; readonly id: number };
+  | { readonly type: "script-abort"; readonly id: number }
+  /** Of the worker's own `script-kernel`, by its number. */
+  | { readonly type: "script-kernel-reply"; readonly id: number; readonly ok: true; readonly value: unknown }
+  | { readonly type: "script-kernel-reply"; readonly id: number; readonly ok: false; readonly error: string };
 
 /** Answers carry the `id` of what they answer. */
 export type ScriptToSupervisor =
@@ -63,5 +70,7 @@ export type ScriptToSupervisor =
   | { readonly type: "script-committed"; readonly id: number }
   /** With the place in the script where there is one. */
   | { readonly type: "script-refused"; readonly id: number; readonly error: string }
+  /** Kernel work on the script's behalf, at any time; `id` is the worker's. */
+  | { readonly type: "script-kernel"; readonly id: number; readonly request: KernelRequest }
   /** A script asks for what `penstock` on the command line does: to be read again, or to stop the gateway. */
   | { readonly type: "script-wish"; readonly wish: "reload" | "exit" };

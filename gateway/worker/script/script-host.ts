@@ -6,6 +6,7 @@
 import { defined } from "#core/assert.ts";
 import { Listener } from "#net/listener.ts";
 import type { ServerTls } from "#net/tls/server-tls.ts";
+import { setGateway, type KernelRequest } from "#pipeline/host.ts";
 import { loadProgram, Program, type ListenSpec } from "#pipeline/program.ts";
 import type { WorkerContext } from "#proxy/context.ts";
 import { IPPROTO_TCP, setsockoptInt, TCP_NODELAY } from "#sys/socket.ts";
@@ -26,6 +27,11 @@ interface Loaded {
   grants: readonly ScriptGrant[];
 }
 
+interface Asking {
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: Error) => void;
+}
+
 export interface ScriptHostParts {
   readonly worker: WorkerContext;
   readonly descriptors: Descriptors;
@@ -40,10 +46,32 @@ export class ScriptHost {
   readonly #open = new Map<number, Listener | ScriptDatagrams>();
   #current: Loaded | null = null;
   #next: Loaded | null = null;
+  /** Kernel work that the supervisor has not answered yet, by number. */
+  readonly #asking = new Map<number, Asking>();
+  #asked = 0;
 
   constructor(parts: ScriptHostParts) {
     this.#parts = parts;
     this.#shared = scriptShared(parts.worker);
+    setGateway({
+      kernel: (request) => this.#kernel(request),
+      wish: (wish) => parts.send({ type: "script-wish", wish }),
+    });
+  }
+
+  #kernel(request: KernelRequest): Promise<unknown> {
+    const id = ++this.#asked;
+    return new Promise((resolve, reject) => {
+      this.#asking.set(id, { resolve, reject });
+      this.#parts.send({ type: "script-kernel", id, request });
+    });
+  }
+
+  #kernelReply(reply: ScriptToWorker & { type: "script-kernel-reply" }): void {
+    const asking = this.#asking.get(reply.id);
+    this.#asking.delete(reply.id);
+    if (reply.ok) asking?.resolve(reply.value);
+    else asking?.reject(new Error(reply.error));
   }
 
   receive(message: ScriptToWorker): void {
@@ -59,6 +87,9 @@ export class ScriptHost {
         break;
       case "script-abort":
         this.#abort();
+        break;
+      case "script-kernel-reply":
+        this.#kernelReply(message);
     }
   }
 
