@@ -1,4 +1,5 @@
 /** Steps that let a stream go through other pipelines: copies beside it, or one in its way. */
+import { Demux, type DemuxOptions } from "#pipeline/filters/demux.ts";
 import { Fork, ForkJoin, ForkRace, type ForkValues } from "#pipeline/filters/fork.ts";
 import { Branch, Pipe, PipeNext, type Case, type PipeTargetOf } from "#pipeline/filters/pipe.ts";
 import type { Context } from "./context.ts";
@@ -21,6 +22,11 @@ export abstract class JoinSteps<C extends object> extends FlowSteps<C> {
   /** The outcome of the side that is first to say something goes on, in place of the original. */
   forkRace(values?: ForkValues<C>): Joint<this, C> {
     return this.joint("forkRace", (pipeline) => (scope) => new ForkRace(scope, pipeline, values));
+  }
+
+  /** Each message to an instance of its own, whose first message is its answer; answers come as they are ready. */
+  demux(options: DemuxOptions = {}): Joint<this, C> {
+    return this.joint("demux", (pipeline) => (scope) => new Demux(scope, pipeline, options));
   }
 
   /** Through a pipeline, or a chain of them; which one a script may say, also later, by a promise. */

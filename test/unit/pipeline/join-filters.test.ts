@@ -223,3 +223,50 @@ describe("branch", () => {
     line.check();
   });
 });
+
+describe("demux", () => {
+  it("gives each message an instance, and answers as they are ready", async () => {
+    const line = rig<{ n?: number }>(($) =>
+      $.demux().to(($) =>
+        $.handleMessageStart<{ n: number }>(({ head }, context) => void (context.n = head.n)).replaceMessage<object>(
+          async ({ body }, { n = 0 }) => {
+            if (n === 1) await new Promise((resolve) => setTimeout(resolve, 30));
+            return [new Message({ n }, `${body}!`), new Message({ n }, "too much")];
+          },
+        ),
+      ),
+    );
+    for (const n of [1, 2, 3]) {
+      line.start({ n });
+      line.data(`body ${n}`);
+      line.end();
+    }
+    line.close();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const answer = (n: number): string[] => [`<{"n":${n}}>`, `body ${n}!`, "</>"];
+    expect(line.out.lines).toEqual([...answer(2), ...answer(3), ...answer(1), "END"]);
+    expect(line.instance.context.n).toBeUndefined();
+    line.check();
+  });
+
+  it("gives up who does not answer, fails or ends, and drops what is too much", () => {
+    const line = rig(($) =>
+      $.demux({ timeout: "100ms", waitingMax: 2 }).to(($) =>
+        $.replaceMessage<{ n: number }>(({ head: { n } }) => {
+          if (n === 1) throw new Error("no");
+          return n === 2 ? new StreamEnd() : new Promise<Message>(() => {});
+        }),
+      ),
+    );
+    for (const n of [1, 2, 3, 4, 5]) {
+      line.start({ n });
+      line.end();
+    }
+    expect(line.runtime.logged.filter((one) => one.includes("dropped"))).toHaveLength(1);
+    line.close();
+    expect(line.out.text).toBe("");
+    line.pass(300);
+    expect(line.out.text).toBe("END");
+    line.check();
+  });
+});

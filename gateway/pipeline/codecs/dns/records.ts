@@ -79,7 +79,7 @@ export function readData(message: Uint8Array, at: number, length: number, type: 
     case "SOA":
       return readSoa(message, at, end, view);
     default:
-      return message.slice(at, end);
+      return new Uint8Array(message.subarray(at, end));
   }
 }
 

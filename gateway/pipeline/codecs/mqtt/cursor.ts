@@ -62,7 +62,7 @@ export class Cursor {
   binary(): Uint8Array {
     const length = this.u16();
     const at = this.#take(length);
-    return at < 0 ? NO_BYTES : this.#bytes.slice(at, at + length);
+    return at < 0 ? NO_BYTES : new Uint8Array(this.#bytes.subarray(at, at + length));
   }
 
   text(): string {

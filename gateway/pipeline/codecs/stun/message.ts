@@ -51,7 +51,7 @@ export function decodeStun(bytes: Uint8Array): StunMessage | string {
     const size = view.getUint16(at + 2);
     const end = at + 4 + size;
     if (end > bytes.length) return "an attribute is longer than the message";
-    const attribute = { type: view.getUint16(at), value: bytes.slice(at + 4, end) };
+    const attribute = { type: view.getUint16(at), value: new Uint8Array(bytes.subarray(at + 4, end)) };
     const xor = attribute.type === XOR_MAPPED_ADDRESS;
     if (xor || (attribute.type === MAPPED_ADDRESS && mapped === null)) {
       mapped = readAddress(attribute.value, xor ? bytes.subarray(4, HEADER_BYTES) : null);
@@ -59,7 +59,7 @@ export function decodeStun(bytes: Uint8Array): StunMessage | string {
     } else if (attribute.type !== MAPPED_ADDRESS) attributes.push(attribute);
     at = at + 4 + roundUp(size);
   }
-  const transactionID = bytes.slice(TRANSACTION_AT, HEADER_BYTES);
+  const transactionID = new Uint8Array(bytes.subarray(TRANSACTION_AT, HEADER_BYTES));
   return { type, transactionID, ...(mapped === null ? undefined : { mapped }), attributes };
 }
 
