@@ -20,6 +20,7 @@ import type {
   StreamRouteSpec,
 } from "#snapshot/snapshot.ts";
 import { compileCertificate, compileListenerTls, compileUpstreamTls, type SealedKeys } from "./compile-tls.ts";
+import { banMaps } from "./compile-bans.ts";
 import { compileUpstream } from "./compile-upstream.ts";
 import { digestOf } from "./canonical.ts";
 import type { FilterResource, Resolved, RouteResource } from "./config/declaration.ts";
@@ -98,7 +99,7 @@ export function compile(declared: Resolved, context: CompileContext): Snapshot {
     tenants: declared.tenants.map(({ name, quotas }) => ({ name, quotas: runningQuotas(quotas) })),
     routes: requests.map(routeOf),
     ...(streamRoutes.length === 0 ? {} : { streamRoutes }),
-    maps: declared.kernel.maps.map(compileMap),
+    maps: [...declared.kernel.maps.map(compileMap), ...banMaps(declared.routes)],
     kernel: compileKernel(declared, tables),
     settings: { ...declared.settings },
   };
@@ -239,6 +240,7 @@ function compileFilter(filter: FilterResource, tenant: string, tables: Tables): 
       upstreams: filter.allow.upstreams.map((name) => upstreamOf(name, tenant, tables)),
       maps: filter.allow.maps.map((name) => at(tables.maps, name)),
       ...(filter.allow.keyValue ? { keyValue: true } : {}),
+      ...(filter.allow.ban ? { ban: true } : {}),
     },
   };
 }

@@ -134,6 +134,15 @@ export interface TapRequest {
   readonly after: Readonly<Record<number, number>>;
 }
 
+/** A message for a tenant's plugin: every guest of it hears it, in all workers. */
+export interface TellRequest {
+  readonly type: "tell";
+  readonly id: number;
+  readonly tenant: string;
+  readonly plugin: string;
+  readonly message: Uint8Array;
+}
+
 /** Forgets cached responses of a route, at all workers. */
 export interface PurgeRequest {
   readonly type: "purge";
@@ -208,6 +217,7 @@ export type ControlToSupervisor =
   | CountersRequest
   | LinesRequest
   | TapRequest
+  | TellRequest
   | PurgeRequest
   | TraceRequest
   | HealthMessage
@@ -415,6 +425,20 @@ export interface LinesReply {
   }[];
 }
 
+export interface ToldReply {
+  readonly type: "told";
+  readonly id: number;
+  readonly answers: readonly PluginAnswer[];
+}
+
+/** What one route's guest in one worker has answered. */
+export interface PluginAnswer {
+  readonly worker: number;
+  readonly route: string;
+  readonly version: string;
+  readonly answer: Uint8Array;
+}
+
 export interface CountersReply {
   readonly type: "counters-reply";
   readonly id: number;
@@ -486,6 +510,7 @@ export type SupervisorToControl =
   | CountersReply
   | LinesReply
   | TapReply
+  | ToldReply
   | PurgeReply
   | TraceReply
   | DeclareRequest

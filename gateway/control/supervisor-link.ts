@@ -17,6 +17,9 @@ import type {
   HealthMessage,
   LinesReply,
   LinesRequest,
+  PluginAnswer,
+  TellRequest,
+  ToldReply,
   CountersReply,
   CountersRequest,
   MapReply,
@@ -50,6 +53,7 @@ type Reply =
   | CountersReply
   | LinesReply
   | TapReply
+  | ToldReply
   | PurgeReply
   | TraceReply;
 
@@ -170,6 +174,11 @@ export class SupervisorLink {
   async tap(route: string, after: TapRequest["after"]): Promise<TapReply["workers"]> {
     const request = (id: number): TapRequest => ({ type: "tap", id, route, after });
     return (await this.#ask<TapReply>("tap-reply", QUICK_TIMEOUT_MS, request)).workers;
+  }
+
+  async tell(message: Omit<TellRequest, "type" | "id">): Promise<readonly PluginAnswer[]> {
+    const request = (id: number): TellRequest => ({ type: "tell", id, ...message });
+    return (await this.#ask<ToldReply>("told", QUICK_TIMEOUT_MS, request)).answers;
   }
 
   async lines({ tenant, after }: Omit<LinesRequest, "type" | "id">): Promise<LinesReply["workers"]> {

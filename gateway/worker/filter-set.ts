@@ -17,15 +17,18 @@ import { fetchUpstream } from "#proxy/fetch.ts";
 import { connectUpstream } from "#proxy/raw-connection.ts";
 import type { BuiltinFilterSpec } from "#snapshot/builtin-filters.ts";
 import type { PluginFilterSpec, PluginSpec, RouteSpec, Snapshot, StreamRouteSpec } from "#snapshot/snapshot.ts";
+import { banMapName } from "#snapshot/bans.ts";
 import { boottimeNs } from "#sys/clock.ts";
 import { CanaryFilter, createWasmFilter, loadModule, streamFilterOf, type WasmFilter } from "#wasm/create-filter.ts";
 import type { LoadedModule } from "#wasm/guest/runtime.ts";
 import { canaryChoice } from "./canary-choice.ts";
 import { FileRoots, type FileGrants } from "./file-roots.ts";
 import type { MapSet } from "./map-set.ts";
-import type { ModuleBytes, PurgeOrder } from "./protocol.ts";
+import type { GuestAnswer, ModuleBytes, PurgeOrder } from "./protocol.ts";
 import { sharedClockOffsetMs } from "./shared-area.ts";
 import { Slice } from "./slices.ts";
+import type { StreamGuests } from "./stream-filter-set.ts";
+import { banPrefix, TenantBans } from "./tenant-bans.ts";
 import type { TenantSet } from "./tenants/tenant-set.ts";
 
 /** A route of requests or of streams: filters are told apart by it. */
@@ -46,8 +49,7 @@ interface Held {
 export interface Chains {
   /** The filters of each route of the snapshot, in order. */
   readonly filters: readonly (readonly Filter[])[];
-  /** The plugins of each of its stream routes, by position; null: a built-in filter. */
-  readonly streamGuests: readonly (readonly (StreamFilter | null)[])[];
+  readonly streamGuests: readonly StreamGuests[];
   /** The engine's last exchange has ended. */
   readonly release: () => void;
 }
@@ -98,17 +100,23 @@ export class FilterSet {
     const taken: Held[] = [];
     try {
       const filters: (readonly Filter[])[] = [];
+      const guards = this.#guards(snapshot);
       const slice = new Slice();
       for (const route of snapshot.routes) {
-        if (route.filters.length === 0) filters.push(NO_FILTERS);
-        else filters.push(this.#again(known.get(route), taken) ?? (await this.#chain(snapshot, route, taken, known)));
+        const chain =
+          route.filters.length === 0
+            ? NO_FILTERS
+            : (this.#again(known.get(route), taken) ?? (await this.#chain(snapshot, route, taken, known)));
+        const guard = guards.get(route.tenant);
+        filters.push(guard === undefined ? chain : [guard, ...chain]);
         await slice.step();
       }
       this.#chains = known;
       this.#beside = beside;
-      const streamGuests: (StreamFilter | null)[][] = [];
+      const streamGuests: StreamGuests[] = [];
       for (const route of snapshot.streamRoutes ?? []) {
-        streamGuests.push(await this.#streamChain(snapshot, route, taken));
+        const guests = await this.#streamChain(snapshot, route, taken);
+        streamGuests.push({ guard: guards.get(route.tenant) ?? null, guests });
       }
       return { filters, streamGuests, release: () => this.#release(taken) };
     } catch (error) {
@@ -143,6 +151,17 @@ export class FilterSet {
       for (const [what, value] of Object.entries(counted)) add(`plugin_${what}${labels}`, value);
     }
     return all;
+  }
+
+  /** Every guest of a tenant's plugin that listens hears the message. */
+  tell(tenant: string, plugin: string, message: Uint8Array): GuestAnswer[] {
+    const answers: GuestAnswer[] = [];
+    for (const { guest, route } of this.#held.values()) {
+      if (guest === null || guest.plugin.tenant !== tenant || guest.plugin.name !== plugin) continue;
+      const answer = guest.message(message);
+      if (answer !== null) answers.push({ route, version: guest.plugin.version, answer });
+    }
+    return answers;
   }
 
   async #compile(modules: readonly ModuleBytes[]): Promise<void> {
@@ -188,6 +207,15 @@ export class FilterSet {
     }
     known.set(route, chain);
     return chain.map(({ filter }) => filter);
+  }
+
+  /** Of tenants whose plugins may ban clients: what stands before all their filters. */
+  #guards({ maps }: Snapshot): Map<string, TenantBans> {
+    const guards = new Map<string, TenantBans>();
+    for (const { tenant, name } of maps) {
+      if (tenant !== undefined) guards.set(tenant, new TenantBans(this.#maps.get(name)));
+    }
+    return guards;
   }
 
   async #streamChain(snapshot: Snapshot, route: StreamRouteSpec, taken: Held[]): Promise<(StreamFilter | null)[]> {
@@ -268,6 +296,7 @@ export class FilterSet {
     return {
       fetch: (index, request) => this.#fetch(snapshot.upstreams[index]?.name ?? "", request),
       connect: (index, timeoutMs) => this.#connect(snapshot.upstreams[index]?.name ?? "", timeoutMs),
+      ban: (prefix, seconds) => banPrefix(this.#maps.get(banMapName(route.tenant)), prefix, seconds),
       every: (periodMs, run) => {
         const timer = setInterval(run, periodMs);
         return () => clearInterval(timer);
@@ -325,7 +354,7 @@ function meaningOf(
 ): unknown[] {
   const upstreams = allow.upstreams.map((index) => snapshot.upstreams[index]?.name);
   const maps = allow.maps.map((index) => snapshot.maps[index]);
-  return [config, configText, vm, limits, onFault, upstreams, maps, allow.keyValue, isolation];
+  return [config, configText, vm, limits, onFault, upstreams, maps, allow.keyValue, allow.ban, isolation];
 }
 
 /** Of everything a filter's behaviour depends on. */

@@ -135,6 +135,11 @@ export class WorkerProcess {
           result: explainRequest(this.#plane.context, this.#plane.engine, message.request),
         });
         break;
+      case "tell": {
+        const answers = this.#filters.tell(message.tenant, message.plugin, message.message);
+        this.#options.send({ type: "told", id: message.id, answers });
+        break;
+      }
       case "lines": {
         const lines = this.#tenants.linesAfter(message.tenant, message.after);
         this.#options.send({ type: "lines-reply", id: message.id, lines });

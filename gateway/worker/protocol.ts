@@ -44,6 +44,14 @@ export type ToWorker =
   | { readonly type: "purge"; readonly id: number; readonly what: PurgeOrder }
   | { readonly type: "explain"; readonly id: number; readonly request: ExplainRequest }
   /** What the tenant's plugins have said since the line of this number. */
+  /** A message of the admin API for a tenant's plugin. */
+  | {
+      readonly type: "tell";
+      readonly id: number;
+      readonly tenant: string;
+      readonly plugin: string;
+      readonly message: Uint8Array;
+    }
   | { readonly type: "lines"; readonly id: number; readonly tenant: string; readonly after: number }
   /** Session tickets' keys, the one that seals first, when they have changed. Never logged. */
   | { readonly type: "ticket-keys"; readonly keys: readonly Uint8Array[] }
@@ -68,9 +76,17 @@ export type ToSupervisor =
       readonly meters: readonly MeterReading[];
     }
   | { readonly type: "explain-reply"; readonly id: number; readonly result: ExplainResult }
+  | { readonly type: "told"; readonly id: number; readonly answers: readonly GuestAnswer[] }
   | { readonly type: "lines-reply"; readonly id: number; readonly lines: readonly PluginLine[] }
   | MapChangeMessage
   | ScriptToSupervisor;
+
+/** What a guest has answered to a message. */
+export interface GuestAnswer {
+  readonly route: string;
+  readonly version: string;
+  readonly answer: Uint8Array;
+}
 
 export interface PrepareMessage {
   readonly type: "prepare";

@@ -7,6 +7,14 @@ import type { StreamFilter } from "#pipeline/stream-filter.ts";
 import { createStreamFilter, type StreamFilterServices } from "#plugins/stream-filters.ts";
 import type { Snapshot } from "#snapshot/snapshot.ts";
 
+/** What of a stream route's filters the set of guests has made. */
+export interface StreamGuests {
+  /** Before all of them; null: there is none. */
+  readonly guard: StreamFilter | null;
+  /** By position; null: a built-in filter. */
+  readonly guests: readonly (StreamFilter | null)[];
+}
+
 export class StreamFilterSet {
   readonly #services: StreamFilterServices;
   /** Of the snapshot prepared last, and of the one before: one of the two is in force. */
@@ -17,15 +25,12 @@ export class StreamFilterSet {
     this.#services = services;
   }
 
-  /** The filters of each stream route of the snapshot. `guests`: those of them that are plugins, by route and position. */
-  prepare(
-    { streamRoutes = [] }: Snapshot,
-    guests: readonly (readonly (StreamFilter | null)[])[] = [],
-  ): StreamFilter[][] {
+  /** The filters of each stream route of the snapshot. `plugins`: by route. */
+  prepare({ streamRoutes = [] }: Snapshot, plugins: readonly StreamGuests[] = []): StreamFilter[][] {
     const next = new Map<string, StreamFilter>();
     const filters = streamRoutes.map((route, index) =>
       route.filters.map((spec, position) => {
-        if (spec.kind === "plugin") return defined(guests[index]?.[position], "plugin of a stream route");
+        if (spec.kind === "plugin") return defined(plugins[index]?.guests[position], "plugin of a stream route");
         const identity = JSON.stringify([route.tenant, route.name, position, spec]);
         const filter =
           this.#known.get(identity) ?? this.#before.get(identity) ?? createStreamFilter(spec, this.#services, identity);
@@ -35,6 +40,9 @@ export class StreamFilterSet {
     );
     this.#before = this.#known;
     this.#known = next;
-    return filters;
+    return filters.map((chain, index) => {
+      const guard = plugins[index]?.guard ?? null;
+      return guard === null ? chain : [guard, ...chain];
+    });
   }
 }

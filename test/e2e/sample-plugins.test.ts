@@ -3,15 +3,31 @@
  * an MQTT connection over a TCP listener.
  */
 import { createHmac } from "node:crypto";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import http from "node:http";
 import net from "node:net";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { buildToFile } from "#sdk/tooling/build-all.ts";
 import { startGateway, type Gateway } from "#test/support/gateway.ts";
 import { freePort } from "#test/support/ports.ts";
 import { sampleModule } from "#test/support/sample-plugins.ts";
 
 const NAMES = ["jwt", "rate-limit", "json-rewrite", "ab-router", "redactor", "auth-request", "mqtt-guard"];
+
+/** Bans who asks for it, and tells how many have. */
+const GUARD = `import { Request, Action, Message, banClientFromTenant, respond } from "penstock/assembly"
+let banned = 0
+export function onRequest(req: Request): Action {
+  if (!req.hasHeader("x-ban")) return Action.Continue
+  banned++
+  return respond(200, banClientFromTenant(60) ? "banned\\n" : "not banned\\n")
+}
+export function onMessage(message: Message): void { message.answer(message.text + " " + banned.toString()) }
+`;
 
 /** Answers with its name, what it was told, and what it was sent. */
 function echo(name: string): http.Server {
@@ -43,6 +59,7 @@ const broker = net.createServer((socket) => {
 const [green, blue] = [echo("green"), echo("blue")];
 const servers = [green, blue, auth, broker];
 let gateway: Gateway;
+let folder: string;
 
 async function listening(server: net.Server): Promise<number> {
   await new Promise<void>((resolve) => {
@@ -57,7 +74,12 @@ beforeAll(async () => {
     name,
     endpoints: [{ address: `127.0.0.1:${ports[index]}` }],
   });
+  folder = mkdtempSync(join(tmpdir(), "penstock-guard-"));
+  mkdirSync(join(folder, "guard", "assembly"), { recursive: true });
+  writeFileSync(join(folder, "guard", "assembly", "index.ts"), GUARD);
+  const guard = await buildToFile(join(folder, "guard"));
   const filters: Record<string, object> = {
+    guard: { allow: { ban: true } },
     jwt: { config: { key: "s3cret" }, limits: { fuel: 400_000 } },
     "rate-limit": { config: { limit: 2, seconds: 3600 }, allow: { maps: ["rates"] } },
     "json-rewrite": { config: { set: 'via="penstock"', remove: "password" } },
@@ -74,10 +96,16 @@ beforeAll(async () => {
         { name: "mqtt", address: `127.0.0.1:${await freePort()}`, protocol: "tcp" },
       ],
       upstreams: [upstream("green", 0), upstream("blue", 1), upstream("auth", 2), upstream("broker", 3)],
-      tenants: [{ name: "acme", hosts: ["*"] }],
-      plugins: await Promise.all(
-        NAMES.map(async (name) => ({ name, tenant: "acme", version: "1", file: await sampleModule(name) })),
-      ),
+      tenants: [
+        { name: "acme", hosts: ["acme.example"] },
+        { name: "other", hosts: ["other.example"] },
+      ],
+      plugins: [
+        { name: "guard", tenant: "acme", version: "1", file: guard },
+        ...(await Promise.all(
+          NAMES.map(async (name) => ({ name, tenant: "acme", version: "1", file: await sampleModule(name) })),
+        )),
+      ],
       routes: [
         ...Object.entries(filters).map(([name, filter]) => ({
           name,
@@ -87,6 +115,7 @@ beforeAll(async () => {
           filters: [{ plugin: `${name}@1`, ...filter }],
           upstream: "green",
         })),
+        { name: "all", tenant: "other", listeners: ["web"], match: { path: { prefix: "/" } }, upstream: "green" },
         {
           name: "mqtt",
           tenant: "acme",
@@ -107,10 +136,13 @@ afterAll(async () => {
   blue.closeAllConnections();
   auth.closeAllConnections();
   for (const server of servers) server.close();
+  rmSync(folder, { recursive: true });
 });
 
-const ask = (path: string, headers: Record<string, string> = {}, body?: string) =>
-  gateway.request("web", path, body === undefined ? { headers } : { method: "POST", headers, body });
+const ask = (path: string, more: Record<string, string> = {}, body?: string) => {
+  const headers = { host: "acme.example", ...more };
+  return gateway.request("web", path, body === undefined ? { headers } : { method: "POST", headers, body });
+};
 
 it("jwt", async () => {
   const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString("base64url");
@@ -177,4 +209,34 @@ it("mqtt-guard, over a TCP listener", async () => {
   socket.write(publish("doors/1"));
   await ended;
   expect(Buffer.from(received), "nothing of what is not allowed has passed").toEqual(good);
+});
+
+it("a message of the admin API reaches every worker's guest, and each answers", async () => {
+  const path = "/v1/tenants/acme/plugins/guard/messages";
+  const told = await gateway.admin("POST", path, Buffer.from("hello"), { "content-type": "text/plain" });
+  expect(told.status).toBe(200);
+  const { answers } = JSON.parse(told.body) as { answers: { worker: number; answer: string }[] };
+  expect(answers.map(({ worker }) => worker).toSorted()).toEqual([0, 1]);
+  expect(answers.map(({ answer }) => answer)).toEqual(["hello 0", "hello 0"]);
+  const nobody = await gateway.admin("POST", "/v1/tenants/acme/plugins/nobody/messages", Buffer.from("x"), {
+    "content-type": "text/plain",
+  });
+  expect(nobody.status).toBe(404);
+});
+
+it("a ban holds on every route of the tenant, in every worker, and on nobody else's", async () => {
+  expect((await ask("/guard", { "x-ban": "1" })).body).toBe("banned\n");
+  const until = Date.now() + 20_000;
+  const refused = async (): Promise<boolean> => {
+    const statuses = await Promise.all(Array.from({ length: 8 }, () => ask("/redactor").then(({ status }) => status)));
+    return statuses.every((status) => status === 403);
+  };
+  while (!(await refused()) && Date.now() < until) await sleep(20);
+  expect(await refused()).toBe(true);
+  expect((await ask("/", { host: "other.example" })).status).toBe(200);
+  const socket = net.connect(gateway.port("mqtt"), "127.0.0.1");
+  socket.on("error", () => undefined);
+  await new Promise((resolve) => {
+    socket.on("close", resolve);
+  });
 });

@@ -19,6 +19,7 @@ import { configRoutes } from "./config-routes.ts";
 import { endpointRoutes } from "./endpoint-routes.ts";
 import { eventRoutes } from "./event-routes.ts";
 import { pluginLogRoutes } from "./plugin-log-routes.ts";
+import { pluginMessageRoutes } from "./plugin-message-routes.ts";
 import { FailedAttempts } from "./failed-attempts.ts";
 import { Idempotency } from "./idempotency.ts";
 import type { Origin } from "./identity.ts";
@@ -65,6 +66,7 @@ export function adminRoutes(services: Services): RouteSpec[] {
     ...backupRoutes(services),
     ...eventRoutes(services),
     ...pluginLogRoutes(services),
+    ...pluginMessageRoutes(services),
     ...statusRoutes(services),
     ...tapRoutes(services),
   ];

@@ -91,6 +91,8 @@ const PluginFilter = fields(
         maps: v.optional(list(name, 100), []),
         /** The tenant's key/value entries. */
         keyValue: v.optional(v.boolean("expected true or false"), false),
+        /** To refuse clients on all routes of the tenant, and on nobody else's. */
+        ban: v.optional(v.boolean("expected true or false"), false),
       }),
       {},
     ),

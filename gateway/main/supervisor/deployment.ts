@@ -221,7 +221,8 @@ export class Deployment {
     const { grants, descriptors } = this.#parts.listeners.grants(listeners, 0);
     const socketOf = new Map(descriptors.map(({ tag, fd }) => [tag, fd]));
     return {
-      maps,
+      // A tenant's own are in user space, and stand behind all others: indices stay what they are.
+      maps: maps.filter(({ tenant }) => tenant === undefined),
       kernel,
       listeners: listeners.map(({ name }, index) => {
         const own = grants.filter((grant) => grant.index === index);

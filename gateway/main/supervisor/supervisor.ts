@@ -320,6 +320,8 @@ export class Supervisor {
         return { type: "purge-reply", id, purged: await this.#workers.purge(request.what) };
       case "trace":
         return { type: "trace-reply", id, result: this.#options.kernel.trace(request) };
+      case "tell":
+        return { type: "told", id, answers: await this.#workers.tell(request) };
       case "explain":
         return { type: "explain-reply", id, result: await explain(request.request, this.#workers, this.deployment) };
       case "status":

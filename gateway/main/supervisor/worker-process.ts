@@ -5,7 +5,7 @@
 import type { ChildProcess } from "node:child_process";
 
 import type { Fd } from "#core/brands.ts";
-import type { Purge } from "#control/protocol.ts";
+import type { PluginAnswer, Purge, TellRequest } from "#control/protocol.ts";
 import { scriptError } from "#core/errors/script.ts";
 import { sendDescriptors, SOCK_SEQPACKET } from "#sys/descriptors.ts";
 import type { PackedSnapshot } from "#snapshot/packed.ts";
@@ -174,6 +174,7 @@ export class WorkerProcess {
       case "explain-reply":
       case "lines-reply":
       case "tap-reply":
+      case "told":
       case "purge-reply":
         this.#replies.settle(message.id, message);
     }
@@ -257,6 +258,11 @@ export class WorkerProcess {
   async tap(route: string, after: number): Promise<readonly TappedExchange[]> {
     const reply = await this.#ask({ type: "tap", id: requestId(), route, after }, ASK_MS);
     return reply.type === "tap-reply" ? reply.exchanges : [];
+  }
+
+  async tell({ tenant, plugin, message }: Omit<TellRequest, "type" | "id">): Promise<readonly PluginAnswer[]> {
+    const reply = await this.#ask({ type: "tell", id: requestId(), tenant, plugin, message }, ASK_MS);
+    return reply.type === "told" ? reply.answers.map((answer) => ({ worker: this.slot, ...answer })) : [];
   }
 
   async purge(what: Purge): Promise<number> {

@@ -5,7 +5,7 @@
 import type { ChildProcess } from "node:child_process";
 import { setTimeout } from "node:timers/promises";
 import type { Fd } from "#core/brands.ts";
-import type { LinesReply, TapReply, Purge } from "#control/protocol.ts";
+import type { LinesReply, PluginAnswer, Purge, TapReply, TellRequest } from "#control/protocol.ts";
 import type { MapChangeMessage, ToWorker } from "#worker/protocol.ts";
 import type { LogSink } from "./log.ts";
 import { NoAnswerError } from "./replies.ts";
@@ -170,6 +170,13 @@ export class Workers {
         exchanges: await worker.tap(route, after[worker.slot] ?? 0).catch(() => []),
       })),
     );
+  }
+
+  /** What every guest of a tenant's plugin answers to a message; a worker that doesn't answer is left out. */
+  async tell(message: Omit<TellRequest, "type" | "id">): Promise<readonly PluginAnswer[]> {
+    const running = this.all.filter((worker) => worker.state === "ready");
+    const answers = await Promise.all(running.map((worker) => worker.tell(message).catch(() => [])));
+    return answers.flat();
   }
 
   /** Of all that run; one that does not answer is as good as gone, and its cache with it. */

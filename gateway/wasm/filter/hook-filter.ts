@@ -140,8 +140,7 @@ export abstract class HookFilter extends WasmFilter implements ShortRun {
     return this.settle(guest) ? action : FAULTED;
   }
 
-  /** What the plugin answers to a message of the admin API; null: it does not listen, or could not. */
-  message(message: Uint8Array): Uint8Array | null {
+  override message(message: Uint8Array): Uint8Array | null {
     const guest = (this.present & GUEST_MESSAGE) === 0 ? null : this.takeIdle();
     if (guest === null) return null;
     guest.message = message;

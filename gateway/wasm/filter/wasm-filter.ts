@@ -53,6 +53,11 @@ export abstract class WasmFilter implements Filter {
   abstract end(exchange: Exchange, position: number): void;
   abstract dispose(): void;
 
+  /** What the plugin answers to a message of the admin API; null: it does not listen, or could not. */
+  message(_message: Uint8Array): Uint8Array | null {
+    return null;
+  }
+
   /** A configured guest. Throws PenstockError when the plugin, or the tenant's quota, does not let one come up. */
   protected makeGuest(): Guest {
     if (!this.tenant.guests.take()) {

@@ -152,6 +152,13 @@ export class FakeSupervisor {
     } else if (message.type === "lines") {
       const lines = this.lines.filter(({ number }) => number > (message.after[0] ?? 0));
       this.#send({ type: "lines-reply", id: message.id, workers: [{ worker: 0, lines }] });
+    } else if (message.type === "tell") {
+      const { message: answer } = message;
+      this.#send({
+        type: "told",
+        id: message.id,
+        answers: [{ worker: 0, route: "acme/orders", version: "1", answer }],
+      });
     } else if (message.type === "purge") {
       this.#send({ type: "purge-reply", id: message.id, purged: 0 });
     } else if (message.type === "trace") {
