@@ -68,6 +68,15 @@ const OBJECTS: Readonly<Record<string, readonly [imports: string, made: string]>
 /** The hooks by their authors' names. */
 export const HOOK_NAMES: readonly string[] = ["onConfigure", ...Object.keys(HOOKS)];
 
+/** `onRequest(request: Request): Action`, in the order in which they run. */
+export function hookSignatures(): string[] {
+  const typed = (name: string): string => `${name}: ${(/new (\w+)/.exec(OBJECTS[name]?.[1] ?? "") ?? [])[1] ?? ""}`;
+  const rows = Object.entries(HOOKS).map(([name, { needs, answers }]) => {
+    return `${name}(${needs.map(typed).join(", ")}): ${answers ? "Action" : "void"}`;
+  });
+  return ["onConfigure(): bool", ...rows];
+}
+
 function bodyOf(name: string, { exported, params, answers, before, args }: HookEntry): string {
   const result = answers ? "i32" : "void";
   const call = answers ? `const action = plugin.${name}(${args});` : `plugin.${name}(${args});`;

@@ -82,7 +82,7 @@ beforeAll(async () => {
     guard: { allow: { ban: true } },
     jwt: { config: { key: "s3cret" }, limits: { fuel: 400_000 } },
     "rate-limit": { config: { limit: 2, seconds: 3600 }, allow: { maps: ["rates"] } },
-    "json-rewrite": { config: { set: 'via="penstock"', remove: "password" } },
+    "json-rewrite": { config: { set: 'via="penstock"', remove: "password" }, limits: { fuel: 2_000_000 } },
     "ab-router": { config: { upstream: "blue", percent: 100 }, allow: { upstreams: ["blue"] } },
     redactor: { config: { words: "secret" } },
     "auth-request": { config: { upstream: "auth", path: "/check" }, allow: { upstreams: ["auth"] } },
