@@ -1,0 +1,8 @@
+;; A length of 4 GiB.
+;; EXPECT fault host-call
+(module
+  (import "penstock" "header_set" (func $h (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (func (export "penstock_abi_1"))
+  (func (export "on_request") (result i32) 
+    (drop (call $h (i32.const 0) (i32.const 1) (i32.const 5) (i32.const -1))) (i32.const 0)))

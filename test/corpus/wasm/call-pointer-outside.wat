@@ -1,0 +1,8 @@
+;; A name that begins behind the memory.
+;; EXPECT fault host-call
+(module
+  (import "penstock" "name_id" (func $h (param i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (func (export "penstock_abi_1"))
+  (func (export "on_request") (result i32) 
+    (drop (call $h (i32.const 65536) (i32.const 1))) (i32.const 0)))

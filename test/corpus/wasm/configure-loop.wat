@@ -1,0 +1,8 @@
+;; Never done with its configuration.
+;; EXPECT unconfigured fuel
+(module
+  (memory (export "memory") 1)
+  (func (export "penstock_abi_1"))
+  (func (export "on_request") (result i32) (i32.const 0))
+  (func (export "on_configure") (result i32) 
+    (loop (br 0)) (unreachable)))

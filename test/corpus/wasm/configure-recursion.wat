@@ -1,0 +1,9 @@
+;; Recursion while it is configured.
+;; EXPECT unconfigured stack
+(module
+  (memory (export "memory") 1)
+  (func $f (result i32) (drop (call $f)) (i32.const 1))
+  (func (export "penstock_abi_1"))
+  (func (export "on_request") (result i32) (i32.const 0))
+  (func (export "on_configure") (result i32) 
+    (call $f)))

@@ -1,0 +1,8 @@
+;; Entries that are not granted, in a loop.
+;; EXPECT fault fuel
+(module
+  (import "penstock" "kv_get" (func $h (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (func (export "penstock_abi_2"))
+  (func (export "on_request") (result i32) 
+    (loop (drop (call $h (i32.const 0) (i32.const 9) (i32.const 0) (i32.const 0))) (br 0)) (unreachable)))

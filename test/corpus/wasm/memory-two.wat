@@ -1,0 +1,8 @@
+;; Two memories.
+;; EXPECT refused multiple memories
+(module
+  (memory (export "memory") 1)
+  (memory 1)
+  (func (export "penstock_abi_1"))
+  (func (export "on_request") (result i32) 
+    (i32.const 0)))

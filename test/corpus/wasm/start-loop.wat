@@ -1,0 +1,4 @@
+;; A start function without an end.
+;; EXPECT unconfigured fuel
+(module (memory (export "memory") 1) (func (export "penstock_abi_1"))
+  (func (export "on_request") (result i32) (i32.const 0)) (func $s (loop (br 0))) (start $s))

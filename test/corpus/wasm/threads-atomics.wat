@@ -1,0 +1,7 @@
+;; Atomic instructions.
+;; EXPECT refused atomic
+(module
+  (memory (export "memory") 1)
+  (func (export "penstock_abi_1"))
+  (func (export "on_request") (result i32) 
+    (i32.atomic.rmw.add (i32.const 0) (i32.const 1))))
