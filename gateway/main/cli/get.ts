@@ -135,8 +135,15 @@ function cell(column: string, item: Record<string, unknown>): string {
   if (column === "upstream" && value === undefined) return splitText(item["split"]);
   if (column === "digest") return String(value).slice(0, 12);
   if (value === undefined || value === null) return "";
-  if (Array.isArray(value)) return value.join(" ");
+  if (Array.isArray(value)) return value.map(element).join(" ");
   return typeof value === "object" ? JSON.stringify(value) : String(value);
+}
+
+/** A place of a binding is `192.0.2.0/24:80,8000-8999`; every address `*:53`. */
+function element(value: unknown): string {
+  if (typeof value !== "object" || value === null) return String(value);
+  const { prefix = "*", ports } = value as { readonly prefix?: string; readonly ports?: unknown };
+  return Array.isArray(ports) ? `${prefix}:${ports.join(",")}` : JSON.stringify(value);
 }
 
 function splitText(split: unknown): string {
