@@ -13,10 +13,22 @@ let left = Number(count)
 const next = () => left-- > 0 ? socket.send(Buffer.alloc(100), 9, address, next) : socket.close()
 next()`;
 
+/** Says what it was asked for: its own address of each connection. */
+const SERVE = `
+const server = require("node:http").createServer(({ socket }, response) =>
+  response.end("asked for " + socket.localAddress + ":" + socket.localPort))
+server.listen(0, "127.0.0.1", () => console.log(server.address().port))`;
+
 describeKernel("scripts in the kernel", () => {
   let here: Namespace;
   let there: Namespace;
-  let script: ChildProcess | null = null;
+  /** Ended with the tests, whatever became of them. */
+  const started: ChildProcess[] = [];
+  const spawn = (...args: readonly string[]): ChildProcess => {
+    const child = here.spawn(process.execPath, "--no-warnings", ...args);
+    started.push(child);
+    return child;
+  };
 
   beforeAll(() => {
     removeLeftovers();
@@ -29,13 +41,13 @@ describeKernel("scripts in the kernel", () => {
   });
 
   afterAll(() => {
-    script?.kill("SIGKILL");
+    for (const child of started) child.kill("SIGKILL");
     here.destroy();
     there.destroy();
   });
 
   it("the packet counter tells who has sent how much", async () => {
-    script = here.spawn(process.execPath, "--no-warnings", "plugins/scripts/packet-counter/main.ts", "near");
+    const script = spawn("plugins/scripts/packet-counter/main.ts", "near");
     let said = "";
     let complaints = "";
     script.stdout?.setEncoding("utf8").on("data", (text: string) => (said += text));
@@ -62,5 +74,31 @@ describeKernel("scripts in the kernel", () => {
     expect(run("off")).toBe("near: no XDP program\n");
     expect(here.ip("link", "show", "near")).not.toContain("xdp");
     expect(() => run("sideways")).toThrow("usage");
+  });
+
+  it("a port is handed to another listener, on devices that come later too, and goes back when the script is killed", async () => {
+    const server = spawn("-e", SERVE);
+    let listening = "";
+    server.stdout?.setEncoding("utf8").on("data", (text: string) => (listening += text));
+    await expect.poll(() => listening, { timeout: 30_000 }).toMatch(/^\d+\n/);
+    const target = `127.0.0.1:${listening.trim()}`;
+    const script = spawn("plugins/scripts/port-interceptor/main.ts", "8000", target);
+    let said = "";
+    script.stdout?.setEncoding("utf8").on("data", (text: string) => (said += text));
+    script.stderr?.setEncoding("utf8").on("data", (text: string) => (said += text));
+    await expect.poll(() => said, { timeout: 30_000 }).toContain(`port 8000 goes to ${target} on near`);
+    const ask = (address: string) => there.run("curl", "-s", "--max-time", "10", `http://${address}:8000/`);
+    expect(ask("10.77.0.1")).toBe("asked for 10.77.0.1:8000");
+    connect(here, { device: "later", addresses: ["10.78.0.1/24"] }, there, {
+      device: "after",
+      addresses: ["10.78.0.2/24"],
+    });
+    await expect.poll(() => said, { timeout: 30_000 }).toContain("on later");
+    expect(ask("10.78.0.1")).toBe("asked for 10.78.0.1:8000");
+    script.kill("SIGKILL");
+    await once(script, "exit");
+    expect(() => ask("10.77.0.1")).toThrow();
+    server.kill("SIGKILL");
+    await once(server, "exit");
   });
 });
