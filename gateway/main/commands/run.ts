@@ -171,6 +171,7 @@ async function runGateway(options: RunOptions, out: Output, { env }: VerbContext
     kernel,
     version,
     inherited,
+    onControlEnded: () => predecessor?.giveUp(),
     files: options.files,
     log,
     logFormat,

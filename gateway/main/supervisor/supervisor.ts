@@ -66,6 +66,8 @@ export interface SupervisorOptions {
   readonly files?: Readonly<Record<string, string>>;
   /** Of the gateway that this one takes the place of: then the control process waits for `startControl`. */
   readonly inherited?: Inheritance | null;
+  /** While it stops: the store is free. */
+  readonly onControlEnded?: () => void;
   /** How long a worker may take to prepare a snapshot. */
   readonly prepareMs?: number;
   /** Modules that the children run; a test names its own. */
@@ -82,6 +84,8 @@ const CONTROL_STOP_MS = 2_000;
 /** An answer under way may take as long as its request may. */
 const CONTROL_HAND_OVER_MS = 20_000;
 const INTRODUCED_MS = 30_000;
+/** Less than its predecessor waits for its end. */
+const HEIR_DRAIN_MS = 20_000;
 const UPGRADE_DRAIN_MS_DEFAULT = 300_000;
 const DRAIN_MS_DEFAULT = 10_000;
 
@@ -430,7 +434,10 @@ export class Supervisor {
     // What another gateway has in force, or will have again, is not taken off.
     if (this.#standing === "owner") this.#options.kernel.close();
     else if (this.#standing === "heir") this.#options.kernel.letGo();
-    await Promise.all([this.#control.stop(CONTROL_STOP_MS), this.#workers.drain(drainMs)]);
+    const control = this.#control.stop(CONTROL_STOP_MS).then(() => this.#options.onControlEnded?.());
+    // An heir that gives up leaves its clients to the gateway before it: none of them is to notice.
+    const isHeir = this.#standing === "heir";
+    await Promise.all([control, this.#workers.drain(isHeir ? HEIR_DRAIN_MS : drainMs, isHeir)]);
     this.#closeSockets();
     close(this.#shared.fd);
     this.#options.data.release();

@@ -64,6 +64,11 @@ export class Predecessor {
     await theirs;
   }
 
+  /** This one gives up, and has let go of the store. */
+  giveUp(): void {
+    this.#say({ type: "failed" });
+  }
+
   /** This process ends: it does not wait for the other one's end. */
   close(): void {
     if (process.connected) process.disconnect?.();

@@ -65,7 +65,9 @@ export interface Estate {
 export type ToPredecessor =
   | { readonly type: "hello"; readonly protocol: number; readonly version: string }
   | { readonly type: "serving" }
-  | { readonly type: "ready"; readonly revision: number };
+  | { readonly type: "ready"; readonly revision: number }
+  /** It gives up: its control process has ended, and its workers end what they have begun. */
+  | { readonly type: "failed" };
 
 export type ToSuccessor =
   /** Its descriptors have been sent before. */

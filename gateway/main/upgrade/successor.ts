@@ -34,6 +34,9 @@ export class Successor {
   /** Rejects when it ends or takes too long before it is ready; never resolves. */
   readonly failed: Promise<never>;
   readonly gone: Promise<void>;
+  /** It uses nothing of ours any more but the connections that it has accepted. */
+  hasGivenUp = false;
+  #ending: Promise<void> | null = null;
 
   private constructor(child: ChildProcess, channel: Fd, log: LogSink) {
     this.#child = child;
@@ -46,6 +49,7 @@ export class Successor {
     this.failed.catch(() => {});
     this.gone = new Promise((resolve) => {
       child.once("exit", (code, signal) => {
+        this.hasGivenUp = true;
         this.#fail(new Error(signal === null ? `it exited with ${code}` : `it was killed by ${signal}`));
         resolve();
       });
@@ -117,7 +121,12 @@ export class Successor {
   }
 
   /** It has failed: ends it, and waits until it has gone. */
-  async end(): Promise<void> {
+  end(): Promise<void> {
+    this.#ending ??= this.#end();
+    return this.#ending;
+  }
+
+  async #end(): Promise<void> {
     clearTimeout(this.#deadline);
     close(this.#channel);
     if (this.pid === 0) return;
@@ -136,6 +145,10 @@ export class Successor {
   }
 
   #onMessage(message: ToPredecessor): void {
+    if (message.type === "failed") {
+      this.hasGivenUp = true;
+      this.#fail(new Error("it gave up; what it said is above"));
+    }
     this.#waiting.get(message.type)?.(message);
   }
 }

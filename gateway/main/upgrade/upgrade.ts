@@ -109,11 +109,13 @@ export class Upgrade {
   }
 
   async #goOn(successor: Successor | null, controlStopped: boolean, why: string): Promise<void> {
-    this.#refuse(why);
-    await successor?.end();
+    const { supervisor } = this.#options;
+    if (successor?.hasGivenUp === false) await successor.end();
+    if (successor !== null && !supervisor.stopping) supervisor.takeBack(controlStopped);
     this.#successor = null;
-    if (this.#options.supervisor.stopping) return;
-    if (successor !== null) this.#options.supervisor.takeBack(controlStopped);
+    this.#refuse(why);
+    // What it has accepted is answered by it, and nobody needs to wait for that.
+    void successor?.end();
   }
 
   #refuse(why: string): void {

@@ -69,6 +69,20 @@ test("a watched gateway says that it lives while a worker serves, and only then"
   expect(log).toEqual([]);
 });
 
+test("who takes over is told before anything else, and what is said here afterwards is about nobody", () => {
+  const sent: string[] = [];
+  const manager = new ServiceManager(
+    { NOTIFY_SOCKET: "/run/x" },
+    () => {},
+    (_, text) => sent.push(text),
+  );
+  manager.ready("revision 1", () => true);
+  manager.handedTo(4711);
+  manager.stopping();
+  manager.reloaded("revision 2");
+  expect(sent).toEqual(["READY=1\nSTATUS=revision 1", "MAINPID=4711\nREADY=1"]);
+});
+
 test("the whole life of a gateway is told", async () => {
   const notify = join(folder, "notify");
   await listenAt(notify);
