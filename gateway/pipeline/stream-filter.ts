@@ -26,6 +26,18 @@ export const FROM_UPSTREAM = 1;
 /** What becomes of bytes: they pass as they are, or the stream ends; else what is answered goes in their place. */
 export const PASS = 0;
 export const CLOSE = 1;
+/** Of a direction's last bytes: nothing passes, and the end waits, until the tap ends the direction by its line. */
+export const HOLD = 2;
+export type TapVerdict = 0 | 1 | 2 | Uint8Array;
+
+/** What a tap may do to a TCP stream outside of a call of `data`. */
+export interface StreamLine {
+  /** Bytes go on in this direction, through the taps that come later. */
+  send(direction: 0 | 1, bytes: Uint8Array): void;
+  /** The direction's end, which waited, goes on. */
+  end(direction: 0 | 1): void;
+  close(): void;
+}
 
 /** How a stream has ended, and what it has carried. */
 export interface StreamEnd {
@@ -40,7 +52,9 @@ export interface StreamEnd {
 /** One stream of a filter that looks at its bytes, or wants to know how it ends. */
 export interface StreamTap {
   /** [start, end) of `memory`, for the call. `last`: the direction's end has come, with no bytes or with its last ones. */
-  data(direction: 0 | 1, memory: Uint8Array, start: number, end: number, last: boolean): 0 | 1 | Uint8Array;
+  data(direction: 0 | 1, memory: Uint8Array, start: number, end: number, last: boolean): TapVerdict;
+  /** The bytes of a TCP stream begin to move. */
+  attached?(line: StreamLine): void;
   /** The last call, once. */
   closed(end: StreamEnd): void;
 }

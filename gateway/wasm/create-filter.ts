@@ -13,6 +13,7 @@ import { instantiateGuest } from "./guest/instantiate.ts";
 import { type Interpose, type LoadedModule, suppress } from "./guest/runtime.ts";
 import { HttpWasmFilter } from "./http-wasm/filter.ts";
 import { ProxyWasmFilter } from "./proxy-wasm/filter.ts";
+import { ProxyWasmStreams } from "./proxy-wasm/tcp-filter.ts";
 import { PlainFilter } from "./filter/plain-filter.ts";
 import { SuspendingFilter } from "./filter/suspending-filter.ts";
 import { HookFilter } from "./filter/hook-filter.ts";
@@ -69,6 +70,7 @@ export async function createWasmFilter(
 /** A plugin's filter as one of streams. Throws PENSTOCK_WASM_INTERFACE for a kind of guest that does not serve them. */
 export function streamFilterOf(filter: WasmFilter): StreamFilter {
   if (filter instanceof HookFilter) return new StreamGuestFilter(filter);
+  if (filter instanceof ProxyWasmFilter) return new ProxyWasmStreams(filter);
   throw wasmError("PENSTOCK_WASM_INTERFACE", {
     detail: `${filter.name} is of a kind that does not serve streams here`,
   });

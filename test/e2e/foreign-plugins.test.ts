@@ -4,6 +4,7 @@
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import http from "node:http";
+import net from "node:net";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,6 +12,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { buildCpp, buildRust, missingCpp, missingRust } from "#test/support/foreign/build.ts";
 import { type Answer, type Ask, startGateway, type Gateway } from "#test/support/gateway.ts";
 import { freePort } from "#test/support/ports.ts";
+import { RawClient } from "#test/support/raw-client.ts";
 
 /** What reached it, as text: the request line, the fields, the body, the trailers. */
 const api = http.createServer((request, response) => {
@@ -38,7 +40,10 @@ const auth = http.createServer((request, response) => {
 /** A gateway starts in two seconds, or in thirty where eight others do the same. */
 const START_MS = 90_000;
 
-async function listening(server: http.Server): Promise<number> {
+/** What it is sent goes back, its end too. */
+const echo = net.createServer({ allowHalfOpen: true }, (socket) => socket.on("error", () => {}).pipe(socket));
+
+async function listening(server: net.Server): Promise<number> {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return (server.address() as AddressInfo).port;
 }
@@ -56,7 +61,8 @@ describe.skipIf(missing !== "")(`plugins of other gateways${missing && ` (${miss
     writeFileSync(join(folder, "http.wasm"), buildCpp("http.cpp"));
     writeFileSync(join(folder, "handler.wasm"), buildCpp("handler.cpp"));
     writeFileSync(join(folder, "limit.wasm"), buildRust("filter.rs"));
-    const [apiPort, authPort] = [await listening(api), await listening(auth)];
+    writeFileSync(join(folder, "tcp.wasm"), buildCpp("tcp.cpp"));
+    const [apiPort, authPort, echoPort] = [await listening(api), await listening(auth), await listening(echo)];
     const route = (name: string, filter: object): object => ({
       name: name.replace("/", "-"),
       tenant: "acme",
@@ -71,29 +77,42 @@ describe.skipIf(missing !== "")(`plugins of other gateways${missing && ` (${miss
     gateway = await startGateway({
       timeoutMs: START_MS,
       config: {
-        listeners: [{ name: "web", address: `127.0.0.1:${await freePort()}`, protocol: "http" }],
+        listeners: [
+          { name: "web", address: `127.0.0.1:${await freePort()}`, protocol: "http" },
+          { name: "lines", address: `127.0.0.1:${await freePort()}`, protocol: "tcp" },
+          { name: "asked", address: `127.0.0.1:${await freePort()}`, protocol: "tcp" },
+        ],
         upstreams: [
           { name: "api", endpoints: [{ address: `127.0.0.1:${apiPort}` }] },
+          { name: "echo", endpoints: [{ address: `127.0.0.1:${echoPort}` }] },
           { name: "auth", endpoints: [{ address: `127.0.0.1:${authPort}` }] },
           { name: "secret", endpoints: [{ address: `127.0.0.1:${authPort}` }] },
           { name: "gone", endpoints: [{ address: `127.0.0.1:${await freePort()}` }] },
         ],
         tenants: [{ name: "acme", hosts: ["*"] }],
-        plugins: ["http", "handler", "limit"].map((name) => {
+        plugins: ["http", "handler", "limit", "tcp"].map((name) => {
           return { name, tenant: "acme", version: "1", file: join(folder, `${name}.wasm`) };
         }),
         routes: [
           ...modes.map(ofMode),
           ...["heads", "bodies", "misuse", "log"].map(ofHandler),
           route("limited", { plugin: "limit@1", config: { limit: 2 } }),
+          ...["lines", "asked"].map((listener) => ({
+            name: listener,
+            tenant: "acme",
+            listeners: [listener],
+            filters: [{ plugin: "tcp@1", config: listener === "asked" ? "ask" : "lines", allow }],
+            upstream: "echo",
+          })),
         ],
         settings: { accessLog: "off" },
       },
     });
-  });
+  }, 2 * START_MS);
 
   afterAll(async () => {
     await gateway?.stop();
+    echo.close();
     for (const server of [api, auth]) {
       server.closeAllConnections();
       server.close();
@@ -205,7 +224,7 @@ describe.skipIf(missing !== "")(`plugins of other gateways${missing && ` (${miss
 
     it("logs when the exchange is over", async () => {
       await ask("/log/this");
-      await expect.poll(() => gateway.logs.join("\n"), { timeout: 10_000 }).toContain("done /log/this 200");
+      await expect.poll(() => gateway.logs.join("\n"), { timeout: 10_000 }).toContain("done /log/this 200 yes");
     });
 
     it("says why it does not take its configuration", async () => {
@@ -229,6 +248,37 @@ describe.skipIf(missing !== "")(`plugins of other gateways${missing && ` (${miss
     it("is shown for what it is", async () => {
       const { body } = await gateway.admin("GET", "/v1/tenants/acme/plugins/http/versions/1");
       expect(JSON.parse(body)).toMatchObject({ facts: { abi: "proxy-wasm 0.2.1" } });
+    });
+  });
+
+  describe("Proxy-Wasm in C++ on TCP", () => {
+    it("holds bytes until there is a line, and changes both directions", async () => {
+      const client = new RawClient(gateway.port("lines"));
+      client.send("hel").send("lo\n");
+      await client.until(() => client.received.endsWith("HELLO\n"));
+      expect(client.received).toBe("127.0.0.1 SAYS HELLO\n");
+      client.send("more\n").end();
+      await client.until(() => client.ended);
+      expect(client.received).toBe("127.0.0.1 SAYS HELLO\n127.0.0.1 SAYS MORE\n");
+      await expect.poll(() => gateway.logs.join("\n"), { timeout: 10_000 }).toContain("a client has gone");
+    });
+
+    it("closes a stream", async () => {
+      const client = new RawClient(gateway.port("lines"));
+      client.send("DENY me\n");
+      await client.until(() => client.closed || client.ended);
+      expect(client.received).toBe("");
+    });
+
+    it("goes on, end and all, when an upstream has allowed it, and closes when not", async () => {
+      const allowed = new RawClient(gateway.port("asked"));
+      allowed.send("ann\n").end();
+      await allowed.until(() => allowed.ended);
+      expect(allowed.received).toBe("127.0.0.1 SAYS ANN\n");
+      const refused = new RawClient(gateway.port("asked"));
+      refused.send("\n");
+      await refused.until(() => refused.closed || refused.ended);
+      expect(refused.received).toBe("");
     });
   });
 

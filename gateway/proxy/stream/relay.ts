@@ -10,7 +10,7 @@
  */
 import { HIGH_WATERMARK_BYTES, type Connection, type Protocol } from "#net/connection.ts";
 import type { HeldRegions } from "#net/held.ts";
-import { CLOSE, PASS } from "#pipeline/stream-filter.ts";
+import { CLOSE, HOLD, PASS, type StreamLine, type TapVerdict } from "#pipeline/stream-filter.ts";
 import { NO_TAPS, type Taps } from "./taps.ts";
 
 /** How a relay ends; which side, where there is one, is the side that did it. */
@@ -24,7 +24,7 @@ export interface RelayOwner {
 export const FIRST = 0;
 export const SECOND = 1;
 
-export class Relay {
+export class Relay implements StreamLine {
   readonly #owner: RelayOwner;
   readonly #idleMs: number;
   readonly #sides: readonly [RelaySide, RelaySide];
@@ -49,9 +49,24 @@ export class Relay {
     second.connection.deadlineMs = Number.POSITIVE_INFINITY;
     second.connection.loop.timers.forget(second.connection);
     this.touch();
+    if (this.taps.any) this.taps.attached(this);
     first.begin(firstHeld);
     second.begin(secondHeld);
     first.connection.expireBy(first.connection.deadlineMs);
+  }
+
+  // What filters send by themselves.
+
+  send(direction: 0 | 1, bytes: Uint8Array): void {
+    if (!this.#over) this.#sides[direction].pass(bytes);
+  }
+
+  end(direction: 0 | 1): void {
+    if (!this.#over) this.#sides[direction].passEnd();
+  }
+
+  close(): void {
+    this.finish("refused", FIRST);
   }
 
   /** Bytes that side has sent. */
@@ -83,7 +98,7 @@ export class Relay {
 
   finishWhenDrained(): void {
     const [first, second] = this.#sides;
-    if (!first.ended || !second.ended) return;
+    if (!first.endPassed || !second.endPassed) return;
     first.connection.flush();
     second.connection.flush();
     if (first.connection.queuedBytes === 0 && second.connection.queuedBytes === 0) this.finish("closed", FIRST);
@@ -108,6 +123,8 @@ class RelaySide implements Protocol {
   bytes = 0;
   /** It has sent FIN. */
   ended = false;
+  /** And the other side has been sent it. */
+  endPassed = false;
   #paused = false;
 
   constructor(relay: Relay, side: number, connection: Connection, other: Connection) {
@@ -135,7 +152,7 @@ class RelaySide implements Protocol {
     const made = this.#relay.taps.any ? this.#tapped(start, end, false) : PASS;
     if (made === CLOSE) {
       this.#relay.finish("refused", this.#side);
-    } else if (made === PASS ? !this.#other.write(buffer, start, end) : !this.#other.writeCopy(made)) {
+    } else if (made === PASS || made === HOLD ? !this.#other.write(buffer, start, end) : !this.#other.writeCopy(made)) {
       this.#relay.finish("no-buffers", this.#side);
     } else if (!this.#paused && this.#other.queuedBytes > HIGH_WATERMARK_BYTES) {
       this.#paused = true;
@@ -148,15 +165,28 @@ class RelaySide implements Protocol {
     this.ended = true;
     this.#relay.touch();
     const made = this.#relay.taps.any ? this.#tapped(0, 0, true) : PASS;
+    if (made === HOLD) return;
     if (made === CLOSE || (made !== PASS && !this.#other.writeCopy(made))) {
       this.#relay.finish(made === CLOSE ? "refused" : "no-buffers", this.#side);
       return;
     }
+    this.passEnd();
+  }
+
+  pass(bytes: Uint8Array): void {
+    this.#relay.touch();
+    if (!this.#other.writeCopy(bytes)) this.#relay.finish("no-buffers", this.#side);
+    else this.#other.flush();
+  }
+
+  passEnd(): void {
+    if (!this.ended || this.endPassed) return;
+    this.endPassed = true;
     this.#other.end();
     this.#relay.finishWhenDrained();
   }
 
-  #tapped(start: number, end: number, last: boolean): 0 | 1 | Uint8Array {
+  #tapped(start: number, end: number, last: boolean): TapVerdict {
     return this.#relay.taps.data(this.#side === FIRST ? 0 : 1, this.connection.memory, start, end, last);
   }
 

@@ -14,7 +14,7 @@ import {
   UDP_DATAGRAMS_RECEIVED,
   UDP_DATAGRAMS_SENT,
 } from "#observe/stream-counters.ts";
-import { CLOSE, FROM_CLIENT, FROM_UPSTREAM, PASS } from "#pipeline/stream-filter.ts";
+import { CLOSE, FROM_CLIENT, FROM_UPSTREAM, HOLD, PASS } from "#pipeline/stream-filter.ts";
 import type { WorkerContext } from "#proxy/context.ts";
 import type { Engine } from "#proxy/engine.ts";
 import { logStream } from "./log.ts";
@@ -148,7 +148,7 @@ export class UdpSession implements DatagramHandler, Timed, Placed {
       return -1;
     }
     // In the place of the one that came: it can't be longer.
-    if (made.length === 0 || made.length > end - start) {
+    if (made === HOLD || made.length === 0 || made.length > end - start) {
       this.#owner.worker.streams.add(UDP_DATAGRAMS_DROPPED, 1);
       return -1;
     }

@@ -71,8 +71,13 @@ export abstract class StreamContext {
     this.id = id;
   }
 
-  /** What is known of the stream beside its messages; null once it is over. */
-  abstract get facts(): ExchangeFacts | null;
+  /** The client's address; empty once the stream is over. */
+  abstract get clientAddress(): string;
+  abstract get routeName(): string;
+  /** Where a steered client wanted to go; empty: to the listener. */
+  abstract get destination(): string;
+  /** The name that a TLS client asked for; empty: none. */
+  abstract get serverName(): string;
   /** The map that a `proxy_map_type_t` names, null when there is none now. */
   abstract map(type: number): HeadMap | null;
   /** Whether that map may be changed now. */
@@ -90,6 +95,8 @@ export class HttpContext extends StreamContext {
   readonly request = new Direction();
   readonly response = new Direction();
   reply: LocalReply | null = null;
+  /** The response's head stands in memory of its own: it can be read when it has gone on. */
+  responseKept = false;
   /** Ends a pause that lasts too long. */
   deadline: NodeJS.Timeout | null = null;
   /** Milliseconds since the epoch. */
@@ -104,8 +111,24 @@ export class HttpContext extends StreamContext {
     this.startedMs = startedMs;
   }
 
-  override get facts(): ExchangeFacts | null {
+  get facts(): ExchangeFacts | null {
     return this.exchange?.facts ?? null;
+  }
+
+  override get clientAddress(): string {
+    return this.exchange?.clientAddress ?? "";
+  }
+
+  override get routeName(): string {
+    return this.facts?.routeName ?? "";
+  }
+
+  override get destination(): string {
+    return this.facts?.originalDestination ?? "";
+  }
+
+  override get serverName(): string {
+    return this.facts?.serverName ?? "";
   }
 
   override map(type: number): HeadMap | null {
@@ -115,7 +138,8 @@ export class HttpContext extends StreamContext {
       return (this.#requestMap ??= new HeadMap(exchange.request, REQUEST_MAP, exchange.scheme ?? "http"));
     }
     if (type === MAP_RESPONSE_HEADERS) {
-      if (this.response.head === HEAD_BEFORE) return null;
+      const { head } = this.response;
+      if (head === HEAD_BEFORE || (head === HEAD_PASSED && !this.responseKept)) return null;
       return (this.#responseMap ??= new HeadMap(exchange.response, RESPONSE_MAP, ""));
     }
     const { trailers } = type === MAP_REQUEST_TRAILERS ? this.request : this.response;

@@ -19,13 +19,15 @@ import {
   SUSPEND,
   type Verdict,
 } from "#pipeline/filter.ts";
-import { ADMIT } from "#pipeline/tenant.ts";
+import type { OpeningStream } from "#pipeline/stream-filter.ts";
+import { ADMIT, REFUSE } from "#pipeline/tenant.ts";
 import { WasmFilter } from "#wasm/filter/wasm-filter.ts";
 import { PHASE_DEAD } from "#wasm/guest/phases.ts";
 import { ACTION_CONTINUE, MAP_REQUEST_HEADERS, MAP_RESPONSE_HEADERS } from "./abi.ts";
 import { BodyFlow } from "./body-flow.ts";
 import { ContextBodies, type ContextKeeper } from "./context-bodies.ts";
 import { type Direction, HEAD_ASKED, HEAD_PASSED, HEAD_PAUSED, HttpContext, type StreamContext } from "./contexts.ts";
+import { TcpContext } from "./tcp-context.ts";
 import { type OutgoingCall, type ProxyWasmVm, ROOT_ID, vmOf, type VmOwner } from "./vm.ts";
 
 /** Contexts that may be kept after their streams, because the guest is not done with them. */
@@ -90,14 +92,7 @@ export class ProxyWasmFilter extends WasmFilter implements ContextKeeper, VmOwne
     context.stopDeadline();
     const vm = this.#vm;
     if (vm === null || vm.contexts.get(context.id) !== context) return;
-    const { callbacks } = vm;
-    const done = callbacks.proxy_on_done === undefined || vm.invoke(callbacks.proxy_on_done, context, context.id) !== 0;
-    if (vm.alive && !done && !context.marked && this.#pending < PENDING_MAX) {
-      context.pendingDone = true;
-      this.#pending++;
-    } else {
-      this.#close(vm, context);
-    }
+    this.#finish(vm, context);
     context.exchange = null;
     this.settle(vm);
   }
@@ -139,6 +134,8 @@ export class ProxyWasmFilter extends WasmFilter implements ContextKeeper, VmOwne
     if (!vm.alive) return this.#fail(context, exchange);
     if (!last) this.#watchBody(vm, context, side, isRequest);
     const verdict = this.#headVerdict(context, side, action);
+    // What was received with the head belongs to others once it has gone on; `proxy_on_log` reads a copy.
+    if (!isRequest && callbacks.proxy_on_log !== undefined) context.responseKept = exchange.response.keep();
     if (verdict === SUSPEND) this.#pause(vm, context, side, last);
     else side.head = HEAD_PASSED;
     this.#unmark(vm, context);
@@ -207,6 +204,7 @@ export class ProxyWasmFilter extends WasmFilter implements ContextKeeper, VmOwne
     while (vm.alive && (context = vm.marked.shift()) !== undefined) {
       context.marked = false;
       if (context instanceof HttpContext) this.#apply(vm, context);
+      else if (context instanceof TcpContext) this.#applyStream(vm, context);
     }
   }
 
@@ -220,10 +218,7 @@ export class ProxyWasmFilter extends WasmFilter implements ContextKeeper, VmOwne
     const { exchange, reply, request, response } = context;
     if (exchange === null) {
       // `proxy_done`, after the stream.
-      if (!context.pendingDone) {
-        this.#pending--;
-        this.#close(vm, context);
-      }
+      if (!context.pendingDone) this.#closePending(vm, context);
       return;
     }
     const closes = request.wantsClose || response.wantsClose;
@@ -275,6 +270,57 @@ export class ProxyWasmFilter extends WasmFilter implements ContextKeeper, VmOwne
     side.head = HEAD_PASSED;
     context.stopDeadline();
     context.exchange?.resume(CONTINUE);
+  }
+
+  // Streams of TCP (tcp-filter.ts).
+
+  /** Null: no guest can be had, or the tenant has no fuel left. */
+  vmForStream(): ProxyWasmVm | null {
+    const vm = this.tenant.admit() === REFUSE ? null : (this.#vm ?? this.#replacement());
+    if (vm === null) this.stats.skipped++;
+    return vm;
+  }
+
+  openStream(vm: ProxyWasmVm, opening: OpeningStream): TcpContext {
+    const context = new TcpContext(vm.newContextId(), opening);
+    vm.contexts.set(context.id, context);
+    return context;
+  }
+
+  /** The stream is over. */
+  closeStream(vm: ProxyWasmVm, context: TcpContext): void {
+    if (!vm.alive || vm.contexts.get(context.id) !== context) return;
+    context.over = true;
+    this.#finish(vm, context);
+    this.settle(vm);
+  }
+
+  #applyStream(vm: ProxyWasmVm, context: TcpContext): void {
+    if (!context.over) context.apply();
+    else if (!context.pendingDone) this.#closePending(vm, context);
+  }
+
+  get deniesFaults(): boolean {
+    return this.environment.spec.onFault === "deny";
+  }
+
+  // The end of contexts.
+
+  /** Asks whether the guest is done with a stream; if it is not, it says so by `proxy_done` later. */
+  #finish(vm: ProxyWasmVm, context: StreamContext): void {
+    const { callbacks } = vm;
+    const done = callbacks.proxy_on_done === undefined || vm.invoke(callbacks.proxy_on_done, context, context.id) !== 0;
+    if (vm.alive && !done && this.#pending < PENDING_MAX) {
+      context.pendingDone = true;
+      this.#pending++;
+    } else {
+      this.#close(vm, context);
+    }
+  }
+
+  #closePending(vm: ProxyWasmVm, context: StreamContext): void {
+    this.#pending--;
+    this.#close(vm, context);
   }
 
   /** The stream is over, and the guest done with it. */
@@ -357,7 +403,10 @@ export class ProxyWasmFilter extends WasmFilter implements ContextKeeper, VmOwne
     vm.contexts.clear();
     // After the engine's call that the guest died in: what is done to its own exchange is that call's answer.
     setImmediate(() => {
-      for (const context of contexts) if (context instanceof HttpContext) this.#giveUp(context);
+      for (const context of contexts) {
+        if (context instanceof HttpContext) this.#giveUp(context);
+        else if (context instanceof TcpContext) context.flows.forEach((flow) => flow.abandon(this.deniesFaults));
+      }
     });
     if (this.#replacing) return;
     this.#replacing = true;

@@ -5,7 +5,7 @@
  */
 import type { Exchange, ExchangeFacts } from "#pipeline/filter.ts";
 import { MAP_RESPONSE_HEADERS } from "./abi.ts";
-import { HttpContext, type StreamContext } from "./contexts.ts";
+import { HEAD_BEFORE, HttpContext, type StreamContext } from "./contexts.ts";
 import { encodePairs } from "./pairs.ts";
 import type { PluginIdentity } from "./identity.ts";
 
@@ -42,23 +42,22 @@ export function propertyOf(
   if (own !== null || context === null) return own;
   const dot = path.indexOf(".");
   const [object, field] = dot < 0 ? ["", path] : [path.slice(0, dot), path.slice(dot + 1)];
-  const { facts } = context;
-  const exchange = context instanceof HttpContext ? context.exchange : null;
+  const http = context instanceof HttpContext ? context : null;
   switch (object) {
     case "request":
-      return context instanceof HttpContext && exchange !== null ? ofRequest(field, exchange, context, nowMs) : null;
+      return http === null || http.exchange === null ? null : ofRequest(field, http.exchange, http, nowMs);
     case "response":
-      return context instanceof HttpContext ? ofResponse(field, context, facts) : null;
+      return http === null ? null : ofResponse(field, http, http.facts);
     case "source":
-      return exchange === null ? null : ofAddress(field, exchange.clientAddress);
+      return ofAddress(field, context.clientAddress);
     case "destination":
-      return ofAddress(field, facts?.originalDestination ?? "");
+      return ofAddress(field, context.destination);
     case "connection":
-      return ofConnection(field, exchange, facts);
+      return ofConnection(field, context);
     case "upstream":
-      return ofAddress(field, facts?.upstreamAddress ?? "");
+      return ofAddress(field, http?.facts?.upstreamAddress ?? "");
     default:
-      return ofRoute(path, facts);
+      return ofRoute(path, context);
   }
 }
 
@@ -75,11 +74,11 @@ function ofPlugin(path: string, { name, rootId, vmId }: PluginIdentity): Propert
   }
 }
 
-function ofRoute(path: string, facts: ExchangeFacts | null): Property {
+function ofRoute(path: string, { routeName }: StreamContext): Property {
   switch (path) {
     case "route_name":
     case "xds.route_name":
-      return facts?.routeName ?? null;
+      return routeName === "" ? null : routeName;
     // Traffic towards services: Envoy's `INBOUND`.
     case "listener_direction":
     case "xds.listener_direction":
@@ -129,13 +128,14 @@ function ofRequest(field: string, exchange: Exchange, { facts, startedMs }: Http
 }
 
 function ofResponse(field: string, context: HttpContext, facts: ExchangeFacts | null): Property {
+  // A status is a number: it needs no memory of the head's.
+  if (field === "code")
+    return context.response.head === HEAD_BEFORE ? null : (context.exchange?.response.status ?? null);
   const map = context.map(MAP_RESPONSE_HEADERS);
   if (map === null) return null;
   const { head } = map;
   if (field.startsWith("headers.")) return head.get(field.slice("headers.".length)) ?? null;
   switch (field) {
-    case "code":
-      return head.status;
     case "headers":
       return encodePairs(head.entries());
     case "flags":
@@ -161,15 +161,15 @@ function ofAddress(field: string, address: string): Property {
   return Number(address.slice(address.lastIndexOf(":") + 1));
 }
 
-function ofConnection(field: string, exchange: Exchange | null, facts: ExchangeFacts | null): Property {
-  const certificate = exchange?.clientCertificate ?? null;
+function ofConnection(field: string, context: StreamContext): Property {
+  const certificate = (context instanceof HttpContext ? context.exchange?.clientCertificate : null) ?? null;
   const named = (kind: string): string | null =>
     certificate?.alternativeNames.find((name) => name.startsWith(kind))?.slice(kind.length) ?? null;
   switch (field) {
     case "mtls":
       return certificate !== null;
     case "requested_server_name":
-      return facts === null || facts.serverName === "" ? null : facts.serverName;
+      return context.serverName === "" ? null : context.serverName;
     case "subject_peer_certificate":
       return certificate?.subject ?? null;
     case "dns_san_peer_certificate":

@@ -147,7 +147,7 @@ EXPORT(proxy_on_request_trailers) uint32_t proxy_on_request_trailers(uint32_t, u
 
 EXPORT(proxy_on_response_headers) uint32_t proxy_on_response_headers(uint32_t, uint32_t, uint32_t) {
   if (mode == "headers") {
-    add_header(RESPONSE_HEADERS, "x-status-was", header(RESPONSE_HEADERS, ":status"));
+    add_header(RESPONSE_HEADERS, "x-status-was", header(RESPONSE_HEADERS, ":status") + " " + header(RESPONSE_HEADERS, "x-api"));
     set_header(RESPONSE_HEADERS, ":status", "202");
     set_header(RESPONSE_HEADERS, "server", "plugin");
   } else if (mode == "body") {
@@ -215,7 +215,7 @@ EXPORT(proxy_on_log) void proxy_on_log(uint32_t id) {
   static uint32_t metric = 0;
   if (metric == 0) proxy_define_metric(0, "logged", 6, &metric);
   proxy_increment_metric(metric, 1);
-  log_info("done " + header(REQUEST_HEADERS, ":path") + " " + header(RESPONSE_HEADERS, ":status"));
+  log_info("done " + header(REQUEST_HEADERS, ":path") + " " + header(RESPONSE_HEADERS, ":status") + " " + header(RESPONSE_HEADERS, "x-api"));
 }
 
 EXPORT(proxy_on_delete) void proxy_on_delete(uint32_t) {}

@@ -230,3 +230,34 @@ describe("a guest that misuses the host", () => {
     await expect(made(proxyModule({ calls: ["proxy_log"], functions }))).rejects.toThrow("no such mode");
   });
 });
+
+it("a response's head that has gone on is not read from memory that is somebody else's by then", async () => {
+  const value = `(call $tell (call $proxy_get_header_map_value (i32.const 2) (i32.const 32) (i32.const 3) (i32.const 1024) (i32.const 1028)))`;
+  const body = `(func (export "proxy_on_response_headers") (param i32 i32 i32) (result i32) (i32.const 0))
+    (func (export "proxy_on_done") (param i32) (result i32) ${value} (i32.const 1))`;
+  const log = `(func (export "proxy_on_log") (param i32))`;
+  const tell = TELL.replace(
+    "(i32.const 0) (i32.const 0) (i32.const 8) (i32.const 900)",
+    "(i32.const 0) (i32.const 0) (i32.const 8) (i32.const 900)",
+  );
+  for (const [functions, status] of [
+    [body, "01"],
+    [body + log, "00"],
+  ] as const) {
+    const calls = ["proxy_replace_header_map_value", "proxy_get_header_map_value", "proxy_log"] as const;
+    const written = tell.replace(
+      /\(drop \(call \$proxy_replace[^]*\)\)\)$/,
+      "(drop (call $proxy_log (i32.const 2) (i32.const 900) (i32.const 2))))",
+    );
+    const wasm = proxyModule({
+      calls,
+      functions: `${DATA} ${written} ${functions} ${onRequestHeaders("(i32.const 0)")}`,
+    });
+    const { filter, services } = await made(wasm);
+    const exchange = new TestExchange().respondWith("HTTP/1.1 200 OK\r\nx-a: 1\r\ncontent-length: 0\r\n\r\n");
+    filter.requestHead(exchange, 0);
+    filter.responseHead(exchange, 0);
+    filter.end(exchange, 0);
+    expect(services.logs).toEqual([`info sample@1 ${status}`]);
+  }
+});
