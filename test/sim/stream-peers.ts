@@ -1,0 +1,127 @@
+/** The two ends of a stream with what stands in front of it: a PROXY header at the origin, the heads of an upgrade at both. */
+import type { Fd } from "#core/brands.ts";
+import type { FakeDriver } from "#io/fake/driver.ts";
+import type { FakePeer, PeerHandler } from "#io/fake/peer.ts";
+import type { Random } from "#io/fake/random.ts";
+import type { Ledger } from "./ledger.ts";
+import { StreamEnd } from "./stream-end.ts";
+import { addressOf, nameOf, type StreamPlan } from "./stream-plan.ts";
+
+const HEAD_END = "\r\n\r\n";
+const UPGRADE = `GET /up HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: test${HEAD_END}`;
+const SWITCHED = `HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: test${HEAD_END}`;
+
+export class StreamClient implements PeerHandler {
+  readonly #peer: FakePeer;
+  readonly #end: StreamEnd;
+  readonly #plan: StreamPlan;
+  readonly #ledger: Ledger;
+  readonly #stormy: boolean;
+  /** Of the answer's head, while it is not whole; null behind it. */
+  #head: string | null;
+  #refused = false;
+
+  constructor(plan: StreamPlan, fd: Fd, driver: FakeDriver, ledger: Ledger, random: Random, stormy: boolean) {
+    this.#plan = plan;
+    this.#ledger = ledger;
+    this.#stormy = stormy;
+    this.#head = plan.kind === "upgrade" ? "" : null;
+    this.#peer = driver.dial(fd, this, `${addressOf(plan.name)}:${20_000 + plan.name}`);
+    const peer = this.#peer;
+    this.#end = new StreamEnd(plan, "client", peer, ledger, driver, random);
+    // What follows the head before the answer is there is early, and must arrive all the same.
+    if (plan.kind === "upgrade") peer.write(Buffer.from(UPGRADE));
+    this.#end.start();
+  }
+
+  get done(): boolean {
+    return this.#refused || this.#end.done;
+  }
+
+  get state(): string {
+    return this.#end.state;
+  }
+
+  onData(_peer: FakePeer, bytes: Uint8Array): void {
+    if (this.#refused) return;
+    if (this.#head === null) {
+      this.#end.onData(bytes);
+      return;
+    }
+    this.#head += Buffer.from(bytes).toString("latin1");
+    const end = this.#head.indexOf(HEAD_END);
+    if (end < 0) return;
+    const [head, rest] = [this.#head, Buffer.from(this.#head.slice(end + HEAD_END.length), "latin1")];
+    this.#head = null;
+    if (!head.startsWith("HTTP/1.1 101 ")) {
+      this.#refused = true;
+      this.#ledger.note("upgrade refused");
+      if (!this.#stormy) this.#ledger.violation(`client ${this.#plan.name} got ${JSON.stringify(head.slice(0, 30))}`);
+      return;
+    }
+    if (rest.length > 0) this.#end.onData(rest);
+  }
+
+  onEnd(): void {
+    // An answer that never came: the origin has left, or the network.
+    if (this.#refused || this.#head !== null) this.#gone();
+    else this.#end.onEnd();
+  }
+
+  onReset(): void {
+    this.#end.onReset();
+  }
+
+  #gone(): void {
+    this.#refused = true;
+    this.#peer.end();
+  }
+}
+
+export class StreamOrigin implements PeerHandler {
+  readonly #peer: FakePeer;
+  readonly #plans: readonly StreamPlan[];
+  readonly #make: (plan: StreamPlan) => StreamEnd;
+  readonly #ledger: Ledger;
+  #intro = "";
+  #end: StreamEnd | null = null;
+
+  constructor(peer: FakePeer, plans: readonly StreamPlan[], ledger: Ledger, make: (plan: StreamPlan) => StreamEnd) {
+    this.#peer = peer;
+    this.#plans = plans;
+    this.#ledger = ledger;
+    this.#make = make;
+  }
+
+  onData(_peer: FakePeer, bytes: Uint8Array): void {
+    if (this.#end !== null) {
+      this.#end.onData(bytes);
+      return;
+    }
+    this.#intro += Buffer.from(bytes).toString("latin1");
+    const introduced = this.#intro.indexOf("\r\n") + 2;
+    if (introduced < 2) return;
+    const plan = this.#plans[nameOf(this.#intro)];
+    if (plan === undefined) {
+      this.#ledger.violation(`an origin was introduced to nobody: ${JSON.stringify(this.#intro.slice(0, 60))}`);
+      this.#peer.reset();
+      return;
+    }
+    const head = plan.kind === "upgrade" ? this.#intro.indexOf(HEAD_END) + HEAD_END.length : introduced;
+    if (head < introduced) return;
+    const rest = Buffer.from(this.#intro.slice(head), "latin1");
+    this.#end = this.#make(plan);
+    if (plan.kind === "upgrade") this.#peer.write(Buffer.from(SWITCHED));
+    this.#end.start();
+    if (rest.length > 0) this.#end.onData(rest);
+  }
+
+  onEnd(): void {
+    if (this.#end === null) this.#peer.close();
+    else this.#end.onEnd();
+  }
+
+  onReset(): void {
+    this.#end?.onReset();
+  }
+}
