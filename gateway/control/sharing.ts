@@ -1,7 +1,8 @@
 /**
  * A declaration made of the resources that were there before, wherever the new ones are equal to them. What was found out
  * about a resource is remembered by the object (`config/fields.ts`, `canonical.ts`, `known-specs.ts`): so a declaration of
- * ten thousand routes that is sent again with one changed costs one route.
+ * ten thousand routes that is sent again with one changed costs one route. What is new has its keys in canonical order, as
+ * the store gives it back: the same declaration is the same text, before a restart and after it.
  */
 import { isRecord } from "./config/fields.ts";
 import { KINDS, keyOf, listOf, withList, type Item } from "./config/kinds.ts";
@@ -21,7 +22,20 @@ export function sharing(before: Declaration, after: Declaration): Declaration {
       sharedList(old, list, (item) => keyOf(kind, item)),
     );
   }
-  return shared;
+  const { settings, kernel } = shared;
+  const parts = { ...shared, ...(kernel === undefined ? {} : { kernel: sorted(kernel) }) };
+  return sorted(settings === undefined ? parts : { ...parts, settings: ordered(settings) });
+}
+
+/** Keys by code unit, on this level only. */
+function sorted<T extends object>(value: T): T {
+  return Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1))) as T;
+}
+
+function ordered<T>(value: T): T {
+  if (Array.isArray(value)) return value.map(ordered) as T;
+  if (!isRecord(value)) return value;
+  return sorted(Object.fromEntries(Object.entries(value).map(([key, field]) => [key, ordered(field)])) as T & object);
 }
 
 function sharedList(old: readonly Item[], list: readonly Item[], key: (item: Item) => string): readonly Item[] {
@@ -32,9 +46,9 @@ function sharedList(old: readonly Item[], list: readonly Item[], key: (item: Ite
   const known = new Map<Item, Item>();
   for (const item of fresh) {
     const same = byKey.get(key(item));
-    if (same !== undefined && equal(same, item)) known.set(item, same);
+    known.set(item, same !== undefined && equal(same, item) ? same : ordered(item));
   }
-  return known.size === 0 ? list : list.map((item) => known.get(item) ?? item);
+  return list.map((item) => known.get(item) ?? item);
 }
 
 /** Of JSON values: absent and undefined fields are the same. */

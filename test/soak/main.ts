@@ -3,9 +3,11 @@
  * not as it must be. `npm test` runs small ones (`test/e2e/soak.test.ts`).
  */
 import { parseArgs } from "node:util";
+import { controlAway } from "./control-away.ts";
 import { shortConnections } from "./short-connections.ts";
 import { slowClients } from "./slow-clients.ts";
 import { swapsAndKills } from "./swaps-and-kills.ts";
+import { storeKills } from "./store-kills.ts";
 import { transfers } from "./transfers.ts";
 import { faults, type Soak } from "./verdicts.ts";
 
@@ -24,6 +26,8 @@ const SOAKS: Readonly<Record<string, (small: boolean) => Promise<Soak>>> = {
       process.stderr.write(`connections: ${done}\n`),
     ),
   }),
+  store: async (small) => ({ name: "store", found: await storeKills(small ? 10 : 200) }),
+  control: async (small) => ({ name: "control", found: await controlAway(small ? 5 : 60) }),
   slow: async (small) => ({ name: "slow", found: await slowClients(small ? 50 : 500) }),
 };
 

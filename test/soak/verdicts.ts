@@ -1,4 +1,6 @@
 /** What must hold of what a soak found, the same for small and for large ones. */
+import type { Away } from "./control-away.ts";
+import type { Survived } from "./store-kills.ts";
 import type { Passed } from "./short-connections.ts";
 import type { Endured } from "./slow-clients.ts";
 import type { Toll } from "./swaps-and-kills.ts";
@@ -8,7 +10,9 @@ export type Soak =
   | { readonly name: "swaps"; readonly found: Toll }
   | { readonly name: "transfers"; readonly found: Transferred }
   | { readonly name: "connections"; readonly found: Passed }
-  | { readonly name: "slow"; readonly found: Endured };
+  | { readonly name: "slow"; readonly found: Endured }
+  | { readonly name: "store"; readonly found: Survived }
+  | { readonly name: "control"; readonly found: Away };
 
 const MIB = 1 << 20;
 /** Beside bodies of any size: a worker's heap takes and gives back a few megabytes by itself. */
@@ -31,6 +35,19 @@ export function faults(soak: Soak): string[] {
       const { unexcused, answered } = soak.found;
       must(answered > 0, "nothing was answered");
       must(unexcused.length === 0, `lost without a worker killed: ${unexcused.slice(0, 5).join(", ")}`);
+      break;
+    }
+    case "store": {
+      const { lost, acknowledged, kills } = soak.found;
+      must(lost.length === 0, `lost: ${lost.slice(0, 5).join(", ")}`);
+      must(acknowledged >= kills, "hardly anything was written");
+      break;
+    }
+    case "control": {
+      const { failures, answered, kills, intact } = soak.found;
+      must(failures.length === 0, `requests failed: ${failures.slice(0, 5).join(", ")}`);
+      must(answered > 0 && kills > 0, "nothing happened");
+      must(intact, "what was declared is not what it was");
       break;
     }
     case "transfers":

@@ -4,6 +4,8 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { DEFAULT_CONFIG_FILE, DEFAULT_MODULE_FILE, defaultConfig } from "#control/default-config.ts";
 import { moduleFile } from "#control/protocol.ts";
 import { readLastGood } from "#control/store/last-good.ts";
+import { storeKills } from "#test/soak/store-kills.ts";
+import { faults } from "#test/soak/verdicts.ts";
 import { accept, FakeSupervisor, wasmModule } from "./fake-supervisor.ts";
 
 let gateway: FakeSupervisor;
@@ -143,48 +145,9 @@ describe("an end", () => {
 });
 
 describe("kill -9", () => {
-  // Each round: changes as fast as they are acknowledged, cut off at some point between two of them or within one.
+  // `npm run soak -- store` does it 200 times.
   it("at any moment loses nothing that was acknowledged", async () => {
-    await gateway.start();
-    await gateway.put("/v1/tenants/acme", { hosts: ["*.acme.example"] });
-    let acknowledged = 0;
-    let uploads = 0;
-    for (let round = 0; round < 30; round++) {
-      const killAfterMs = round * 3;
-      const killed = new Promise((resolve) => setTimeout(resolve, killAfterMs)).then(() => gateway.kill());
-      try {
-        for (;;) {
-          const next = acknowledged + 1;
-          const reply = await gateway.put("/v1/upstreams/counter", {
-            endpoints: [{ address: "127.0.0.1:80" }],
-            idleConnectionsMax: next,
-          });
-          if (reply.status !== 200 && reply.status !== 201) break;
-          acknowledged = next;
-          const path = `/v1/tenants/acme/plugins/p/versions/${uploads + 1}`;
-          if ((await gateway.upload(path, wasmModule(uploads + 1))).status === 201) uploads++;
-        }
-      } catch {
-        // Cut off: whether the change under way was made is open, and either is right.
-      }
-      await killed;
-      const lastGood = readLastGood(gateway.dataDir);
-      await gateway.start();
-      const now = (await gateway.call("GET", "/v1/upstreams/counter")).json as { idleConnectionsMax?: number };
-      expect(now.idleConnectionsMax ?? 0).toBeGreaterThanOrEqual(acknowledged);
-      expect(now.idleConnectionsMax ?? 0).toBeLessThanOrEqual(acknowledged + 1);
-      acknowledged = now.idleConnectionsMax ?? 0;
-      const plugins = (await gateway.call("GET", "/v1/tenants/acme/plugins?limit=1000")).json as {
-        items: { digest: string }[];
-      };
-      expect(plugins.items.length).toBeGreaterThanOrEqual(uploads);
-      uploads = plugins.items.length;
-      for (const { digest } of plugins.items) expect(existsSync(moduleFile(gateway.dataDir, digest))).toBe(true);
-      for (const { digest } of lastGood?.plugins ?? [])
-        expect(existsSync(moduleFile(gateway.dataDir, digest))).toBe(true);
-      const pending = (await gateway.call("GET", "/v1/revisions?limit=1000")).json as { items: { state: string }[] };
-      expect(pending.items.filter(({ state }) => state === "pending")).toEqual([]);
-    }
-    expect(acknowledged).toBeGreaterThan(10);
-  }, 120_000);
+    const found = await storeKills(15);
+    expect(faults({ name: "store", found })).toEqual([]);
+  }, 240_000);
 });
