@@ -9,7 +9,7 @@ import { createHash } from "node:crypto";
 import { wasmError } from "#core/errors/wasm.ts";
 import { meterModule } from "./meter/rewrite.ts";
 import { checkInterface } from "./validate/interface.ts";
-import type { GuestKind } from "./validate/kind.ts";
+import { type GuestKind, isComponent } from "./validate/kind.ts";
 import { DEFAULT_MODULE_LIMITS, type ModuleLimits } from "./validate/limits.ts";
 import { type ModuleShape, readModule } from "./validate/module.ts";
 
@@ -62,6 +62,11 @@ export function prepareModule(bytes: Uint8Array, limits: ModuleLimits = DEFAULT_
 export function validateModule(bytes: Uint8Array, limits: ModuleLimits): ModuleShape {
   if (bytes.length > limits.bytesMax) {
     throw wasmError("PENSTOCK_WASM_LIMIT", { detail: `${bytes.length} bytes exceed ${limits.bytesMax}` });
+  }
+  if (isComponent(bytes)) {
+    throw wasmError("PENSTOCK_WASM_INTERFACE", {
+      detail: "at byte 4: it is a component, and this gateway runs modules",
+    });
   }
   if (bytes.length < 8) throw wasmError("PENSTOCK_WASM_INVALID", { detail: `at byte ${bytes.length}: unexpected end` });
   const copy = new Uint8Array(bytes); // the engine wants an ArrayBuffer that nobody shares

@@ -56,7 +56,8 @@ A Penstock plugin in AssemblyScript.
     penstock plugin build NAME                  write build/NAME.wasm
     penstock plugin push TENANT/NAME@1 NAME     upload it as version 1; a route of the tenant names it \`NAME@1\`
 
-- \`assembly/index.ts\`: the hooks, any of \`onConfigure(): bool\`, \`onRequest(req)\`, \`onResponse(req, res)\`, \`onEnd(req)\`.
+- \`assembly/index.ts\`: the hooks, as \`onConfigure(): bool\`, \`onRequest(req)\`, \`onResponse(req, res)\`, \`onEnd(req)\`; bodies,
+  streams, the clock and messages have theirs too.
 - \`test/cases.json\`: requests, and what is expected of the plugin.
 `;
 

@@ -14,7 +14,7 @@ import { makeReference } from "#sdk/tooling/reference.ts";
 import { freePort } from "#test/support/ports.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
-const TIMEOUT_MS = 240_000;
+const TIMEOUT_MS = 900_000;
 
 interface Block {
   readonly kind: string;

@@ -1,0 +1,184 @@
+/** Bodies through a guest: what passes uncopied, what waits, what holds the head, and what a fault or a reply does in the middle. */
+import { describe, expect, it } from "vitest";
+import type { Head } from "#http/head.ts";
+import type { BodyLink, BodyStage } from "#pipeline/body.ts";
+import { CONTINUE, REPLY, SUSPEND } from "#pipeline/filter.ts";
+import type { PluginFilterSpec } from "#snapshot/snapshot.ts";
+import { filterSpec, PLUGIN, RESOURCES, TestExchange, TestServices } from "#test/support/wasm.ts";
+import { wat } from "#test/support/wat.ts";
+import { createWasmFilter, loadModule, type WasmFilter } from "#wasm/create-filter.ts";
+import { prepareModule } from "#wasm/prepare.ts";
+
+const POST = "POST / HTTP/1.1\r\nhost: a.example\r\ncontent-length: 6\r\n\r\n";
+
+const IMPORTS = `(import "penstock" "body_size" (func $size (result i32)))
+  (import "penstock" "body_get" (func $get (param i32 i32 i32) (result i32)))
+  (import "penstock" "body_splice" (func $splice (param i32 i32 i32 i32) (result i32)))
+  (import "penstock" "body_skip" (func $skip))
+  (import "penstock" "reply" (func $reply (param i32 i32 i32)))
+  (import "penstock" "exchange_put" (func $put (param i32 i32)))
+  (import "penstock" "exchange_get" (func $take (param i32 i32) (result i32)))`;
+
+/** A module of these hooks; `body` is what `on_request_body` does. */
+async function filterOf(body: string, head = "(i32.const 0)", spec: Partial<PluginFilterSpec> = {}) {
+  const wasm =
+    wat(`(module ${IMPORTS} (memory (export "memory") 1) (data (i32.const 0) "xyz") (func (export "penstock_abi_2"))
+    (func (export "on_request") (result i32) ${head})
+    (func (export "on_request_body") (param $last i32) (result i32) ${body}))`);
+  const loaded = await loadModule(prepareModule(wasm).bytes);
+  return createWasmFilter(filterSpec(spec), PLUGIN, loaded, new TestServices(), RESOURCES);
+}
+
+class Link implements BodyLink {
+  readonly memory = new Uint8Array(2_000_000);
+  readonly full = false;
+  readonly seen: string[] = [];
+  data(buffer: number, start: number, end: number): void {
+    this.seen.push(`region ${buffer} ${start}-${end}`);
+  }
+  write(bytes: Uint8Array): void {
+    this.seen.push(`bytes ${bytes.length > 20 ? bytes.length : Buffer.from(bytes).toString()}`);
+  }
+  end(_trailers: Head | null): void {
+    this.seen.push("end");
+  }
+  pause(): void {}
+  resume(): void {}
+  retain(): void {}
+  release(): void {}
+  fail(status: number, code: string): void {
+    this.seen.push(`fail ${status} ${code}`);
+  }
+}
+
+function start(filter: WasmFilter, text = POST) {
+  const exchange = new TestExchange(text);
+  const verdict = filter.requestHead(exchange, 0);
+  const link = new Link();
+  const stage: BodyStage | undefined = exchange.requestStages[0];
+  stage?.attach(link);
+  const data = (body: string, at = 0): void => {
+    link.memory.set(Buffer.from(body), at);
+    stage?.data(7, at, at + body.length);
+  };
+  return { exchange, verdict, link, stage, data };
+}
+
+const PAUSE_UNTIL_LAST = "(select (i32.const 0) (i32.const 2) (local.get $last))";
+
+describe("a body through a guest", () => {
+  it("passes as it came, uncopied, where the guest does nothing to it", async () => {
+    const { verdict, link, stage, data } = start(await filterOf("(drop (call $size)) (i32.const 0)"));
+    expect(verdict).toBe(CONTINUE);
+    data("abc");
+    data("def", 100);
+    stage?.end(null);
+    expect(link.seen).toEqual(["region 7 0-3", "region 7 100-103", "end"]);
+  });
+
+  it("is written anew where it was changed", async () => {
+    const splice = "(drop (call $splice (i32.const 1) (i32.const 1) (i32.const 0) (i32.const 3)))";
+    const { link, data } = start(await filterOf(`${splice} (i32.const 0)`));
+    data("abc");
+    expect(link.seen).toEqual(["bytes axyzc"]);
+  });
+
+  it("waits, and is seen whole", async () => {
+    const { link, stage, data } = start(await filterOf(PAUSE_UNTIL_LAST));
+    data("abc");
+    data("def");
+    expect(link.seen).toEqual([]);
+    stage?.end(null);
+    expect(link.seen).toEqual(["bytes abcdef", "end"]);
+  });
+
+  it("is refused when more waits than may", async () => {
+    const { link, data } = start(await filterOf("(i32.const 2)"));
+    data("a".repeat(600_000));
+    data("a".repeat(600_000));
+    expect(link.seen).toEqual(["fail 413 body-too-long"]);
+  });
+
+  it("is not asked for where the head hook says so", async () => {
+    const { verdict, stage } = start(await filterOf("unreachable", "(call $skip) (i32.const 0)"));
+    expect([verdict, stage]).toEqual([CONTINUE, undefined]);
+  });
+
+  it("can't be changed beyond its bytes", async () => {
+    const filter = await filterOf(
+      "(drop (call $splice (i32.const 2) (i32.const 9) (i32.const 0) (i32.const 0))) (i32.const 0)",
+    );
+    const { link, data } = start(filter);
+    data("abc");
+    expect(link.seen).toEqual(["fail 503 plugin-failed"]);
+    expect(filter.stats.lastFault?.cause).toBe("host-call");
+  });
+});
+
+describe("a head that waits for its body", () => {
+  const HOLDS = "(i32.const 2)";
+
+  it("leaves when the guest lets the body go, and the body behind it", async () => {
+    const { exchange, verdict, link, stage, data } = start(await filterOf(PAUSE_UNTIL_LAST, HOLDS));
+    expect([verdict, stage?.holds]).toEqual([SUSPEND, true]);
+    data("abc");
+    data("def");
+    expect(exchange.resumed).toEqual([]);
+    stage?.end(null);
+    expect(exchange.resumed).toEqual([CONTINUE]);
+    expect(link.seen).toEqual([]);
+    stage?.drained();
+    expect(link.seen).toEqual(["bytes abcdef", "end"]);
+  });
+
+  it("does not leave when the guest replies", async () => {
+    const reply = "(call $reply (i32.const 403) (i32.const 0) (i32.const 3)) (i32.const 1)";
+    const { exchange, link, stage, data } = start(await filterOf(reply, HOLDS));
+    data("abc");
+    expect(exchange.reply).toMatchObject({ status: 403, body: "xyz" });
+    expect(exchange.resumed).toEqual([REPLY]);
+    stage?.end(null);
+    expect(link.seen).toEqual([]);
+  });
+
+  it("is decided on at once where there is no body", async () => {
+    const filter = await filterOf("(call $reply (i32.const 400) (i32.const 0) (i32.const 3)) (i32.const 1)", HOLDS);
+    const { exchange, verdict } = start(filter, "GET / HTTP/1.1\r\nhost: a.example\r\n\r\n");
+    expect([verdict, exchange.reply?.status]).toEqual([REPLY, 400]);
+  });
+});
+
+describe("in the middle of a body", () => {
+  it("a reply is told as a refusal", async () => {
+    const reply = "(call $reply (i32.const 422) (i32.const 0) (i32.const 3)) (i32.const 1)";
+    const { link, data } = start(await filterOf(reply));
+    data("abc");
+    data("def");
+    expect(link.seen).toEqual(["fail 422 refused-by-plugin"]);
+  });
+
+  it("a fault ends the exchange, and what the route allows passes on unseen", async () => {
+    const denied = start(await filterOf("unreachable"));
+    denied.data("abc");
+    expect(denied.link.seen).toEqual(["fail 503 plugin-failed"]);
+    const filter = await filterOf("unreachable", "(i32.const 0)", { onFault: "allow" });
+    const allowed = start(filter);
+    allowed.data("abc");
+    allowed.data("def", 50);
+    allowed.stage?.end(null);
+    expect(allowed.link.seen).toEqual(["region 7 0-3", "region 7 50-53", "end"]);
+    expect(filter.stats.faults).toBe(1);
+  });
+
+  it("what one exchange keeps, another does not see", async () => {
+    // The head hook keeps the last byte of its memory's counter; the body hook replaces the body by what is kept.
+    const head = `(i32.store8 (i32.const 100) (i32.add (i32.load8_u (i32.const 100)) (i32.const 1)))
+      (i32.store8 (i32.const 101) (i32.add (i32.const 48) (i32.load8_u (i32.const 100)))) (call $put (i32.const 101) (i32.const 1)) (i32.const 0)`;
+    const body = `(drop (call $splice (i32.const 0) (call $size) (i32.const 200) (call $take (i32.const 200) (i32.const 8)))) (i32.const 0)`;
+    const filter = await filterOf(body, head);
+    const [one, two] = [start(filter), start(filter)];
+    two.data("abc");
+    one.data("abc");
+    expect([one.link.seen, two.link.seen]).toEqual([["bytes 1"], ["bytes 2"]]);
+  });
+});
