@@ -22,6 +22,13 @@ export interface WorkOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
+const running = new Set<Gateway>();
+
+/** For who is interrupted: gateways are processes of their own, and would stay. */
+export async function endAllWork(): Promise<void> {
+  for (const gateway of running) await gateway.kill();
+}
+
 export async function startWork({ workers, answer, settings, route, env }: WorkOptions): Promise<AtWork> {
   const upstream = http.createServer(answer);
   // Its own limits are none of the gateway's.
@@ -47,12 +54,14 @@ export async function startWork({ workers, answer, settings, route, env }: WorkO
     settings: { accessLog: "off", drainMs: 1000, ...settings },
   });
   const gateway = await startGateway({ workers, config: declared(0), ...(env === undefined ? {} : { env }) });
+  running.add(gateway);
   return {
     gateway,
     port,
     declared,
     stop: async () => {
       await gateway.stop();
+      running.delete(gateway);
       upstream.closeAllConnections();
       await new Promise((resolve) => upstream.close(resolve));
     },

@@ -9,6 +9,7 @@ import { slowClients } from "./slow-clients.ts";
 import { swapsAndKills } from "./swaps-and-kills.ts";
 import { storeKills } from "./store-kills.ts";
 import { transfers } from "./transfers.ts";
+import { endAllWork } from "./gateway-at-work.ts";
 import { faults, type Soak } from "./verdicts.ts";
 
 const GIB = 1 << 30;
@@ -35,6 +36,9 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { small: { type: "boolean", default: false } },
 });
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.once(signal, () => void endAllWork().finally(() => process.exit(1)));
+}
 const names = positionals.length > 0 ? positionals : Object.keys(SOAKS);
 if (names.some((name) => !(name in SOAKS))) {
   process.stderr.write(`npm run soak -- [NAME...] [--small]\n\n  ${Object.keys(SOAKS).join("  ")}\n`);
