@@ -25,7 +25,7 @@
 #define ACTION_DENY 2
 #define ACTION_LEAVE 3
 
-/* Indices of bind_counters, for each binding. */
+/* Indices of struct bind_counts. */
 #define COUNT_BOUND 0
 #define COUNT_DENIED 1
 #define COUNT_LAPSED 2

@@ -46,11 +46,12 @@ struct {
 	__type(value, struct bind_answer);
 } bind_answers SEC(".maps");
 
+/* By binding: an entry for each counter would be as many allocations on every CPU, and take a tenth of a second. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, BINDINGS_MAX * COUNTERS_MAX);
+	__uint(max_entries, BINDINGS_MAX);
 	__type(key, __u32);
-	__type(value, __u64);
+	__type(value, struct bind_counts);
 } bind_counters SEC(".maps");
 
 #endif

@@ -47,6 +47,12 @@ struct bind_answer {
 	__u16 binding;
 };
 
+/* Each CPU has its own; by COUNT_*. */
+struct bind_counts {
+	__u64 of[COUNTERS_MAX];
+};
+
+/* Where a socket is bound. */
 struct bind_listener {
 	struct ip_address ip;
 	__be16 port;

@@ -6,8 +6,8 @@
 /* include/linux/socket.h */
 #define MSG_PEEK 2
 
-/* 128 x 4 x (28 + 2) words are 120 KiB for each CPU. */
-#define LISTENERS_MAX 128
+/* 64 x 4 x (28 + 2) words are 60 KiB for each CPU. */
+#define LISTENERS_MAX 64
 
 /* One histogram of each listener. */
 #define KIND_HANDSHAKE 0

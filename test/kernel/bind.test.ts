@@ -181,6 +181,15 @@ describeKernel("bindings", () => {
     expect(counters("web")).toMatchObject({ no_socket: 1 });
   });
 
+  it("find each of as many ranges as a prefix has room for, and nothing between them", async () => {
+    const ports = Array.from({ length: 64 }, (_, i) => ({ first: 1000 + 2 * i, last: 1000 + 2 * i }));
+    declare({ ...WEB, match: [{ prefix: "192.0.2.0/24", ports }], deny: [], except: [] });
+    const at = [999, 1000, 1001, 1002, 1062, 1063, 1064, 1125, 1126, 1127];
+    expect(await ask(...at.map((port) => `192.0.2.1 ${port}`))).toEqual(
+      at.map((port) => (port % 2 === 0 ? `web 192.0.2.1:${port}` : "error ECONNREFUSED")),
+    );
+  });
+
   it("change as a whole: no connection meets neither the old nor the new", async () => {
     await serve("192.0.2.1:1100", "own");
     declare(WEB);

@@ -7,7 +7,7 @@ import { familyOf, ipOf, parseAddress, portOf } from "#core/address.ts";
 import type { Fd } from "#core/brands.ts";
 import { bpfError } from "#core/errors/bpf.ts";
 import { Collection } from "#bpf/kernel/collection.ts";
-import { sumPerCpu } from "#bpf/kernel/counters.ts";
+import { sumWords } from "#bpf/kernel/counters.ts";
 import { BpfMap } from "#bpf/kernel/map.ts";
 import { committedSpec } from "#bpf/kernel/objects.ts";
 import type { Program } from "#bpf/kernel/program.ts";
@@ -16,7 +16,7 @@ import { Leases } from "#bpf/programs/steer/leases.ts";
 import { prefixRanges, RANGES_MAX, type Action, type PlacedBinding, type PrefixRanges } from "./ranges.ts";
 
 const AF_INET6 = 10;
-/** Indices of bind_counters, for each binding. */
+/** The order of struct bind_counts. */
 const COUNTERS = ["bound", "denied", "lapsed", "noSocket", "refused", "mended", "unmended"] as const;
 const COUNTERS_MAX = 8;
 const ACTION: Readonly<Record<Action, number>> = { bind: 1, deny: 2, leave: 3 };
@@ -61,15 +61,14 @@ export class BindMaps {
   }
 
   counters(slot: number): BindingCounters {
-    const all = sumPerCpu(this.counterMap).slice(slot * COUNTERS_MAX);
+    const all = sumWords(this.counterMap.lookup(uint32(slot)) ?? Buffer.alloc(0), COUNTERS_MAX);
     const named = COUNTERS.map((name, i) => [name, all[i] ?? 0] as const);
     return Object.fromEntries(named) as BindingCounters;
   }
 
   /** A slot that is used again begins at 0. */
   resetCounters(slot: number): void {
-    const zero = Buffer.alloc(this.counterMap.valueSlotBytes);
-    for (let i = 0; i < COUNTERS_MAX; i++) this.counterMap.update(uint32(slot * COUNTERS_MAX + i), zero);
+    this.counterMap.update(uint32(slot), Buffer.alloc(this.counterMap.valueSlotBytes));
   }
 
   close(): void {

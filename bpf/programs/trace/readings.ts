@@ -3,6 +3,7 @@
  * src/trace_structs.h.
  */
 import { formatIp } from "#core/address.ts";
+import { sumWords } from "#bpf/kernel/counters.ts";
 
 export const KINDS = ["handshake", "response", "roundTrip", "lifetime"] as const;
 export type Kind = (typeof KINDS)[number];
@@ -41,16 +42,6 @@ export interface Counts {
   readonly lost: number;
   /** Connections by state, without those that have none. */
   readonly states: Readonly<Record<string, number>>;
-}
-
-/** A per-CPU value of 64-bit numbers, summed; signed, since a connection may begin on one CPU and end on another. */
-export function sumWords(value: Buffer, words: number): number[] {
-  const stride = words * 8;
-  return Array.from({ length: words }, (_, i) => {
-    let sum = 0n;
-    for (let at = i * 8; at + 8 <= value.length; at += stride) sum += value.readBigInt64LE(at);
-    return Number(sum);
-  });
 }
 
 /** struct trace_histogram of each CPU. */

@@ -23,7 +23,7 @@ import {
 } from "./readings.ts";
 
 /** As many listeners as the maps have room for. */
-export const LISTENERS_MAX = 128;
+export const LISTENERS_MAX = 64;
 const SOCKET_BYTES = 24;
 
 export class Tracer {

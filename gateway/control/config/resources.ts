@@ -234,7 +234,7 @@ export const Kernel = fields("kernel resources", {
   interceptors: v.optional(list(KernelInterceptor, 64), []),
   services: kernelServices,
   bindings: kernelBindings,
-  traces: v.optional(list(KernelTrace, 128), []),
+  traces: v.optional(list(KernelTrace, 64), []),
 });
 
 export const Settings = fields("settings", {
