@@ -22,6 +22,7 @@
  * The control process is the less trusted side: it parses what the network sends. The supervisor takes from it names,
  * digests and bytes, never paths, and checks the digest of every module it reads.
  */
+import type { PurgeReply, PurgeRequest } from "./purge.ts";
 import { join } from "node:path";
 import type { TappedExchange } from "#observe/tap.ts";
 import type { SnapshotChange } from "#snapshot/patch.ts";
@@ -141,23 +142,6 @@ export interface TellRequest {
   readonly tenant: string;
   readonly plugin: string;
   readonly message: Uint8Array;
-}
-
-/** Forgets cached responses of a route, at all workers. */
-export interface PurgeRequest {
-  readonly type: "purge";
-  readonly id: number;
-  readonly what: Purge;
-}
-
-export interface Purge {
-  readonly tenant: string;
-  readonly route: string;
-  /** Of requests, with the port that they name; absent: all. */
-  readonly host?: string | undefined;
-  /** Without a query; absent: all. */
-  readonly path?: string | undefined;
-  readonly prefix?: string | undefined;
 }
 
 /** The largest entries of a device's packet counter. */
@@ -354,13 +338,6 @@ export interface MetricSample {
   readonly suffix?: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly value: number;
-}
-
-export interface PurgeReply {
-  readonly type: "purge-reply";
-  readonly id: number;
-  /** Of all workers. */
-  readonly purged: number;
 }
 
 export interface ExplainReply {

@@ -23,8 +23,6 @@ import type {
   CountersReply,
   CountersRequest,
   MapReply,
-  Purge,
-  PurgeReply,
   MapRequest,
   SealedReply,
   StatusReply,
@@ -34,6 +32,7 @@ import type {
   TraceReply,
   TraceRequest,
 } from "./protocol.ts";
+import type { Purge, PurgeReply } from "./purge.ts";
 import { snapshotPatch } from "#snapshot/patch.ts";
 import type { Snapshot } from "#snapshot/snapshot.ts";
 

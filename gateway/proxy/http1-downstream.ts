@@ -8,7 +8,7 @@
  *
  * Deadlines are checked lazily: every event stamps `#activityMs`, and the timer compares when it fires.
  */
-import { parseAddress, parseIp, socketAddress } from "#core/address.ts";
+import { parseIp } from "#core/address.ts";
 import { BODY_END, BODY_MORE, BodyReader } from "#http/h1/body-reader.ts";
 import { parseRequestHead } from "#http/h1/parse-request.ts";
 import { FRAMING_CHUNKED, FRAMING_CLOSE, FRAMING_LENGTH, FRAMING_NONE, type Head } from "#http/head.ts";
@@ -21,14 +21,12 @@ import { CONNECTIONS_OPEN } from "#observe/counters.ts";
 import { writeChunk, writeLastChunk } from "#upstream/http1-upstream.ts";
 import { PartialHead } from "#pipeline/http/partial-head.ts";
 import type { Banned, Drainable, ListenerContext } from "./context.ts";
+import { addressOf, destinationOf } from "./client-ends.ts";
 import type { DownstreamStream } from "./downstream-stream.ts";
 import type { ProxyExchange } from "./exchange.ts";
 import type { ExchangePool } from "./exchange-pool.ts";
 import { framingFor, writeInformational, writeResponseHead } from "./http1-response.ts";
 import { BAD_REQUEST, CLIENT_GONE, OVERLOADED } from "./outcomes.ts";
-
-/** AF_UNIX and no name. */
-const NO_ADDRESS = Uint8Array.of(1, 0);
 
 const IDLE = 0;
 const HEAD = 1;
@@ -107,13 +105,11 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
 
   /** Made when asked for: an idle connection holds no address bytes, which cost as much as all else it has. */
   get address(): Uint8Array {
-    return this.client === "" ? NO_ADDRESS : socketAddress(parseIp(this.client), this.#clientPort);
+    return addressOf(this.client, this.#clientPort);
   }
 
   get destination(): Uint8Array {
-    if (this.originalAddress !== null) return parseAddress(this.originalAddress);
-    const { socket, loop } = this.#connection;
-    return this.#told ?? (socket === null ? NO_ADDRESS : loop.driver.localAddress(socket));
+    return destinationOf(this.#connection, this.originalAddress, this.#told);
   }
 
   /** What it asked for, or a tunnel that has come of it, ends with the connection. */
@@ -129,8 +125,6 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
     this.#draining = true;
     if (!gently && this.#phase === IDLE && this.#held.empty) this.#closeAfterAnswer(true);
   }
-
-  // What the connection tells.
 
   onConnected(): void {}
 

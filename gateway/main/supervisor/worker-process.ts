@@ -5,7 +5,8 @@
 import type { ChildProcess } from "node:child_process";
 
 import type { Fd } from "#core/brands.ts";
-import type { PluginAnswer, Purge, TellRequest } from "#control/protocol.ts";
+import type { PluginAnswer, TellRequest } from "#control/protocol.ts";
+import type { Purge } from "#control/purge.ts";
 import { scriptError } from "#core/errors/script.ts";
 import { sendDescriptors, SOCK_SEQPACKET } from "#sys/descriptors.ts";
 import type { PackedSnapshot } from "#snapshot/packed.ts";

@@ -5,7 +5,8 @@
 import type { ChildProcess } from "node:child_process";
 import { setTimeout } from "node:timers/promises";
 import type { Fd } from "#core/brands.ts";
-import type { LinesReply, PluginAnswer, Purge, TapReply, TellRequest } from "#control/protocol.ts";
+import type { LinesReply, PluginAnswer, TapReply, TellRequest } from "#control/protocol.ts";
+import type { Purge } from "#control/purge.ts";
 import type { MapChangeMessage, ToWorker } from "#worker/protocol.ts";
 import type { LogSink } from "./log.ts";
 import { NoAnswerError } from "./replies.ts";
