@@ -28,6 +28,55 @@ backend up
 `;
 }
 
+/** What the token check is in Lua: an action of the request decides, and adds the header. */
+const luaScript = (token: string): string => `
+core.register_action("check", { "http-req" }, function(txn)
+  local values = txn.http:req_get_headers()["x-token"]
+  if values ~= nil and values[0] == ${JSON.stringify(token)} then
+    txn.http:req_set_header("x-checked", "1")
+    txn:set_var("txn.checked", true)
+  end
+end)
+`;
+
+function luaConfiguration(port: number, upstream: string): string {
+  return `global
+  nbthread 1
+  maxconn 2000
+  lua-load filter.lua
+defaults
+  mode http
+  option http-keep-alive
+  http-reuse always
+  timeout connect 5s
+  timeout client 600s
+  timeout server 600s
+frontend in
+  bind 127.0.0.1:${port} backlog 4096
+  http-request lua.check
+  http-request return status 401 content-type text/plain lf-string "no token" unless { var(txn.checked) -m bool }
+  http-request set-header x-forwarded-for %[src]
+  http-request set-header x-forwarded-proto http
+  default_backend up
+backend up
+  server up ${upstream}
+`;
+}
+
+/** The token check in Lua, in HTTP. */
+export async function startHaproxyLua(
+  scope: Scope,
+  { upstream, cpu, token }: { upstream: string; cpu: number; token: string },
+): Promise<Side> {
+  const name = `${version()} with Lua`;
+  const port = await freePort();
+  const directory = scope.directory();
+  writeFileSync(join(directory, "haproxy.cfg"), luaConfiguration(port, upstream));
+  writeFileSync(join(directory, "filter.lua"), luaScript(token));
+  const child = scope.spawn("haproxy", ["-db", "-C", directory, "-f", join(directory, "haproxy.cfg")], { cpu });
+  return ready({ name, origin: `http://127.0.0.1:${port}`, child }, { "x-token": token });
+}
+
 /** `haproxy 2.6.12`. */
 function version(): string {
   const asked = spawnSync("haproxy", ["-v"], { encoding: "utf8" });
