@@ -24,6 +24,7 @@ export { decodeStun, encodeStun } from "#pipeline/codecs/stun/message.ts";
 export { topicMatches } from "#pipeline/codecs/mqtt/topics.ts";
 export * as YAML from "yaml";
 
+export type { L4Endpoint, L4Service } from "#bpf/public/services.ts";
 export type { Context, Inbound } from "#pipeline/layout/context.ts";
 export type { DnsMessage, DnsQuestion, DnsRecord } from "#pipeline/codecs/dns/message.ts";
 export type { HttpHead } from "#pipeline/http/http-head.ts";

@@ -29,6 +29,7 @@ import { attachTc } from "#bpf/kernel/tcx.ts";
 import { TypedMap } from "#bpf/kernel/typed-map.ts";
 import { attachXdp, type XdpMode } from "#bpf/kernel/xdp.ts";
 import { probeKernel } from "#bpf/manager/probe.ts";
+import { L4Services } from "./services.ts";
 
 interface XdpPlace {
   readonly device: string;
@@ -179,4 +180,9 @@ function iterator(program: Program, map?: BpfMap): KernelIterator {
   return new KernelIterator(program, map);
 }
 
-export const bpf = { object, attach, cgroup, pins, iterator, probe: probeKernel } as const;
+/** L4 services in XDP. See public/services.ts. */
+function services(): L4Services {
+  return new L4Services();
+}
+
+export const bpf = { object, attach, cgroup, pins, iterator, services, probe: probeKernel } as const;
