@@ -3,6 +3,7 @@
  * When the reader is slower than the traffic, lines are dropped and counted; a request never waits for its line.
  */
 import { write } from "node:fs";
+import { compiledTemplate } from "./access-template.ts";
 
 export interface AccessEntry {
   readonly timeMs: number;
@@ -21,6 +22,17 @@ export interface AccessEntry {
   readonly requestId: string;
 }
 
+/** How what has no status ends when nothing went wrong: tunnels and streams. */
+const WELL: ReadonlySet<string> = new Set(["ok", "tunnel", "closed"]);
+
+export interface AccessLogForm {
+  readonly format: "off" | "json" | "text" | "template";
+  /** Of `template`. */
+  readonly template?: string | undefined;
+  /** Of the exchanges that went well, as they are logged; absent: all. */
+  readonly percent?: number | undefined;
+}
+
 /** Two buffers of this size: one fills while the other is being written. */
 const BUFFER_BYTES = 256 * 1024;
 /** The longest line: a target of the greatest length allowed, escaped, and the rest. */
@@ -36,7 +48,10 @@ export class AccessLog {
   #fillingLines = 0;
   #writingLines = 0;
   #busy = false;
-  format: "off" | "json" | "text" = "off";
+  #render: ((entry: AccessEntry) => string) | null = null;
+  /** Of the exchanges that went well, as a part. */
+  #share = 1;
+  #sampled = 0;
   dropped = 0;
 
   readonly #schedule: () => void;
@@ -48,10 +63,18 @@ export class AccessLog {
   }
 
   get enabled(): boolean {
-    return this.format !== "off";
+    return this.#render !== null;
+  }
+
+  configure({ format, template, percent = 100 }: AccessLogForm): void {
+    this.#share = percent / 100;
+    if (format === "template") this.#render = compiledTemplate(template ?? "");
+    else this.#render = format === "off" ? null : format === "json" ? jsonLine : textLine;
   }
 
   add(entry: AccessEntry): void {
+    const render = this.#render;
+    if (render === null || !this.#isWanted(entry)) return;
     if (this.#filled > BUFFER_BYTES - LINE_BYTES_MAX) {
       this.flush();
       if (this.#filled > BUFFER_BYTES - LINE_BYTES_MAX) {
@@ -59,10 +82,19 @@ export class AccessLog {
         return;
       }
     }
-    const line = this.format === "json" ? jsonLine(entry) : textLine(entry);
+    const line = render(entry);
     if (this.#filled === 0) this.#schedule();
     this.#fillingLines++;
     this.#filled += this.#filling.write(line, this.#filled, "utf8");
+  }
+
+  /** Every so many of what went well; all of what did not. Evenly, so that the lines times their share are the requests. */
+  #isWanted({ status, outcome }: AccessEntry): boolean {
+    if (this.#share >= 1 || status >= 500 || (status === 0 && !WELL.has(outcome))) return true;
+    this.#sampled += this.#share;
+    if (this.#sampled < 1) return false;
+    this.#sampled -= 1;
+    return true;
   }
 
   /** Starts to write what has gathered, unless a write is under way. */

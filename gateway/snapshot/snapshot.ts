@@ -474,7 +474,11 @@ export interface ForwardingSpec {
 export interface SettingsSpec {
   /** Client addresses (CIDR) whose forwarding headers are believed. */
   readonly trustedProxies: readonly string[];
-  readonly accessLog: "off" | "json" | "text";
+  readonly accessLog: "off" | "json" | "text" | "template";
+  /** Of `template`: text with `{field}` in it. */
+  readonly accessLogTemplate?: string | undefined;
+  /** Of the exchanges that went well; absent: all. */
+  readonly accessLogPercent?: number | undefined;
   readonly headTimeoutMs: number;
   readonly idleTimeoutMs: number;
   readonly bodyIdleTimeoutMs: number;

@@ -125,7 +125,8 @@ export class DataPlane {
       if (serving === undefined) this.#open(grant, engine, descriptors);
       else this.#move(serving, grant, engine);
     }
-    this.context.accessLog.format = engine.snapshot.settings.accessLog;
+    const { accessLog: format, accessLogTemplate: template, accessLogPercent: percent } = engine.snapshot.settings;
+    this.context.accessLog.configure({ format, template, percent });
     before?.deactivate();
     engine.activate();
     before?.release();

@@ -240,7 +240,19 @@ export const Kernel = fields("kernel resources", {
 export const Settings = fields("settings", {
   /** Clients whose forwarding headers are believed. */
   trustedProxies: v.optional(list(text, 1000), []),
-  accessLog: v.optional(choice("accessLog", ["off", "json", "text"]), "json"),
+  accessLog: v.optional(choice("accessLog", ["off", "json", "text", "template"]), "json"),
+  /** A line of `template`: text with fields in it, such as `{client} "{method} {target}" {status}`. */
+  accessLogTemplate: v.optional(
+    v.pipe(text, v.minLength(1, "a line has something in it"), v.maxLength(1000, "too long")),
+  ),
+  /** Of the exchanges that went well, as many are logged; what failed always is. */
+  accessLogPercent: v.optional(
+    v.pipe(
+      v.number("expected a percentage from 0 to 100"),
+      v.minValue(0, "expected a percentage from 0 to 100"),
+      v.maxValue(100, "expected a percentage from 0 to 100"),
+    ),
+  ),
   headTimeoutMs: v.optional(integer(1, HOUR_MS), 10_000),
   idleTimeoutMs: v.optional(integer(1, HOUR_MS), 60_000),
   bodyIdleTimeoutMs: v.optional(integer(1, HOUR_MS), 30_000),

@@ -64,7 +64,7 @@ describe("access log", () => {
   it("asks to be flushed again for lines that came while a write was under way", async () => {
     let asked = 0;
     const log = new AccessLog(writer, () => asked++);
-    log.format = "text";
+    log.configure({ format: "text" });
     log.add({ ...ENTRY, target: "/first" });
     log.flush();
     log.add({ ...ENTRY, target: "/second" });
@@ -81,7 +81,7 @@ describe("access log", () => {
 
   it("waits for a reader that is slow without spinning, and loses nothing that it took", async () => {
     const log = new AccessLog(writer, () => setTimeout(() => log.flush(), 1));
-    log.format = "json";
+    log.configure({ format: "json" });
     const target = `/${"t".repeat(4000)}`;
     for (let i = 0; i < 40; i++) log.add({ ...ENTRY, status: i, target });
     log.flush();
@@ -95,5 +95,42 @@ describe("access log", () => {
       Array.from({ length: 40 }, (_, i) => i),
     );
     expect(log.dropped).toBe(0);
+  });
+});
+
+describe("lines", () => {
+  async function logged(form: Parameters<AccessLog["configure"]>[0], entries: readonly Partial<AccessEntry>[]) {
+    const log = new AccessLog(writer, () => {});
+    log.configure(form);
+    for (const entry of entries) log.add({ ...ENTRY, ...entry });
+    log.flush();
+    const buffer = Buffer.alloc(64 * 1024);
+    let bytes = 0;
+    await expect.poll(() => (bytes = readSync(reader, buffer, 0, buffer.length, null))).toBeGreaterThan(0);
+    return buffer.toString("utf8", 0, bytes).split("\n").slice(0, -1);
+  }
+
+  it("have the operator's form, and no value ends one", async () => {
+    const template = '{client} "{method} {target}" {status} {upstream} {durationMs}ms {}';
+    const target = '/a"b\n{status}';
+    expect(await logged({ format: "template", template }, [{ target }])).toEqual([
+      '192.0.2.1 "GET /a\\"b\\n{status}" 200 - 1.000ms {}',
+    ]);
+  });
+
+  it("are a share of what went well, evenly, and all of what did not", async () => {
+    const well = Array.from({ length: 100 }, () => ({}));
+    const lines = await logged({ format: "text", percent: 10 }, [
+      ...well,
+      { status: 503 },
+      { status: 0, outcome: "client-gone" },
+      { status: 0, outcome: "tunnel" },
+    ]);
+    const ok = lines.filter((line) => line.endsWith("ok"));
+    expect(ok.filter((line) => line.includes(" 503 "))).toHaveLength(1);
+    // Ten, to the rounding of a tenth.
+    expect([9, 10]).toContain(ok.length - 1);
+    expect(lines.filter((line) => line.endsWith("client-gone"))).toHaveLength(1);
+    expect(lines.some((line) => line.endsWith("tunnel"))).toBe(false);
   });
 });
