@@ -75,8 +75,13 @@ export interface ExchangeFacts {
   /** `address:port` of the endpoint; empty before one is chosen. */
   readonly upstreamAddress: string;
   readonly originalDestination: string;
+  /** `203.0.113.7:51234`, `[2001:db8::7]:51234`, `unix:`: the client, and where it believes to be connected to. */
+  readonly clientSocket: string;
+  readonly localSocket: string;
   /** The name that a TLS client asked for. */
   readonly serverName: string;
+  /** `TLSv1.3`; empty on a plain connection. */
+  readonly tlsVersion: string;
   /** In the end hook: one word for how it ended; empty before. */
   readonly outcomeCode: string;
   /** Of the response; 0 before there is one. */

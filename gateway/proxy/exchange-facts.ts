@@ -1,4 +1,5 @@
 /** What filters can ask of an exchange beside its heads; nothing is made before it is asked for. */
+import { formatAddress } from "#core/address.ts";
 import type { Head } from "#http/head.ts";
 import type { ExchangeFacts } from "#pipeline/filter.ts";
 import type { DownstreamStream } from "./downstream-stream.ts";
@@ -45,8 +46,22 @@ export class FactsOfExchange implements ExchangeFacts {
     return this.#exchange.downstream?.originalAddress ?? "";
   }
 
+  get clientSocket(): string {
+    const { downstream } = this.#exchange;
+    return downstream === null ? "" : formatAddress(downstream.address);
+  }
+
+  get localSocket(): string {
+    const { downstream } = this.#exchange;
+    return downstream === null ? "" : formatAddress(downstream.destination);
+  }
+
   get serverName(): string {
     return this.#exchange.downstream?.tls?.serverName ?? "";
+  }
+
+  get tlsVersion(): string {
+    return this.#exchange.downstream?.tls?.version ?? "";
   }
 
   get outcomeCode(): string {

@@ -70,7 +70,7 @@ describe.skipIf(missing !== "")(`plugins of other gateways${missing && ` (${miss
       filters: [filter],
       upstream: "api",
     });
-    const allow = { upstreams: ["auth", "gone"] };
+    const allow = { upstreams: ["auth", "gone"], keyValue: true };
     const ofMode = (mode: string): object =>
       route(mode, { plugin: "http@1", config: mode, vm: { rootId: `root-of-${mode}`, id: "shared" }, allow });
     const ofHandler = (mode: string): object => route(`handler/${mode}`, { plugin: "handler@1", config: mode });
@@ -205,6 +205,7 @@ describe.skipIf(missing !== "")(`plugins of other gateways${missing && ` (${miss
       ]) {
         expect(body).toContain(`${line}\n`);
       }
+      expect(body).toMatch(/x-p-source-address: 127\.0\.0\.1:\d+\n/);
       expect(headers["x-mine"]).toBe("yes");
     });
 
@@ -225,6 +226,7 @@ describe.skipIf(missing !== "")(`plugins of other gateways${missing && ` (${miss
     it("logs when the exchange is over", async () => {
       await ask("/log/this");
       await expect.poll(() => gateway.logs.join("\n"), { timeout: 10_000 }).toContain("done /log/this 200 yes");
+      expect((await gateway.admin("GET", "/metrics")).body).toMatch(/logged[^\n]* 1\n/);
     });
 
     it("says why it does not take its configuration", async () => {

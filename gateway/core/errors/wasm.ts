@@ -10,7 +10,7 @@ export const WASM_ERRORS = {
   PENSTOCK_WASM_REFUSED: {
     message: "the module uses something plugins may not use",
     status: 422,
-    hint: "compile without threads, exceptions, GC, memory64 and multiple memories; import only from `penstock`",
+    hint: "compile without threads, exceptions, GC, memory64 and multiple memories; import only what `penstock`, Proxy-Wasm or http-wasm have",
   },
   PENSTOCK_WASM_LIMIT: {
     message: "the module exceeds a limit",

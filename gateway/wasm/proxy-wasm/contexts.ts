@@ -71,10 +71,10 @@ export abstract class StreamContext {
     this.id = id;
   }
 
-  /** The client's address; empty once the stream is over. */
+  /** The client's address, with its port where that is known; empty once the stream is over. */
   abstract get clientAddress(): string;
   abstract get routeName(): string;
-  /** Where a steered client wanted to go; empty: to the listener. */
+  /** Where the client wanted to go, or believes to be connected to; empty when that is not known. */
   abstract get destination(): string;
   /** The name that a TLS client asked for; empty: none. */
   abstract get serverName(): string;
@@ -116,7 +116,7 @@ export class HttpContext extends StreamContext {
   }
 
   override get clientAddress(): string {
-    return this.exchange?.clientAddress ?? "";
+    return this.facts?.clientSocket ?? this.exchange?.clientAddress ?? "";
   }
 
   override get routeName(): string {
@@ -124,7 +124,9 @@ export class HttpContext extends StreamContext {
   }
 
   override get destination(): string {
-    return this.facts?.originalDestination ?? "";
+    const { facts } = this;
+    if (facts === null) return "";
+    return facts.originalDestination === "" ? facts.localSocket : facts.originalDestination;
   }
 
   override get serverName(): string {

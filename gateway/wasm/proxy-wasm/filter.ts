@@ -106,6 +106,7 @@ export class ProxyWasmFilter extends WasmFilter implements ContextKeeper, VmOwne
     const { callbacks } = vm;
     vm.invoke(callbacks.proxy_on_done, null, ROOT_ID);
     vm.invoke(callbacks.proxy_on_delete, null, ROOT_ID);
+    vm.detach();
     if (vm.alive) this.retire();
   }
 
@@ -397,6 +398,7 @@ export class ProxyWasmFilter extends WasmFilter implements ContextKeeper, VmOwne
     this.guestFaulted(vm.guest, error);
     if (this.#vm !== vm) return;
     this.#vm = null;
+    vm.detach();
     this.#stopTicks();
     this.#pending = 0;
     const contexts = [...vm.contexts.values()];

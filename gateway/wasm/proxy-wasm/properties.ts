@@ -157,8 +157,8 @@ function ofResponse(field: string, context: HttpContext, facts: ExchangeFacts | 
 function ofAddress(field: string, address: string): Property {
   if (address === "") return null;
   if (field === "address") return address;
-  if (field !== "port" || address.startsWith("unix:")) return null;
-  return Number(address.slice(address.lastIndexOf(":") + 1));
+  const port = /[^:]:(\d+)$/.exec(address)?.[1];
+  return field !== "port" || port === undefined ? null : Number(port);
 }
 
 function ofConnection(field: string, context: StreamContext): Property {
@@ -168,6 +168,10 @@ function ofConnection(field: string, context: StreamContext): Property {
   switch (field) {
     case "mtls":
       return certificate !== null;
+    case "tls_version": {
+      const version = context instanceof HttpContext ? (context.facts?.tlsVersion ?? "") : "";
+      return version === "" ? null : version;
+    }
     case "requested_server_name":
       return context.serverName === "" ? null : context.serverName;
     case "subject_peer_certificate":

@@ -6,9 +6,8 @@ const QUEUES_MAX = 256;
 const ITEMS_MAX = 4096;
 const BYTES_MAX = 1024 * 1024;
 
-/** A plugin that wants to hear of items. */
+/** A plugin that wants to hear of items, until it leaves. */
 export interface QueueReader {
-  readonly alive: boolean;
   queueReady(id: number): void;
 }
 
@@ -43,7 +42,6 @@ export class SharedQueue {
   #tell(): void {
     const items = this.#untold;
     this.#untold = 0;
-    this.readers = this.readers.filter((reader) => reader.alive);
     for (let item = 0; item < items && this.#items.length > 0; item++) {
       for (const reader of this.readers) reader.queueReady(this.id);
     }
@@ -64,13 +62,18 @@ export class SharedQueues {
       this.#byName.set(key, queue);
       this.#byId.set(queue.id, queue);
     }
-    queue.readers = [...queue.readers.filter((one) => one.alive && one !== reader), reader];
+    if (!queue.readers.includes(reader)) queue.readers = [...queue.readers, reader];
     return queue.id;
   }
 
   /** 0: nobody has registered it. */
   resolve(vmId: string, name: string): number {
     return this.#byName.get(keyOf(vmId, name))?.id ?? 0;
+  }
+
+  /** It wants to hear no more: nothing here keeps it. */
+  leave(reader: QueueReader): void {
+    for (const queue of this.#byId.values()) queue.readers = queue.readers.filter((one) => one !== reader);
   }
 
   get(id: number): SharedQueue | undefined {

@@ -139,6 +139,12 @@ export class ProxyWasmVm {
     if (this.tickMs > 0) owner.tickChanged(this);
   }
 
+  /** It is out of use: nothing that outlives it refers to it. */
+  detach(): void {
+    this.#owner = null;
+    this.identity.queues.leave(this);
+  }
+
   /** False once a host call, or a trap, has ended the guest: no host call does anything any more. */
   get alive(): boolean {
     return this.guest.phase !== PHASE_DEAD;

@@ -147,7 +147,7 @@ EXPORT(proxy_on_request_trailers) uint32_t proxy_on_request_trailers(uint32_t, u
 
 EXPORT(proxy_on_response_headers) uint32_t proxy_on_response_headers(uint32_t, uint32_t, uint32_t) {
   if (mode == "headers") {
-    add_header(RESPONSE_HEADERS, "x-status-was", header(RESPONSE_HEADERS, ":status") + " " + header(RESPONSE_HEADERS, "x-api"));
+    add_header(RESPONSE_HEADERS, "x-status-was", header(RESPONSE_HEADERS, ":status"));
     set_header(RESPONSE_HEADERS, ":status", "202");
     set_header(RESPONSE_HEADERS, "server", "plugin");
   } else if (mode == "body") {

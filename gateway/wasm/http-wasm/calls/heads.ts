@@ -240,8 +240,8 @@ export const headCalls: Handlers<Pick<typeof HANDLER_CALLS, Names>> = {
     putText(guest, handlerOf(guest).exchange?.request.minor === 0 ? "HTTP/1.0" : "HTTP/1.1", pointer, limit),
 
   get_source_addr: (guest) => (pointer, limit) => {
-    const address = handlerOf(guest).exchange?.clientAddress ?? "";
-    return putText(guest, address.includes(":") ? `[${address}]:0` : `${address}:0`, pointer, limit);
+    const { exchange } = handlerOf(guest);
+    return putText(guest, exchange?.facts?.clientSocket ?? exchange?.clientAddress ?? "", pointer, limit);
   },
 
   get_status_code: (guest) => () => {
