@@ -14,7 +14,7 @@ import type { HeadLimits } from "#http/limits.ts";
 import type { Endpoints } from "#upstream/endpoints.ts";
 import { Upstream } from "#upstream/upstream.ts";
 import { ClientCertificateFields } from "./client-certificate.ts";
-import { splitOf, type Split } from "./split.ts";
+import { Splits, type Split } from "./split.ts";
 import { Forwarding } from "./forwarding.ts";
 import { makeStreamRoute, type StreamRoute } from "./stream/stream-route.ts";
 
@@ -41,6 +41,8 @@ export interface EngineTls {
 }
 
 export const NO_TLS: EngineTls = { servers: [], clients: [] };
+
+const NO_FILTERS: readonly Filter[] = [];
 
 export class Engine {
   readonly snapshot: Snapshot;
@@ -82,9 +84,10 @@ export class Engine {
     this.certificateFields = ClientCertificateFields.of(snapshot.listeners);
     this.upstreams = snapshot.upstreams.map((spec, i) => new Upstream(spec, endpoints, tls.clients[i] ?? null));
     this.#upstreamsByName = new Map(this.upstreams.map((upstream) => [upstream.name, upstream]));
-    this.routes = snapshot.routes.map((spec, i) => this.#route(spec, chains[i] ?? []));
+    const splits = new Splits(this.upstreams);
+    this.routes = snapshot.routes.map((spec, i) => this.#route(spec, chains[i] ?? NO_FILTERS, splits));
     const streamRoutes = snapshot.streamRoutes ?? [];
-    this.streamRoutes = streamRoutes.map((spec, i) => makeStreamRoute(spec, streamFilters[i] ?? [], this.upstreams));
+    this.streamRoutes = streamRoutes.map((spec, i) => makeStreamRoute(spec, streamFilters[i] ?? [], splits));
     this.streamRouters = snapshot.listeners.map(({ protocol }, i) =>
       protocol === "http" ? null : new StreamRouter(streamRoutes, i),
     );
@@ -116,7 +119,7 @@ export class Engine {
     for (const upstream of this.upstreams) upstream.dispose();
   }
 
-  #route(spec: RouteSpec, chain: readonly Filter[]): Route {
+  #route(spec: RouteSpec, chain: readonly Filter[], splits: Splits): Route {
     const has = (hook: number): boolean => chain.some((filter) => (filter.hooks & hook) !== 0);
     return {
       spec,
@@ -124,7 +127,7 @@ export class Engine {
       hasRequestHooks: has(HOOK_REQUEST_HEAD),
       hasResponseHooks: has(HOOK_RESPONSE_HEAD),
       hasEndHooks: has(HOOK_END),
-      split: splitOf(spec.action, this.upstreams),
+      split: splits.of(spec.action),
       bodyBytesMax: spec.bodyBytesMax ?? Infinity,
       requestTimeoutMs: spec.requestTimeoutMs ?? 0,
       meter: null,

@@ -62,11 +62,35 @@ export class Split {
   }
 }
 
-/** Null: to where a steered client wanted to go. */
-export function splitOf(action: RouteAction, upstreams: readonly Upstream[]): Split | null {
-  if (action.kind === "original") return null;
-  const parts = action.split.map(({ upstream, weight }) => ({ upstream: upstreams[upstream] as Upstream, weight }));
-  return new Split(parts, action.stickiness);
+/**
+ * The splits of a snapshot's routes. Routes that go to one upstream whole share one: of a hundred thousand, each request would find
+ * another's in none of the caches.
+ */
+export class Splits {
+  readonly #upstreams: readonly Upstream[];
+  /** By upstream: all of it. */
+  readonly #whole = new Map<number, Split>();
+
+  constructor(upstreams: readonly Upstream[]) {
+    this.#upstreams = upstreams;
+  }
+
+  /** Null: to where a steered client wanted to go. */
+  of(action: RouteAction): Split | null {
+    if (action.kind === "original") return null;
+    const [only] = action.split;
+    if (only === undefined || action.split.length > 1) return this.#make(action.split, action.stickiness);
+    const known = this.#whole.get(only.upstream);
+    if (known !== undefined) return known;
+    const made = this.#make(action.split, undefined);
+    this.#whole.set(only.upstream, made);
+    return made;
+  }
+
+  #make(parts: readonly { readonly upstream: number; readonly weight: number }[], stickiness?: SplitStickiness): Split {
+    const named = parts.map(({ upstream, weight }) => ({ upstream: this.#upstreams[upstream] as Upstream, weight }));
+    return new Split(named, stickiness);
+  }
 }
 
 function tagOf({ name }: Upstream): number {

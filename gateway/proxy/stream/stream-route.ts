@@ -1,8 +1,7 @@
 /** A route of streams in an engine: what the snapshot says, with its filters and upstreams made. */
 import type { OpeningStream, StreamFilter } from "#pipeline/stream-filter.ts";
 import type { StreamRouteSpec } from "#snapshot/snapshot.ts";
-import { splitOf, type Split } from "#proxy/split.ts";
-import type { Upstream } from "#upstream/upstream.ts";
+import type { Split, Splits } from "#proxy/split.ts";
 import { NO_TAPS, Taps } from "./taps.ts";
 
 export interface StreamRoute {
@@ -12,12 +11,8 @@ export interface StreamRoute {
   readonly split: Split | null;
 }
 
-export function makeStreamRoute(
-  spec: StreamRouteSpec,
-  filters: readonly StreamFilter[],
-  upstreams: readonly Upstream[],
-): StreamRoute {
-  return { spec, filters, split: splitOf(spec.action, upstreams) };
+export function makeStreamRoute(spec: StreamRouteSpec, filters: readonly StreamFilter[], splits: Splits): StreamRoute {
+  return { spec, filters, split: splits.of(spec.action) };
 }
 
 /** Asks every filter for a stream that begins. Null: one of them refuses it. */
