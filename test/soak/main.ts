@@ -4,6 +4,7 @@
  */
 import { parseArgs } from "node:util";
 import { controlAway } from "./control-away.ts";
+import { scriptReloads } from "./script-reloads.ts";
 import { shortConnections } from "./short-connections.ts";
 import { slowClients } from "./slow-clients.ts";
 import { swapsAndKills } from "./swaps-and-kills.ts";
@@ -20,6 +21,7 @@ const SOAKS: Readonly<Record<string, (small: boolean) => Promise<Soak>>> = {
     name: "swaps",
     found: await swapsAndKills(small ? { seconds: 10, swaps: 16, kills: 2 } : { seconds: 60, swaps: 100, kills: 10 }),
   }),
+  scripts: async (small) => ({ name: "scripts", found: await scriptReloads(small ? 10 : 100) }),
   transfers: async (small) => ({ name: "transfers", found: await transfers(small ? 128 * MIB : GIB) }),
   connections: async (small) => ({
     name: "connections",

@@ -1,6 +1,7 @@
 /** What must hold of what a soak found, the same for small and for large ones. */
 import type { Away } from "./control-away.ts";
 import type { Survived } from "./store-kills.ts";
+import type { Reloaded } from "./script-reloads.ts";
 import type { Passed } from "./short-connections.ts";
 import type { Endured } from "./slow-clients.ts";
 import type { Toll } from "./swaps-and-kills.ts";
@@ -8,6 +9,7 @@ import type { Transferred } from "./transfers.ts";
 
 export type Soak =
   | { readonly name: "swaps"; readonly found: Toll }
+  | { readonly name: "scripts"; readonly found: Reloaded }
   | { readonly name: "transfers"; readonly found: Transferred }
   | { readonly name: "connections"; readonly found: Passed }
   | { readonly name: "slow"; readonly found: Endured }
@@ -48,6 +50,10 @@ export function faults(soak: Soak): string[] {
       must(failures.length === 0, `requests failed: ${failures.slice(0, 5).join(", ")}`);
       must(answered > 0 && kills > 0, "nothing happened");
       must(intact, "what was declared is not what it was");
+    case "scripts": {
+      const { answered, reloads, refusals, lost } = soak.found;
+      must(answered > 0 && reloads > 0 && refusals > 0, "nothing was answered, or reloaded");
+      must(lost.length === 0, `lost: ${lost.slice(0, 5).join(", ")}`);
       break;
     }
     case "transfers":
