@@ -8,21 +8,7 @@ import { pipelineError } from "#core/errors/pipeline.ts";
 import { pipeline, type Layout } from "./layout/layout.ts";
 import type { Pipeline } from "./layout/pipeline.ts";
 import type { Build } from "./layout/steps.ts";
-
-export interface CertificateOptions {
-  /** PEM: the certificate, and those between it and the authority. */
-  readonly cert: string | Uint8Array;
-  /** PEM. */
-  readonly key: string | Uint8Array;
-}
-
-export interface ListenTlsOptions {
-  /** The first answers for names that none has. */
-  readonly certificates: readonly CertificateOptions[];
-  /** What is offered, the dearest first; `["http/1.1"]`. */
-  readonly alpn?: readonly string[];
-  readonly minVersion?: "1.2" | "1.3";
-}
+import type { ListenTlsOptions } from "./runtime.ts";
 
 export interface ListenOptions {
   /** `tcp` where it is left out. Each client of `udp` is a stream of messages, a datagram each. */

@@ -1,5 +1,7 @@
 /** What the pipelines of one worker share: made once, handed to every filter by its scope. */
 import type { Scratch } from "#http/scratch.ts";
+import type { TlsRecords } from "#net/tls/records.ts";
+import type { ServerTls } from "#net/tls/server-tls.ts";
 import type { ClientTls } from "#net/tls/client-tls.ts";
 import type { Connection } from "#net/connection.ts";
 import type { WriteGather } from "#net/gather.ts";
@@ -28,6 +30,10 @@ export interface Runtime {
   readonly retired: boolean;
   /** How connections to targets are encrypted; the same for the same options. Throws PENSTOCK_TLS_*. */
   clientTls(options: ConnectTlsOptions): ClientTls;
+  /** The same for TLS over a stream in place of a socket. */
+  clientTlsOverStream(options: ConnectTlsOptions): ClientTls;
+  /** What accepts TLS over a stream. Throws PENSTOCK_TLS_*. */
+  serverTlsOverStream(options: ListenTlsOptions): { readonly server: ServerTls; readonly records: TlsRecords };
   /** Calls back once, now or when they are known: the addresses of a name. Never for a name that has none. */
   resolve(host: string, told: (addresses: readonly string[]) => void): void;
   /** Who waits for another message between two: told to end when the worker leaves. */
@@ -67,6 +73,21 @@ export class Promises {
   }
 }
 
+export interface CertificateOptions {
+  /** PEM: the certificate, and those between it and the authority. */
+  readonly cert: string | Uint8Array;
+  /** PEM. */
+  readonly key: string | Uint8Array;
+}
+
+export interface ListenTlsOptions {
+  /** The first answers for names that none has. */
+  readonly certificates: readonly CertificateOptions[];
+  /** What is offered, the dearest first; `["http/1.1"]`. */
+  readonly alpn?: readonly string[];
+  readonly minVersion?: "1.2" | "1.3";
+}
+
 export interface ConnectTlsOptions {
   /** PEM: the authorities that are believed; the machine's where it is left out. */
   readonly ca?: string | Uint8Array;
@@ -75,7 +96,7 @@ export interface ConnectTlsOptions {
   /** Asked for and verified in place of the target's own name. */
   readonly serverName?: string;
   /** PEM: who we are, where the target asks. */
-  readonly certificate?: { readonly cert: string | Uint8Array; readonly key: string | Uint8Array };
+  readonly certificate?: CertificateOptions;
   readonly alpn?: readonly string[];
   readonly minVersion?: "1.2" | "1.3";
 }

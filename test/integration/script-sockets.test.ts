@@ -186,3 +186,28 @@ test("UDP: a datagram is a message, from client to target and back", async () =>
   expect(answers[0]).toBe("echo HELLO");
   expect(sizes[0]).toEqual([10, client.address().port]);
 });
+
+test("TLS in the middle: accepted and connected over streams", async () => {
+  const site = authority.issue({ names: ["DNS:inner.example"] });
+  const upstream = await startUpstream((socket, all) => void socket.write(all.slice(-5).toUpperCase()));
+  open.push(() => upstream.close());
+  const accept = { certificates: [{ cert: site.certificate, key: site.key }] };
+  const plane = await script(($) =>
+    $.connectTLS({ ca: authority.certificate, serverName: "inner.example" }).to(($) =>
+      $.acceptTLS(accept).to(($) => $.connect(upstream.address)),
+    ),
+  );
+  const client = new RawClient(plane.port).send("hello");
+  await client.until(({ received }) => received === "HELLO");
+  client.end();
+  await client.until(({ ended, closed }) => ended || closed);
+  expect(plane.log).toEqual([]);
+
+  const wrong = await script(($) =>
+    $.connectTLS({ ca: authority.certificate, serverName: "other.example" }).to(($) =>
+      $.acceptTLS(accept).to(($) => $.connect(upstream.address)),
+    ),
+  );
+  await new RawClient(wrong.port).send("x").until(({ closed }) => closed);
+  expect(wrong.log.join("\n")).toContain("TLS:");
+});

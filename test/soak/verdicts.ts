@@ -50,6 +50,8 @@ export function faults(soak: Soak): string[] {
       must(failures.length === 0, `requests failed: ${failures.slice(0, 5).join(", ")}`);
       must(answered > 0 && kills > 0, "nothing happened");
       must(intact, "what was declared is not what it was");
+      break;
+    }
     case "scripts": {
       const { answered, reloads, refusals, lost } = soak.found;
       must(answered > 0 && reloads > 0 && refusals > 0, "nothing was answered, or reloaded");

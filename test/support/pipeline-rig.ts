@@ -49,6 +49,12 @@ export function rigRuntime(): RigRuntime {
     clientTls: () => {
       throw new Error("no TLS in the rig");
     },
+    clientTlsOverStream: () => {
+      throw new Error("no TLS in the rig");
+    },
+    serverTlsOverStream: () => {
+      throw new Error("no TLS in the rig");
+    },
     resolve: () => {},
     report: (error) => void reported.push(error),
     log: (line) => void logged.push(line),

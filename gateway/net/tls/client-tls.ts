@@ -82,6 +82,13 @@ export class ClientTls {
     connection.adopt(connection.loop.driver.connect(address, connection), dialling);
   }
 
+  /** The same over a connection that stands already, and has its transport. */
+  secure(connection: Connection, host: string, protocol: Protocol): void {
+    const handshake = new ClientHandshake(this, this.#records, connection, host, protocol);
+    connection.protocol = handshake;
+    handshake.onConnected(0);
+  }
+
   /** An SSL * that is to speak to `host`; 0 when there is no memory. */
   create(host: string): number {
     const ssl = this.#records.io.create(this.#context, "client");

@@ -8,17 +8,18 @@
  * So a connection that waits holds no buffer, and sixty-four small responses of one turn leave from one.
  */
 import { BUFFER_BYTES, type Buffers } from "#io/buffers.ts";
-import type { Driver } from "#io/driver.ts";
 import type { Loop } from "#io/loop.ts";
 import type { Socket } from "#io/socket.ts";
 import type { Connection } from "#net/connection.ts";
 import { SslIo } from "#sys/openssl-connection.ts";
+import type { Transport } from "#net/transport.ts";
 import { ClientHello } from "./client-hello.ts";
 import { TlsCounters } from "./counters.ts";
 
 export class TlsRecords {
   readonly loop: Loop;
-  readonly driver: Driver;
+  /** What carries ciphertext: the driver, or a stream. */
+  readonly driver: Transport;
   readonly io: SslIo;
   readonly counters = new TlsCounters();
   /** For whoever reads a ClientHello next. */
@@ -31,9 +32,9 @@ export class TlsRecords {
   #cipherEnd = 0;
 
   /** Throws AssertionError where OpenSSL is not what this was written for. */
-  constructor(loop: Loop) {
+  constructor(loop: Loop, transport: Transport = loop.driver) {
     this.loop = loop;
-    this.driver = loop.driver;
+    this.driver = transport;
     this.#buffers = loop.driver.buffers;
     this.io = new SslIo(this.#buffers.memory);
     const scratch = this.#buffers.allocate();

@@ -6,6 +6,7 @@ import {
   Promises,
   type Buffers,
   type ConnectTlsOptions,
+  type ListenTlsOptions,
   type Loop,
   type Runtime,
   type Waiter,
@@ -15,6 +16,9 @@ import type { WorkerContext } from "#proxy/context.ts";
 import type { Scratch } from "#http/scratch.ts";
 import { asFd } from "#core/brands.ts";
 import { getsockoptBytes, setsockoptBytes } from "#sys/socket.ts";
+import { STREAM_TRANSPORT } from "#net/stream-transport.ts";
+import { TlsRecords } from "#net/tls/records.ts";
+import type { ServerTls } from "#net/tls/server-tls.ts";
 import type { ClientTls } from "#net/tls/client-tls.ts";
 import { ScriptTls } from "./script-tls.ts";
 import { scriptPlace } from "./script-place.ts";
@@ -27,10 +31,18 @@ export interface ScriptShared {
   readonly flow: Flow;
   readonly heads: HeadPool;
   readonly promises: Promises;
+  /** Of TLS over streams: made when the first script wants some. */
+  streamRecords(): TlsRecords;
 }
 
 export function scriptShared({ loop, scratch }: WorkerContext): ScriptShared {
-  return { flow: new Flow(), heads: new HeadPool(scratch), promises: new Promises(loop) };
+  let records: TlsRecords | null = null;
+  return {
+    flow: new Flow(),
+    heads: new HeadPool(scratch),
+    promises: new Promises(loop),
+    streamRecords: () => (records ??= new TlsRecords(loop, STREAM_TRANSPORT)),
+  };
 }
 
 export class ScriptRuntime implements Runtime {
@@ -46,12 +58,17 @@ export class ScriptRuntime implements Runtime {
   /** Connections of all its listens. */
   readonly streams = new Set<InboundStream>();
   readonly tls: ScriptTls;
+  #streamTls: ScriptTls | null = null;
+  readonly #shared: ScriptShared;
+  readonly #systemCa: Uint8Array | null;
   readonly #resolver: WorkerContext["endpoints"]["resolver"];
   /** What ends the watch over each name. */
   readonly #watched: (() => void)[] = [];
   readonly #log: (line: string) => void;
 
   constructor(worker: WorkerContext, shared: ScriptShared, systemCa: Uint8Array | null = null) {
+    this.#shared = shared;
+    this.#systemCa = systemCa;
     this.loop = worker.loop;
     this.buffers = worker.buffers;
     this.gather = worker.gather;
@@ -72,6 +89,21 @@ export class ScriptRuntime implements Runtime {
 
   clientTls(options: ConnectTlsOptions): ClientTls {
     return this.tls.client(options);
+  }
+
+  clientTlsOverStream(options: ConnectTlsOptions): ClientTls {
+    return this.#overStreams.client(options);
+  }
+
+  serverTlsOverStream(options: ListenTlsOptions): { readonly server: ServerTls; readonly records: TlsRecords } {
+    return { server: this.#overStreams.streamServer(options), records: this.#shared.streamRecords() };
+  }
+
+  get #overStreams(): ScriptTls {
+    this.#streamTls ??= new ScriptTls(this.#shared.streamRecords(), this.#systemCa, (line) =>
+      this.#log(`script: ${line}`),
+    );
+    return this.#streamTls;
   }
 
   /** Names that were asked for once are kept up to date: the next answer is there at once. */

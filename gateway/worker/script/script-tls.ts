@@ -8,8 +8,7 @@ import { tlsError } from "#core/errors/tls.ts";
 import { ClientTls } from "#net/tls/client-tls.ts";
 import type { TlsRecords } from "#net/tls/records.ts";
 import { ServerTls, type ServerCertificate } from "#net/tls/server-tls.ts";
-import type { CertificateOptions, ListenTlsOptions } from "#pipeline/program.ts";
-import type { ConnectTlsOptions } from "#pipeline/runtime.ts";
+import type { CertificateOptions, ConnectTlsOptions, ListenTlsOptions } from "#pipeline/runtime.ts";
 import { Credentials, TrustStore } from "#sys/openssl-certificates.ts";
 import { CIPHERS_DEFAULT, TLS_1_2, TLS_1_3, type TlsVersion } from "#sys/openssl-context.ts";
 
@@ -20,6 +19,7 @@ export class ScriptTls {
   readonly #records: TlsRecords;
   readonly #log: (line: string) => void;
   readonly #servers: ServerTls[] = [];
+  readonly #streamServers = new Map<ListenTlsOptions, ServerTls>();
   readonly #clients = new Map<ConnectTlsOptions, ClientTls>();
 
   readonly #systemCa: Uint8Array | null;
@@ -44,6 +44,15 @@ export class ScriptTls {
       handshakesMax: HANDSHAKES_MAX,
     });
     this.#servers.push(server);
+    return server;
+  }
+
+  /** The same for the same options. */
+  streamServer(options: ListenTlsOptions): ServerTls {
+    const known = this.#streamServers.get(options);
+    if (known !== undefined) return known;
+    const server = this.server(options);
+    this.#streamServers.set(options, server);
     return server;
   }
 

@@ -19,7 +19,7 @@ class Upstream extends PipeFilter {
   #buffer = -1;
 
   override data(): void {
-    asked = this;
+    remember(this);
   }
 
   answer(): void {
@@ -33,6 +33,7 @@ class Upstream extends PipeFilter {
 }
 
 let asked: Upstream | null = null;
+const remember = (upstream: Upstream): void => void (asked = upstream);
 
 let answered = 0;
 
