@@ -1,5 +1,6 @@
 /** The soaks of `npm run soak`, small: changes and deaths under load, large bodies, many connections, clients that are slow on purpose. */
 import { expect, it } from "vitest";
+import { reloads } from "#test/soak/reloads.ts";
 import { shortConnections } from "#test/soak/short-connections.ts";
 import { slowClients } from "#test/soak/slow-clients.ts";
 import { swapsAndKills } from "#test/soak/swaps-and-kills.ts";
@@ -31,6 +32,14 @@ it(
   "thousands of connections leave nothing",
   async () => {
     expect(faults({ name: "connections", found: await shortConnections(5000, 3000) })).toEqual([]);
+  },
+  PATIENCE_MS,
+);
+
+it(
+  "plugins that are loaded and dropped leave nothing",
+  async () => {
+    expect(faults({ name: "reloads", found: await reloads(400) })).toEqual([]);
   },
   PATIENCE_MS,
 );

@@ -5,6 +5,7 @@
 import { parseArgs } from "node:util";
 import { controlAway } from "./control-away.ts";
 import { scriptReloads } from "./script-reloads.ts";
+import { reloads } from "./reloads.ts";
 import { shortConnections } from "./short-connections.ts";
 import { slowClients } from "./slow-clients.ts";
 import { swapsAndKills } from "./swaps-and-kills.ts";
@@ -31,6 +32,7 @@ const SOAKS: Readonly<Record<string, (small: boolean) => Promise<Soak>>> = {
   }),
   store: async (small) => ({ name: "store", found: await storeKills(small ? 10 : 200) }),
   control: async (small) => ({ name: "control", found: await controlAway(small ? 5 : 60) }),
+  reloads: async (small) => ({ name: "reloads", found: await reloads(small ? 1000 : 10_000) }),
   slow: async (small) => ({ name: "slow", found: await slowClients(small ? 50 : 500) }),
 };
 

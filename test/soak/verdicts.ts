@@ -2,12 +2,14 @@
 import type { Away } from "./control-away.ts";
 import type { Survived } from "./store-kills.ts";
 import type { Reloaded } from "./script-reloads.ts";
+import type { PluginsReloaded } from "./reloads.ts";
 import type { Passed } from "./short-connections.ts";
 import type { Endured } from "./slow-clients.ts";
 import type { Toll } from "./swaps-and-kills.ts";
 import type { Transferred } from "./transfers.ts";
 
 export type Soak =
+  | { readonly name: "reloads"; readonly found: PluginsReloaded }
   | { readonly name: "swaps"; readonly found: Toll }
   | { readonly name: "scripts"; readonly found: Reloaded }
   | { readonly name: "transfers"; readonly found: Transferred }
@@ -21,6 +23,8 @@ const MIB = 1 << 20;
 const TRANSFER_GROWTH_MAX = 32 * MIB;
 /** Of a million connections 16 MiB would be 17 bytes each. */
 const CONNECTION_GROWTH_MAX = 16 * MIB;
+/** Of 10 000 reloads 32 MiB would be 3 KiB each; one guest's memory alone is 64. */
+const RELOAD_GROWTH_MAX = 32 * MIB;
 /** Attackers that are let in hold a buffer or a few each; those that do not read, what the watermarks allow. */
 const ATTACK_GROWTH_MAX = 256 * MIB;
 /** The well-behaved client's, and what is on its way out. */
@@ -58,6 +62,10 @@ export function faults(soak: Soak): string[] {
       must(lost.length === 0, `lost: ${lost.slice(0, 5).join(", ")}`);
       break;
     }
+    case "reloads":
+      must(soak.found.grownBytes < RELOAD_GROWTH_MAX, "memory grew with the reloads");
+      must(soak.found.guestsLeft === 0, "guests were left");
+      break;
     case "transfers":
       must(soak.found.whole, "a body did not arrive as it was sent");
       must(soak.found.grownBytes < TRANSFER_GROWTH_MAX, "memory grew with the bodies");

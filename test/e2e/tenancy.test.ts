@@ -1,0 +1,138 @@
+/**
+ * A tenant through the whole gateway: entries that two workers share and a killed one does not take along, fuel of a second, a canary
+ * that goes back by itself, and what plugins say, with faults in lines of their source.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { startGateway, type Gateway } from "#test/support/gateway.ts";
+import { freePort } from "#test/support/ports.ts";
+import { wat } from "#test/support/wat.ts";
+
+const PATIENCE_MS = 120_000;
+
+const REPLY = `(import "penstock" "reply" (func $reply (param i32 i32 i32)))`;
+const plugin = (body: string, imports = "", data = "") =>
+  wat(`(module ${imports} ${REPLY} (memory (export "memory") 1) ${data} (func (export "penstock_abi_2"))
+    (func (export "on_request") (result i32) ${body}))`);
+
+/** Answers 200 plus how often it has been asked, by whichever worker. */
+const COUNTING = plugin(
+  `(call $reply (i32.add (i32.const 200) (i32.wrap_i64 (call $count (i32.const 0) (i32.const 4) (i64.const 1) (f64.const 0)))) (i32.const 0) (i32.const 0)) (i32.const 1)`,
+  `(import "penstock" "kv_increment" (func $count (param i32 i32 i64 f64) (result i64)))`,
+  `(data (i32.const 0) "hits")`,
+);
+const GOOD = plugin(`(call $reply (i32.const 204) (i32.const 0) (i32.const 0)) (i32.const 1)`);
+const TRAPPING = plugin(`(unreachable)`);
+
+let gateway: Gateway;
+
+const route = (name: string, filter: object) => ({
+  match: { path: { prefix: `/${name}` } },
+  filters: [filter],
+  upstream: "up",
+});
+
+async function put(path: string, body: object | Uint8Array): Promise<void> {
+  const { status, body: text } = await gateway.admin("PUT", path, body, { "if-none-match": "*" });
+  expect(status, text).toBeLessThan(300);
+}
+
+beforeAll(async () => {
+  const web = await freePort();
+  gateway = await startGateway({
+    workers: 2,
+    timeoutMs: 60_000,
+    config: {
+      listeners: [{ name: "web", address: `127.0.0.1:${web}`, protocol: "http" }],
+      upstreams: [{ name: "up", endpoints: [{ address: "127.0.0.1:1" }] }],
+      tenants: [
+        { name: "acme", hosts: ["*"] },
+        { name: "poor", hosts: ["poor.example"], quotas: { fuelPerSecond: 1000 } },
+      ],
+      settings: { accessLog: "off" },
+    },
+  });
+  await put("/v1/tenants/acme/plugins/counting/versions/1", COUNTING);
+  await put("/v1/tenants/acme/plugins/changing/versions/1", GOOD);
+  await put("/v1/tenants/acme/plugins/changing/versions/2", TRAPPING);
+  await put("/v1/tenants/poor/plugins/counting/versions/1", GOOD);
+  await put("/v1/tenants/acme/routes/counting", route("counting", { plugin: "counting@1", allow: { keyValue: true } }));
+  await put("/v1/tenants/acme/routes/denied", route("denied", { plugin: "counting@1" }));
+  await put("/v1/tenants/poor/routes/counting", route("", { plugin: "counting@1" }));
+}, PATIENCE_MS);
+
+afterAll(async () => {
+  await gateway?.stop();
+});
+
+it(
+  "two workers share a tenant's entries, and a killed one leaves them",
+  async () => {
+    const statuses: number[] = [];
+    for (let request = 0; request < 20; request++) statuses.push((await gateway.request("web", "/counting")).status);
+    expect(statuses).toEqual(Array.from({ length: 20 }, (_, index) => 201 + index));
+    const [first = 0] = await gateway.workers();
+    process.kill(first, "SIGKILL");
+    const until = Date.now() + PATIENCE_MS / 2;
+    while ((await gateway.workers()).some((pid) => pid === first || pid === 0) && Date.now() < until) await sleep(100);
+    let status = 0;
+    // The new worker may still be on its way to its first connection.
+    while (status !== 221 && Date.now() < until) {
+      status = await gateway.request("web", "/counting").then(
+        (answer) => answer.status,
+        () => 0,
+      );
+    }
+    expect(status).toBe(221);
+  },
+  PATIENCE_MS,
+);
+
+it(
+  "entries are denied where the route does not grant them",
+  async () => {
+    // What has no permission answers the smallest number, which is no count.
+    expect((await gateway.request("web", "/denied")).status).toBe(200);
+  },
+  PATIENCE_MS,
+);
+
+it(
+  "fuel of a second is a tenant's own",
+  async () => {
+    const headers = { host: "poor.example" };
+    const statuses = new Set<number>();
+    for (let request = 0; request < 30; request++)
+      statuses.add((await gateway.request("web", "/", { headers })).status);
+    expect([...statuses].toSorted()).toEqual([204, 503]);
+    expect((await gateway.request("web", "/counting")).status).toBeGreaterThan(200);
+    const { body } = await gateway.admin("GET", "/metrics");
+    expect(body).toMatch(/^penstock_tenant_calls_refused_total\{tenant="poor",worker="\d"\} [1-9]/m);
+  },
+  PATIENCE_MS,
+);
+
+it(
+  "a canary that faults goes back by itself, and is heard of",
+  async () => {
+    const canary = { plugin: "changing@1", canary: { version: "2", percent: 100 } };
+    await put("/v1/tenants/acme/routes/changing", route("changing", canary));
+    const statuses: number[] = [];
+    const until = Date.now() + PATIENCE_MS / 2;
+    // Five faults in each worker; then every answer is the old version's.
+    while (statuses.slice(-20).filter((status) => status === 204).length < 20 && Date.now() < until) {
+      statuses.push((await gateway.request("web", "/changing")).status);
+    }
+    expect(statuses[0]).toBe(503);
+    expect(statuses.slice(-20)).toEqual(Array(20).fill(204));
+    const map = { version: 3, sources: ["assembly/index.ts"], names: [], mappings: "AAAA" };
+    await put("/v1/tenants/acme/plugins/changing/versions/2/source-map", map);
+    const { body } = await gateway.admin("GET", "/v1/tenants/acme/plugins/changing/logs?follow=false");
+    expect(body).toMatch(
+      /"plugin":"changing@2","message":"trap: unreachable[^"]*","offset":\d+,"place":"assembly\/index\.ts:1:1"/,
+    );
+    expect(body).toContain("all requests go to changing@1 again");
+    expect((await gateway.admin("GET", "/metrics")).body).toMatch(/^penstock_plugin_canary_returned\S* 1$/m);
+  },
+  PATIENCE_MS,
+);
