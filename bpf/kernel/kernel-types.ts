@@ -25,6 +25,11 @@ export function kernelTypeId(kind: keyof typeof KIND, name: string): number | nu
   return known.get(`${kind} ${name}`) ?? null;
 }
 
+/** Whether `tp_btf/NAME` can be attached to here. */
+export function hasTracepoint(name: string): boolean {
+  return kernelTypeId("typedef", `btf_trace_${name}`) !== null;
+}
+
 /** All of them in one walk, which is what costs: 10 ms for the 6 MiB of a usual kernel. */
 export function lookUp(types: readonly KernelType[]): void {
   const wanted = new Map<string, KernelType>();

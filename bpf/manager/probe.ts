@@ -52,7 +52,10 @@ export function probeKernel(): Probe[] {
     row(
       "tracing (BTF tracepoints)",
       "connections are not measured in the kernel; /metrics has the gateway's own counters",
-      () => programs("trace", ["trace_state", "trace_retransmit", "trace_reset", "trace_received", "trace_sent"]),
+      () => programs("trace", ["trace_state", "trace_retransmit", "trace_reset"]),
+    ),
+    row("tracing of responses", "the time to a response is not measured in the kernel; the rest is", () =>
+      programs("trace", ["trace_received", "trace_sent"]),
     ),
     row("inbound steering", "bindings: a listener serves its own address only, and nothing stands in", () =>
       programs("bind", ["bind_lookup"]),

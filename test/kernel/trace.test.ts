@@ -9,6 +9,7 @@ import { inNetworkNamespace } from "#sys/netns.ts";
 import { bind, listen, setsockoptInt, SO_REUSEADDR, socket, SOL_SOCKET } from "#sys/socket.ts";
 import { KernelManager } from "#bpf/manager/manager.ts";
 import type { TracedEvent } from "#bpf/programs/trace/feature.ts";
+import { Tracer } from "#bpf/programs/trace/tracer.ts";
 import { describeKernel } from "#test/support/kernel.ts";
 import { connect, Namespace, removeLeftovers } from "#test/support/netns.ts";
 
@@ -165,6 +166,17 @@ describeKernel("trace", () => {
     expect(seen.map(({ seq }) => seq)).toEqual(seen.map((_, i) => i + 1));
     expect(values("resets_received", "listener")).toEqual({ slow: 0, quick: 1 });
     expect(values("events_lost", "listener")).toEqual({ slow: 0, quick: 0 });
+  });
+
+  it("does without the time of responses where the kernel is too old for that", () => {
+    const tracer = new Tracer(false);
+    try {
+      tracer.attach();
+      const names = tracer.programs.filter(({ linkId }) => linkId > 0).map(({ name }) => name);
+      expect(names).toEqual(["trace_state", "trace_retransmit", "trace_reset"]);
+    } finally {
+      tracer.close();
+    }
   });
 
   it("counts what had to be sent again", async () => {

@@ -26,6 +26,8 @@ export interface TracedEvent {
   readonly us?: number;
 }
 
+const NO_RESPONSES =
+  "traces: responses are not measured; the tracepoints for it (sock_recv_length, sock_send_length) came with Linux 6.3";
 /** Who follows asks again within this time, or nothing is made any more. */
 const FOLLOW_MS = 10_000;
 /** Kept for several who follow at once, each at a place of its own. */
@@ -123,10 +125,13 @@ export class TraceFeature implements KernelFeature {
         attachedTo: `tracepoint ${each.name.replace("trace_", "")}`,
       })),
       counters: [...countFamilies(counts), ...KINDS.map((kind) => histogramFamily(kind, this.#inForce, tracer))],
-      facts: counts.map(({ name, counts: { opened, states } }) => {
-        const open = Object.entries(states).map(([state, count]) => `${count} ${state}`);
-        return `trace ${name}: ${opened} connections, ${open.join(", ") || "none open"}`;
-      }),
+      facts: [
+        ...counts.map(({ name, counts: { opened, states } }) => {
+          const open = Object.entries(states).map(([state, count]) => `${count} ${state}`);
+          return `trace ${name}: ${opened} connections, ${open.join(", ") || "none open"}`;
+        }),
+        ...(tracer.measuresResponses ? [] : [NO_RESPONSES]),
+      ],
       neighbours: [],
     };
   }

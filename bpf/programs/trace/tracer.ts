@@ -8,6 +8,7 @@ import { attachTracing } from "#bpf/kernel/attach.ts";
 import { Collection } from "#bpf/kernel/collection.ts";
 import type { Link } from "#bpf/kernel/link.ts";
 import type { MappedValue } from "#bpf/kernel/mapped.ts";
+import { hasTracepoint } from "#bpf/kernel/kernel-types.ts";
 import { committedSpec } from "#bpf/kernel/objects.ts";
 import { RingBuffer } from "#bpf/kernel/ring-buffer.ts";
 import {
@@ -25,6 +26,9 @@ import {
 /** As many listeners as the maps have room for. */
 export const LISTENERS_MAX = 64;
 const SOCKET_BYTES = 24;
+/** Linux 6.3 has them; Debian 12 does without. */
+const RESPONSE_EVENTS = ["sock_recv_length", "sock_send_length"] as const;
+const RESPONSE_PROGRAMS: readonly string[] = ["trace_received", "trace_sent"];
 
 export class Tracer {
   readonly #collection: Collection;
@@ -32,9 +36,15 @@ export class Tracer {
   readonly #followUntil: MappedValue;
   readonly #links: Link[] = [];
 
-  /** Throws VerifierError, PENSTOCK_BPF_UNAVAILABLE where the kernel lacks a tracepoint (sock_recv_length came with 6.3). */
-  constructor() {
-    this.#collection = Collection.load(committedSpec("trace"));
+  /** Whether there are the tracepoints for it; the rest needs older ones only. */
+  readonly measuresResponses: boolean;
+
+  /** Throws VerifierError, PENSTOCK_BPF_UNAVAILABLE where the kernel has no BTF tracepoints (5.5). */
+  constructor(measuresResponses = RESPONSE_EVENTS.every(hasTracepoint)) {
+    const spec = committedSpec("trace");
+    const programs = [...spec.programs.keys()].filter((name) => measuresResponses || !RESPONSE_PROGRAMS.includes(name));
+    this.measuresResponses = measuresResponses;
+    this.#collection = Collection.load(spec, { programs });
     try {
       this.#followUntil = this.#collection.global("trace_follow_until_ns");
       this.#ring = new RingBuffer(this.#collection.map("trace_events"));
