@@ -17,6 +17,7 @@ export { IP, Netmask } from "#pipeline/library/netmask.ts";
 export { Percentage } from "#pipeline/library/percentage.ts";
 export { Quota } from "#pipeline/library/quota.ts";
 export { ResourcePool } from "#pipeline/library/resource-pool.ts";
+export { Counter, Gauge, Histogram } from "#pipeline/library/stats.ts";
 export { URLRouter } from "#pipeline/library/url-router.ts";
 
 export { decodeDns, encodeDns } from "#pipeline/codecs/dns/message.ts";

@@ -5,6 +5,7 @@ import { compilingRouter, matchAlike, type Router } from "#router/router.ts";
 import { unpackSnapshot } from "#snapshot/packed.ts";
 import type { Snapshot } from "#snapshot/snapshot.ts";
 import { patched } from "#snapshot/patch.ts";
+import { scriptFigures } from "#pipeline/library/stats.ts";
 import { receiveDescriptors } from "#sys/descriptors.ts";
 import { setTicketKeys } from "#sys/openssl-tickets.ts";
 import { DataPlane } from "./data-plane.ts";
@@ -287,7 +288,7 @@ export class WorkerProcess {
   }
 
   #counters(): Record<string, number> {
-    return { ...this.#plane.counters(), ...this.#filters.counters(), ...this.#tenants.counters() };
+    return { ...this.#plane.counters(), ...this.#filters.counters(), ...this.#tenants.counters(), ...scriptFigures() };
   }
 }
 

@@ -49,7 +49,7 @@ function workerStatus(worker: WorkerProcess): WorkerStatus {
 
 /** What goes down again, or never moves. */
 const GAUGES =
-  /(_open|_active|_bytes_in_use|_entries|_free|_all|_usable|_healthy|_ejected|_idle|_waiting|_not_after_seconds)$/;
+  /^script_gauge_|(_open|_active|_bytes_in_use|_entries|_free|_all|_usable|_healthy|_ejected|_idle|_waiting|_not_after_seconds)$/;
 
 /**
  * Every worker's counters, by worker. A counter's name may carry labels, `requests{route="orders"}`, which are kept.
