@@ -5,6 +5,7 @@
 import { closeSync, readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import type { AdminTls } from "./admin/server.ts";
+import { collectAfterStart } from "#core/collect.ts";
 import { Control } from "./control.ts";
 import { createLog, isLogLevel } from "#observe/log.ts";
 import type { ControlToSupervisor, SupervisorToControl } from "./protocol.ts";
@@ -73,3 +74,4 @@ process.on("disconnect", () => void control.disconnected().then(() => process.ex
 process.on("SIGINT", () => log.debug({}, "left to the supervisor"));
 
 await control.start();
+collectAfterStart();

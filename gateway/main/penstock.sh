@@ -14,7 +14,8 @@ entry=$root/gateway/main/penstock.ts
 [ -f "$entry" ] || entry=$root/gateway/main/penstock.js
 for node in "$root"/.node/node_modules/node-linux-*/bin/node "$root"/node_modules/node-linux-*/bin/node "$root"/../node-linux-*/bin/node node; do
   if major=$("$node" -p 'process.versions.node.split(".")[0]' 2>/dev/null) && [ "$major" -ge 26 ]; then
-    exec "$node" --no-warnings "$entry" "$@"
+    # The supervisor is this process, for months: small where a start is all that ever needs much.
+    MALLOC_ARENA_MAX=2 exec "$node" --no-warnings --max-semi-space-size=2 "$entry" "$@"
   fi
 done
 echo "penstock: Node 26 is needed; in a checkout, \`npm start\` or \`npm test\` installs it" >&2

@@ -8,6 +8,7 @@ import type { ExitCode, Output, ParsedArgs, Verb, VerbContext } from "#main/cli/
 import { UsageError } from "#main/cli/verb.ts";
 import { thisInstallation, unreadableFiles } from "#main/confine/installation.ts";
 import { AF_UNIX } from "#sys/socket.ts";
+import { collectAfterStart } from "#core/collect.ts";
 import { mainError } from "#core/errors/main.ts";
 import type { Installation } from "#main/confine/installation.ts";
 import { EchoServer, exampleAddress, exampleDeclaration, exampleGuide, startEcho } from "#main/example/example.ts";
@@ -254,6 +255,7 @@ async function begin(
     supervisor.takeOver();
   }
   announce(supervisor, echo !== null, out);
+  collectAfterStart();
   return true;
 }
 

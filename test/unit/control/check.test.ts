@@ -85,7 +85,6 @@ describe("a declaration", () => {
       [
         // The upstream has a Unix socket.
         "/routes/0 VALUE",
-        "/routes/0/filters/0/plugin UNSUPPORTED",
         "/routes/0/match/headers VALUE",
         "/routes/0/match/hosts VALUE",
         "/routes/0/match/methods VALUE",
