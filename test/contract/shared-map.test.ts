@@ -102,6 +102,20 @@ for (const { kind, missing, make } of subjects) {
       expect(map.put(key(9), value(9))).toBe(true);
     });
 
+    it("is walked over, key by key, also from a key that one begins with", () => {
+      const map = open(HASH);
+      expect(map.next(null)).toBeNull();
+      for (let i = 1; i <= 3; i++) map.put(key(i), value(i));
+      const walked: Uint8Array[] = [];
+      for (let at = map.next(null); at !== null && walked.length < 9; at = map.next(at))
+        walked.push(Uint8Array.from(at));
+      expect(walked.map(([first]) => first).toSorted()).toEqual([1, 2, 3]);
+      // From the middle, though the walk stands at its end.
+      const [one = key(0), two = key(0)] = walked;
+      expect(Uint8Array.from(map.next(one) ?? [])).toEqual(two);
+      expect(map.next(Uint8Array.of(1))).toBeNull();
+    });
+
     it("is never full when it is an LRU", () => {
       const map = open({ ...HASH, type: "lru-hash", maxEntries: 64 });
       for (let i = 0; i < 200; i++) expect(map.put(key(i), value(1))).toBe(true);

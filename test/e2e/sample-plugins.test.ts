@@ -29,6 +29,40 @@ export function onRequest(req: Request): Action {
 export function onMessage(message: Message): void { message.answer(message.text + " " + banned.toString()) }
 `;
 
+/** Talks to an upstream over a connection of its own, walks over a map, keeps entries, and tells how requests ended. */
+const PROBE = `import { Request, Action, connect, facts, kept, kv, log, maps, respond, SharedMap, tickEvery } from "penstock/assembly"
+let rates: SharedMap | null = null
+let ticks = 0
+export function onConfigure(): bool { rates = maps.open("rates"); tickEvery(100); return rates !== null }
+export function onTick(): void { ticks++ }
+export function onRequest(req: Request): Action {
+  kept.put(req.path)
+  if (req.path == "/probe/line") {
+    const connection = connect("line", 5000)
+    if (connection === null) return respond(502, "no connection\\n")
+    connection.send("PING " + req.query + "\\n")
+    let answer = ""
+    for (let piece = connection.receive(5000); piece !== null && piece.length > 0; piece = connection.receive(5000)) answer += piece
+    connection.close()
+    return respond(200, answer)
+  }
+  if (req.path == "/probe/nobody") return respond(200, connect("green") === null ? "denied\\n" : "connected\\n")
+  if (req.path == "/probe/map") {
+    const map = rates!
+    map.increment("a"); map.increment("b", 5)
+    let sum: i64 = 0
+    for (let at = map.first(); at; at = map.next()) if (map.walked == "a" || map.walked == "b") sum += map.walkedCount
+    return respond(200, sum.toString())
+  }
+  if (req.path == "/probe/kv") return respond(200, kv.increment("visits").toString() + " " + facts.route + " " + facts.tenant)
+  if (req.path == "/probe/ticks") return respond(200, ticks.toString())
+  return Action.Continue
+}
+export function onEnd(req: Request): void {
+  log.info("ended " + kept.get() + " " + facts.outcome + " " + facts.status.toString() + " " + (facts.bytesSent > 0 ? "some" : "none"))
+}
+`;
+
 /** Answers with its name, what it was told, and what it was sent. */
 function echo(name: string): http.Server {
   return http.createServer((request, response) => {
@@ -56,8 +90,16 @@ const broker = net.createServer((socket) => {
   });
   socket.on("error", () => undefined);
 });
+/** Answers a line in two pieces, and ends. */
+const line = net.createServer((socket) => {
+  socket.on("data", (bytes: Buffer) => {
+    socket.write("PONG");
+    setTimeout(() => socket.end(bytes.subarray(4)), 20);
+  });
+  socket.on("error", () => undefined);
+});
 const [green, blue] = [echo("green"), echo("blue")];
-const servers = [green, blue, auth, broker];
+const servers = [green, blue, auth, broker, line];
 let gateway: Gateway;
 let folder: string;
 
@@ -78,8 +120,12 @@ beforeAll(async () => {
   mkdirSync(join(folder, "guard", "assembly"), { recursive: true });
   writeFileSync(join(folder, "guard", "assembly", "index.ts"), GUARD);
   const guard = await buildToFile(join(folder, "guard"));
+  mkdirSync(join(folder, "probe", "assembly"), { recursive: true });
+  writeFileSync(join(folder, "probe", "assembly", "index.ts"), PROBE);
+  const probe = await buildToFile(join(folder, "probe"));
   const filters: Record<string, object> = {
     guard: { allow: { ban: true } },
+    probe: { allow: { upstreams: ["line"], maps: ["rates"], keyValue: true } },
     jwt: { config: { key: "s3cret" }, limits: { fuel: 400_000 } },
     "rate-limit": { config: { limit: 2, seconds: 3600 }, allow: { maps: ["rates"] } },
     "json-rewrite": { config: { set: 'via="penstock"', remove: "password" }, limits: { fuel: 2_000_000 } },
@@ -89,19 +135,26 @@ beforeAll(async () => {
   };
   gateway = await startGateway({
     workers: 2,
-    timeoutMs: 120_000,
+    timeoutMs: 300_000,
     config: {
       listeners: [
         { name: "web", address: `127.0.0.1:${await freePort()}`, protocol: "http" },
         { name: "mqtt", address: `127.0.0.1:${await freePort()}`, protocol: "tcp" },
       ],
-      upstreams: [upstream("green", 0), upstream("blue", 1), upstream("auth", 2), upstream("broker", 3)],
+      upstreams: [
+        upstream("green", 0),
+        upstream("blue", 1),
+        upstream("auth", 2),
+        upstream("broker", 3),
+        upstream("line", 4),
+      ],
       tenants: [
         { name: "acme", hosts: ["acme.example"] },
         { name: "other", hosts: ["other.example"] },
       ],
       plugins: [
         { name: "guard", tenant: "acme", version: "1", file: guard },
+        { name: "probe", tenant: "acme", version: "1", file: probe },
         ...(await Promise.all(
           NAMES.map(async (name) => ({ name, tenant: "acme", version: "1", file: await sampleModule(name) })),
         )),
@@ -129,7 +182,7 @@ beforeAll(async () => {
       },
     },
   });
-}, 180_000);
+}, 600_000);
 afterAll(async () => {
   expect(await gateway?.stop()).toBe(0);
   green.closeAllConnections();
@@ -209,6 +262,32 @@ it("mqtt-guard, over a TCP listener", async () => {
   socket.write(publish("doors/1"));
   await ended;
   expect(Buffer.from(received), "nothing of what is not allowed has passed").toEqual(good);
+});
+
+it("a connection of the plugin's own: what comes in pieces, until the peer ends", async () => {
+  const answers = await Promise.all(Array.from({ length: 8 }, (_, count) => ask(`/probe/line?${count}`)));
+  expect(answers.map(({ body }) => body)).toEqual(Array.from({ length: 8 }, (_, count) => `PONG ${count}\n`));
+  expect((await ask("/probe/nobody")).body).toBe("denied\n");
+});
+
+it("a map is walked over, entries are counted by all workers together, and ticks come", async () => {
+  expect((await ask("/probe/map")).body).toBe("6");
+  for (let count = 1; count <= 4; count++) expect((await ask("/probe/kv")).body).toBe(`${count} probe acme`);
+  const until = Date.now() + 20_000;
+  let ticks = 0;
+  while (ticks < 2 && Date.now() < until) {
+    ticks = Number((await ask("/probe/ticks")).body);
+    await sleep(50);
+  }
+  expect(ticks).toBeGreaterThan(1);
+});
+
+it("the end of an exchange is told with what came of it", async () => {
+  expect((await ask("/probe/through")).status).toBe(200);
+  const until = Date.now() + 20_000;
+  const told = (): boolean => gateway.logs.some((text) => text.includes("ended /probe/through ok 200 some"));
+  while (!told() && Date.now() < until) await sleep(20);
+  expect(told()).toBe(true);
 });
 
 it("a message of the admin API reaches every worker's guest, and each answers", async () => {

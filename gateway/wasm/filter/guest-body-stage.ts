@@ -25,11 +25,12 @@ import {
 import { PHASE_REQUEST_BODY, PHASE_REQUEST_END, PHASE_RESPONSE_BODY, PHASE_RESPONSE_END } from "#wasm/guest/phases.ts";
 import { FAULTED, type ShortRun } from "./short-run.ts";
 
-/** Of bodies that wait for their head to leave: as the window's. */
-const WAITING_BYTES_MAX = BODY_WINDOW_BYTES_MAX;
+/** Of what waits for its head to leave: from here on the client does. One batch of receives may still come. */
+const WAITING_BYTES_MAX = 256 * 1024;
 
 export class GuestBodyStage extends PassingStage {
-  override readonly holds: boolean;
+  /** Until the head has left: then what follows may say that it has enough. */
+  override holds: boolean;
   readonly #guest: ShortRun;
   readonly #exchange: Exchange;
   readonly #position: number;
@@ -98,12 +99,8 @@ export class GuestBodyStage extends PassingStage {
     if (this.#window.size > 0) this.#write();
     this.#window.clear();
     if (this.#seesEnd && !this.#over) {
-      const { exchange, position, endPhase } = {
-        exchange: this.#exchange,
-        position: this.#position,
-        endPhase: this.#endPhase,
-      };
-      if (this.#guest.run(exchange, position, endPhase, 1, 0, null, trailers, null) === FAULTED) this.#faulted();
+      const action = this.#guest.run(this.#exchange, this.#position, this.#endPhase, 1, 0, null, trailers, null);
+      if (action === FAULTED) this.#faulted();
       if (this.#discards) return;
     }
     this.#ended = true;
@@ -114,9 +111,11 @@ export class GuestBodyStage extends PassingStage {
   override drained(): void {
     if (!this.#closed || this.#undecided) return;
     this.#closed = false;
+    this.holds = false;
     for (const bytes of this.#waiting) this.link.write(bytes);
     this.#waiting = [];
     if (this.#ended) this.link.end(null);
+    else if (this.#waitingBytes > WAITING_BYTES_MAX) this.link.resume();
   }
 
   override dispose(): void {
@@ -183,6 +182,6 @@ export class GuestBodyStage extends PassingStage {
   #wait(bytes: Uint8Array): void {
     this.#waiting.push(bytes);
     this.#waitingBytes += bytes.length;
-    if (this.#waitingBytes > WAITING_BYTES_MAX) this.#fail(413, "body-too-long", "the body is too long to be held");
+    if (this.#waitingBytes > WAITING_BYTES_MAX) this.link.pause();
   }
 }

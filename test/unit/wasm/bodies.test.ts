@@ -42,8 +42,12 @@ class Link implements BodyLink {
   end(_trailers: Head | null): void {
     this.seen.push("end");
   }
-  pause(): void {}
-  resume(): void {}
+  pause(): void {
+    this.seen.push("pause");
+  }
+  resume(): void {
+    this.seen.push("resume");
+  }
   retain(): void {}
   release(): void {}
   fail(status: number, code: string): void {
@@ -129,6 +133,18 @@ describe("a head that waits for its body", () => {
     expect(link.seen).toEqual([]);
     stage?.drained();
     expect(link.seen).toEqual(["bytes abcdef", "end"]);
+    expect(stage?.holds, "what follows is asked from here on").toBe(false);
+  });
+
+  it("makes the client wait when much has been let go before it has left", async () => {
+    const { link, stage, data } = start(await filterOf("(i32.const 0)", HOLDS));
+    data("a".repeat(200_000));
+    data("a".repeat(200_000));
+    expect(link.seen).toEqual(["pause"]);
+    stage?.drained();
+    expect(link.seen).toEqual(["pause", "bytes 200000", "bytes 200000", "resume"]);
+    data("b", 400_000);
+    expect(link.seen.at(-1)).toBe("region 7 400000-400001");
   });
 
   it("does not leave when the guest replies", async () => {
