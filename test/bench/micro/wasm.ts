@@ -11,11 +11,12 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseRequestHead } from "#http/h1/parse-request.ts";
+import type { BodyLink } from "#pipeline/body.ts";
 import { DEFAULT_HEAD_LIMITS } from "#http/limits.ts";
 import { internName } from "#http/names.ts";
 import { buildPlugin } from "#sdk/tooling/build.ts";
 import { filterSpec, PLUGIN, RESOURCES, TestExchange, TestServices } from "#test/support/wasm.ts";
-import { createWasmFilter, loadModule, type WasmFilter } from "#wasm/create-filter.ts";
+import { createWasmFilter, loadModule, streamFilterOf, type WasmFilter } from "#wasm/create-filter.ts";
 import { prepareModule } from "#wasm/prepare.ts";
 
 const ROUNDS = 100;
@@ -33,6 +34,33 @@ export function onRequest(req: Request): Action {
   req.setHeader("x-checked", "1")
   return Action.Continue
 }`;
+
+/** Looks at a chunk's size, reads a byte of it, and lets it go. */
+const CHUNKS = `import { Request, Body, Action } from "penstock/assembly"
+const byte = memory.data(1)
+export function onRequestBody(req: Request, body: Body): Action {
+  return body.size > 0 && body.read(0, byte, 1) == 1 && load<u8>(byte) == 0 ? Action.Continue : Action.Continue
+}`;
+
+/** Looks at what a client of a stream has sent. */
+const STREAM = `import { Stream, Data, Action, refuse } from "penstock/assembly"
+export function onData(stream: Stream, data: Data): Action { return data.size > 100000 ? refuse() : Action.Continue }`;
+
+/** Where chunks go: nowhere. */
+const LINK: BodyLink = {
+  memory: new Uint8Array(65_536),
+  full: false,
+  data: () => {},
+  write: () => {},
+  end: () => {},
+  pause: () => {},
+  resume: () => {},
+  retain: () => {},
+  release: () => {},
+  fail: (status, code) => {
+    throw new Error(`${status} ${code}`);
+  },
+};
 
 async function filterOf(wasm: Uint8Array): Promise<WasmFilter> {
   const module = await loadModule(prepareModule(wasm).bytes);
@@ -66,6 +94,22 @@ const xChecked = internName("x-checked");
 const tokenCheck = await built(join(import.meta.dirname, "../../../wasm-plugins/token-check"));
 const strings = await fromSource(STRINGS);
 const empty = await fromSource(EMPTY);
+const chunks = await fromSource(CHUNKS);
+const upload = new TestExchange("POST / HTTP/1.1\r\nhost: a.example\r\ncontent-length: 9\r\n\r\n");
+chunks.requestHead(upload, 0);
+const [stage] = upload.requestStages;
+stage?.attach(LINK);
+const stream = streamFilterOf(await fromSource(STREAM));
+const opening = {
+  protocol: "tcp",
+  clientIp: new Uint8Array(16),
+  serverName: "",
+  originalDestination: "",
+  routeName: "",
+  routeTo: () => false,
+} as const;
+stream.admits(opening);
+const tap = stream.tap?.(opening) ?? null;
 
 const rows = {
   parse: () => void parse(),
@@ -81,6 +125,8 @@ const rows = {
     parse();
     tokenCheck.requestHead(exchange, 0);
   },
+  chunk: () => stage?.data(0, 0, 16_384),
+  data: () => void tap?.data(0, LINK.memory, 0, 1024, false),
   strings: () => {
     parse();
     strings.requestHead(exchange, 0);
@@ -106,5 +152,7 @@ line("a plugin that does nothing", of("empty") - of("parse"));
 line("token-check, its edit included", of("tokenCheck") - of("parse"));
 line("token-check, its edit taken off", of("tokenCheck") - of("edit"));
 line("the same written with strings, its edit taken off", of("strings") - of("edit"));
+line("a chunk of a body through a plugin that looks at it", of("chunk"));
+line("bytes of a stream through a plugin that looks at them", of("data"));
 const { fuel, calls } = tokenCheck.stats;
 process.stdout.write(`token-check takes ${(fuel / calls).toFixed(0)} units of fuel a request\n`);
