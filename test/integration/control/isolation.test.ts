@@ -29,6 +29,7 @@ const BODIES: Readonly<Record<string, string | Uint8Array>> = {
   "application/merge-patch+json": "{}",
   "application/yaml": "{}",
   "application/wasm": wasmModule(7),
+  "text/plain": "a word",
 };
 
 let gateway: FakeSupervisor;
