@@ -38,6 +38,8 @@ function lists(part: Part, key: string, madeUp: readonly Item[]): Item[] {
   return [...own, ...madeUp.filter(({ name }) => !names.has(name))];
 }
 
+const MODULE = { tenant: "ops", digest: "0".repeat(64) } as const;
+
 /** The block with whatever it refers to. */
 function completed(part: Part): object {
   const { filters } = part;
@@ -61,11 +63,10 @@ function completed(part: Part): object {
       { name: "ops", hosts: ["*"] },
       { name: "acme", hosts: ["*.acme.example"] },
     ],
-    plugins: named(["token-check", "header-rewrite", "abuse-banner"], {
-      tenant: "ops",
-      version: "1",
-      digest: "0".repeat(64),
-    }),
+    plugins: [
+      ...named(["token-check", "header-rewrite", "abuse-banner", "checker"], { ...MODULE, version: "1" }),
+      ...named(["checker"], { ...MODULE, version: "2" }),
+    ],
     routes: lists(part, "routes", filters === undefined ? [] : [route]),
     certificates: part["certificates"] ?? [],
     kernel: { ...kernel, maps: lists(kernel, "maps", maps) },
