@@ -391,6 +391,24 @@ describe.each(["io_uring", "epoll"] as const)("over %s", (io) => {
       await one.settled();
     });
 
+    it("handshakes while memory is short; connections that are there go on", async () => {
+      const one = await gateway({ io });
+      const there = await connected({ port: one.port });
+      const { buffers } = one.plane.context;
+      const taken: number[] = [];
+      while (buffers.free >= buffers.count >> 5) taken.push(buffers.allocate());
+      const refused = net.connect(one.port, "127.0.0.1").on("error", () => {});
+      await once(refused, "close");
+      expect(one.counters()['tls_refused{reason="no-memory"}']).toBe(1);
+      // A request over one that is there gets its answer, which says the same: 503.
+      expect(await ask(there)).toMatch(/^HTTP\/1\.1 503 /);
+      for (const buffer of taken) buffers.release(buffer);
+      const client = await connected({ port: one.port });
+      expect(await ask(client)).toBe(OK);
+      for (const socket of [there, client]) socket.destroy();
+      await one.settled();
+    });
+
     it("renegotiation, and the connection goes on or ends", async () => {
       const one = await gateway({ io });
       const client = await connected({ port: one.port, maxVersion: "TLSv1.2" });

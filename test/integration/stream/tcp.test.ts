@@ -66,6 +66,25 @@ async function until(met: () => boolean, what: string): Promise<void> {
 }
 
 describe.each(["io_uring", "epoll"] as const)("%s", (io) => {
+  test("short of memory, streams that are there go on and none is begun; with memory they are again", async () => {
+    const at = await upstream((socket) => socket.on("data", (bytes) => socket.write(bytes)));
+    const one = await plane({ io, endpoints: [at] });
+    const { buffers } = one.plane.context;
+    const there = client(one.port);
+    there.socket.write("a");
+    await until(() => there.text() === "a", "an echo");
+    const taken: number[] = [];
+    while (buffers.free >= buffers.count >> 5) taken.push(buffers.allocate());
+    await client(one.port).is("ECONNRESET");
+    there.socket.write("b");
+    await until(() => there.text() === "ab", "an echo while memory is short");
+    for (const buffer of taken) buffers.release(buffer);
+    const later = client(one.port);
+    later.socket.write("c");
+    await until(() => later.text() === "c", "an echo of a new stream");
+    for (const { socket } of [there, later]) socket.resetAndDestroy();
+  });
+
   test("bytes go both ways, and a server may speak first", async () => {
     const at = await upstream((socket) => {
       socket.write("hello ");
