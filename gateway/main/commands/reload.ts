@@ -4,6 +4,7 @@
  * meanwhile is one more.
  */
 import { watch, type FSWatcher } from "node:fs";
+import { join } from "node:path";
 import type { DeclareRequest } from "#control/protocol.ts";
 import type { LogSink } from "#main/supervisor/log.ts";
 import type { ServiceManager } from "./service-manager.ts";
@@ -21,6 +22,8 @@ export interface ReadDeclaration {
 export interface Reading {
   /** Folders of everything that was read, absolute. */
   readonly folders: ReadonlySet<string>;
+  /** In them, what matters, absolute; absent: whatever changes there. */
+  readonly files?: ReadonlySet<string>;
   /** Rejects, or says line by line why not. */
   readonly apply: () => Promise<Outcome>;
 }
@@ -42,6 +45,7 @@ export class Reload {
   readonly #options: ReloadOptions;
   readonly #watchers = new Map<string, FSWatcher>();
   #watching = false;
+  #files: ReadonlySet<string> | undefined = undefined;
   #settling: NodeJS.Timeout | null = null;
   #running: Promise<void> | null = null;
   #again = false;
@@ -70,9 +74,10 @@ export class Reload {
     });
   }
 
-  /** Follows these folders, and those of every later reading. */
-  watch(folders: ReadonlySet<string>): void {
+  /** Follows what was read, and what is read later. */
+  watch({ folders, files }: Pick<Reading, "folders" | "files">): void {
     this.#watching = true;
+    this.#files = files;
     for (const [folder, watcher] of this.#watchers) {
       if (folders.has(folder)) continue;
       watcher.close();
@@ -80,7 +85,7 @@ export class Reload {
     }
     for (const folder of folders) {
       if (this.#watchers.has(folder)) continue;
-      const watcher = watch(folder, () => this.#changed());
+      const watcher = watch(folder, (_, name) => this.#changed(name === null ? null : join(folder, name)));
       watcher.on("error", (error) =>
         this.#options.log("warn", `${folder} can't be watched any more: ${error.message}`),
       );
@@ -94,7 +99,9 @@ export class Reload {
     this.#watchers.clear();
   }
 
-  #changed(): void {
+  /** `file`: null when the kernel has not told which. */
+  #changed(file: string | null): void {
+    if (file !== null && this.#files?.has(file) === false) return;
     if (this.#settling !== null) clearTimeout(this.#settling);
     this.#settling = setTimeout(() => {
       this.#settling = null;
@@ -108,7 +115,7 @@ export class Reload {
     manager.reloading();
     try {
       const reading = await read();
-      if (this.#watching) this.watch(reading.folders);
+      if (this.#watching) this.watch(reading);
       const outcome = await reading.apply();
       if (outcome.ok) {
         ({ status } = outcome);

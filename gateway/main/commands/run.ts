@@ -245,9 +245,9 @@ async function begin(
   if (declaration !== null && !told(await declare(supervisor, declaration), out)) return false;
   // The declaration before the script: workers that serve one take up the other.
   for (const reload of reloads) {
-    const { folders, apply } = await reload.reading();
-    if (options.watch) reload.watch(folders);
-    if (!told(await apply(), out)) return false;
+    const reading = await reload.reading();
+    if (options.watch) reload.watch(reading);
+    if (!told(await reading.apply(), out)) return false;
   }
   await supervisor.workersReady();
   if (predecessor !== null) {
@@ -284,12 +284,12 @@ function reloadsOf(options: RunOptions, supervisor: Supervisor, log: LogSink, ma
   }
   if (script !== null) {
     const read = async (): Promise<Reading> => {
-      const { bundle, folders } = readScript(script);
+      const { bundle, folders, files } = readScript(script);
       const apply = async (): Promise<Outcome> => {
         const changed = await supervisor.scripts.apply(bundle);
         return { ok: true, status: `script ${script}`, changed };
       };
-      return { folders, apply };
+      return { folders, files, apply };
     };
     reloads.push(new Reload({ what: "script", read, log, manager }));
   }
@@ -327,9 +327,11 @@ function announce(supervisor: Supervisor, example: boolean, out: Output): void {
 /** What a client would write in front of the address. */
 function schemeOf(supervisor: Supervisor, name: string): string {
   const spec = supervisor.deployment.snapshot?.listeners.find((one) => one.name === name);
-  if (spec?.protocol === "tcp" || spec?.protocol === "udp") return `${spec.protocol}://`;
-  if (spec?.protocol === "tls-passthrough") return "tls://";
-  return spec?.tls === undefined ? "http://" : "https://";
+  // What a script speaks where it listens, only the script knows.
+  if (spec === undefined) return "";
+  if (spec.protocol === "tcp" || spec.protocol === "udp") return `${spec.protocol}://`;
+  if (spec.protocol === "tls-passthrough") return "tls://";
+  return spec.tls === undefined ? "http://" : "https://";
 }
 
 function lastGood(dataDir: string): Snapshot | undefined {

@@ -22,7 +22,8 @@ const LOADS = /\b(?:load|object)\(\s*["'`]([^"'`\n]+)["'`]/g;
 
 export interface ReadScript {
   readonly bundle: ScriptBundle;
-  /** Folders of all that was read, absolute. */
+  /** All that was read, and the folders it lies in; absolute. */
+  readonly files: ReadonlySet<string>;
   readonly folders: ReadonlySet<string>;
 }
 
@@ -48,8 +49,9 @@ export function readScript(path: string): ReadScript {
     }
   }
   const all = { entry, modules: [...modules.values()], files: [...files.values()] };
-  const read = [...modules.keys(), ...files.keys()].map((url) => dirname(fileURLToPath(url)));
-  return { bundle: { ...all, digest: digestOf(all) }, folders: new Set(read) };
+  const read = new Set([...modules.keys(), ...files.keys()].map((url) => fileURLToPath(url)));
+  const folders = new Set(Array.from(read, (file) => dirname(file)));
+  return { bundle: { ...all, digest: digestOf(all) }, files: read, folders };
 }
 
 /** Relative paths that the text names, as URLs. */

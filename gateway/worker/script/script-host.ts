@@ -96,7 +96,9 @@ export class ScriptHost {
   /** Accepts no more; idle connections end now unless it is to be gentle. */
   drain(gently: boolean): void {
     for (const listener of this.#open.values()) listener.stop();
-    this.#current?.runtime.retire(!gently);
+    if (this.#current === null) return;
+    this.#current.runtime.retire(!gently);
+    endProgram(this.#current);
   }
 
   async #load({ id, bundle, systemCa }: ScriptToWorker & { type: "script-load" }): Promise<void> {
