@@ -144,6 +144,15 @@ export interface TellRequest {
   readonly message: Uint8Array;
 }
 
+/** A tenant's key/value entries, as operators and the tenant see them. */
+export interface EntriesRequest {
+  readonly type: "entries";
+  readonly id: number;
+  readonly tenant: string;
+  /** `list`: at most `limit`, in no order. */
+  readonly op: { readonly kind: "list"; readonly limit: number } | { readonly kind: "clear" };
+}
+
 /** The largest entries of a device's packet counter. */
 export interface CountersRequest {
   readonly type: "counters";
@@ -200,6 +209,7 @@ export type ControlToSupervisor =
   | MapRequest
   | CountersRequest
   | LinesRequest
+  | EntriesRequest
   | TapRequest
   | TellRequest
   | PurgeRequest
@@ -416,6 +426,27 @@ export interface PluginAnswer {
   readonly answer: Uint8Array;
 }
 
+export interface EntriesReply {
+  readonly type: "entries-reply";
+  readonly id: number;
+  readonly result:
+    | {
+        readonly ok: true;
+        /** Of the quota; 0 where no route grants entries. */
+        readonly usedBytes: number;
+        readonly count: number;
+        readonly entries: readonly {
+          readonly key: Uint8Array;
+          readonly value: Uint8Array;
+          readonly version: number;
+          /** 0: for good. */
+          readonly leftMs: number;
+        }[];
+      }
+    /** Someone else holds the store for too long. */
+    | { readonly ok: false; readonly detail: string };
+}
+
 export interface CountersReply {
   readonly type: "counters-reply";
   readonly id: number;
@@ -486,6 +517,7 @@ export type SupervisorToControl =
   | MapReply
   | CountersReply
   | LinesReply
+  | EntriesReply
   | TapReply
   | ToldReply
   | PurgeReply

@@ -15,6 +15,8 @@ import type {
   ExplainReply,
   GatewayStatus,
   HealthMessage,
+  EntriesReply,
+  EntriesRequest,
   LinesReply,
   LinesRequest,
   PluginAnswer,
@@ -51,6 +53,7 @@ type Reply =
   | MapReply
   | CountersReply
   | LinesReply
+  | EntriesReply
   | TapReply
   | ToldReply
   | PurgeReply
@@ -183,6 +186,11 @@ export class SupervisorLink {
   async lines({ tenant, after }: Omit<LinesRequest, "type" | "id">): Promise<LinesReply["workers"]> {
     const request = (id: number): LinesRequest => ({ type: "lines", id, tenant, after });
     return (await this.#ask<LinesReply>("lines-reply", QUICK_TIMEOUT_MS, request)).workers;
+  }
+
+  async entries(tenant: string, op: EntriesRequest["op"]): Promise<EntriesReply["result"]> {
+    const request = (id: number): EntriesRequest => ({ type: "entries", id, tenant, op });
+    return (await this.#ask<EntriesReply>("entries-reply", QUICK_TIMEOUT_MS, request)).result;
   }
 
   async counters(query: Omit<CountersRequest, "type" | "id">): Promise<CountersReply["result"]> {

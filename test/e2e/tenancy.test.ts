@@ -71,6 +71,10 @@ it(
     const statuses: number[] = [];
     for (let request = 0; request < 20; request++) statuses.push((await gateway.request("web", "/counting")).status);
     expect(statuses).toEqual(Array.from({ length: 20 }, (_, index) => 201 + index));
+    const shown = await gateway.admin("GET", "/v1/tenants/acme/entries");
+    const twenty = Buffer.from(new BigInt64Array([20n]).buffer).toString("base64");
+    const entry = { key: { text: "hits" }, value: { base64: twenty } };
+    expect(JSON.parse(shown.body)).toMatchObject({ usedBytes: 64, count: 1, items: [entry] });
     const [first = 0] = await gateway.workers();
     process.kill(first, "SIGKILL");
     const until = Date.now() + PATIENCE_MS / 2;
@@ -84,6 +88,8 @@ it(
       );
     }
     expect(status).toBe(221);
+    expect((await gateway.admin("DELETE", "/v1/tenants/acme/entries")).status).toBe(204);
+    expect((await gateway.request("web", "/counting")).status).toBe(201);
   },
   PATIENCE_MS,
 );

@@ -17,6 +17,7 @@ import { auditRoutes } from "./audit-routes.ts";
 import { backupRoutes } from "./backup-routes.ts";
 import { configRoutes } from "./config-routes.ts";
 import { endpointRoutes } from "./endpoint-routes.ts";
+import { entryRoutes } from "./entry-routes.ts";
 import { eventRoutes } from "./event-routes.ts";
 import { pluginLogRoutes } from "./plugin-log-routes.ts";
 import { pluginMessageRoutes } from "./plugin-message-routes.ts";
@@ -66,6 +67,7 @@ export function adminRoutes(services: Services): RouteSpec[] {
     ...backupRoutes(services),
     ...eventRoutes(services),
     ...pluginLogRoutes(services),
+    ...entryRoutes(services),
     ...pluginMessageRoutes(services),
     ...statusRoutes(services),
     ...tapRoutes(services),

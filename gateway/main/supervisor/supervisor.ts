@@ -316,6 +316,8 @@ export class Supervisor {
         return { type: "map-reply", id, result: this.map(request) };
       case "counters":
         return { type: "counters-reply", id, result: this.#options.kernel.counters(request) };
+      case "entries":
+        return { type: "entries-reply", id, result: this.#tenantMemory.serve(request) };
       case "lines":
         return { type: "lines-reply", id, workers: await this.#workers.lines(request.tenant, request.after) };
       case "tap":

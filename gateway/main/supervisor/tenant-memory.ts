@@ -6,6 +6,7 @@
  * the tenant goes, or its quota changes and its entries have been copied, the memory is given back and the place stays empty.
  */
 import { randomBytes } from "node:crypto";
+import type { EntriesReply, EntriesRequest } from "#control/protocol.ts";
 import type { Snapshot } from "#snapshot/snapshot.ts";
 import { createMemoryFile, growMemoryFile, punchMemoryFile } from "#sys/memory-file.ts";
 import { mapMemory, MAP_SHARED, type Mapping } from "#sys/memory.ts";
@@ -65,9 +66,25 @@ export class TenantMemory {
     return { message: { fdTag: this.#file.tag, regions: places }, descriptor: this.#file };
   }
 
-  /** Of a tenant, in force; undefined: it has none. */
-  store(tenant: string): KeyValueRegion | undefined {
-    return this.#regions.get(tenant)?.store;
+  /** The admin API's look at a tenant's entries. A tenant without any has none to show, or to clear. */
+  serve({ tenant, op }: EntriesRequest): EntriesReply["result"] {
+    const store = this.#regions.get(tenant)?.store;
+    if (store === undefined) return { ok: true, usedBytes: 0, count: 0, entries: [] };
+    const busy = { ok: false, detail: "the tenant's entries are in use: ask again" } as const;
+    if (op.kind === "clear") {
+      if (!store.clear()) return busy;
+      return { ok: true, usedBytes: 0, count: 0, entries: [] };
+    }
+    const listed = store.list(op.limit);
+    if (listed === null) return busy;
+    const nowMs = REGION_HOST.nowMs();
+    const entries = listed.map(({ key, entry: { value, version }, expiryMs }) => ({
+      key,
+      value,
+      version,
+      leftMs: expiryMs === 0 ? 0 : Math.max(1, Math.round(expiryMs - nowMs)),
+    }));
+    return { ok: true, usedBytes: store.usedBytes, count: store.entries, entries };
   }
 
   /** Mends what a worker that has died left locked. Answers the tenants concerned. */

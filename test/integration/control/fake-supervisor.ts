@@ -149,6 +149,9 @@ export class FakeSupervisor {
       this.#send({ type: "counters-reply", id: message.id, result: { ok: false, detail: "nothing counts here" } });
     } else if (message.type === "tap") {
       this.#send({ type: "tap-reply", id: message.id, workers: [{ worker: 0, exchanges: [] }] });
+    } else if (message.type === "entries") {
+      const result = { ok: true, usedBytes: 0, count: 0, entries: [] } as const;
+      this.#send({ type: "entries-reply", id: message.id, result });
     } else if (message.type === "lines") {
       const lines = this.lines.filter(({ number }) => number > (message.after[0] ?? 0));
       this.#send({ type: "lines-reply", id: message.id, workers: [{ worker: 0, lines }] });
