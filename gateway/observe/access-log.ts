@@ -3,24 +3,8 @@
  * When the reader is slower than the traffic, lines are dropped and counted; a request never waits for its line.
  */
 import { write } from "node:fs";
+import type { AccessEntry } from "./access-entry.ts";
 import { compiledTemplate } from "./access-template.ts";
-
-export interface AccessEntry {
-  readonly timeMs: number;
-  readonly client: string;
-  readonly method: string;
-  readonly host: string;
-  readonly target: string;
-  readonly status: number;
-  readonly requestBytes: number;
-  readonly responseBytes: number;
-  readonly durationMs: number;
-  readonly route: string;
-  readonly upstream: string;
-  readonly outcome: string;
-  /** Empty: nobody has asked for one. */
-  readonly requestId: string;
-}
 
 /** How what has no status ends when nothing went wrong: tunnels and streams. */
 const WELL: ReadonlySet<string> = new Set(["ok", "tunnel", "closed"]);

@@ -4,7 +4,7 @@
  *
  *     {time} {client} "{method} {target}" {status} {durationMs}
  */
-import type { AccessEntry } from "./access-log.ts";
+import type { AccessEntry } from "./access-entry.ts";
 
 type Render = (entry: AccessEntry) => string;
 

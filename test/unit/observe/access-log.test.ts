@@ -4,7 +4,8 @@ import { closeSync, constants, mkdtempSync, openSync, readSync, rmSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { AccessLog, type AccessEntry } from "#observe/access-log.ts";
+import type { AccessEntry } from "#observe/access-entry.ts";
+import { AccessLog } from "#observe/access-log.ts";
 
 const ENTRY: AccessEntry = {
   timeMs: 0,
