@@ -12,6 +12,7 @@ import type { Declaration } from "#bpf/manager/declarations.ts";
 import type { BindingDeclaration, BindPlace } from "#bpf/programs/bind/declaration.ts";
 import { Answering } from "#test/support/answering.ts";
 import { Echo } from "#test/support/udp-echo.ts";
+import { removeLeftoverBpffs, TestBpffs } from "#test/support/bpffs.ts";
 import { describeKernel } from "#test/support/kernel.ts";
 import { connect, Namespace, removeLeftovers } from "#test/support/netns.ts";
 
@@ -206,6 +207,34 @@ describeKernel("bindings", () => {
     declare();
     expect(manager.status().programs).toEqual([]);
     expect(await ask("192.0.2.1 1100")).toEqual(["own 192.0.2.1:1100"]);
+  });
+
+  it("go on refusing when the gateway is gone and they are closed, and are taken up by the next one", async () => {
+    removeLeftoverBpffs();
+    const bpffs = new TestBpffs();
+    try {
+      await serve("192.0.2.1:1100", "own");
+      inside(() => manager.close());
+      manager = inside(() => KernelManager.open({ pins: bpffs.directory }));
+      declare({ ...WEB, onFailure: "closed" });
+      expect(await ask("192.0.2.1 1100")).toEqual(["web 192.0.2.1:1100"]);
+      const [before] = manager.status().programs;
+      // As a kill does: nothing is detached, nobody renews, the sockets are closed.
+      inside(() => manager.letGo());
+      for (const each of open.splice(0, 2)) each.close();
+      expect(await ask("192.0.2.1 1100")).toEqual(["error ECONNREFUSED"]);
+      const servers = [await serve("127.0.0.1:18080", "web"), await serve("[::1]:18080", "web")];
+      web = { ...web, sockets: servers.map(({ fd }) => fd) };
+      manager = inside(() => KernelManager.open({ pins: bpffs.directory }));
+      declare({ ...WEB, onFailure: "closed" });
+      expect(manager.status().programs).toMatchObject([{ linkId: before?.linkId }]);
+      expect(await ask("192.0.2.1 1100")).toEqual(["web 192.0.2.1:1100"]);
+      inside(() => manager.close());
+      expect(await ask("192.0.2.1 1100")).toEqual(["own 192.0.2.1:1100"]);
+      manager = inside(() => KernelManager.open());
+    } finally {
+      bpffs.destroy();
+    }
   });
 
   it("are refused, and nothing changes, when the listener has no socket or a prefix is none", () => {
