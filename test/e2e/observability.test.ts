@@ -2,6 +2,7 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, expect, test } from "vitest";
+import { defined } from "#core/assert.ts";
 import { type Gateway, startGateway } from "#test/support/gateway.ts";
 import { readOpenMetrics } from "#test/support/openmetrics.ts";
 import { penstock } from "#test/support/penstock.ts";
@@ -108,10 +109,9 @@ test("a sampled request has a span at the collector, and its trace goes on to th
     expect(span).toMatchObject({ traceId: trace, parentSpanId: parent, name: "GET traced", status: { code: 2 } });
     expect(seen).toEqual([undefined, `00-${trace}-${String(span?.["spanId"])}-01`]);
     const attributes = new Map(
-      (span?.["attributes"] as { key: string; value: Record<string, string> }[]).map(({ key, value }) => [
-        key,
-        Object.values(value)[0],
-      ]),
+      (defined(span, "a span")["attributes"] as { key: string; value: Record<string, string> }[]).map(
+        ({ key, value }) => [key, Object.values(value)[0]],
+      ),
     );
     expect(attributes.get("http.response.status_code")).toBe("503");
     expect(attributes.get("url.path")).toBe("/a");

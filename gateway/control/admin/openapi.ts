@@ -184,7 +184,14 @@ function problemStatuses(spec: RouteSpec): [string, string][] {
   if (spec.body !== undefined)
     statuses.push(["413", "The body is too large"], ["415", "The body's type is not taken here"]);
   if (spec.method === "POST" && !changes) statuses.push(["409", "The request with this Idempotency-Key has not ended"]);
-  if (changes || spec.body !== undefined || spec.path.includes("{key}") || spec.path.endsWith("/entries")) {
+  // A key that was used for another request is refused, whatever the request takes.
+  if (
+    changes ||
+    spec.method === "POST" ||
+    spec.body !== undefined ||
+    spec.path.includes("{key}") ||
+    spec.path.endsWith("/entries")
+  ) {
     statuses.push(["422", "Refused, with all findings"]);
   }
   statuses.push(["500", "A bug, or the store failed"], ["503", "The supervisor does not answer"]);

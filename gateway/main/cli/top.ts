@@ -120,8 +120,8 @@ function pluginName({ tenant = "", plugin = "", version = "" }: Readonly<Record<
   return `${tenant}/${plugin}@${version}`;
 }
 
-function withoutWorker({ worker: _, ...labels }: Readonly<Record<string, string>>): Record<string, string> {
-  return labels;
+function withoutWorker(labels: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(labels).filter(([name]) => name !== "worker"));
 }
 
 /** One of each name, with the labels it was made of. */
