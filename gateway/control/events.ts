@@ -7,7 +7,7 @@
  */
 import type { AuditRow } from "./audit-chain.ts";
 import type { Logger } from "./logger.ts";
-import type { GatewayStatus, WorkerStatus } from "./protocol.ts";
+import type { GatewayStatus, WorkerStatus } from "./gateway-status.ts";
 
 interface EventSources {
   /** Oldest first, those above `after`, at most `limit`. */

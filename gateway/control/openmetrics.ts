@@ -1,5 +1,5 @@
 /** OpenMetrics 1.0 text. Names and labels come from our own processes, values of labels from declarations: escaped. */
-import type { MetricFamily } from "./protocol.ts";
+import type { MetricFamily } from "./gateway-status.ts";
 
 export const OPENMETRICS_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 

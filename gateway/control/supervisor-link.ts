@@ -4,6 +4,7 @@
  */
 import { controlError } from "#core/errors/control.ts";
 import type { Logger } from "./logger.ts";
+import type { GatewayStatus } from "./gateway-status.ts";
 import type {
   AppliedReply,
   BuildLimits,
@@ -13,7 +14,6 @@ import type {
   DeclaredReply,
   ExplainedRequest,
   ExplainReply,
-  GatewayStatus,
   HealthMessage,
   EntriesReply,
   EntriesRequest,

@@ -1,7 +1,7 @@
 /** How the endpoints of an upstream are, as each worker sees them at the moment of asking. */
 import * as v from "valibot";
 import { controlError } from "#core/errors/control.ts";
-import type { MetricFamily } from "#control/protocol.ts";
+import type { MetricFamily } from "#control/gateway-status.ts";
 import { route, type Answer, type RouteSpec } from "./route.ts";
 import type { Services } from "./services.ts";
 

@@ -2,7 +2,7 @@
 import * as v from "valibot";
 import { controlError } from "#core/errors/control.ts";
 import { openMetrics, OPENMETRICS_TYPE } from "#control/openmetrics.ts";
-import type { MetricFamily } from "#control/protocol.ts";
+import type { MetricFamily } from "#control/gateway-status.ts";
 import { route, type Answer, type Call, type RouteSpec } from "./route.ts";
 import type { Services } from "./services.ts";
 

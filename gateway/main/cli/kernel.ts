@@ -1,5 +1,5 @@
 /** `penstock kernel`: what of the gateway runs in the kernel, and the maps that kernel, plugins and people share. */
-import type { GatewayStatus, KernelStatus } from "#control/protocol.ts";
+import type { GatewayStatus, KernelStatus } from "#control/gateway-status.ts";
 import { positionals, textOption } from "./arguments.ts";
 import { Client } from "./client.ts";
 import { trace, TRACE_OPTIONS } from "./kernel-trace.ts";

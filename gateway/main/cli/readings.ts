@@ -1,5 +1,5 @@
 /** Two readings of the gateway's metrics, and what happened between them. */
-import type { MetricFamily } from "#control/protocol.ts";
+import type { MetricFamily } from "#control/gateway-status.ts";
 
 export interface Readings {
   readonly atMs: number;

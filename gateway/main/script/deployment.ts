@@ -4,7 +4,7 @@
  * at a time, in the order they come.
  */
 import { scriptError } from "#core/errors/script.ts";
-import type { ListenerStatus } from "#control/protocol.ts";
+import type { ListenerStatus } from "#control/gateway-status.ts";
 import { Listeners } from "#main/supervisor/listeners.ts";
 import { machineAuthorities } from "#main/supervisor/tls-material.ts";
 import type { LogSink } from "#main/supervisor/log.ts";

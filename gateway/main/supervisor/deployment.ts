@@ -3,7 +3,8 @@
  * does any of them run it. Whatever refuses, everything is as before, and the answer says who and why.
  */
 import { defined } from "#core/assert.ts";
-import type { KernelResult, ListenerStatus } from "#control/protocol.ts";
+import type { ListenerStatus } from "#control/gateway-status.ts";
+import type { KernelResult } from "#control/protocol.ts";
 import { packSnapshot, type PackedSnapshot } from "#snapshot/packed.ts";
 import { snapshotOf, snapshotPatch, type SnapshotChange, type SnapshotPatch } from "#snapshot/patch.ts";
 import type { Snapshot } from "#snapshot/snapshot.ts";

@@ -4,14 +4,8 @@
  */
 import type { HandedDescriptors } from "#bpf/manager/handed-over.ts";
 import type { Fd } from "#core/brands.ts";
-import type {
-  CountersReply,
-  CountersRequest,
-  KernelStatus,
-  MetricFamily,
-  TraceReply,
-  TraceRequest,
-} from "#control/protocol.ts";
+import type { KernelStatus, MetricFamily } from "#control/gateway-status.ts";
+import type { CountersReply, CountersRequest, TraceReply, TraceRequest } from "#control/protocol.ts";
 import type { KernelSpec, MapSpec } from "#snapshot/snapshot.ts";
 import type { MapEntry } from "#worker/protocol.ts";
 

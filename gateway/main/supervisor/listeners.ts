@@ -7,7 +7,7 @@
  */
 import { portOf } from "#core/address.ts";
 import type { Fd } from "#core/brands.ts";
-import type { ListenerStatus } from "#control/protocol.ts";
+import type { ListenerStatus } from "#control/gateway-status.ts";
 import type { ListenerSpec } from "#snapshot/snapshot.ts";
 import type { ListenerGrant } from "#worker/protocol.ts";
 import { close, getsockname } from "#sys/socket.ts";

@@ -1,5 +1,5 @@
 /** Meters of all workers, added up, as families of metrics: by route, by listener and by tenant. */
-import type { MetricFamily, MetricSample } from "#control/protocol.ts";
+import type { MetricFamily, MetricSample } from "#control/gateway-status.ts";
 import { SHOWN_BUCKETS, upperBoundOf } from "#observe/histogram.ts";
 import {
   CLASSES,

@@ -1,5 +1,5 @@
 /** What the gateway is doing, as the admin API and `/metrics` show it. */
-import type { GatewayStatus, MetricFamily, WorkerStatus } from "#control/protocol.ts";
+import type { GatewayStatus, MetricFamily, WorkerStatus } from "#control/gateway-status.ts";
 import type { Deployment } from "./deployment.ts";
 import type { KernelPart } from "./kernel-part.ts";
 import { meterFamilies } from "./meter-families.ts";

@@ -9,13 +9,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { formatAddress, parseAddress, portOf } from "#core/address.ts";
+import type { GatewayStatus } from "#control/gateway-status.ts";
 import type {
   ApplyRequest,
   BuildRequest,
   ControlToSupervisor,
   DeclaredReply,
   DeclareRequest,
-  GatewayStatus,
   HealthMessage,
   LinesReply,
   KernelEvent,

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import type { AuditRow } from "#control/audit-chain.ts";
 import { Events } from "#control/events.ts";
-import type { GatewayStatus } from "#control/protocol.ts";
+import type { GatewayStatus } from "#control/gateway-status.ts";
 
 const row = (number: number, revision = number): AuditRow => ({
   number,

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import type { MetricFamily } from "#control/protocol.ts";
+import type { MetricFamily } from "#control/gateway-status.ts";
 import { Between } from "#main/cli/readings.ts";
 import { meterFamilies } from "#main/supervisor/meter-families.ts";
 import { Meters } from "#observe/meters.ts";
