@@ -1,20 +1,9 @@
 /** `penstock kernel trace`: what happens to the connections of traced listeners, as it happens. */
 import { setTimeout as sleep } from "node:timers/promises";
+import type { KernelEvent } from "#control/protocol.ts";
 import { positionals, textOption } from "./arguments.ts";
 import type { Client } from "./client.ts";
 import { UsageError, type ExitCode, type Output, type ParsedArgs } from "./verb.ts";
-
-interface Event {
-  readonly seq: number;
-  readonly timeMs: number;
-  readonly listener: string;
-  readonly kind: string;
-  readonly local: string;
-  readonly remote: string;
-  readonly from?: string;
-  readonly to?: string;
-  readonly us?: number;
-}
 
 export const TRACE_OPTIONS = {
   count: { type: "string" },
@@ -32,7 +21,7 @@ export async function trace(args: ParsedArgs, client: Client, out: Output): Prom
   if (out.interactive && !out.json) out.note("following; Ctrl-C ends it");
   while (left > 0) {
     const { body } = await client.get("/v1/kernel/trace/events", { after });
-    const { events, next } = body as { readonly events: readonly Event[]; readonly next: number };
+    const { events, next } = body as { readonly events: readonly KernelEvent[]; readonly next: number };
     for (const event of events) {
       if (left <= 0 || (listener ?? event.listener) !== event.listener || (kind ?? event.kind) !== event.kind) continue;
       out.print(out.json ? JSON.stringify(event) : line(event));
@@ -44,7 +33,7 @@ export async function trace(args: ParsedArgs, client: Client, out: Output): Prom
   return 0;
 }
 
-function line({ timeMs, listener, kind, local, remote, from, to, us }: Event): string {
+function line({ timeMs, listener, kind, local, remote, from, to, us }: KernelEvent): string {
   const time = new Date(timeMs).toISOString().slice(11, 23);
   const what = kind === "state" ? `${from} -> ${to}` : kind;
   const measured = us === undefined ? "" : `  ${kind === "slow-response" ? "took" : "round trip"} ${duration(us)}`;

@@ -1,8 +1,8 @@
 /** `penstock logs`: what happens to the gateway, as it happens: revisions, what was changed by whom, workers that end or come back. */
-import { StringDecoder } from "node:string_decoder";
 import { positionals, textOption } from "./arguments.ts";
 import { Client } from "./client.ts";
 import { printFailure } from "./failure.ts";
+import { serverEvents } from "./server-events.ts";
 import { UsageError, type Output, type Verb } from "./verb.ts";
 
 export const logs: Verb = {
@@ -17,14 +17,7 @@ export const logs: Verb = {
       throw new UsageError("--since takes the number of a revision");
     try {
       const path = since === undefined ? "/v1/events" : `/v1/events?since=${since}`;
-      const decoder = new StringDecoder("utf8");
-      let text = "";
-      for await (const chunk of Client.of(args, context).download(path)) {
-        text += decoder.write(Buffer.from(chunk));
-        const events = text.split("\n\n");
-        text = events.pop() ?? "";
-        for (const event of events) tell(event, out);
-      }
+      for await (const { kind, data } of serverEvents(Client.of(args, context).download(path))) tell(kind, data, out);
       return 0;
     } catch (error) {
       return printFailure(error, out);
@@ -47,11 +40,7 @@ interface Told {
   readonly restarts?: number;
 }
 
-/** An event without data says only that the connection lives. */
-function tell(event: string, out: Output): void {
-  const data = /^data: (.*)$/m.exec(event)?.[1];
-  if (data === undefined) return;
-  const kind = /^event: (.*)$/m.exec(event)?.[1] ?? "";
+function tell(kind: string, data: string, out: Output): void {
   const told = JSON.parse(data) as Told;
   if (out.json) out.print(JSON.stringify({ event: kind, ...told }));
   else out.print(kind === "worker" ? workerLine(told) : changeLine(told));

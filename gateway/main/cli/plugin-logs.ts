@@ -1,8 +1,8 @@
 /** `penstock plugin logs`: what a plugin says, and the faults of its guests, in lines of its source where that is known. */
-import { StringDecoder } from "node:string_decoder";
 import type { ToldLine } from "#control/plugins/logs.ts";
 import { flagOption, positionals } from "./arguments.ts";
 import { Client } from "./client.ts";
+import { serverEvents } from "./server-events.ts";
 import { UsageError, type ExitCode, type Output, type ParsedArgs, type VerbContext } from "./verb.ts";
 
 export async function logs(args: ParsedArgs, out: Output, context: VerbContext): Promise<ExitCode> {
@@ -14,20 +14,11 @@ export async function logs(args: ParsedArgs, out: Output, context: VerbContext):
   if (version !== undefined) query.set("version", version);
   if (!flagOption(args, "follow")) query.set("follow", "false");
   const path = `/v1/tenants/${encodeURIComponent(tenant)}/plugins/${encodeURIComponent(plugin)}/logs?${query.toString()}`;
-  const decoder = new StringDecoder("utf8");
-  let text = "";
-  for await (const chunk of Client.of(args, context).download(path)) {
-    text += decoder.write(Buffer.from(chunk));
-    const events = text.split("\n\n");
-    text = events.pop() ?? "";
-    for (const event of events) tell(event, out);
-  }
+  for await (const { data } of serverEvents(Client.of(args, context).download(path))) tell(data, out);
   return 0;
 }
 
-function tell(event: string, out: Output): void {
-  const data = /^data: (.*)$/m.exec(event)?.[1];
-  if (data === undefined) return;
+function tell(data: string, out: Output): void {
   if (out.json) {
     out.print(data);
     return;
