@@ -183,7 +183,7 @@ describe.each(["io_uring", "epoll"])("built-in filters over %s", (io) => {
     expect(status).toBe(200);
     expect(JSON.parse(body)).toMatchObject({
       route: { tenant: "acme", name: "chain" },
-      filters: ["cors", "headers", "basic-auth", "rewrite"],
+      filters: ["cors", "headers", "basic-auth", "rewrite"].map((name) => ({ name, runs: "built-in" })),
     });
   });
 });

@@ -121,7 +121,7 @@ describe("a plugin's life", () => {
       succeeds("export"),
     ]);
     expect(list).toMatchObject([{ tenant: "acme", name: "checker", version: "1" }]);
-    expect(one).toMatch(/^abi +penstock 1\n[^]*^imports .*reply/m);
+    expect(one).toMatch(/^abi +penstock 2\n[^]*^imports .*reply/m);
     expect(route).toMatchObject({ name: "orders", filters: [{ plugin: "checker@1" }] });
     expect(explained).toMatchObject({
       route: { tenant: "acme", name: "orders" },

@@ -38,7 +38,9 @@ describe("the builder", () => {
   });
 
   it("says what is wrong, and where", async () => {
-    const foreign = await build(wat(`(module (import "env" "x" (func)))`));
+    const nobodys = await build(wat(`(module (import "env" "x" (func)))`));
+    expect(nobodys).toMatchObject({ ok: false, code: "PENSTOCK_WASM_INTERFACE" });
+    const foreign = await build(wat(`(module (import "env" "x" (func)) (func (export "penstock_abi_1")))`));
     expect(foreign).toMatchObject({ ok: false, code: "PENSTOCK_WASM_REFUSED", offset: expect.any(Number) });
     expect(await build(new TextEncoder().encode("hello, module"))).toMatchObject({
       ok: false,

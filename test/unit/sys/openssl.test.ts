@@ -352,10 +352,14 @@ test("thousands of handshakes leave no memory behind, resumed, refused and broke
     if (session !== 0) freeSession(session);
     drop(both);
   };
-  for (let round = 0; round < 800; round++) one(round);
-  const before = process.memoryUsage.rss();
-  for (let round = 0; round < 2400; round++) one(round);
-  const grown = process.memoryUsage.rss() - before;
-  // A leaked SSL alone would be 14 MB and more.
-  expect(grown).toBeLessThan(7 * 1024 * 1024);
+  /** What the process has grown by over so many. */
+  const grownBy = (rounds: number): number => {
+    const before = process.memoryUsage.rss();
+    for (let round = 0; round < rounds; round++) one(round);
+    return process.memoryUsage.rss() - before;
+  };
+  grownBy(800);
+  // A leaked SSL alone would be 7 MB and more of each part; the collector's own ups and downs are not in all of them.
+  const least = Math.min(grownBy(1200), grownBy(1200), grownBy(1200));
+  expect(least).toBeLessThan(3.5 * 1024 * 1024);
 }, 60_000);
