@@ -205,6 +205,6 @@ it("what is no MQTT never reaches the broker", async () => {
   socket.on("error", () => {});
   // Its first bytes could be a packet of 69: what follows them shows that they are none.
   socket.write(`GET / HTTP/1.1\r\nhost: ${"x".repeat(80)}\r\n\r\n`);
-  await once(socket, "close");
+  await new Promise((resolve) => socket.once("close", resolve));
   expect(seen).toEqual([]);
 });
