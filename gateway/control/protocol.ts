@@ -27,7 +27,6 @@ import type { PurgeReply, PurgeRequest } from "./purge.ts";
 import { join } from "node:path";
 import type { TappedExchange } from "#observe/tap.ts";
 import type { SnapshotChange } from "#snapshot/patch.ts";
-import type { MapSpec } from "#snapshot/snapshot.ts";
 import type { Finding } from "#core/errors.ts";
 
 /** Where a module's bytes are. `digest` is 64 lower-case hex digits: check that before calling. */

@@ -6,8 +6,7 @@
  */
 import { formatIp, isIpv4, parseIp } from "#core/address.ts";
 
-/** Message types (§5): method Binding with each of the classes. */
-export const STUN_REQUEST = 0x0001;
+/** The answer to a binding request (§5): method Binding, class success. */
 export const STUN_SUCCESS = 0x0101;
 
 export interface StunAddress {
