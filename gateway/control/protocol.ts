@@ -446,7 +446,8 @@ export interface ShutdownMessage {
   readonly type: "shutdown";
 }
 
-export type SupervisorToControl =
+/** The answer to a request of control's, by its `id`. */
+export type Reply =
   | AppliedReply
   | BuiltReply
   | SealedReply
@@ -459,6 +460,6 @@ export type SupervisorToControl =
   | TapReply
   | ToldReply
   | PurgeReply
-  | TraceReply
-  | DeclareRequest
-  | ShutdownMessage;
+  | TraceReply;
+
+export type SupervisorToControl = Reply | DeclareRequest | ShutdownMessage;

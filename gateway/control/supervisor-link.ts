@@ -10,27 +10,28 @@ import type {
   BuildLimits,
   BuiltReply,
   ControlToSupervisor,
-  DeclareRequest,
-  DeclaredReply,
-  ExplainedRequest,
-  ExplainReply,
-  HealthMessage,
-  EntriesReply,
-  EntriesRequest,
-  LinesReply,
-  LinesRequest,
-  PluginAnswer,
-  TellRequest,
-  ToldReply,
   CountersReply,
   CountersRequest,
+  DeclareRequest,
+  DeclaredReply,
+  EntriesReply,
+  EntriesRequest,
+  ExplainReply,
+  ExplainedRequest,
+  HealthMessage,
+  LinesReply,
+  LinesRequest,
   MapReply,
   MapRequest,
+  PluginAnswer,
+  Reply,
   SealedReply,
   StatusReply,
+  SupervisorToControl,
   TapReply,
   TapRequest,
-  SupervisorToControl,
+  TellRequest,
+  ToldReply,
   TraceReply,
   TraceRequest,
 } from "./protocol.ts";
@@ -43,21 +44,6 @@ export interface Channel {
   send(message: ControlToSupervisor, done: (error: Error | null) => void): void;
   onMessage(listener: (message: SupervisorToControl) => void): void;
 }
-
-type Reply =
-  | AppliedReply
-  | BuiltReply
-  | SealedReply
-  | StatusReply
-  | ExplainReply
-  | MapReply
-  | CountersReply
-  | LinesReply
-  | EntriesReply
-  | TapReply
-  | ToldReply
-  | PurgeReply
-  | TraceReply;
 
 interface Waiting {
   readonly type: Reply["type"];
