@@ -85,6 +85,11 @@ export interface Driver {
    * dispatches all that have come. Answers how many were dispatched.
    */
   turn(waitMs: number): number;
+  /**
+   * What has come and is not dispatched yet is left for the next turn, so that what this one has asked for reaches the kernel now. For
+   * who has just worked long: a signature takes as long as ten requests, and a turn may bring many.
+   */
+  endTurn(): void;
 
   /** Frees the kernel side. All sockets must be closed before. */
   dispose(): void;

@@ -449,6 +449,25 @@ export function lifeCases(bench: Bench): void {
     expect(bench.network.nowMs() - before).toBeLessThan(2900);
   });
 
+  test("a turn that is ended leaves the rest for those that follow", async () => {
+    let turn = 0;
+    const turnsOf: number[] = [];
+    const onReceive = (): void => {
+      turnsOf.push(turn);
+      bench.driver.endTurn();
+    };
+    const pairs: Pair[] = [];
+    for (let i = 0; i < 5; i++) pairs.push(await bench.accepted("tcp", { onReceive }));
+    for (const { socket, remote } of pairs) {
+      bench.driver.startReceive(socket);
+      remote.write(pattern(0, 10));
+    }
+    await bench.meanwhile();
+    for (; turn < 100 && pairs.some(({ recorder }) => recorder.received.count < 10); turn++) bench.turn(100);
+    expect(pairs.map(({ recorder }) => recorder.received.count)).toEqual([10, 10, 10, 10, 10]);
+    expect(new Set(turnsOf).size).toBe(turnsOf.length);
+  });
+
   test("a turn without bound ends with the first completion", async () => {
     const { recorder, socket, remote } = await bench.accepted();
     bench.driver.startReceive(socket);

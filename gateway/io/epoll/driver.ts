@@ -111,6 +111,11 @@ class EpollDriver implements Driver {
   #toReceiveSpare: Socket[] = [];
   /** Callbacks made in this turn. */
   #dispatched = 0;
+  /** Events of the last wait, and the next of them: those that a turn has left. */
+  #events = 0;
+  #event = 0;
+  /** No more of what has come in this turn. */
+  #turnEnded = false;
 
   constructor(arena: Arena) {
     this.buffers = arena.buffers;
@@ -241,16 +246,26 @@ class EpollDriver implements Driver {
 
   turn(waitMs: number): number {
     this.#dispatched = 0;
+    this.#turnEnded = false;
     if (this.#sockets.hasFailed) this.#dispatched += this.#sockets.reportFailed();
     if (this.#stopped.length > 0) this.#tellStopped();
     this.#flush();
     this.#receiveListed();
-    const ready = this.#epoll.wait(this.#mayWait() ? waitMs : 0);
+    if (this.#event === this.#events) {
+      this.#events = this.#epoll.wait(this.#mayWait() ? waitMs : 0);
+      this.#event = 0;
+    }
     if (waitMs !== 0) this.woke();
-    for (let i = 0; i < ready; i++)
+    while (this.#event < this.#events && !this.#turnEnded) {
+      const i = this.#event++;
       this.#dispatch(this.#epoll.highAt(i), this.#epoll.lowAt(i), this.#epoll.eventsAt(i));
+    }
     this.#flush();
     return this.#dispatched;
+  }
+
+  endTurn(): void {
+    this.#turnEnded = true;
   }
 
   #tellStopped(): void {
@@ -276,7 +291,7 @@ class EpollDriver implements Driver {
     switch (high >>> KIND_SHIFT) {
       case KIND_SOCKET: {
         const socket = this.#sockets.at(low);
-        if (socket.generation === high && socket.fd >= 0) this.#event(socket, events);
+        if (socket.generation === high && socket.fd >= 0) this.#ready(socket, events);
         break;
       }
       case KIND_ACCEPT: {
@@ -293,7 +308,7 @@ class EpollDriver implements Driver {
     }
   }
 
-  #event(socket: Socket, events: number): void {
+  #ready(socket: Socket, events: number): void {
     if (socket.connecting && !this.#connected(socket, events)) return;
     if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) !== 0 && socket.sendArmed) {
       socket.sendArmed = false;
@@ -347,7 +362,7 @@ class EpollDriver implements Driver {
 
   #receive(socket: Socket): void {
     const generation = socket.generation;
-    for (let i = 0; i < RECEIVES_MAX; i++) {
+    for (let i = 0; i < RECEIVES_MAX && !this.#turnEnded; i++) {
       const buffer = this.buffers.allocate();
       if (buffer < 0) break;
       const start = buffer << BUFFER_SHIFT;

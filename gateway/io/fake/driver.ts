@@ -65,6 +65,9 @@ export class FakeDriver implements Driver {
   #fdsMade = 0;
   #dials = 0;
   #dispatched = 0;
+  /** What is due, and a turn has left. */
+  #due: (() => void)[] = [];
+  #turnEnded = false;
 
   constructor(options: FakeDriverOptions) {
     this.buffers = options.arena.buffers;
@@ -87,7 +90,7 @@ export class FakeDriver implements Driver {
 
   /** Nothing will happen any more unless somebody does something. */
   get idle(): boolean {
-    return this.#world.schedule.nextMs === Infinity && !this.#sockets.hasFailed;
+    return this.#due.length === 0 && this.#world.schedule.nextMs === Infinity && !this.#sockets.hasFailed;
   }
 
   /** Sockets that are not closed. */
@@ -284,18 +287,24 @@ export class FakeDriver implements Driver {
   /** As real time would: waits for the first completion. With `waitMs` −1 and nothing to wait for it returns at once. */
   turn(waitMs: number): number {
     this.#dispatched = 0;
+    this.#turnEnded = false;
     const world = this.#world;
     const deadline = waitMs < 0 ? Infinity : world.nowMs + waitMs;
     for (;;) {
       this.#feedStarved();
       this.#callWatches();
-      for (const run of world.schedule.due(world.nowMs)) run();
+      if (this.#due.length === 0) this.#due = world.schedule.due(world.nowMs);
+      while (this.#due.length > 0 && !this.#turnEnded) this.#due.shift()?.();
       if (this.#dispatched > 0 || world.nowMs >= deadline) break;
       const next = Math.min(world.schedule.nextMs, deadline);
       if (next === Infinity) break;
       world.nowMs = Math.max(world.nowMs, next);
     }
     return this.#dispatched;
+  }
+
+  endTurn(): void {
+    this.#turnEnded = true;
   }
 
   dispose(): void {

@@ -96,6 +96,8 @@ class UringDriver implements Driver {
   readonly #watchOf = new Map<Fd, number>();
   /** Sockets whose receive ended for want of buffers. */
   #starved: Socket[] = [];
+  /** No more of this turn's completions. */
+  #turnEnded = false;
 
   constructor(arena: Arena) {
     this.buffers = arena.buffers;
@@ -248,7 +250,8 @@ class UringDriver implements Driver {
     let head = ring.completionHead;
     ring.passed = head;
     let count = 0;
-    while (head !== tail) {
+    this.#turnEnded = false;
+    while (head !== tail && !this.#turnEnded) {
       const at = ring.cqes + ((head & mask) << 2);
       head = (head + 1) | 0;
       count++;
@@ -257,6 +260,10 @@ class UringDriver implements Driver {
     }
     ring.consume(head);
     return count;
+  }
+
+  endTurn(): void {
+    this.#turnEnded = true;
   }
 
   dispose(): void {

@@ -186,6 +186,8 @@ export class TlsTransport implements Transport, SocketHandler {
       this.#owner = null;
       owner?.onEstablished(this);
     }
+    // The peer works on what it is sent while the next handshake is worked on here.
+    this.#records.loop.driver.endTurn();
     return next;
   }
 

@@ -38,6 +38,7 @@ function sleepingDriver(dispatch: () => number | void, sleepMs = (_waitMs: numbe
       libuvReady = ready;
     },
     unwatch: () => {},
+    endTurn: unused,
     turn: (waitMs) => {
       if (waitMs === 0) return 0;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, sleepMs(waitMs));
