@@ -24,7 +24,7 @@ import { KnownSpecs } from "./known-specs.ts";
 import type { Logger } from "./logger.ts";
 import type { AppliedReply } from "./protocol.ts";
 import { sharing } from "./sharing.ts";
-import { writeLastGood } from "./store/last-good.ts";
+import { LastGood } from "./store/last-good.ts";
 import type { RevisionContent, Store } from "./store/store.ts";
 import type { SupervisorLink } from "./supervisor-link.ts";
 
@@ -69,7 +69,7 @@ export class Changes {
   readonly #store: Store;
   readonly #link: SupervisorLink;
   readonly #log: Logger;
-  readonly #dataDir: string;
+  readonly #lastGood: LastGood;
   /** Read once, since whoever reads a route asks for it; undefined: not yet, or there is none. */
   #current: { readonly revision: number; readonly content: RevisionContent } | undefined;
   readonly #knownSpecs = new KnownSpecs();
@@ -83,7 +83,9 @@ export class Changes {
     this.#store = store;
     this.#link = link;
     this.#log = log;
-    this.#dataDir = dataDir;
+    this.#lastGood = new LastGood(dataDir, (error, { revision }) =>
+      log.error({ revision, ...logged(error) }, "the last good snapshot could not be written"),
+    );
   }
 
   current(): { readonly revision: number; readonly content: RevisionContent } {
@@ -105,7 +107,7 @@ export class Changes {
         const snapshot = this.#compile(resolved, content.ages, revision);
         const reply = await this.#link.apply(snapshot);
         if (!reply.ok) throw refused(reply);
-        this.#keepLastGood(snapshot);
+        this.#lastGood.keep(snapshot);
         return true;
       } catch (error) {
         this.#log.error({ revision, ...logged(error) }, "the current revision was refused at start");
@@ -150,7 +152,7 @@ export class Changes {
       if (!reply.ok) throw refused(reply);
       this.#store.applied(number, request.who);
       this.#current = { revision: number, content };
-      this.#keepLastGood(snapshot);
+      this.#lastGood.keep(snapshot);
       this.#log.info({ revision: number, author: request.author }, "revision applied");
       this.onApplied(before.content.declaration, declaration);
       return { ...result, revision: number, state: "applied", notes: reply.kernel?.notes ?? [] };
@@ -219,15 +221,6 @@ export class Changes {
     });
   }
 
-  /** The workers run it already: a full disk is no reason to tell the caller otherwise. */
-  #keepLastGood(snapshot: Snapshot): void {
-    try {
-      writeLastGood(this.#dataDir, snapshot);
-    } catch (error) {
-      this.#log.error({ revision: snapshot.revision, ...logged(error) }, "the last good snapshot could not be written");
-    }
-  }
-
   #alone<T>(work: () => Promise<T>): Promise<T> {
     const run = this.#tail.then(work);
     // Who asked for it gets its failure; the queue goes on.
@@ -235,9 +228,10 @@ export class Changes {
     return run;
   }
 
-  /** Resolves when no change is under way. */
+  /** Resolves when no change is under way, and the last is written wherever it belongs. */
   async idle(): Promise<void> {
     await this.#tail;
+    await this.#lastGood.flush();
   }
 }
 

@@ -87,6 +87,10 @@ const STEPS: readonly string[] = [
   `
   CREATE TABLE source_maps (digest TEXT PRIMARY KEY REFERENCES modules (digest) ON DELETE CASCADE, body TEXT NOT NULL) STRICT;
   `,
+  `
+  -- NULL: the body is whole. Else it is what is new against that content, which stays as long as this one.
+  ALTER TABLE contents ADD COLUMN base TEXT;
+  `,
 ];
 
 /** The one that this version makes, and the newest it knows. */

@@ -10,6 +10,7 @@ import type { ModuleFacts } from "#control/protocol.ts";
 import { AuditLog } from "./audit-log.ts";
 import { sweepBackups, writeBackup } from "./backup.ts";
 import { Blobs } from "./blobs.ts";
+import { Contents } from "./contents.ts";
 import { KeptAnswers } from "./kept-answers.ts";
 import { migrate } from "./migrations.ts";
 import type {
@@ -18,13 +19,14 @@ import type {
   RevisionContent,
   RevisionState,
   Store,
+  StoreBounds,
   StoredModule,
   StoredToken,
 } from "./store.ts";
 
 const DAY_MS = 86_400_000;
 /** Revisions that can be looked at and gone back to; older ones leave their row in the audit log. */
-const REVISIONS_KEPT = 1000;
+const KEPT: StoreBounds = { revisionsMax: 1000, contentBytesMax: 256 * 2 ** 20 };
 /** Stands in the audit log for what nobody asked for. */
 const ITSELF = "control";
 
@@ -34,15 +36,23 @@ export class SqliteStore implements Store {
   readonly #dataDir: string;
   readonly #db: DatabaseSync;
   readonly #blobs: Blobs;
+  readonly #contents: Contents;
   readonly #audit: AuditLog;
   readonly keptAnswers: KeptAnswers;
   readonly #now: () => number;
   readonly #changed: () => void;
+  readonly #kept: StoreBounds;
   readonly #statements = new Map<string, StatementSync>();
 
   /** Opens or makes the store in a folder that this process owns, and clears up what an earlier one left half done. `changed` is called after each commit. */
-  constructor(dataDir: string, now: () => number = Date.now, changed: () => void = () => undefined) {
+  constructor(
+    dataDir: string,
+    now: () => number = Date.now,
+    changed: () => void = () => undefined,
+    kept: StoreBounds = KEPT,
+  ) {
     this.#dataDir = dataDir;
+    this.#kept = kept;
     this.#now = now;
     this.#changed = changed;
     this.#blobs = new Blobs(dataDir);
@@ -51,6 +61,7 @@ export class SqliteStore implements Store {
       "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF;",
     );
     migrate(this.#db);
+    this.#contents = new Contents(this.#db);
     this.#audit = new AuditLog(this.#db, now);
     this.keptAnswers = new KeptAnswers(this.#db, now);
     this.#recover();
@@ -96,30 +107,28 @@ export class SqliteStore implements Store {
   }
 
   current(): (Revision & { readonly content: RevisionContent }) | undefined {
-    const row = this.#sql(`${SELECT_REVISION} WHERE number = (SELECT number FROM current)`).get();
-    return row === undefined ? undefined : { ...revisionOf(row), content: contentOf(row) };
+    return this.#withContent(this.#sql(`${SELECT_REVISION} WHERE number = (SELECT number FROM current)`).get());
   }
 
   revision(number: number): (Revision & { readonly content: RevisionContent }) | undefined {
-    const row = this.#sql(`${SELECT_REVISION} WHERE number = ?`).get(number);
-    return row === undefined ? undefined : { ...revisionOf(row), content: contentOf(row) };
+    return this.#withContent(this.#sql(`${SELECT_REVISION} WHERE number = ?`).get(number));
+  }
+
+  #withContent(row: Row | undefined): (Revision & { readonly content: RevisionContent }) | undefined {
+    if (row === undefined) return undefined;
+    const revision = revisionOf(row);
+    return { ...revision, content: this.#contents.get(revision.digest) };
   }
 
   revisions(before: number | undefined, limit: number): Revision[] {
-    const rows = this.#sql(
-      "SELECT number, digest, state, author, message, created_ms, reason FROM revisions WHERE number < ? ORDER BY number DESC LIMIT ?",
-    ).all(before ?? Number.MAX_SAFE_INTEGER, limit);
-    return rows.map(revisionOf);
+    const rows = this.#sql(`${SELECT_REVISION} WHERE number < ? ORDER BY number DESC LIMIT ?`);
+    return rows.all(before ?? Number.MAX_SAFE_INTEGER, limit).map(revisionOf);
   }
 
   begin({ content, author, message }: NewRevision): Revision {
     const digest = digestOf(content);
     return this.#transaction(() => {
-      // As it was written; the digest is over the canonical form, so other key orders are the same content.
-      this.#sql("INSERT INTO contents (digest, body) VALUES (?, ?) ON CONFLICT DO NOTHING").run(
-        digest,
-        canonicalJson(content),
-      );
+      this.#contents.put(digest, content);
       for (const plugin of content.declaration.plugins ?? []) {
         if (plugin.digest === undefined) continue;
         this.#sql("INSERT INTO content_modules (content, module) VALUES (?, ?) ON CONFLICT DO NOTHING").run(
@@ -137,13 +146,30 @@ export class SqliteStore implements Store {
     });
   }
 
-  /** Within a transaction. */
+  /** Within a transaction. The newest revision and the one in force stay, whatever they weigh. */
   #forgetOld(): void {
+    const { revisionsMax, contentBytesMax } = this.#kept;
+    const newest = numberOf(
+      this.#sql("SELECT coalesce(max(number), 0) AS newest FROM revisions").get() ?? {},
+      "newest",
+    );
+    const heavy = this.#contents.bytes <= contentBytesMax ? 0 : this.#heaviest(contentBytesMax);
+    const last = Math.max(newest - revisionsMax, Math.min(heavy, newest - 1));
     const { changes } = this.#sql(
-      `DELETE FROM revisions WHERE number <= (SELECT max(number) FROM revisions) - ?
-       AND number NOT IN (SELECT number FROM current)`,
-    ).run(REVISIONS_KEPT);
-    if (changes > 0) this.#sql("DELETE FROM contents WHERE digest NOT IN (SELECT digest FROM revisions)").run();
+      "DELETE FROM revisions WHERE number <= ? AND number NOT IN (SELECT number FROM current)",
+    ).run(last);
+    if (changes > 0) this.#contents.sweep();
+  }
+
+  /** The newest revision that weighs, with all that are newer, more than so many bytes; 0: none does. */
+  #heaviest(bytesMax: number): number {
+    const row = this.#sql(
+      `SELECT coalesce(max(number), 0) AS number FROM (
+         SELECT number, sum(octet_length(body)) OVER (ORDER BY number DESC) AS bytes
+         FROM revisions JOIN contents USING (digest)
+       ) WHERE bytes > ?`,
+    ).get(bytesMax);
+    return numberOf(row ?? {}, "number");
   }
 
   applied(number: number, who: string): void {
@@ -317,8 +343,7 @@ export class SqliteStore implements Store {
   }
 }
 
-const SELECT_REVISION =
-  "SELECT number, revisions.digest AS digest, state, author, message, created_ms, reason, body FROM revisions JOIN contents ON contents.digest = revisions.digest";
+const SELECT_REVISION = "SELECT number, digest, state, author, message, created_ms, reason FROM revisions";
 
 function textOf(row: Row, column: string): string {
   const value = row[column];
@@ -342,10 +367,6 @@ function revisionOf(row: Row): Revision {
     createdMs: numberOf(row, "created_ms"),
     reason: textOf(row, "reason"),
   };
-}
-
-function contentOf(row: Row): RevisionContent {
-  return JSON.parse(textOf(row, "body")) as RevisionContent;
 }
 
 function tokenOf(row: Row): StoredToken {

@@ -55,6 +55,13 @@ export interface StoredToken {
   readonly expiresMs: number;
 }
 
+/** Of revisions, the newest that stay within both. */
+export interface StoreBounds {
+  readonly revisionsMax: number;
+  /** Of what they say, as it is stored. */
+  readonly contentBytesMax: number;
+}
+
 /** Names that start so, in the data folder, are backups on their way out. */
 export const BACKUP_PREFIX = ".backup-";
 

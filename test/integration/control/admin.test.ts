@@ -58,7 +58,7 @@ describe("resources", () => {
         },
       ],
     });
-    expect(readLastGood(gateway.dataDir)).toEqual(gateway.applied[5]);
+    await expect.poll(() => readLastGood(gateway.dataDir)).toEqual(gateway.applied[5]);
   });
 
   it("are read, with ETags and 304", async () => {
@@ -247,7 +247,7 @@ describe("a whole declaration", () => {
       errors: [{ detail: "worker 1: address in use" }, { detail: "kernel: the verifier refused firewall" }],
     });
     expect(await etag("/v1/config")).toBe(etagBefore);
-    expect(readLastGood(gateway.dataDir)?.revision).toBe(revision);
+    await expect.poll(() => readLastGood(gateway.dataDir)?.revision).toBe(revision);
     const revisions = await gateway.call("GET", "/v1/revisions?limit=2");
     expect(revisions.json).toMatchObject({
       items: [

@@ -5,9 +5,10 @@ import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { moduleFile } from "#control/protocol.ts";
 import { writeFileDurably } from "#control/store/files.ts";
-import { readLastGood, writeLastGood } from "#control/store/last-good.ts";
+import { LastGood, readLastGood } from "#control/store/last-good.ts";
 import { SqliteStore } from "#control/store/sqlite-store.ts";
 import { digestOf } from "#control/canonical.ts";
+import type { StoreBounds } from "#control/store/store.ts";
 import type { Snapshot } from "#snapshot/snapshot.ts";
 
 let folder: string;
@@ -15,7 +16,7 @@ let now = 1000;
 beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), "penstock-store-"))));
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-const open = () => new SqliteStore(folder, () => now);
+const open = (kept?: StoreBounds) => new SqliteStore(folder, () => now, undefined, kept);
 const facts = { abi: "penstock", hooks: [], imports: [], memoryBytesMin: 0, builder: "1" };
 const content = (drainMs: number, digest?: string) => ({
   declaration: {
@@ -45,19 +46,37 @@ describe("revisions", () => {
     store.close();
   });
 
-  it("are kept by the thousand, and the one in force whatever its age", () => {
-    const store = open();
+  it("are kept by their number, and the one in force whatever its age", () => {
+    const store = open({ revisionsMax: 10, contentBytesMax: 2 ** 20 });
     store.applied(store.begin({ content: content(1), ...by }).number, "me");
-    for (let i = 2; i <= 1003; i++) store.refused(store.begin({ content: content(i), ...by }).number, "no", "me");
-    const kept = store.revisions(undefined, 2000).map(({ number }) => number);
-    expect([kept.length, kept.at(-2), kept.at(-1)]).toEqual([1001, 4, 1]);
+    for (let i = 2; i <= 13; i++) store.refused(store.begin({ content: content(i), ...by }).number, "no", "me");
+    const kept = store.revisions(undefined, 20).map(({ number }) => number);
+    expect([kept.length, kept.at(-2), kept.at(-1)]).toEqual([11, 4, 1]);
     expect(store.revision(3)).toBeUndefined();
     expect(store.current()).toMatchObject({ number: 1, content: content(1) });
     store.applied(store.begin({ content: content(2), ...by }).number, "me");
     store.begin({ content: content(3), ...by });
     // The content of one that went is still there, as another revision has the same.
-    expect([store.revision(1), store.revision(1004)?.content]).toEqual([undefined, content(2)]);
+    expect([store.revision(1), store.revision(14)?.content]).toEqual([undefined, content(2)]);
     store.close();
+  });
+
+  it("are kept by their weight, and at least the one in force and the newest", () => {
+    const store = open({ revisionsMax: 100, contentBytesMax: 10_000 });
+    const heavy = (salt: number) => ({ declaration: {}, ages: [`${salt}`.repeat(3000)] });
+    for (let i = 1; i <= 5; i++) store.applied(store.begin({ content: heavy(i), ...by }).number, "me");
+    const kept = () => store.revisions(undefined, 20).map(({ number }) => number);
+    expect(kept()).toEqual([5, 4, 3]);
+    expect(store.revision(3)?.content).toEqual(heavy(3));
+    const huge = { declaration: {}, ages: ["x".repeat(20_000)] };
+    store.refused(store.begin({ content: huge, ...by }).number, "no", "me");
+    expect(kept()).toEqual([6, 5]);
+    expect(store.current()?.content).toEqual(heavy(5));
+    store.close();
+    // What is kept, not what was written: the database has no more than these two.
+    const db = new DatabaseSync(join(folder, "store.db"));
+    expect(db.prepare("SELECT count(*) AS n FROM contents").get()).toEqual({ n: 2 });
+    db.close();
   });
 
   it("that nobody answered are refused at the next start", () => {
@@ -103,7 +122,7 @@ it("a database of a later version is refused", () => {
   const db = new DatabaseSync(join(folder, "store.db"));
   db.exec("PRAGMA user_version=99");
   db.close();
-  expect(open).toThrow("use a newer one");
+  expect(() => open()).toThrow("use a newer one");
 });
 
 describe("files", () => {
@@ -115,7 +134,7 @@ describe("files", () => {
     expect(existsSync(join(folder, ".partial-file"))).toBe(false);
   });
 
-  it("of the last good snapshot are refused when damaged", () => {
+  it("of the last good snapshot are refused when damaged", async () => {
     expect(readLastGood(folder)).toBeUndefined();
     const parts = {
       listeners: [],
@@ -127,13 +146,32 @@ describe("files", () => {
     };
     const settings = { accessLog: "off" } as Snapshot["settings"];
     const snapshot: Snapshot = { revision: 4, digest: digestOf({ ...parts, settings }), ...parts, settings };
-    writeLastGood(folder, snapshot);
+    const failures: unknown[] = [];
+    const lastGood = new LastGood(folder, (error) => failures.push(error));
+    lastGood.keep({ ...snapshot, digest: "0" });
+    lastGood.keep(snapshot);
+    expect(readLastGood(folder)).toBeUndefined();
+    await lastGood.flush();
     expect(readLastGood(folder)).toEqual(snapshot);
-    writeLastGood(folder, { ...snapshot, digest: "0" });
+    expect(statSync(join(folder, "snapshot.json")).mode & 0o777).toBe(0o600);
+    lastGood.keep({ ...snapshot, digest: "0" });
+    await lastGood.flush();
     expect(() => readLastGood(folder)).toThrow("does not match its digest");
     writeFileSync(join(folder, "snapshot.json"), '{"format":2}');
     expect(() => readLastGood(folder)).toThrow("format 2");
     writeFileSync(join(folder, "snapshot.json"), '{"format":1,');
     expect(() => readLastGood(folder)).toThrow(SyntaxError);
+    expect(failures).toEqual([]);
+    const gone = new LastGood(join(folder, "gone"), (error, { revision }) => failures.push([error, revision]));
+    gone.keep(snapshot);
+    await gone.flush();
+    expect(failures).toEqual([[expect.objectContaining({ code: "ENOENT" }), 4]]);
+  });
+
+  it("of the last good snapshot come by themselves", async () => {
+    const lastGood = new LastGood(folder, () => {});
+    lastGood.keep({ revision: 5 } as Snapshot);
+    await expect.poll(() => existsSync(join(folder, "snapshot.json"))).toBe(true);
+    await lastGood.flush();
   });
 });

@@ -39,10 +39,46 @@ it("carries one route when one has changed, and shares all others", () => {
   const before = snapshotWith(POOL, "a");
   const after = snapshotWith(POOL.with(5, named("new")), "b");
   const patch = patchOf(before, after);
-  expect(patch.lists.routes).toEqual({ start: 5, end: 6, between: [named("new")], places: [0] });
+  expect(patch.lists.routes).toEqual([
+    [0, 5, named("new")],
+    [6, 6],
+  ]);
   const received = sent(before);
   const made = snapshotOf(received, sent(patch));
   expect(made.routes.map((route, i) => route === received.routes[i])).toEqual(POOL.map((_, i) => i !== 5));
+});
+
+it("carries what was put in, taken out or moved", () => {
+  const [a, b, c, ...rest] = POOL;
+  const fresh = named("new");
+  const lists = [
+    [
+      [fresh, ...POOL],
+      [
+        [0, 0, fresh],
+        [0, 12],
+      ],
+    ],
+    [[...POOL, fresh], [[0, 12, fresh]]],
+    [
+      [a, c, ...rest],
+      [
+        [0, 1],
+        [2, 10],
+      ],
+    ],
+    [
+      [c, ...rest, a, b],
+      [
+        [0, 0],
+        [2, 10],
+        [0, 2],
+      ],
+    ],
+    [[], [[0, 0]]],
+  ];
+  for (const [after, runs] of lists)
+    expect(patchOf(snapshotWith(POOL, "a"), snapshotWith(after as RouteSpec[], "b")).lists.routes).toEqual(runs);
 });
 
 it("gives stream routes when there are some, and none when there are none", () => {
