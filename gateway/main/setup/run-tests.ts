@@ -22,7 +22,11 @@ interface Report {
     readonly name: string;
     readonly status: string;
     readonly message: string;
-    readonly assertionResults: readonly { readonly status: string; readonly fullName: string }[];
+    readonly assertionResults: readonly {
+      readonly status: string;
+      readonly fullName: string;
+      readonly failureMessages: readonly string[];
+    }[];
   }[];
 }
 
@@ -42,9 +46,12 @@ const CHECKS: readonly (readonly [name: string, command: string, ...args: string
 
 const only = process.argv.slice(2);
 const tally: Tally = { passed: 0, failed: 0, skipped: 0 };
+/** Said once more at the end, where they are looked for. */
+const failures: string[] = [];
 
 if (only.length === 0) await Promise.all([runTests(["--project=machine"], true), runAside()]);
 else await runTests(only, true);
+for (const failure of failures) process.stdout.write(`failed: ${failure}\n`);
 const skipped = tally.skipped > 0 ? `, ${tally.skipped} skipped` : "";
 process.stdout.write(`${tally.passed} passed, ${tally.failed} failed${skipped}\n`);
 process.exitCode = tally.failed === 0 ? 0 : 1;
@@ -58,7 +65,7 @@ async function runAside(): Promise<void> {
 async function check(name: string, command: string, args: readonly string[]): Promise<void> {
   const { status, output } = await run(command, args, false);
   if (status === 0) tally.passed++;
-  else tally.failed++;
+  else fail(`check ${name}`, "");
   process.stdout.write(status === 0 ? `check ${name}: ok\n` : `${output}check ${name}: FAILED\n`);
 }
 
@@ -72,12 +79,17 @@ async function runTests(more: readonly string[], shown: boolean): Promise<void> 
   try {
     count(JSON.parse(readFileSync(file, "utf8")) as Report);
   } catch (error) {
-    tally.failed++;
-    process.stdout.write(`vitest left no report: ${(error as Error).message}\n`);
+    fail("vitest", `it left no report: ${(error as Error).message}`);
   }
   rmSync(folder, { recursive: true, force: true });
   // An error outside of every test, a leaked handle for one, is a failure too.
-  if (status !== 0 && tally.failed === before) tally.failed++;
+  if (status !== 0 && tally.failed === before) fail("vitest", `it ended with ${status}, and no test had failed`);
+}
+
+/** `message`: its first lines are enough to know which failure it is. */
+function fail(name: string, message: string): void {
+  tally.failed++;
+  failures.push([name, ...message.split("\n").slice(0, 3)].map((line) => line.slice(0, 400)).join("\n    "));
 }
 
 function run(command: string, args: readonly string[], shown: boolean): Promise<Ended> {
@@ -95,9 +107,9 @@ function run(command: string, args: readonly string[], shown: boolean): Promise<
 
 function count({ testResults }: Report): void {
   for (const { name, status, message, assertionResults } of testResults) {
-    for (const { status: outcome, fullName } of assertionResults) {
+    for (const { status: outcome, fullName, failureMessages } of assertionResults) {
       if (outcome === "passed") tally.passed++;
-      else if (outcome === "failed") tally.failed++;
+      else if (outcome === "failed") fail(`${name}: ${fullName}`, failureMessages.join("\n"));
       else {
         tally.skipped++;
         process.stdout.write(`skipped: ${fullName}\n`);
@@ -105,8 +117,7 @@ function count({ testResults }: Report): void {
     }
     // A file that could not even be loaded has no tests to fail.
     if (status === "failed" && assertionResults.every((one) => one.status !== "failed")) {
-      tally.failed++;
-      process.stdout.write(`${name}: ${message}\n`);
+      fail(name, message);
     }
   }
 }
