@@ -10,8 +10,8 @@ import type { Btf } from "./types.ts";
 export interface ExtTable {
   /** 0 when the object has none. */
   readonly recordBytes: number;
-  /** By section name; each record begins with its offset in that section, in bytes. */
-  readonly records: ReadonlyMap<string, readonly Buffer[]>;
+  /** By section name, one behind the other; each begins with its offset in that section, in bytes. */
+  readonly records: ReadonlyMap<string, Buffer>;
 }
 
 export interface BtfExt {
@@ -45,15 +45,14 @@ function parseTable(section: Reader, start: number, length: number, strings: Rea
   if (recordBytes < 8 || recordBytes > RECORD_BYTES_MAX || recordBytes % 4 !== 0) {
     throw section.error(start, `records of ${recordBytes} bytes`);
   }
-  const records = new Map<string, Buffer[]>();
+  const records = new Map<string, Buffer>();
   for (let at = start + 4; at < end;) {
     const name = strings.string(section.u32(at));
     const count = section.u32(at + 4);
     at += 8;
     const all = section.slice(at, count * recordBytes, `${count} records`);
-    const list = records.get(name) ?? [];
-    for (let i = 0; i < count; i++) list.push(all.subarray(i * recordBytes, (i + 1) * recordBytes));
-    records.set(name, list);
+    const earlier = records.get(name);
+    records.set(name, earlier === undefined ? all : Buffer.concat([earlier, all]));
     at += count * recordBytes;
   }
   return { recordBytes, records };

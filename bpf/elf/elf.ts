@@ -136,6 +136,8 @@ function attachRelocations(sections: readonly ElfSection[], symbols: readonly El
     if (section.type !== SHT_REL) continue;
     const target = sections[section.info];
     if (target === undefined) throw section.contents.error(0, `it patches section ${section.info}, which is not there`);
+    // What is not loaded needs no patching: types and line records, whose relocations are most of a file's.
+    if ((target.flags & SHF_ALLOC) === 0) continue;
     for (let at = 0; at + RELOCATION_BYTES <= section.contents.length; at += RELOCATION_BYTES) {
       const symbol = symbols[section.contents.u32(at + 12)];
       if (symbol === undefined)

@@ -36,9 +36,10 @@ export class Reader {
 
   /** A 64-bit offset or size; beyond 2⁵³ it can't be meant. */
   u64(offset: number): number {
-    const value = this.bytes.readBigUInt64LE(this.#need(offset, 8));
-    if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw this.error(offset, `${value} is out of range`);
-    return Number(value);
+    const at = this.#need(offset, 8);
+    const value = this.bytes.readUInt32LE(at + 4) * 2 ** 32 + this.bytes.readUInt32LE(at);
+    if (value > Number.MAX_SAFE_INTEGER) throw this.error(offset, `${this.u64Exact(offset)} is out of range`);
+    return value;
   }
 
   u64Exact(offset: number): bigint {

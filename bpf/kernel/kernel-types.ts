@@ -48,39 +48,51 @@ interface Sought {
   readonly bytes: Buffer;
 }
 
-function scan(types: Reader, wanted: ReadonlyMap<string, KernelType>): void {
-  const header = types.u32(4);
-  const start = header + types.u32(8);
-  const end = start + types.u32(12);
-  const strings = header + types.u32(16);
-  const byKind = new Map<number, Sought[]>();
+/** Types are walked as 32-bit words, each read at once: they are so many that checking each would be most of a start. */
+function scan(file: Reader, wanted: ReadonlyMap<string, KernelType>): void {
+  const header = file.u32(4);
+  const strings = header + file.u32(16);
+  const words = wordsOf(file.slice(header + file.u32(8), file.u32(12), "types"));
+  const byKind: Sought[][] = Array.from({ length: KINDS }, () => []);
   for (const [key, { kind, name }] of wanted) {
-    const list = byKind.get(KIND[kind]) ?? [];
-    byKind.set(KIND[kind], [...list, { key, bytes: Buffer.from(`${name}\0`, "latin1") }]);
+    byKind[KIND[kind]]?.push({ key, bytes: Buffer.from(`${name}\0`, "latin1") });
   }
-  for (let at = start, id = 1, left = wanted.size; at < end && left > 0; id++) {
-    const info = types.u32(at + 4);
+  for (let at = 0, id = 1, left = wanted.size; at < words.length && left > 0; id++) {
+    const info = words[at + 1] ?? 0;
     const kind = (info >>> 24) & 31;
-    const text = strings + types.u32(at);
-    const found = byKind.get(kind)?.find(({ key, bytes }) => known.get(key) === null && isAt(types.bytes, text, bytes));
-    if (found !== undefined) {
-      known.set(found.key, id);
-      left--;
+    const sought = byKind[kind];
+    if (sought !== undefined && sought.length > 0) {
+      const text = strings + (words[at] ?? 0);
+      const found = sought.findIndex(({ bytes }) => isAt(file.bytes, text, bytes));
+      for (const { key } of found < 0 ? [] : sought.splice(found, 1)) {
+        known.set(key, id);
+        left--;
+      }
     }
-    at += 12 + tail(kind, info & 0xffff);
+    at += 3 + tailWords(kind, info & 0xffff);
   }
+}
+
+function wordsOf(bytes: Buffer): Uint32Array {
+  const { buffer, byteOffset, length } = bytes;
+  return byteOffset % 4 === 0
+    ? new Uint32Array(buffer, byteOffset, length >> 2)
+    : new Uint32Array(buffer.slice(byteOffset, byteOffset + length - (length % 4)));
 }
 
 function isAt(bytes: Buffer, at: number, wanted: Buffer): boolean {
   return bytes[at] === wanted[0] && bytes.compare(wanted, 0, wanted.length, at, at + wanted.length) === 0;
 }
 
-/** Bytes after a type's common header, as in `btf/parse.ts`; 8 more kinds would be a new kernel's. */
-function tail(kind: number, count: number): number {
-  if (kind === 1 || kind === 14 || kind === 17) return 4;
-  if (kind === 3) return 12;
-  if (kind === 4 || kind === 5 || kind === 15 || kind === 19) return 12 * count;
-  return kind === 6 || kind === 13 ? 8 * count : 0;
+/** Of the field that holds a kind. */
+const KINDS = 32;
+
+/** Words after a type's common header, as in `btf/parse.ts`; 8 more kinds would be a new kernel's. */
+function tailWords(kind: number, count: number): number {
+  if (kind === 1 || kind === 14 || kind === 17) return 1;
+  if (kind === 3) return 3;
+  if (kind === 4 || kind === 5 || kind === 15 || kind === 19) return 3 * count;
+  return kind === 6 || kind === 13 ? 2 * count : 0;
 }
 
 const BPF_PROG_TYPE_TRACING = 26;

@@ -221,16 +221,22 @@ class Layout {
 }
 
 /** The records of all placed functions, rebased; `unit` is what the kernel counts their offset in, in bytes. */
-function gather(table: ExtTable, layout: Layout, unit: number): InfoRecords {
-  const records: Buffer[] = [];
+function gather({ recordBytes, records }: ExtTable, layout: Layout, unit: number): InfoRecords {
+  const gathered: Buffer[] = [];
   for (const { function: each, base } of layout.placed) {
-    for (const record of table.records.get(each.section.name) ?? []) {
-      const offset = record.readUInt32LE(0);
+    const all = records.get(each.section.name);
+    if (all === undefined) continue;
+    const own = Buffer.alloc(all.length);
+    let length = 0;
+    for (let at = 0; at < all.length; at += recordBytes) {
+      const offset = all.readUInt32LE(at);
       if (offset < each.start || offset >= each.end) continue;
-      const copy = Buffer.from(record);
-      copy.writeUInt32LE((offset - each.start + base) / unit, 0);
-      records.push(copy);
+      all.copy(own, length, at, at + recordBytes);
+      own.writeUInt32LE((offset - each.start + base) / unit, length);
+      length += recordBytes;
     }
+    gathered.push(own.subarray(0, length));
   }
-  return { recordBytes: table.recordBytes, count: records.length, bytes: Buffer.concat(records) };
+  const bytes = Buffer.concat(gathered);
+  return { recordBytes, count: recordBytes === 0 ? 0 : bytes.length / recordBytes, bytes };
 }

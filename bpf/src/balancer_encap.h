@@ -19,7 +19,7 @@ static __always_inline __u16 outer_bytes(const struct endpoint *endpoint)
 /* The last word of the outer source: the flow's hash in the bits that are left to it. */
 static __always_inline __be32 outer_source(const struct owner *owner)
 {
-	return owner->endpoint->source.word[3] | (bpf_htonl(owner->hash) & owner->endpoint->source_mask);
+	return owner->endpoint->source.word[3] | (bpf_htonl(spread_hash(owner->hash)) & owner->endpoint->source_mask);
 }
 
 static __always_inline void put_outer_v4(struct iphdr *ip, const struct packet *packet, const struct owner *owner)
@@ -50,9 +50,9 @@ static __always_inline void put_outer_v6(struct ipv6hdr *ip, const struct packet
 	ip->version = 6;
 	ip->priority = packet->tos >> 4;
 	/* The flow label spreads flows over paths, as the source does for IPv4 (RFC 6438). */
-	ip->flow_lbl[0] = packet->tos << 4 | (owner->hash >> 16 & 0xf);
-	ip->flow_lbl[1] = owner->hash >> 8;
-	ip->flow_lbl[2] = owner->hash;
+	ip->flow_lbl[0] = packet->tos << 4 | (spread_hash(owner->hash) >> 16 & 0xf);
+	ip->flow_lbl[1] = spread_hash(owner->hash) >> 8;
+	ip->flow_lbl[2] = spread_hash(owner->hash);
 	ip->payload_len = bpf_htons(packet->bytes);
 	ip->nexthdr = packet->v6 ? IPPROTO_IPV6 : IPPROTO_IPIP;
 	ip->hop_limit = OUTER_TTL;

@@ -150,14 +150,19 @@ static __always_inline int pass_on(struct xdp_md *ctx, struct packet *packet, st
 }
 
 static __always_inline int nat_error_to_endpoint(struct xdp_md *ctx, struct packet *packet, struct quote *quote,
-					    struct owner *owner, struct next_hop *hop)
+						 struct owner *owner, struct next_hop *hop, __u64 now)
 {
 	struct endpoint *endpoint = owner->endpoint;
+	struct client client = { &quote->ends.destination, quote->ends.destination_port, endpoint->service };
 	struct ends outer = { .source = endpoint->source, .destination = endpoint->address };
 	struct ends quoted = { .source = endpoint->address, .destination = endpoint->source };
+	struct return_key key;
 
+	return_key(&key, endpoint, quote->protocol);
+	if (!endpoint->port_count || !find_port(owner, &client, &key, now))
+		return drop_for(endpoint->service, REASON_NO_PORT);
 	quoted.source_port = endpoint->port;
-	quoted.destination_port = owner->flow ? owner->flow->nat_port : 0;
+	quoted.destination_port = key.nat_port;
 	return pass_on(ctx, packet, quote, &outer, &quoted, hop, endpoint->service);
 }
 
@@ -179,7 +184,7 @@ static __noinline int error_to_endpoint(struct xdp_md *ctx, struct packet *packe
 		/* A flow that another node knows, perhaps. With NAT its ports are known to that one only. */
 		if (service->mode == MODE_NAT)
 			return drop_for(id, REASON_NO_PORT);
-		if (!ring_owner(&client, service, &owner))
+		if (!ring_owner(&client, &owner))
 			return drop_for(id, REASON_NO_ENDPOINT);
 	}
 	reason = endpoint_hop(ctx, owner.endpoint, owner.id, now, &hop);
@@ -188,7 +193,7 @@ static __noinline int error_to_endpoint(struct xdp_md *ctx, struct packet *packe
 	if (!take_hop(ctx, packet))
 		return drop_for(id, REASON_TTL);
 	if (service->mode == MODE_NAT)
-		return nat_error_to_endpoint(ctx, packet, quote, &owner, hop);
+		return nat_error_to_endpoint(ctx, packet, quote, &owner, hop, now);
 	if (hop->mtu && packet->bytes + outer_bytes(owner.endpoint) > hop->mtu)
 		return drop_for(id, REASON_TOO_BIG_DROPPED);
 	count_reason(id, REASON_ICMP_ERROR);

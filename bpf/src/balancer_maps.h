@@ -53,18 +53,15 @@ struct {
 	__array(values, struct balancer_ring);
 } balancer_rings SEC(".maps");
 
-/*
- * One table for all CPUs, so that a flow whose packets come to another CPU keeps its endpoint; but a list of ages for
- * each CPU (BPF_F_NO_COMMON_LRU), since one list would be one lock for all new flows.
- */
+/* One table for all CPUs, so that a flow whose packets come to another CPU keeps its endpoint. */
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, FLOWS_MAX);
-	__uint(map_flags, BPF_F_NO_COMMON_LRU);
-	__type(key, struct flow_key);
-	__type(value, struct flow);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FLOW_SETS);
+	__type(key, __u32);
+	__type(value, struct flow_set);
 } balancer_flows SEC(".maps");
 
+/* A list of ages for each CPU (BPF_F_NO_COMMON_LRU), since one list would be one lock for all new flows. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, RETURNS_MAX);

@@ -58,11 +58,20 @@ static __always_inline int same_address(const struct ip_address *a, const struct
 	       a->word[3] == b->word[3];
 }
 
-static __always_inline int is_way_back(const struct return_flow *back, const struct return_flow *wanted)
+/* What the answers of a flow have in common, whichever port it has. */
+static __always_inline void return_key(struct return_key *key, const struct endpoint *endpoint, __u8 protocol)
 {
-	return same_address(&back->client, &wanted->client) && back->port == wanted->port &&
-	       back->service == wanted->service && back->endpoint == wanted->endpoint &&
-	       back->generation == wanted->generation;
+	__builtin_memset(key, 0, sizeof(*key));
+	key->endpoint = endpoint->address;
+	key->port = endpoint->port;
+	key->protocol = protocol;
+}
+
+static __always_inline int is_way_back(const struct return_flow *back, const struct owner *owner, const struct client *client)
+{
+	return same_address(&back->client, client->address) && back->port == client->port &&
+	       back->service == client->service && back->endpoint == owner->id &&
+	       back->generation == owner->endpoint->generation;
 }
 
 /* Whether nobody needs this entry any more: its flow was silent for too long, or its endpoint is no longer the same. */
@@ -77,41 +86,57 @@ static __always_inline int is_void(const struct return_flow *back, __u64 now)
 	return (__s64)(now - back->seen_ns) > (__s64)service->flow_timeout_ns;
 }
 
-/* Makes this port the flow's, if it is nobody else's. */
-static __always_inline int claim_port(struct return_key *key, const struct return_flow *wanted, __u64 now)
+/* The ports that a flow may have, in order. 4909 is prime: none comes twice while there are ports enough. */
+static __always_inline __be16 nat_port(const struct owner *owner, __u32 attempt)
 {
-	struct return_flow *back = bpf_map_lookup_elem(&balancer_returns, key);
+	const struct endpoint *endpoint = owner->endpoint;
 
-	if (!back)
-		return !bpf_map_update_elem(&balancer_returns, key, wanted, BPF_NOEXIST);
-	if (is_way_back(back, wanted)) {
+	return bpf_htons(endpoint->port_first + (spread_hash(owner->hash) + attempt * 4909) % endpoint->port_count);
+}
+
+/* The port that a flow has, into `key`: usually the first that it may have. 0: it has none. */
+static __always_inline int find_port(const struct owner *owner, const struct client *client, struct return_key *key,
+				     __u64 now)
+{
+	__u32 i;
+
+	for (i = 0; i < PORT_ATTEMPTS; i++) {
+		struct return_flow *back;
+
+		key->nat_port = nat_port(owner, i);
+		back = bpf_map_lookup_elem(&balancer_returns, key);
+		if (!back || !is_way_back(back, owner, client))
+			continue;
 		if (back->seen_ns != now)
 			back->seen_ns = now;
 		return 1;
 	}
-	return is_void(back, now) && !bpf_map_update_elem(&balancer_returns, key, wanted, BPF_ANY);
+	return 0;
 }
 
-/* The flow's port towards its endpoint, in `key->nat_port`; 0: all that were tried are taken. */
-static __always_inline int find_port(struct owner *owner, struct return_key *key, const struct return_flow *wanted,
-				     __u64 now)
+/* Makes a port that is nobody else's the flow's. 0: all that it may have are taken. */
+static __always_inline int claim_port(const struct owner *owner, const struct client *client, struct return_key *key,
+				      __u64 now)
 {
-	struct endpoint *endpoint = owner->endpoint;
-	__u32 count = endpoint->port_count;
+	struct return_flow wanted = {
+		.seen_ns = now,
+		.client = *client->address,
+		.port = client->port,
+		.service = client->service,
+		.endpoint = owner->id,
+		.generation = owner->endpoint->generation,
+	};
 	__u32 i;
 
-	key->nat_port = owner->flow->nat_port;
-	if (key->nat_port && claim_port(key, wanted, now))
-		return 1;
-	if (!count)
-		return 0;
 	for (i = 0; i < PORT_ATTEMPTS; i++) {
-		/* 4909 is prime: attempts are spread, and none comes twice while there are ports enough. */
-		key->nat_port = bpf_htons(endpoint->port_first + (owner->hash + i * 4909) % count);
-		if (claim_port(key, wanted, now)) {
-			owner->flow->nat_port = key->nat_port;
+		struct return_flow *back;
+
+		key->nat_port = nat_port(owner, i);
+		back = bpf_map_lookup_elem(&balancer_returns, key);
+		if (back && !is_way_back(back, owner, client) && !is_void(back, now))
+			continue;
+		if (!bpf_map_update_elem(&balancer_returns, key, &wanted, back ? BPF_ANY : BPF_NOEXIST))
 			return 1;
-		}
 	}
 	return 0;
 }
@@ -121,21 +146,18 @@ static __noinline int nat_to_endpoint(struct xdp_md *ctx, struct packet *packet,
 {
 	struct endpoint *endpoint = owner->endpoint;
 	__u32 service = endpoint->service;
-	struct return_key key = { .endpoint = endpoint->address, .port = endpoint->port, .protocol = packet->protocol };
-	struct return_flow wanted = {
-		.seen_ns = now,
-		.client = packet->ends.source,
-		.port = packet->ends.source_port,
-		.service = service,
-		.endpoint = owner->id,
-		.generation = endpoint->generation,
-	};
+	struct client client = { &packet->ends.source, packet->ends.source_port, service };
 	struct ends to = { .source = endpoint->source, .destination = endpoint->address };
+	struct return_key key;
 
-	/* Not remembered, since there are too many new flows: without a port of its own there is no way back. */
-	if (!owner->flow)
+	/* There are too many new flows: this one is not remembered, and without a way back it is not sent on either. */
+	if (!owner->recorded)
 		return XDP_DROP;
-	if (!find_port(owner, &key, &wanted, now))
+	if (!endpoint->port_count)
+		return drop_for(service, REASON_NO_PORT);
+	return_key(&key, endpoint, packet->protocol);
+	/* What is new has no port; or it lost its word to another flow, and then comes upon its own when it claims one. */
+	if ((owner->fresh || !find_port(owner, &client, &key, now)) && !claim_port(owner, &client, &key, now))
 		return drop_for(service, REASON_NO_PORT);
 	to.source_port = key.nat_port;
 	to.destination_port = endpoint->port;

@@ -23,9 +23,12 @@ static __always_inline int route_reason(long result)
 	}
 }
 
-/* ROUTE_FOUND, or the reason why there is none. Both addresses are of one family. */
-static __always_inline int ask_route(struct xdp_md *ctx, const struct ip_address *from, const struct ip_address *to,
-				     struct next_hop *hop)
+/*
+ * ROUTE_FOUND, or the reason why there is none. Both addresses are of one family. Seldom called, and of a large frame: so it has one
+ * of its own.
+ */
+static __noinline int ask_route(struct xdp_md *ctx, const struct ip_address *from, const struct ip_address *to,
+				struct next_hop *hop)
 {
 	struct bpf_fib_lookup route = { .ifindex = ctx->ingress_ifindex };
 	int reason;

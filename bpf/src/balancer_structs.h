@@ -53,23 +53,16 @@ struct ring {
 	__u16 endpoints[RING_SLOTS];
 };
 
-/* `service` stands for address, port and protocol, which makes the key half as long. */
-struct flow_key {
-	struct ip_address client;
-	__be16 port;
-	__u16 service;
-};
-
-struct flow {
-	/* CLOCK_MONOTONIC, coarse. */
-	__u64 seen_ns;
-	__u32 endpoint;
-	__u32 generation;
-	/* flow_hash, kept: it costs as much as a lookup. */
-	__u32 hash;
-	/* NAT: our port towards the endpoint. */
-	__be16 nat_port;
-	__u16 zero;
+/*
+ * A flow is one word, which is read and written at once, so no CPU meets half of one and none waits for another:
+ *
+ *      63     40 39          32 31        20 19    0
+ *     [   tag   |  generation  |  endpoint  |  seen  ]        balancer_flow.h
+ *
+ * Index of the set and tag are 40 bits of the flow's hash. Two flows that agree in them share their endpoint, which hurts neither.
+ */
+struct flow_set {
+	__u64 words[FLOW_WAYS];
 };
 
 /* NAT: what comes back from an endpoint, `port` being its own and `nat_port` ours. */

@@ -25,6 +25,8 @@ const IPPROTO_ICMP = 1;
 const IPPROTO_UDP = 17;
 const IPPROTO_ICMPV6 = 58;
 const MTU = 1300;
+/** A set of the flow table in which there is nobody. */
+const NO_FLOWS = Buffer.alloc(64);
 const LABELS = Object.keys(ENDPOINTS) as EndpointLabel[];
 
 /** "Too big", quoting a datagram of the service to the client, as a router on the way would send it. */
@@ -201,6 +203,29 @@ describeKernel("balancer under traffic", () =>
       }
       expect([...labels].toSorted()).toEqual(["one", "two"]);
       for (const key of keys) await clients.ask({ op: "close", key });
+    });
+
+    it("nat: gives no flow another's port, and each its own again when its place in the table is lost", async () => {
+      rig.declare(service("IPv4", "udp", "nat"));
+      const key = `n${++port}`;
+      const say = (): Promise<string> => clients.ask({ op: "datagram", key, host: VIP4, port: PORT, text: "x" });
+      const label = await say();
+      const returns = rig.balancer.maps.map("balancer_returns");
+      const [first, entry] = returns.entries()[0] ?? [];
+      if (first === undefined || entry === undefined) throw new Error("there is no way back");
+      // Another client's now: the next packet has to take another port, and the one after that has to find it.
+      const [client, its] = [8, entry.subarray(8, 24)];
+      const stranger = Buffer.from(entry);
+      stranger.writeUInt8(entry.readUInt8(client + 15) ^ 1, client + 15);
+      returns.update(first, stranger);
+      expect([await say(), await say()]).toEqual([label, label]);
+      const flows = rig.balancer.maps.map("balancer_flows");
+      for (const [set, words] of flows.entries()) if (words.some((byte) => byte !== 0)) flows.update(set, NO_FLOWS);
+      expect([await say(), await say()]).toEqual([label, label]);
+      const ways = returns.entries();
+      expect(ways.filter(([, value]) => value.subarray(client, client + 16).equals(its))).toHaveLength(1);
+      expect(ways).toHaveLength(2);
+      await clients.ask({ op: "close", key });
     });
 
     it("drops and counts fragments that name a service, and passes what is none's", async () => {

@@ -115,6 +115,30 @@ describeKernel("balancer", () =>
       expect(rig.status().counters.reasons.noEndpoint).toBe(1);
     });
 
+    it("gives a new flow the place of the one in its set that was silent for longest", async () => {
+      rig.declare(service("IPv4", "udp", "dsr"));
+      const open = await openMany("udp", "IPv4", 1);
+      const [key = ""] = open.keys();
+      const flows = rig.balancer.maps.map("balancer_flows");
+      const [set, words] = flows.entries().find(([, each]) => each.some((byte) => byte !== 0)) ?? [];
+      if (set === undefined || words === undefined) throw new Error("the flow is nowhere");
+      const at = Array.from({ length: 8 }, (_, way) => way * 8).find((way) => words.readBigUInt64LE(way) !== 0n) ?? 0;
+      const ours = words.readBigUInt64LE(at);
+      const [tag, seen] = [ours >> 40n, ours & 0xfffffn];
+      // Eight others, the fourth of them the oldest; what they have besides is ours.
+      const others = [1n, 4n, 2n, 9n, 3n, 1n, 0n, 5n].map(
+        (age, i) => (ours & 0xff_fff0_0000n) | ((tag ^ BigInt(i + 1)) << 40n) | ((seen - age) & 0xfffffn),
+      );
+      others.forEach((word, way) => words.writeBigUInt64LE(word, way * 8));
+      flows.update(set, words);
+      await clients.ask({ op: "datagram", key, host: VIP4, port: PORT, text: "x" });
+      expect(rig.status().counters.flows).toBe(2);
+      const after = flows.lookup(set) ?? Buffer.alloc(64);
+      const tags = Array.from({ length: 8 }, (_, way) => after.readBigUInt64LE(way * 8) >> 40n);
+      expect(tags).toEqual(others.map((word, way) => (way === 3 ? tag : word >> 40n)));
+      await closeAll([key]);
+    });
+
     it("forgets silent flows", async () => {
       const short = service("IPv4", "udp", "dsr", { flowTimeoutMs: 200 });
       rig.declare(short);

@@ -43,7 +43,7 @@ export interface OtherTraffic {
   readonly noPort: Traffic;
 }
 
-const SOURCES_DEFAULT = 65_536;
+const SOURCES_DEFAULT = 16_384;
 const MAPPED_BITS = 96;
 const IP_BYTES = 16;
 

@@ -38,7 +38,7 @@ export const CounterSettings = fields("a counter's settings", {
   by: v.optional(choice("by", ["source", "port"]), "source"),
   ipv4Bits: v.optional(integer(0, 32), 32),
   ipv6Bits: v.optional(integer(0, 128), 64),
-  entriesMax: v.optional(integer(1, 1_048_576), 65_536),
+  entriesMax: v.optional(integer(1, 1_048_576), 16_384),
   /** How many of the largest /metrics shows. */
   top: v.optional(integer(0, TOP_MAX), 10),
   hook: v.optional(choice("hook", ["xdp", "tcx"]), "xdp"),

@@ -7,5 +7,5 @@ install_node
 install_packages
 build_plugins
 warm_cache
-debian gcc libc6-dev curl haproxy nginx-light libnginx-mod-http-js wrk || true
+debian gcc libc6-dev curl ethtool iproute2 haproxy nginx-light libnginx-mod-http-js wrk || true
 exec "$NODE" --no-warnings test/bench/main.ts "$@"
