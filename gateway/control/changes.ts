@@ -13,18 +13,19 @@ import { PenstockError, type Finding } from "#core/errors.ts";
 import type { Snapshot } from "#snapshot/snapshot.ts";
 import { canonicalJson } from "./canonical.ts";
 import { agesAfter, compile } from "./compile.ts";
-import { checkDeclaration, refusal } from "./config/check.ts";
+import { checkDeclaration, refusal, type CheckContext } from "./config/check.ts";
 import type { Declaration, Resolved } from "./config/declaration.ts";
 import type { Verified } from "./config/verified.ts";
-import type { TlsContext } from "./config/tls.ts";
 import { keyContext, withoutKeys } from "./private-keys.ts";
 import { withUploaded } from "./config/module-files.ts";
 import { diff, type Difference } from "./diff.ts";
 import { KnownSpecs } from "./known-specs.ts";
 import type { Logger } from "./logger.ts";
 import type { AppliedReply } from "./protocol.ts";
+import { withoutValues, type Seal } from "./secret-values.ts";
 import { sharing } from "./sharing.ts";
 import { LastGood } from "./store/last-good.ts";
+import type { KeptSecret } from "./store/secrets.ts";
 import type { RevisionContent, Store } from "./store/store.ts";
 import type { SupervisorLink } from "./supervisor-link.ts";
 
@@ -103,7 +104,7 @@ export class Changes {
       if (revision === 0) return false;
       try {
         // Checked when it was new; what checks it now may be stricter, and then says so.
-        const resolved = this.#check(content.declaration, undefined, true, undefined);
+        const resolved = this.#check(content.declaration, undefined, true, {});
         const snapshot = this.#compile(resolved, content.ages, revision);
         const reply = await this.#link.apply(snapshot);
         if (!reply.ok) throw refused(reply);
@@ -128,15 +129,17 @@ export class Changes {
     const before = this.current();
     const { declaration: edited, ages: restored } = request.edit(before.content.declaration);
     const uploaded = sharing(before.content.declaration, withUploaded(edited, before.content.declaration));
-    const given = new Set<string>();
-    const declaration = await withoutKeys(uploaded, {
+    const keys = new Set<string>();
+    const withoutAnyKey = await withoutKeys(uploaded, {
       keep: async (owner, digest, key) => {
-        given.add(`${owner} ${digest}`);
+        keys.add(`${owner} ${digest}`);
         if (request.dryRun !== true) await this.#keepKey(owner, digest, key, request.who);
       },
     });
-    const tls = this.#tlsContext(given, before.content.declaration);
-    const resolved = this.#check(declaration, request.actor, request.dryRun !== true, tls);
+    const seal: Seal = (secret, context) => this.#link.seal(secret, context);
+    const { declaration, given } = await withoutValues(withoutAnyKey, before.content.declaration, seal);
+    const kept = this.#keptContext(keys, given, before.content.declaration);
+    const resolved = this.#check(declaration, request.actor, request.dryRun !== true, kept);
     const ages = agesAfter(restored ?? before.content.ages, resolved.routes);
     const content: RevisionContent = { declaration, ages };
     const result = { diff: diff(before.content.declaration, declaration), declaration, notes: [] };
@@ -144,6 +147,7 @@ export class Changes {
     if (before.revision !== 0 && canonicalJson(content) === canonicalJson(before.content)) {
       return { ...result, revision: before.revision, state: "unchanged" };
     }
+    for (const secret of given) this.#store.secrets.keep(secret);
     const { number } = this.#store.begin({ content, author: request.author, message: request.message });
     isPending({ ...result, revision: number, state: "pending" });
     try {
@@ -164,20 +168,29 @@ export class Changes {
     }
   }
 
-  /** `given`: keys that came with the change, as owner and digest; of a dry run they are not kept. */
-  #tlsContext(given: ReadonlySet<string>, before: Declaration): TlsContext {
+  /** `keys`, as owner and digest, and `secrets` came with the change; of a dry run they are not kept. */
+  #keptContext(
+    keys: ReadonlySet<string>,
+    secrets: readonly KeptSecret[],
+    before: Declaration,
+  ): Required<Pick<CheckContext, "tls" | "isKept">> {
     const inForce = new Set((before.certificates ?? []).map((one) => one.certificate));
+    const given = new Set(secrets.map(({ fingerprint }) => fingerprint));
     return {
-      hasKey: (owner, digest) => given.has(`${owner} ${digest}`) || this.#store.privateKey(owner, digest) !== undefined,
-      isInForce: (certificate) => inForce.has(certificate),
-      nowMs: Date.now(),
+      tls: {
+        hasKey: (owner, digest) =>
+          keys.has(`${owner} ${digest}`) || this.#store.privateKey(owner, digest) !== undefined,
+        isInForce: (certificate) => inForce.has(certificate),
+        nowMs: Date.now(),
+      },
+      isKept: (secret) => given.has(secret.fingerprint) || this.#store.secrets.sealed(secret) !== undefined,
     };
   }
 
   async #keepKey(owner: string, digest: string, key: string, who: string): Promise<void> {
     // The same key again is the same key: another seal of it would be another snapshot.
     if (this.#store.privateKey(owner, digest) !== undefined) return;
-    const sealed = await this.#link.seal(Buffer.from(key), keyContext(digest));
+    const { sealed } = await this.#link.seal(Buffer.from(key), keyContext(digest));
     this.#store.addPrivateKey(owner, digest, sealed, who);
   }
 
@@ -185,14 +198,14 @@ export class Changes {
     declaration: Declaration,
     actor: string | undefined,
     modulesRequired: boolean,
-    tls: TlsContext | undefined,
+    kept: Pick<CheckContext, "tls" | "isKept">,
   ): Resolved {
     const moduleBytes = (digest: string) => this.#store.module(digest)?.bytes;
     const checked = checkDeclaration(declaration, {
       actor,
       modulesRequired,
       moduleBytes,
-      ...(tls === undefined ? {} : { tls }),
+      ...kept,
       ...(this.#verified === undefined ? {} : { verified: this.#verified }),
     });
     if (!checked.ok) throw refusal(checked.findings);
@@ -216,6 +229,12 @@ export class Changes {
         const sealed = this.#store.privateKey(owner, digest);
         if (sealed === undefined)
           throw controlError("PENSTOCK_CONTROL_INTERNAL", { detail: `private key ${digest} is gone` });
+        return sealed;
+      },
+      sealedSecret: (secret) => {
+        const sealed = this.#store.secrets.sealed(secret);
+        if (sealed === undefined)
+          throw controlError("PENSTOCK_CONTROL_INTERNAL", { detail: `the value of secret ${secret.name} is gone` });
         return sealed;
       },
     });

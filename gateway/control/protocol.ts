@@ -280,6 +280,8 @@ export interface SealedReply {
   readonly type: "sealed";
   readonly id: number;
   readonly sealed: string;
+  /** Keyed digest of the secret in its context. */
+  readonly fingerprint: string;
 }
 
 export interface StatusReply {

@@ -35,6 +35,7 @@ import type {
   TraceReply,
   TraceRequest,
 } from "./protocol.ts";
+import type { SealedValue } from "./secret-values.ts";
 import type { Purge, PurgeReply } from "./purge.ts";
 import { snapshotPatch } from "#snapshot/patch.ts";
 import type { Snapshot } from "#snapshot/snapshot.ts";
@@ -124,14 +125,14 @@ export class SupervisorLink {
   }
 
   /** The secret as only the supervisor can read it. */
-  async seal(secret: Uint8Array, context: string): Promise<string> {
-    const reply = await this.#ask<SealedReply>("sealed", QUICK_TIMEOUT_MS, (id) => ({
+  async seal(secret: Uint8Array, context: string): Promise<SealedValue> {
+    const { sealed, fingerprint } = await this.#ask<SealedReply>("sealed", QUICK_TIMEOUT_MS, (id) => ({
       type: "seal",
       id,
       secret,
       context,
     }));
-    return reply.sealed;
+    return { sealed, fingerprint };
   }
 
   async status(): Promise<GatewayStatus> {

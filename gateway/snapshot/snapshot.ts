@@ -14,6 +14,8 @@ export interface Snapshot {
   readonly listeners: readonly ListenerSpec[];
   /** Absent: none. */
   readonly certificates?: readonly CertificateSpec[];
+  /** That filters refer to; absent: none. */
+  readonly secrets?: readonly SecretSpec[];
   readonly upstreams: readonly UpstreamSpec[];
   readonly plugins: readonly PluginSpec[];
   /** Absent: nobody's plugins are bounded together, as in a test. */
@@ -168,6 +170,14 @@ export interface TenantQuotas {
   readonly metricSeries: number;
   readonly guests: number;
   readonly suspendedCalls: number;
+}
+
+/** A secret that some filter refers to. */
+export interface SecretSpec {
+  readonly tenant: string;
+  readonly name: string;
+  /** Opened by the supervisor, in the context that `secretContext` (secrets.ts) says. */
+  readonly sealed: string;
 }
 
 export interface PluginSpec {

@@ -25,6 +25,7 @@ import { canaryChoice } from "./canary-choice.ts";
 import { FileRoots, type FileGrants } from "./file-roots.ts";
 import type { MapSet } from "./map-set.ts";
 import type { GuestAnswer, ModuleBytes, PurgeOrder } from "./protocol.ts";
+import { SecretValues } from "./secret-values.ts";
 import { sharedClockOffsetMs } from "./shared-area.ts";
 import { Slice } from "./slices.ts";
 import type { StreamGuests } from "./stream-filter-set.ts";
@@ -93,7 +94,12 @@ export class FilterSet {
   }
 
   /** Compiles, instantiates and configures what is new. Rejects with what a plugin said; then nothing is kept. */
-  async prepare(snapshot: Snapshot, modules: readonly ModuleBytes[]): Promise<Chains> {
+  async prepare(
+    snapshot: Snapshot,
+    modules: readonly ModuleBytes[],
+    secrets: readonly Uint8Array[] = [],
+  ): Promise<Chains> {
+    const values = new SecretValues(snapshot.secrets ?? [], secrets);
     await this.#compile(modules);
     const beside = placesIn(snapshot);
     const known = beside === this.#beside ? this.#chains : new WeakMap<RouteSpec, readonly Held[]>();
@@ -106,7 +112,7 @@ export class FilterSet {
         const chain =
           route.filters.length === 0
             ? NO_FILTERS
-            : (this.#again(known.get(route), taken) ?? (await this.#chain(snapshot, route, taken, known)));
+            : (this.#again(known.get(route), taken) ?? (await this.#chain(snapshot, route, values, taken, known)));
         const guard = guards.get(route.tenant);
         filters.push(guard === undefined ? chain : [guard, ...chain]);
         await slice.step();
@@ -115,7 +121,7 @@ export class FilterSet {
       this.#beside = beside;
       const streamGuests: StreamGuests[] = [];
       for (const route of snapshot.streamRoutes ?? []) {
-        const guests = await this.#streamChain(snapshot, route, taken);
+        const guests = await this.#streamChain(snapshot, route, values, taken);
         streamGuests.push({ guard: guards.get(route.tenant) ?? null, guests });
       }
       return { filters, streamGuests, release: () => this.#release(taken) };
@@ -191,12 +197,13 @@ export class FilterSet {
   async #chain(
     snapshot: Snapshot,
     route: RouteSpec,
+    secrets: SecretValues,
     taken: Held[],
     known: WeakMap<RouteSpec, readonly Held[]>,
   ): Promise<readonly Filter[]> {
     const chain: Held[] = [];
     for (let position = 0; position < route.filters.length; position++) {
-      const spec = defined(route.filters[position], "filter");
+      const spec = secrets.filled(route.tenant, defined(route.filters[position], "filter"));
       const held =
         spec.kind === "builtin"
           ? this.#builtin(route, position, spec)
@@ -218,9 +225,15 @@ export class FilterSet {
     return guards;
   }
 
-  async #streamChain(snapshot: Snapshot, route: StreamRouteSpec, taken: Held[]): Promise<(StreamFilter | null)[]> {
+  async #streamChain(
+    snapshot: Snapshot,
+    route: StreamRouteSpec,
+    secrets: SecretValues,
+    taken: Held[],
+  ): Promise<(StreamFilter | null)[]> {
     const chain: (StreamFilter | null)[] = [];
-    for (const [position, spec] of route.filters.entries()) {
+    for (const [position, declared] of route.filters.entries()) {
+      const spec = secrets.filled(route.tenant, declared);
       const held = spec.kind === "plugin" ? await this.#version(snapshot, route, position, spec) : null;
       if (held !== null) {
         held.references++;
@@ -343,8 +356,8 @@ export class FilterSet {
 const NO_FILTERS: readonly Filter[] = [];
 
 /** All that a filter's identity takes from its snapshot besides its route. */
-function placesIn({ plugins, upstreams, maps }: Snapshot): string {
-  return JSON.stringify([plugins, upstreams.map(({ name }) => name), maps]);
+function placesIn({ plugins, upstreams, maps, secrets }: Snapshot): string {
+  return JSON.stringify([plugins, upstreams.map(({ name }) => name), maps, secrets]);
 }
 
 /** What a plugin's behaviour depends on beside its module, with names in place of indices. */

@@ -178,7 +178,7 @@ export class WorkerProcess {
       const snapshot = await this.#snapshotOf(message);
       this.#tenants.prepare(snapshot, message.tenantMemory, this.#descriptors);
       const routers = await this.#routers(snapshot);
-      const chains = await this.#filters.prepare(snapshot, message.modules);
+      const chains = await this.#filters.prepare(snapshot, message.modules, message.secrets);
       const engine = this.#engine(snapshot, message.tls, chains, routers);
       await namesSettled(this.#plane.context.endpoints.resolver);
       if (this.#preparing !== message) {

@@ -100,6 +100,8 @@ export interface PrepareMessage {
   readonly maps: readonly MapGrant[];
   /** Absent: no route grants key/value entries. */
   readonly tenantMemory?: TenantMemoryGrant;
+  /** Values of `snapshot.secrets`, in that order: texts in UTF-8. Never logged. Absent: none. */
+  readonly secrets?: readonly Uint8Array[];
   /** Absent: the snapshot has no TLS. Never logged. */
   readonly tls?: TlsMaterial;
   /** The kernel map of original destinations (see kernel.md); null without steering. */

@@ -4,6 +4,7 @@
  *
  * Signatures are checked in place: 5 to 150 µs once for each token, less than a detour over the thread pool costs.
  */
+import { filterError } from "#core/errors/filters.ts";
 import { internName } from "#http/names.ts";
 import type { Head } from "#http/head.ts";
 import { CONTINUE, HOOK_REQUEST_HEAD, REPLY, SUSPEND, type Exchange, type Verdict } from "#pipeline/filter.ts";
@@ -13,7 +14,7 @@ import type { JwtConfig } from "#snapshot/builtin-filters.ts";
 import { isSigned } from "./algorithms.ts";
 import { claimsRefused, claimText, validityOf, type Validity } from "./claims.ts";
 import { JwksSource } from "./jwks-source.ts";
-import { KeySet } from "./key-set.ts";
+import { isShortSecret, KeySet } from "./key-set.ts";
 import { readToken, type Token } from "./token.ts";
 import { placeOf, type TokenPlace } from "./token-place.ts";
 
@@ -47,6 +48,10 @@ export class JwtFilter extends BuiltinFilter {
     this.#place = placeOf(config);
     const { jwksUpstream, algorithms } = config;
     this.#fixed = jwksUpstream === undefined ? new KeySet(config.keys, algorithms) : null;
+    // A declared one was checked; one that refers to a secret is seen here first.
+    if (config.keys.some(isShortSecret)) {
+      throw filterError("PENSTOCK_FILTER_SECRET", { detail: "a key for HMAC is too short" });
+    }
     this.#source = jwksUpstream === undefined ? null : new JwksSource(jwksUpstream, algorithms, services);
     this.#headers = Object.entries(config.claimHeaders).map(([header, claim]) => ({ id: internName(header), claim }));
   }

@@ -6,6 +6,8 @@ import { createPublicKey, createSecretKey, type JsonWebKeyInput, type KeyObject 
 import type { JsonWebKeySpec, JwtAlgorithm } from "#snapshot/builtin-filters.ts";
 import { ALGORITHMS } from "./algorithms.ts";
 
+/** RFC 7518 section 3.2: not shorter than the hash, of which the shortest has 32 bytes. */
+const SECRET_BYTES_MIN = 32;
 /** RFC 7518 section 3.3. */
 const RSA_BITS_MIN = 2048;
 /** Of one set: a bound on what an upstream can make us keep. */
@@ -57,8 +59,7 @@ function usable(key: JsonWebKeySpec, allowed: readonly JwtAlgorithm[]): Key[] {
 /** Null for what is no key, or too weak a one. */
 function objectOf(key: JsonWebKeySpec): KeyObject | null {
   if (key["kty"] === "oct") {
-    const secret = Buffer.from(String(key["k"] ?? ""), "base64url");
-    return secret.length === 0 ? null : createSecretKey(secret);
+    return isShortSecret(key) ? null : createSecretKey(secretOf(key));
   }
   let object: KeyObject;
   try {
@@ -69,6 +70,15 @@ function objectOf(key: JsonWebKeySpec): KeyObject | null {
   }
   const bits = object.asymmetricKeyDetails?.modulusLength;
   return bits !== undefined && bits < RSA_BITS_MIN ? null : object;
+}
+
+/** A key for HMAC that anybody could guess. */
+export function isShortSecret(key: JsonWebKeySpec): boolean {
+  return key["kty"] === "oct" && secretOf(key).length < SECRET_BYTES_MIN;
+}
+
+function secretOf(key: JsonWebKeySpec): Buffer {
+  return Buffer.from(String(key["k"] ?? ""), "base64url");
 }
 
 /** The keys of a JWK set as text, or null when it is none. */

@@ -1,13 +1,17 @@
 /**
  * A tenant through the whole gateway: entries that two workers share and a killed one does not take along, fuel of a second, a canary
- * that goes back by itself, and what plugins say, with faults in lines of their source.
+ * that goes back by itself, secrets, and what plugins say, with faults in lines of their source.
  */
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { thisInstallation } from "#main/confine/installation.ts";
 import { startGateway, type Gateway } from "#test/support/gateway.ts";
 import { freePort } from "#test/support/ports.ts";
 import { wat } from "#test/support/wat.ts";
 
+const TOKEN_CHECK = join(thisInstallation().root, "wasm-plugins/token-check/build/token-check.wasm");
 const PATIENCE_MS = 120_000;
 
 const REPLY = `(import "penstock" "reply" (func $reply (param i32 i32 i32)))`;
@@ -90,6 +94,51 @@ it(
     expect(status).toBe(221);
     expect((await gateway.admin("DELETE", "/v1/tenants/acme/entries")).status).toBe(204);
     expect((await gateway.request("web", "/counting")).status).toBe(201);
+  },
+  PATIENCE_MS,
+);
+
+it(
+  "a secret reaches plugins and headers of its tenant, also when it changes and after a restart, and lies sealed",
+  async () => {
+    const set = async (value: string): Promise<number> =>
+      (await gateway.admin("PUT", "/v1/tenants/acme/secrets/key", { value }, { "if-match": "*" })).status;
+    await put("/v1/tenants/acme/secrets/key", { value: "hunter2-first" });
+    const reply = { builtin: "static-response", config: { body: "ok\n" } };
+    const header = { builtin: "headers", config: { response: { set: { "x-key": "is ${secret:key}" } } } };
+    const guard = { plugin: "token-check@1", config: { token: "${secret:key}" } };
+    await put("/v1/tenants/acme/plugins/token-check/versions/1", readFileSync(TOKEN_CHECK));
+    await put("/v1/tenants/acme/routes/sealed", { ...route("sealed", guard), filters: [header, guard, reply] });
+    const ask = (token: string) => gateway.request("web", "/sealed", { headers: { "x-token": token } });
+    const passes = { status: 200, headers: { "x-key": "is hunter2-first" } };
+    expect(await ask("hunter2-first")).toMatchObject(passes);
+    expect((await ask("${secret:key}")).status).toBe(401);
+    expect(await set("hunter2-second")).toBe(200);
+    expect([(await ask("hunter2-first")).status, (await ask("hunter2-second")).status]).toEqual([401, 200]);
+    const refused = await gateway.admin(
+      "PUT",
+      "/v1/tenants/acme/secrets/key",
+      { value: "a\r\nb: c" },
+      { "if-match": "*" },
+    );
+    expect([refused.status, refused.body]).toMatchObject([
+      422,
+      expect.stringContaining("acme/key has control characters"),
+    ]);
+    for (const pid of await gateway.workers()) process.kill(pid, "SIGKILL");
+    // From what the supervisor has in force.
+    await expect
+      .poll(() =>
+        ask("hunter2-second").then(
+          ({ status }) => status,
+          () => 0,
+        ),
+      )
+      .toBe(200);
+    const lying = readdirSync(gateway.data).filter((name) => /^(store\.db|snapshot)/.test(name));
+    expect(lying.length).toBeGreaterThan(1);
+    for (const name of lying) expect(readFileSync(join(gateway.data, name)).includes("hunter2"), name).toBe(false);
+    expect(gateway.logs.filter((line) => line.includes("hunter2"))).toEqual([]);
   },
   PATIENCE_MS,
 );

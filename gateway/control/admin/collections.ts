@@ -6,6 +6,7 @@ import { KernelInterceptor, KernelInterface, KernelTrace } from "#control/config
 import { KernelBinding } from "#control/config/binding-resources.ts";
 import { KernelService } from "#control/config/service-resources.ts";
 import { KernelMap, KernelSteering, Listener, Route, Tenant, Upstream } from "#control/config/resources.ts";
+import { Secret } from "#control/config/secret-resources.ts";
 import { Certificate } from "#control/config/tls-resources.ts";
 import type { Declaration } from "#control/config/declaration.ts";
 import type { Access } from "./identity.ts";
@@ -91,6 +92,15 @@ export const COLLECTIONS: readonly Collection[] = [
     path: "/v1/tenants/{tenant}/routes",
     param: "name",
     schema: Route,
+    ...owned,
+    fixed: byTenant,
+  },
+  {
+    kind: "secrets",
+    noun: "secret",
+    path: "/v1/tenants/{tenant}/secrets",
+    param: "name",
+    schema: Secret,
     ...owned,
     fixed: byTenant,
   },

@@ -5,6 +5,7 @@ import { KernelInterceptor, KernelInterface, KernelTrace } from "#control/config
 import { KernelBinding } from "#control/config/binding-resources.ts";
 import { KernelService } from "#control/config/service-resources.ts";
 import { KernelMap, KernelSteering, Listener, Route, Settings, Tenant, Upstream } from "#control/config/resources.ts";
+import { Secret } from "#control/config/secret-resources.ts";
 import { DeclarationSchema } from "#control/config/declaration.ts";
 import { TenantDeclarationSchema } from "#control/config/tenant-declaration.ts";
 import { ChangeSchema } from "./edit.ts";
@@ -18,6 +19,7 @@ const NAMED = new Map<v.GenericSchema, string>([
   [Listener, "Listener"],
   [Upstream, "Upstream"],
   [Tenant, "Tenant"],
+  [Secret, "Secret"],
   [Route, "Route"],
   [Settings, "Settings"],
   [KernelMap, "KernelMap"],
@@ -37,6 +39,7 @@ const TAGS: Readonly<Record<string, string>> = {
   certificates: "Who the gateway is to clients, and to upstreams",
   upstreams: "Where requests go",
   tenants: "Who owns hosts, routes and plugins",
+  secrets: "What filters need to know, and nobody is shown",
   routes: "What happens to a request",
   plugins: "WebAssembly modules of tenants",
   kernel: "Maps and programs in the kernel",

@@ -36,7 +36,6 @@ async function write(
   const { kind, noun } = collection;
   const key = keyOf(kind, collection.fixed(call.params));
   const options = optionsOf(call);
-  let item: Item = {};
   let created = false;
   let place = "";
   try {
@@ -48,7 +47,7 @@ async function write(
       ...options,
       edit: (declaration) => {
         const existing = find(collection, call, declaration);
-        item = itemFrom(existing);
+        const item = itemFrom(existing);
         if (!options.dryRun) requireMatch(call.request, existing === undefined ? undefined : etagOf(existing));
         const index = indexOf(declaration, kind, key);
         created = index < 0;
@@ -59,7 +58,9 @@ async function write(
       },
     });
     if (options.dryRun || result.state === "pending") return changeAnswer(result);
-    return { status: created ? 201 : 200, body: item, etag: etagOf(item), headers: revisionHeader(result) };
+    // As it was kept: what is secret was taken out on the way.
+    const kept = find(collection, call, result.declaration);
+    return { status: created ? 201 : 200, body: kept, etag: etagOf(kept), headers: revisionHeader(result) };
   } catch (error) {
     throw withinBody(error, place);
   }

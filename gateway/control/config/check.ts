@@ -21,6 +21,7 @@ import { untag } from "./primitives.ts";
 import { checkUpstreams } from "./upstream-checks.ts";
 import { Verified } from "./verified.ts";
 import { checkDuplicates, checkReferences, type Report } from "./references.ts";
+import { checkSecrets, type IsKept } from "./secrets.ts";
 import { checkSettings } from "./settings.ts";
 import { checkStreams } from "./streams.ts";
 import { checkTls, type TlsContext } from "./tls.ts";
@@ -30,6 +31,8 @@ export interface CheckContext extends OwnershipContext {
   readonly modulesRequired: boolean;
   /** What is known of keys and times; left out: nobody asks. */
   readonly tls?: TlsContext;
+  /** Which values of secrets are kept; left out: nobody asks. */
+  readonly isKept?: IsKept;
   /** What an earlier check has found good. */
   readonly verified?: Verified;
 }
@@ -53,6 +56,7 @@ export function checkDeclaration(input: unknown, context: CheckContext): Checked
   checkUpstreams(draft.upstreams, report);
   checkStreams(draft, context.actor, report);
   checkTls(draft, context.tls, report);
+  checkSecrets(draft, context.isKept, report);
   checkMaps(draft, report);
   checkInterfaces(draft, report);
   checkInterceptors(draft, report);

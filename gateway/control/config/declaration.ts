@@ -2,23 +2,21 @@
 import * as v from "valibot";
 import { fields } from "./fields.ts";
 import { list } from "./primitives.ts";
+import { Secret } from "./secret-resources.ts";
 import { Certificate } from "./tls-resources.ts";
 import { Kernel, Listener, Plugin, Route, Settings, Tenant, Upstream } from "./resources.ts";
 
-export const DeclarationSchema = fields(
-  "a declaration",
-  {
-    listeners: v.optional(list(Listener, 1000), []),
-    certificates: v.optional(list(Certificate, 10_000), []),
-    upstreams: v.optional(list(Upstream, 10_000), []),
-    tenants: v.optional(list(Tenant, 10_000), []),
-    plugins: v.optional(list(Plugin, 10_000), []),
-    routes: v.optional(list(Route, 100_000), []),
-    kernel: v.optional(Kernel, {}),
-    settings: v.optional(Settings, {}),
-  },
-  { secrets: "secrets" },
-);
+export const DeclarationSchema = fields("a declaration", {
+  listeners: v.optional(list(Listener, 1000), []),
+  certificates: v.optional(list(Certificate, 10_000), []),
+  upstreams: v.optional(list(Upstream, 10_000), []),
+  tenants: v.optional(list(Tenant, 10_000), []),
+  secrets: v.optional(list(Secret, 100_000), []),
+  plugins: v.optional(list(Plugin, 10_000), []),
+  routes: v.optional(list(Route, 100_000), []),
+  kernel: v.optional(Kernel, {}),
+  settings: v.optional(Settings, {}),
+});
 
 /** As declared: what is stored, shown and compared. */
 export type Declaration = v.InferInput<typeof DeclarationSchema>;

@@ -6,6 +6,7 @@
 import * as v from "valibot";
 import { expectedFields, isRecord, rememberedBy } from "./fields.ts";
 import { keyOf } from "./kinds.ts";
+import { Secret, type SecretResource } from "./secret-resources.ts";
 import { Certificate } from "./tls-resources.ts";
 import {
   KernelInterceptor,
@@ -40,6 +41,7 @@ export interface Draft {
   readonly certificates: readonly Entry<CertificateResource>[];
   readonly upstreams: readonly Entry<UpstreamResource>[];
   readonly tenants: readonly Entry<TenantResource>[];
+  readonly secrets: readonly Entry<SecretResource>[];
   readonly plugins: readonly Entry<PluginResource>[];
   readonly routes: readonly Entry<RouteResource>[];
   /** Those of them that are not known to go with all the rest (`verified.ts`); all, to begin with. */
@@ -75,6 +77,7 @@ export function draftOf(input: unknown): Draft {
     certificates: entries(Certificate, root["certificates"], "/certificates"),
     upstreams: entries(Upstream, root["upstreams"], "/upstreams"),
     tenants: entries(Tenant, root["tenants"], "/tenants"),
+    secrets: entries(Secret, root["secrets"], "/secrets"),
     plugins: entries(Plugin, root["plugins"], "/plugins"),
     routes,
     suspects: routes,

@@ -9,6 +9,7 @@ export const KINDS = [
   "certificates",
   "upstreams",
   "tenants",
+  "secrets",
   "plugins",
   "routes",
   "kernel/maps",
@@ -43,7 +44,7 @@ export function keyOf(kind: Kind, item: Item): string {
   const name = text(item["name"]);
   const owned = kind === "upstreams" || kind === "certificates";
   if (owned && text(item["tenant"]) !== "") return `${text(item["tenant"])}/${name}`;
-  if (kind === "routes") return `${text(item["tenant"])}/${name}`;
+  if (kind === "routes" || kind === "secrets") return `${text(item["tenant"])}/${name}`;
   if (kind === "plugins") return `${text(item["tenant"])}/${name}@${text(item["version"])}`;
   if (kind === "kernel/interfaces") return text(item["device"]);
   if (kind === "kernel/traces") return text(item["listener"]);

@@ -82,7 +82,9 @@ function checkQuotas(
   for (const digest of digests) bytes += context.moduleBytes(digest) ?? 0;
   let guests = 0;
   for (const { value } of routes) for (const filter of value.filters) if ("plugin" in filter) guests++;
+  const secrets = draft.secrets.filter((one) => one.value.tenant === tenant.name);
   bound(routes.length, quotas.routes, "routes");
+  bound(secrets.length, quotas.secrets, "secrets");
   bound(plugins.length, quotas.plugins, "versions of plugins");
   bound(bytes, quotas.pluginBytes, "bytes of plugins");
   bound(guests, quotas.guests, "plugins in routes, each a guest,");

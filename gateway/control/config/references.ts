@@ -24,6 +24,7 @@ export function checkDuplicates(draft: Draft, report: Report): void {
   unique(draft.certificates, "certificate", (one) => keyOf("certificates", one));
   unique(draft.upstreams, "upstream", (one) => keyOf("upstreams", one));
   unique(draft.tenants, "tenant", (one) => one.name);
+  unique(draft.secrets, "secret", (one) => keyOf("secrets", one));
   unique(draft.maps, "map", (one) => one.name);
   unique(draft.plugins, "plugin", (one) => `${one.tenant}/${one.name}@${one.version}`);
   unique(draft.routes, "route", routeKey);

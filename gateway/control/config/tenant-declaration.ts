@@ -9,21 +9,19 @@ import { fields, isRecord, unexpectedFields } from "./fields.ts";
 import { keyOf, listOf, withList, type Item } from "./kinds.ts";
 import { list } from "./primitives.ts";
 import { Plugin, Route, Upstream } from "./resources.ts";
+import { Secret } from "./secret-resources.ts";
 import { Certificate } from "./tls-resources.ts";
 
-const KINDS = ["certificates", "upstreams", "plugins", "routes"] as const;
+const KINDS = ["certificates", "secrets", "upstreams", "plugins", "routes"] as const;
 type OwnKind = (typeof KINDS)[number];
 
-export const TenantDeclarationSchema = fields(
-  "a tenant's declaration",
-  {
-    certificates: v.optional(list(Certificate, 10_000), []),
-    upstreams: v.optional(list(Upstream, 10_000), []),
-    plugins: v.optional(list(Plugin, 10_000), []),
-    routes: v.optional(list(Route, 100_000), []),
-  },
-  { secrets: "secrets" },
-);
+export const TenantDeclarationSchema = fields("a tenant's declaration", {
+  certificates: v.optional(list(Certificate, 10_000), []),
+  secrets: v.optional(list(Secret, 100_000), []),
+  upstreams: v.optional(list(Upstream, 10_000), []),
+  plugins: v.optional(list(Plugin, 10_000), []),
+  routes: v.optional(list(Route, 100_000), []),
+});
 
 export type TenantDeclaration = Readonly<Partial<Record<OwnKind, readonly Item[]>>>;
 

@@ -1,5 +1,5 @@
 /**
- * What a tenant may have and use. The first four are checked when something is declared or uploaded; the others while its
+ * What a tenant may have and use. The first five are checked when something is declared or uploaded; the others while its
  * plugins run, where what is too much is refused, counted, and told to the plugin.
  */
 import * as v from "valibot";
@@ -12,6 +12,7 @@ const MIB = 2 ** 20;
 export const Quotas = fields("quotas", {
   routes: v.optional(integer(0, 100_000), 1000),
   upstreams: v.optional(integer(0, 10_000), 100),
+  secrets: v.optional(integer(0, 10_000), 100),
   /** Versions of plugins. */
   plugins: v.optional(integer(0, 100_000), 1000),
   /** Of all its modules together, each counted once; also the most that one may have, up to 16 MiB. */

@@ -6,7 +6,7 @@ import type { RouteResource } from "./declaration.ts";
 import type { Draft, Entry } from "./draft.ts";
 
 /** What a route is checked against; values are the same objects as long as they were declared by the same ones. */
-const PARTS = ["listeners", "certificates", "upstreams", "tenants", "plugins", "maps"] as const;
+const PARTS = ["listeners", "certificates", "upstreams", "tenants", "secrets", "plugins", "maps"] as const;
 
 export class Verified {
   readonly #actor: string | undefined;

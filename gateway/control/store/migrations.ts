@@ -91,6 +91,23 @@ const STEPS: readonly string[] = [
   -- NULL: the body is whole. Else it is what is new against that content, which stays as long as this one.
   ALTER TABLE contents ADD COLUMN base TEXT;
   `,
+  `
+  -- Sealed by the supervisor; the fingerprint is keyed, over tenant, name and value.
+  CREATE TABLE secrets (
+    tenant TEXT NOT NULL,
+    name TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    sealed TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    PRIMARY KEY (tenant, name, fingerprint)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE content_secrets (
+    content TEXT NOT NULL REFERENCES contents (digest) ON DELETE CASCADE,
+    fingerprint TEXT NOT NULL,
+    PRIMARY KEY (content, fingerprint)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];
 
 /** The one that this version makes, and the newest it knows. */

@@ -13,6 +13,7 @@ import { Blobs } from "./blobs.ts";
 import { Contents } from "./contents.ts";
 import { KeptAnswers } from "./kept-answers.ts";
 import { migrate } from "./migrations.ts";
+import { Secrets } from "./secrets.ts";
 import type {
   NewRevision,
   Revision,
@@ -39,6 +40,7 @@ export class SqliteStore implements Store {
   readonly #contents: Contents;
   readonly #audit: AuditLog;
   readonly keptAnswers: KeptAnswers;
+  readonly secrets: Secrets;
   readonly #now: () => number;
   readonly #changed: () => void;
   readonly #kept: StoreBounds;
@@ -64,6 +66,7 @@ export class SqliteStore implements Store {
     this.#contents = new Contents(this.#db);
     this.#audit = new AuditLog(this.#db, now);
     this.keptAnswers = new KeptAnswers(this.#db, now);
+    this.secrets = new Secrets(this.#db, now);
     this.#recover();
   }
 
@@ -80,6 +83,7 @@ export class SqliteStore implements Store {
       this.#sql("DELETE FROM modules WHERE created_ms < ? AND digest NOT IN (SELECT module FROM content_modules)").run(
         this.#now() - DAY_MS,
       );
+      this.secrets.sweep();
     });
     const rows = this.#sql("SELECT digest, metered_digest FROM modules").all();
     this.#blobs.sweep(new Set(rows.flatMap((row) => [textOf(row, "digest"), textOf(row, "metered_digest")])));
@@ -136,6 +140,7 @@ export class SqliteStore implements Store {
           plugin.digest,
         );
       }
+      this.secrets.named(digest, content.declaration);
       const row = this.#sql(
         `INSERT INTO revisions (digest, state, author, message, created_ms, reason) VALUES (?, 'pending', ?, ?, ?, '')
          RETURNING number, digest, state, author, message, created_ms, reason`,

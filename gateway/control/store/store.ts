@@ -7,6 +7,7 @@ import type { AuditEntry, AuditHead, AuditRow } from "#control/audit-chain.ts";
 import type { Declaration } from "#control/config/declaration.ts";
 import type { ModuleFacts } from "#control/protocol.ts";
 import type { KeptAnswers } from "./kept-answers.ts";
+import type { Secrets } from "./secrets.ts";
 
 /** What a revision says. Immutable, named by its digest. */
 export interface RevisionContent {
@@ -110,6 +111,8 @@ export interface Store {
 
   /** Writes a backup (`backup.ts`) to a file that is not there yet. Changes may be made meanwhile: it has them or not. */
   backup(path: string, who: string): Promise<void>;
+
+  readonly secrets: Secrets;
 
   /** Answers that are given again to who asks again. */
   readonly keptAnswers: KeptAnswers;

@@ -28,9 +28,9 @@ export const TLS_ERRORS = {
     hint: "`openssl ciphers -v` lists what cipher lists may hold",
   },
   PENSTOCK_TLS_SEALED: {
-    message: "a sealed private key can't be opened",
+    message: "a sealed private key, or secret, can't be opened",
     status: 500,
-    hint: "the sealing key is not the one it was sealed with: restore it, or declare certificates with new private keys in place of these",
+    hint: "the sealing key is not the one it was sealed with: restore it, or declare certificates with new private keys, and secrets with their values, in place of these",
   },
 } as const;
 

@@ -10,7 +10,7 @@ import { UsageError, type Output, type Verb } from "./verb.ts";
 
 export const get: Verb = {
   summary:
-    "show resources: listeners, upstreams, tenants, routes, plugins, maps, interfaces, steering, interceptors, services, bindings, traces",
+    "show resources: listeners, upstreams, tenants, secrets, routes, plugins, maps, interfaces, steering, interceptors, services, bindings, traces",
   usage: ["get KIND [NAME]"],
   examples: [
     "get listeners",
@@ -86,7 +86,7 @@ export const exportAll: Verb = {
 const FIRST = [
   "name", "tenant", "version", "device", "cgroup", "address",
   "listeners", "match", "filters", "plugin",
-  "upstreams", "tenants", "plugins", "routes", "kernel",
+  "upstreams", "tenants", "secrets", "plugins", "routes", "kernel",
 ];
 
 function yamlOf(body: unknown): string {
@@ -133,7 +133,7 @@ function cell(column: string, item: Record<string, unknown>): string {
   if (column === "endpoints" && Array.isArray(value))
     return value.map((one: { address?: unknown }) => String(one.address)).join(" ");
   if (column === "upstream" && value === undefined) return splitText(item["split"]);
-  if (column === "digest") return String(value).slice(0, 12);
+  if (column === "digest" || column === "fingerprint") return String(value).slice(0, 12);
   if (value === undefined || value === null) return "";
   if (Array.isArray(value)) return value.map(element).join(" ");
   return typeof value === "object" ? JSON.stringify(value) : String(value);

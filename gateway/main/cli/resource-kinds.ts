@@ -36,6 +36,12 @@ const KINDS: readonly ResourceKind[] = [
   },
   { names: ["tenants", "tenant"], ofTenant: false, path: "/v1/tenants", columns: ["name", "hosts", "quotas"] },
   {
+    names: ["secrets", "secret"],
+    ofTenant: true,
+    path: "/v1/tenants/{tenant}/secrets",
+    columns: ["tenant", "name", "fingerprint"],
+  },
+  {
     names: ["routes", "route"],
     ofTenant: true,
     path: "/v1/tenants/{tenant}/routes",

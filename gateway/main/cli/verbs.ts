@@ -9,6 +9,7 @@ import { kernel } from "./kernel.ts";
 import { plugin } from "./plugin.ts";
 import { revisions, rollback } from "./revisions.ts";
 import { logs } from "./logs.ts";
+import { secret } from "./secret.ts";
 import { tap } from "./tap.ts";
 import { token } from "./token.ts";
 import { top } from "./top.ts";
@@ -24,6 +25,7 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   rollback,
   explain,
   plugin,
+  secret,
   token,
   audit,
   backup,

@@ -7,6 +7,7 @@ import type { ListenerStatus } from "#control/gateway-status.ts";
 import type { KernelResult } from "#control/protocol.ts";
 import { packSnapshot, type PackedSnapshot } from "#snapshot/packed.ts";
 import { snapshotOf, snapshotPatch, type SnapshotChange, type SnapshotPatch } from "#snapshot/patch.ts";
+import { secretContext } from "#snapshot/secrets.ts";
 import type { Snapshot } from "#snapshot/snapshot.ts";
 import type { MapGrant, ModuleBytes } from "#worker/protocol.ts";
 import type { KernelPart } from "./kernel-part.ts";
@@ -53,6 +54,8 @@ interface InForce {
   readonly modules: readonly ModuleBytes[];
   /** Private keys among it: never logged, and kept for workers that start later. */
   readonly tls: ReturnType<typeof tlsMaterial>;
+  /** Values of `snapshot.secrets`: the same holds for them. */
+  readonly secrets: readonly Uint8Array[];
 }
 
 export class Deployment {
@@ -119,7 +122,9 @@ export class Deployment {
     let next: InForce;
     try {
       const modules = readModules(this.#parts.dataDir, snapshot, this.#current?.modules ?? []);
-      next = { snapshot, packed: packedOnce(snapshot), modules, tls: tlsMaterial(snapshot, this.#parts.sealing) };
+      const { sealing } = this.#parts;
+      const secrets = (snapshot.secrets ?? []).map((one) => sealing.open(one.sealed, secretContext(one)));
+      next = { snapshot, packed: packedOnce(snapshot), modules, tls: tlsMaterial(snapshot, sealing), secrets };
       tenantMemory.prepare(snapshot);
     } catch (error) {
       return refused(words(error));
@@ -175,7 +180,11 @@ export class Deployment {
     }
   }
 
-  #provision({ snapshot, packed, modules, tls }: InForce, slot: number, patch: SnapshotPatch | null): Provision {
+  #provision(
+    { snapshot, packed, modules, tls, secrets }: InForce,
+    slot: number,
+    patch: SnapshotPatch | null,
+  ): Provision {
     const { listeners, kernel, userMaps } = this.#parts;
     const { grants, descriptors } = listeners.grants(snapshot.listeners, slot);
     const all = [...descriptors];
@@ -192,7 +201,7 @@ export class Deployment {
     const encrypted = tls === undefined ? {} : { tls: { ...tls, ticketKeys: this.#parts.ticketKeys.all } };
     const tenants = memory === null ? {} : { tenantMemory: memory.message };
     const originalsFdTag = originals?.tag ?? null;
-    const message = { listeners: grants, maps, originalsFdTag, ...tenants, ...encrypted };
+    const message = { listeners: grants, maps, originalsFdTag, secrets, ...tenants, ...encrypted };
     return { message, digest: snapshot.digest, packed, patch, descriptors: all, modules };
   }
 

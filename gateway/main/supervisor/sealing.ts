@@ -8,7 +8,7 @@
  * directory, 0600 and this user's, made at the first start. Who has lost it needs certificates with new private keys: a key that is
  * in the store is not sealed a second time.
  */
-import { createCipheriv, createDecipheriv, createHash, randomBytes } from "node:crypto";
+import { createCipheriv, createDecipheriv, createHash, createHmac, randomBytes } from "node:crypto";
 import { closeSync, constants, fstatSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { mainError } from "#core/errors/main.ts";
@@ -24,9 +24,16 @@ const FORM = "v1.";
 
 export class Sealing {
   readonly #key: Buffer;
+  readonly #fingerprintKey: Buffer;
 
   constructor(key: Buffer) {
     this.#key = key;
+    this.#fingerprintKey = createHmac("sha256", key).update("fingerprints").digest();
+  }
+
+  /** The same for the same secret in the same context, and nothing that can be guessed at without the key. */
+  fingerprint(secret: Uint8Array, context: string): string {
+    return createHmac("sha256", this.#fingerprintKey).update(`${context}\0`).update(secret).digest("hex");
   }
 
   seal(secret: Uint8Array, context: string): string {

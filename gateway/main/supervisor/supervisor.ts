@@ -311,8 +311,11 @@ export class Supervisor {
         return { type: "applied", id, ...(await this.#apply(request.snapshot, false)) };
       case "build":
         return { type: "built", id, result: await this.#builds.build(request) };
-      case "seal":
-        return { type: "sealed", id, sealed: this.#sealing.seal(request.secret, request.context) };
+      case "seal": {
+        const { secret, context } = request;
+        const fingerprint = this.#sealing.fingerprint(secret, context);
+        return { type: "sealed", id, sealed: this.#sealing.seal(secret, context), fingerprint };
+      }
       case "map":
         return { type: "map-reply", id, result: this.map(request) };
       case "counters":

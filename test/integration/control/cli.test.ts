@@ -314,6 +314,23 @@ describe("verbs", () => {
     await expect(penstock("rollback x")).rejects.toBeInstanceOf(UsageError);
   });
 
+  it("give a secret its value, and show its name", async () => {
+    write("key.txt", "hunter2\n");
+    for (const attempt of ["is made", "is given again"]) {
+      const { code, out } = await penstock("secret set acme/api-key --file key.txt");
+      expect([code, out], attempt).toEqual([
+        0,
+        "secret acme/api-key is set; filters of acme name it as ${secret:api-key}",
+      ]);
+    }
+    const { out } = await penstock("get secrets acme");
+    expect(out).toMatch(/^TENANT +NAME +FINGERPRINT\nacme +api-key +[0-9a-f]{12}$/);
+    expect((await penstock("export")).out).not.toContain("hunter2");
+    expect(await penstock("secret set acme/api-key --file none.txt")).toMatchObject({ code: 1 });
+    await expect(penstock("secret set api-key")).rejects.toThrow(UsageError);
+    expect((await penstock("delete secret acme/api-key")).out).toContain("- secrets acme/api-key");
+  });
+
   it("make tokens that work over TCP, and revoke them", async () => {
     const { out, notes } = await penstock("token create --name ci --scope read --ttl 1h");
     expect(out).toMatch(/^pst_/);

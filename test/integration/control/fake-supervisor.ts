@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { formatAddress, parseAddress, portOf } from "#core/address.ts";
+import { sha256Hex } from "#control/canonical.ts";
 import type { GatewayStatus } from "#control/gateway-status.ts";
 import type {
   ApplyRequest,
@@ -144,7 +145,8 @@ export class FakeSupervisor {
     else if (message.type === "health") this.verdicts.push(message);
     else if (message.type === "seal") {
       const sealed = Buffer.from(message.secret).toString("base64");
-      this.#send({ type: "sealed", id: message.id, sealed: `${message.context} ${sealed}` });
+      const fingerprint = sha256Hex(Buffer.from(`${message.context} ${sealed}`));
+      this.#send({ type: "sealed", id: message.id, sealed: `${message.context} ${sealed}`, fingerprint });
     } else if (message.type === "counters") {
       this.#send({ type: "counters-reply", id: message.id, result: { ok: false, detail: "nothing counts here" } });
     } else if (message.type === "tap") {

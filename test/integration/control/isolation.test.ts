@@ -46,6 +46,8 @@ beforeAll(async () => {
   await gateway.put("/v1/tenants/acme", { hosts: ["acme.example"] });
   await gateway.put("/v1/tenants/bravo", { hosts: [HOSTS] });
   await gateway.upload(`/v1/tenants/bravo/plugins/${SECRET}/versions/1`, wasmModule(1));
+  await gateway.put(`/v1/tenants/bravo/secrets/${SECRET}`, { value: "a value" });
+  await gateway.put(`/v1/tenants/bravo/upstreams/${SECRET}`, { endpoints: [{ address: "127.0.0.1:9002" }] });
   await gateway.put(`/v1/tenants/bravo/routes/${SECRET}`, { listeners: ["web"], upstream: "api" });
   for (const scope of ["tenant:acme:write", "tenant:acme:read", "metrics"]) {
     const { json } = await gateway.call("POST", "/v1/tokens", { body: { name: "t", scopes: [scope] } });

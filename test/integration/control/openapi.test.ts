@@ -33,6 +33,7 @@ beforeAll(async () => {
   await gateway.put("/v1/kernel/maps/blocklist", map);
   await gateway.put("/v1/tenants/acme", { hosts: ["acme.example"] });
   await gateway.upload("/v1/tenants/acme/plugins/guard/versions/1", wasmModule(1));
+  await gateway.put("/v1/tenants/acme/secrets/orders", { value: "a value" });
   await gateway.put("/v1/tenants/acme/routes/orders", { listeners: ["web"], upstream: "api" });
   document = (await gateway.call("GET", "/openapi.json")).json as Document;
 });

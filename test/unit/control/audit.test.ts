@@ -144,7 +144,7 @@ it("a store that kept no log begins one, which says what it doesn't cover", () =
   store.begin(revision(3));
   store.close();
   tamper(
-    "DROP TABLE audit; DROP TABLE audit_head; DROP TABLE kept_answers; DROP TABLE private_keys; DROP TABLE source_maps; PRAGMA user_version=1",
+    "DROP TABLE audit; DROP TABLE audit_head; DROP TABLE kept_answers; DROP TABLE private_keys; DROP TABLE source_maps; DROP TABLE content_secrets; DROP TABLE secrets; ALTER TABLE contents DROP COLUMN base; PRAGMA user_version=1",
   );
   const migrated = open();
   expect(migrated.auditRows(0, 10)).toMatchObject([

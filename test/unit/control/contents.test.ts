@@ -130,7 +130,9 @@ it("a store of the layout before is taken over", () => {
     old.applied(old.begin({ content: content(ROUTES), ...by }).number, "me");
     old.close();
     const file = new DatabaseSync(join(folder, "store.db"));
-    file.exec("ALTER TABLE contents DROP COLUMN base; PRAGMA user_version=5");
+    file.exec(
+      "DROP TABLE content_secrets; DROP TABLE secrets; ALTER TABLE contents DROP COLUMN base; PRAGMA user_version=5",
+    );
     file.close();
     const store = new SqliteStore(folder);
     expect(store.current()?.content).toEqual(content(ROUTES));

@@ -65,12 +65,13 @@ describe("changes one after the other", () => {
         for (const step of steps) {
           const shared = sharing(before, step);
           expect(JSON.stringify(shared)).toBe(canonicalJson(step));
-          expect(diff(before, shared)).toEqual(diff(structuredClone(before), structuredClone(step)));
           const fresh = outcome(structuredClone(step), ages);
           const known = outcome(shared, ages, verified, knownSpecs);
           expect(known.findings).toEqual(fresh.findings);
           expect(known.snapshot).toEqual(fresh.snapshot);
+          // What is refused, as two routes of one name are, has no diff.
           if (known.snapshot === undefined) continue;
+          expect(diff(before, shared)).toEqual(diff(structuredClone(before), structuredClone(step)));
           ({ ages, verified } = known);
           before = shared;
         }

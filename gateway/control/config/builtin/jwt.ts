@@ -1,6 +1,7 @@
 /** What the built-in filter `jwt` takes (RFC 7519): which keys, where the token is, what it must say. */
 import { createPublicKey, type JsonWebKeyInput } from "node:crypto";
 import * as v from "valibot";
+import { secretsIn } from "#snapshot/secrets.ts";
 import { fields } from "#control/config/fields.ts";
 import { choice, integer, list, name, requestPath, text } from "#control/config/primitives.ts";
 import { editableName, HOST, realm, requestName } from "./parts.ts";
@@ -41,6 +42,7 @@ export const jwks = fields("a JWK set", {
 
 function keyRefused(jwk: Readonly<Record<string, unknown>>): string | null {
   if (jwk["kty"] === "oct") {
+    if (typeof jwk["k"] === "string" && secretsIn(jwk["k"]).size > 0) return null;
     const bytes = Buffer.from(typeof jwk["k"] === "string" ? jwk["k"] : "", "base64url").length;
     return bytes < SECRET_BYTES_MIN ? `a secret has at least ${SECRET_BYTES_MIN} bytes, in base64url` : null;
   }

@@ -1,0 +1,51 @@
+/** `penstock secret`: gives a secret its value, which nobody reads again. `get secrets` lists them, `delete secret` removes one. */
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { cliError } from "#core/errors/cli.ts";
+import { positionals, textOption } from "./arguments.ts";
+import { Client } from "./client.ts";
+import { printFailure } from "./failure.ts";
+import { kindOf, pathOf } from "./resource-kinds.ts";
+import { UsageError, type Verb } from "./verb.ts";
+
+const STDIN = 0;
+
+export const secret: Verb = {
+  summary: "give a tenant's secret its value, from standard input or a file",
+  usage: ["secret set TENANT/NAME [--file FILE]"],
+  examples: ["secret set acme/api-key < api-key.txt", "secret set acme/api-key --file api-key.txt"],
+  options: { file: { type: "string", short: "f" } },
+  run: async (args, out, context) => {
+    const [action = "", name = ""] = positionals(args, "set", "TENANT/NAME");
+    if (action !== "set") throw new UsageError(`there is no "secret ${action}"`);
+    const path = pathOf(kindOf("secret"), name);
+    const file = textOption(args, "file");
+    try {
+      const value = valueIn(file === undefined ? STDIN : resolve(context.cwd, file));
+      const client = Client.of(args, context);
+      const before = await client.find(path);
+      const headers = before === undefined ? { "if-none-match": "*" } : { "if-match": before.etag };
+      const { body } = await client.send("PUT", path, { json: { value }, headers });
+      if (out.json) out.print(JSON.stringify(body));
+      else
+        out.print(
+          `secret ${name} is set; filters of ${name.split("/")[0]} name it as \${secret:${name.split("/")[1]}}`,
+        );
+      return 0;
+    } catch (error) {
+      return printFailure(error, out);
+    }
+  },
+};
+
+/** Without its last line feed, as `${file:…}` reads it. */
+function valueIn(file: string | number): string {
+  try {
+    return readFileSync(file, "utf8").replace(/\r?\n$/, "");
+  } catch (error) {
+    throw cliError("PENSTOCK_CLI_FILE", {
+      detail: error instanceof Error ? error.message : String(file),
+      cause: error,
+    });
+  }
+}
