@@ -9,6 +9,7 @@ import { reloads } from "./reloads.ts";
 import { shortConnections } from "./short-connections.ts";
 import { slowClients } from "./slow-clients.ts";
 import { swapsAndKills } from "./swaps-and-kills.ts";
+import { steering } from "./steering.ts";
 import { storeKills } from "./store-kills.ts";
 import { transfers } from "./transfers.ts";
 import { endAllWork } from "./gateway-at-work.ts";
@@ -33,6 +34,10 @@ const SOAKS: Readonly<Record<string, (small: boolean) => Promise<Soak>>> = {
   store: async (small) => ({ name: "store", found: await storeKills(small ? 10 : 200) }),
   control: async (small) => ({ name: "control", found: await controlAway(small ? 5 : 60) }),
   reloads: async (small) => ({ name: "reloads", found: await reloads(small ? 1000 : 10_000) }),
+  steering: async (small) => ({
+    name: "steering",
+    found: await (small ? steering(1000, 500) : steering(25_000, 5000)),
+  }),
   slow: async (small) => ({ name: "slow", found: await slowClients(small ? 50 : 500) }),
 };
 

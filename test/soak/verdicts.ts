@@ -5,6 +5,7 @@ import type { Reloaded } from "./script-reloads.ts";
 import type { PluginsReloaded } from "./reloads.ts";
 import type { Passed } from "./short-connections.ts";
 import type { Endured } from "./slow-clients.ts";
+import type { Steered } from "./steering.ts";
 import type { Toll } from "./swaps-and-kills.ts";
 import type { Transferred } from "./transfers.ts";
 
@@ -16,6 +17,7 @@ export type Soak =
   | { readonly name: "connections"; readonly found: Passed }
   | { readonly name: "slow"; readonly found: Endured }
   | { readonly name: "store"; readonly found: Survived }
+  | { readonly name: "steering"; readonly found: Steered }
   | { readonly name: "control"; readonly found: Away };
 
 const MIB = 1 << 20;
@@ -54,6 +56,13 @@ export function faults(soak: Soak): string[] {
       must(failures.length === 0, `requests failed: ${failures.slice(0, 5).join(", ")}`);
       must(answered > 0 && kills > 0, "nothing happened");
       must(intact, "what was declared is not what it was");
+      break;
+    }
+    case "steering": {
+      const { tcp, udp, wrong: misled, left } = soak.found;
+      must(tcp > 0 && udp > 0, "nothing was steered");
+      must(misled.length === 0, `not where they wanted: ${misled.slice(0, 5).join(", ")}`);
+      must(left === 0, `${left} are still remembered`);
       break;
     }
     case "scripts": {
