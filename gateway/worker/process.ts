@@ -118,6 +118,7 @@ export class WorkerProcess {
           id: message.id,
           counters: this.#counters(),
           meters: this.#plane.context.meters.read(),
+          figures: scriptFigures(),
         });
         break;
       case "tap": {
@@ -288,7 +289,7 @@ export class WorkerProcess {
   }
 
   #counters(): Record<string, number> {
-    return { ...this.#plane.counters(), ...this.#filters.counters(), ...this.#tenants.counters(), ...scriptFigures() };
+    return { ...this.#plane.counters(), ...this.#filters.counters(), ...this.#tenants.counters() };
   }
 }
 

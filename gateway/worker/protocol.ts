@@ -21,6 +21,7 @@ import type { MeterReading } from "#observe/meters.ts";
 import type { PackedSnapshot } from "#snapshot/packed.ts";
 import type { SnapshotPatch } from "#snapshot/patch.ts";
 import type { CachedResponses } from "#pipeline/filter.ts";
+import type { FigureReading } from "#pipeline/library/stats.ts";
 
 /** The worker's end of the descriptor channel. */
 export const FD_CHANNEL = 4;
@@ -74,6 +75,8 @@ export type ToSupervisor =
       readonly id: number;
       readonly counters: Readonly<Record<string, number>>;
       readonly meters: readonly MeterReading[];
+      /** Of scripts. */
+      readonly figures: readonly FigureReading[];
     }
   | { readonly type: "explain-reply"; readonly id: number; readonly result: ExplainResult }
   | { readonly type: "told"; readonly id: number; readonly answers: readonly GuestAnswer[] }

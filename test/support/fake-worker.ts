@@ -113,6 +113,7 @@ process.on("message", (message: ToWorker) => {
         id: message.id,
         counters: { connections_open: connections, changes, map_entries: entries },
         meters: [],
+        figures: [],
       });
     }
     case "map-change":

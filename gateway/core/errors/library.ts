@@ -28,9 +28,9 @@ export const LIBRARY_ERRORS = {
     hint: 'write a block as "192.0.2.0/24" or "2001:db8::/32"',
   },
   PENSTOCK_LIBRARY_STATS: {
-    message: "not a name for a figure",
+    message: "not a figure",
     status: 422,
-    hint: 'names of figures and labels are lower-case letters, digits and underscores: `new Counter("hits", ["path"])`',
+    hint: 'names of figures and labels are lower-case letters, digits and underscores: `new Counter("hits", ["path"])`; bounds of histograms ascend',
   },
 } as const;
 

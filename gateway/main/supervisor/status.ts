@@ -1,6 +1,7 @@
 /** What the gateway is doing, as the admin API and `/metrics` show it. */
 import type { GatewayStatus, MetricFamily, WorkerStatus } from "#control/gateway-status.ts";
 import type { Deployment } from "./deployment.ts";
+import { figureFamilies } from "./figure-families.ts";
 import type { KernelPart } from "./kernel-part.ts";
 import { meterFamilies } from "./meter-families.ts";
 import type { UserMaps } from "./user-maps.ts";
@@ -49,7 +50,7 @@ function workerStatus(worker: WorkerProcess): WorkerStatus {
 
 /** What goes down again, or never moves. */
 const GAUGES =
-  /^script_gauge_|(_open|_active|_bytes_in_use|_entries|_free|_all|_usable|_healthy|_ejected|_idle|_waiting|_not_after_seconds)$/;
+  /(_open|_active|_bytes_in_use|_entries|_free|_all|_usable|_healthy|_ejected|_idle|_waiting|_not_after_seconds)$/;
 
 /**
  * Every worker's counters, by worker. A counter's name may carry labels, `requests{route="orders"}`, which are kept.
@@ -84,6 +85,7 @@ async function metrics({ workers, controlRestarts, deployment: { snapshot } }: S
     family("process_restarts", restarts),
     ...Array.from(families, ([name, samples]) => family(name, samples)),
     ...meterFamilies(readings.flatMap(({ meters }) => meters)),
+    ...figureFamilies(readings),
   ];
 }
 

@@ -1,6 +1,6 @@
 /**
  * Figures of a script's own, in the gateway's metrics: `new Counter("hits", ["path"])` is `penstock_script_hits_total{path=…}` in
- * `/metrics`, of each worker.
+ * `/metrics`, of each worker; a gauge is `penstock_script_NAME`, a histogram has `_bucket`, `_count` and `_sum`.
  *
  *     const hits = new Counter("hits", ["path"])
  *     hits.with("/orders").increase()
@@ -17,7 +17,7 @@ const NAME = /^[a-z][a-z0-9_]*$/;
 type Kind = "counter" | "gauge" | "histogram";
 
 interface Series {
-  readonly labels: string;
+  readonly labels: Readonly<Record<string, string>>;
   value: number;
   /** Of histograms: how many were at most each bound; then all of them. */
   readonly buckets: number[];
@@ -56,8 +56,8 @@ function seriesOf(of: Figure, values: readonly string[]): Series {
   if (known !== undefined) return known;
   const others = of.names.map(() => OTHERS);
   if (seriesCount >= SERIES_MAX && key !== others.join("\0")) return seriesOf(of, others);
-  const pairs = of.names.map((name, i) => `${name}="${(values[i] ?? "").replaceAll('"', "'")}"`);
-  const series: Series = { labels: pairs.join(), value: 0, buckets: of.bounds.map(() => 0).concat(0) };
+  const labels = Object.fromEntries(of.names.map((name, i) => [name, values[i] ?? ""]));
+  const series: Series = { labels, value: 0, buckets: of.bounds.map(() => 0).concat(0) };
   of.series.set(key, series);
   seriesCount++;
   return series;
@@ -167,9 +167,12 @@ class HistogramSeries {
   }
 }
 
-/** How values are spread: `bounds` are upper ends, in order. */
+/** How values are spread: `bounds` are upper ends, in order; what is above the last is counted, too. */
 export class Histogram extends Labelled<HistogramSeries> {
+  /** Throws PENSTOCK_LIBRARY_STATS. */
   constructor(name: string, bounds: readonly number[], labels: readonly string[] = []) {
+    if (!bounds.every((bound, i) => Number.isFinite(bound) && (i === 0 || bound > (bounds[i - 1] ?? 0))))
+      throw libraryError("PENSTOCK_LIBRARY_STATS", { detail: `${name}: bounds ${bounds.join(", ")}` });
     super(figure(name, "histogram", labels, bounds));
   }
 
@@ -182,21 +185,37 @@ export class Histogram extends Labelled<HistogramSeries> {
   }
 }
 
-/** All figures as a worker's counters have them: `script_hits{path="/orders"}`. */
-export function scriptFigures(): Record<string, number> {
-  const read: Record<string, number> = {};
-  for (const [name, { kind, bounds, series }] of figures) {
-    for (const { labels, value, buckets } of series.values()) {
-      const braced = labels === "" ? "" : `{${labels}}`;
-      if (kind === "counter") read[`script_${name}${braced}`] = value;
-      else if (kind === "gauge") read[`script_gauge_${name}${braced}`] = value;
-      else {
-        read[`script_${name}_sum${braced}`] = value;
-        read[`script_${name}_count${braced}`] = buckets.at(-1) ?? 0;
-        for (const [i, bound] of bounds.entries())
-          read[`script_${name}_bucket{${labels === "" ? "" : `${labels},`}le="${bound}"}`] = buckets[i] ?? 0;
-      }
-    }
-  }
-  return read;
+/** One figure as it stands now, with a sample for each of its series; a histogram's have suffixes, and its buckets are cumulative. */
+export interface FigureReading {
+  readonly name: string;
+  readonly kind: Kind;
+  readonly samples: readonly FigureSample[];
+}
+
+export interface FigureSample {
+  /** Of a histogram's: `_bucket`, `_count`, `_sum`. */
+  readonly suffix?: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+/** All figures of this worker. */
+export function scriptFigures(): FigureReading[] {
+  return Array.from(figures, ([name, { kind, bounds, series }]) => ({
+    name,
+    kind,
+    samples: Array.from(series.values()).flatMap((one) =>
+      kind === "histogram" ? spread(one, bounds) : [{ labels: one.labels, value: one.value }],
+    ),
+  }));
+}
+
+function spread({ labels, value, buckets }: Series, bounds: readonly number[]): FigureSample[] {
+  const count = buckets[bounds.length] ?? 0;
+  const all = [...bounds, Number.POSITIVE_INFINITY].map((bound, i) => ({
+    suffix: "_bucket",
+    labels: { ...labels, le: bound === Number.POSITIVE_INFINITY ? "+Inf" : String(bound) },
+    value: buckets[i] ?? 0,
+  }));
+  return [...all, { suffix: "_count", labels, value: count }, { suffix: "_sum", labels, value }];
 }
