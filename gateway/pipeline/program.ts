@@ -16,10 +16,21 @@ export interface ListenOptions {
   readonly tls?: ListenTlsOptions;
   /** Takes connections that were meant for others; `ctx.inbound.originalDestination` says for whom. */
   readonly transparent?: boolean;
+  /** Has the kernel turn connections of processes here, by the supervisor, while the script is in force; implies `transparent`. */
+  readonly steer?: SteerOptions;
   /** Milliseconds without a byte in either direction; 600 000, and 60 000 for UDP. */
   readonly idleTimeoutMs?: number;
   /** Streams at a time in one worker; 65 536. Those beyond are refused. */
   readonly streamsMax?: number;
+}
+
+export interface SteerOptions {
+  /** Directory of the cgroup whose processes are meant, and of those below. The gateway's own are never steered. */
+  readonly cgroup: string;
+  /** Of the destinations. TCP, IPv4 and IPv6. */
+  readonly ports: readonly number[];
+  /** How long connections are still turned to a gateway that has died or hangs; then they go straight. 3000. */
+  readonly leaseMs?: number;
 }
 
 /** One address a program listens on. */
@@ -126,6 +137,30 @@ export function listen<C extends object>(
   if (typeof wrong === "string") throw pipelineError("PENSTOCK_PIPELINE_LISTEN", { detail: `${address}: ${wrong}` });
   const build = second ?? (first as Build<Layout<C>, C>);
   const options = second === undefined ? {} : (first as ListenOptions);
+  checkSteering(address, options);
   // What a program holds is fed with contexts of the kind that its own layouts expect.
   program.listen({ address, pipeline: pipeline<C>(build) as unknown as Pipeline, options });
+}
+
+const LEASE_MS_MIN = 100;
+
+/** What the supervisor is going to be asked for. Throws PENSTOCK_PIPELINE_LISTEN. */
+function checkSteering(address: string, { steer, protocol }: ListenOptions): void {
+  if (steer === undefined) return;
+  const { cgroup, ports, leaseMs = LEASE_MS_MIN } = steer;
+  const wrong =
+    protocol === "udp"
+      ? "steer is for TCP; declare `kernel.steering` for datagrams"
+      : typeof cgroup !== "string" || !cgroup.startsWith("/")
+        ? `steer.cgroup is ${JSON.stringify(cgroup)}: the cgroup's directory, as /sys/fs/cgroup/apps`
+        : !Array.isArray(ports) || ports.length === 0 || !ports.every(isPort)
+          ? `steer.ports is ${JSON.stringify(ports)}: a list of numbers from 1 to 65535`
+          : !Number.isSafeInteger(leaseMs) || leaseMs < LEASE_MS_MIN
+            ? `steer.leaseMs is ${String(leaseMs)}: milliseconds, ${LEASE_MS_MIN} or more`
+            : null;
+  if (wrong !== null) throw pipelineError("PENSTOCK_PIPELINE_LISTEN", { detail: `${address}: ${wrong}` });
+}
+
+function isPort(port: unknown): boolean {
+  return Number.isInteger(port) && Number(port) > 0 && Number(port) < 65_536;
 }

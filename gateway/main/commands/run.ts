@@ -15,7 +15,7 @@ import { EchoServer, exampleAddress, exampleDeclaration, exampleGuide, startEcho
 import { DataDirectory } from "#main/supervisor/data-directory.ts";
 import { readScript } from "#main/script/bundle.ts";
 import { logTo, type LogSink } from "#main/supervisor/log.ts";
-import { openKernel } from "#main/supervisor/managed-kernel.ts";
+import { kernelWanted, openKernel } from "#main/supervisor/managed-kernel.ts";
 import { pinPlace } from "#main/supervisor/pin-place.ts";
 import { Supervisor, type AdminTlsFiles } from "#main/supervisor/supervisor.ts";
 import { Predecessor } from "#main/upgrade/predecessor.ts";
@@ -159,7 +159,7 @@ async function runGateway(options: RunOptions, out: Output, { env }: VerbContext
   const version = penstockVersion(installation);
   const inherited = predecessor === null ? null : await predecessor.receive(version);
   const pins = pinPlace(env["PENSTOCK_PINS"], options.data);
-  const kernel = openKernel(env["PENSTOCK_KERNEL"] !== "off", pins, inherited?.kernel);
+  const kernel = openKernel(kernelWanted(), pins, inherited?.kernel);
   for (const note of [...whatIsOff(privileged), ...kernel.status().notes]) log("warn", note);
   const supervisor = new Supervisor({
     installation,

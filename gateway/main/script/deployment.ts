@@ -12,6 +12,7 @@ import type { ScriptAsking, WorkerProcess } from "#main/supervisor/worker-proces
 import type { Workers } from "#main/supervisor/workers.ts";
 import type { ListenerSpec } from "#snapshot/snapshot.ts";
 import { ScriptKernel } from "./kernel.ts";
+import { ScriptSteering } from "./steering.ts";
 import type { ScriptBundle, ScriptListen } from "#worker/script/protocol.ts";
 
 const INTRODUCTION_MS = 5_000;
@@ -26,6 +27,7 @@ export class ScriptDeployment {
   readonly #listeners: Listeners;
   readonly #log: LogSink;
   readonly #kernel: ScriptKernel;
+  readonly #steering: ScriptSteering;
   #current: InForce | null = null;
 
   /** `listeners`: of the script alone. */
@@ -34,6 +36,7 @@ export class ScriptDeployment {
     this.#listeners = listeners;
     this.#log = log;
     this.#kernel = new ScriptKernel(log);
+    this.#steering = new ScriptSteering(workers, log);
   }
 
   /** What a running script asks for. */
@@ -67,13 +70,17 @@ export class ScriptDeployment {
     const members = this.#workers.all.filter((worker) => worker.introduced);
     this.#kernel.begin(bundle);
     try {
-      const specs = specsOf(await agreed(members, bundle));
+      const listens = await agreed(members, bundle);
+      const specs = listens.map(specOf);
       const closed = this.#listeners.prepare(specs);
       if (closed !== null) throw new Error(closed.error);
+      this.#steering.prepare(listens, specs, this.#listeners);
       await each(members, (worker) => this.#bind(worker, specs));
       this.#kernel.prepare();
+      this.#steering.commit();
       this.#current = { bundle, specs };
     } catch (error) {
+      this.#steering.abort();
       this.#kernel.abort();
       this.#listeners.abort();
       for (const worker of members) worker.tellScript({ type: "script-abort" });
@@ -87,9 +94,14 @@ export class ScriptDeployment {
 
   #bind(worker: WorkerProcess, specs: readonly ListenerSpec[]): Promise<unknown> {
     const { grants, descriptors } = this.#listeners.grants(specs, worker.slot);
+    const { originals } = this.#steering;
     return worker.askScript(
-      { type: "script-bind", grants: grants.map(({ index, fdTag }) => ({ index, fdTag })) },
-      descriptors,
+      {
+        type: "script-bind",
+        grants: grants.map(({ index, address, fdTag }) => ({ index, address, fdTag })),
+        originalsFdTag: originals?.tag ?? null,
+      },
+      originals === null ? descriptors : [...descriptors, originals],
     );
   }
 
@@ -117,6 +129,7 @@ export class ScriptDeployment {
   }
 
   close(): void {
+    this.#steering.close();
     this.#kernel.close();
     this.#listeners.close();
   }
@@ -143,11 +156,6 @@ async function each<T>(members: readonly WorkerProcess[], act: (worker: WorkerPr
   });
 }
 
-function specsOf(listens: readonly ScriptListen[]): ListenerSpec[] {
-  return listens.map(({ address, protocol, transparent }) => ({
-    name: `script ${address}`,
-    address,
-    protocol,
-    transparent,
-  }));
+function specOf({ address, protocol, transparent }: ScriptListen): ListenerSpec {
+  return { name: `script ${address}`, address, protocol, transparent };
 }

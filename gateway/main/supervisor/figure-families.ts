@@ -1,6 +1,6 @@
 /** Figures of scripts (`Counter`, `Gauge`, `Histogram`), by worker, as families of metrics: `new Counter("hits")` is `penstock_script_hits`. */
 import type { MetricFamily, MetricSample } from "#control/gateway-status.ts";
-import type { FigureReading } from "#pipeline/library/stats.ts";
+import type { FigureReading } from "#worker/script/protocol.ts";
 
 export interface WorkerFigures {
   readonly slot: number;

@@ -13,6 +13,11 @@ import { leavePinPlace, NO_PINS, type PinPlace } from "./pin-place.ts";
 import { NoKernel } from "./kernel-part.ts";
 import type { KernelDeclaration, KernelPart, KernelPartStatus } from "./kernel-part.ts";
 
+/** Not switched off by the environment. */
+export function kernelWanted(): boolean {
+  return process.env["PENSTOCK_KERNEL"] !== "off";
+}
+
 /** Never throws: a kernel that can't is one of the ways to run. */
 export function openKernel(
   wanted: boolean,

@@ -10,8 +10,10 @@
  */
 
 import type { KernelRequest } from "#pipeline/host.ts";
+import type { SteerOptions } from "#pipeline/program.ts";
 
 export type { KernelPlace, KernelRequest, ObjectAnswer } from "#pipeline/host.ts";
+export type { FigureReading } from "#pipeline/library/stats.ts";
 
 /** A script with all that it imports or loads, as read by the supervisor: a worker has no files. */
 export interface ScriptBundle {
@@ -40,11 +42,15 @@ export interface ScriptListen {
   readonly address: string;
   readonly protocol: "tcp" | "udp";
   readonly transparent: boolean;
+  /** Whose connections are turned to it; null: nobody's. */
+  readonly steer: Required<SteerOptions> | null;
 }
 
 export interface ScriptGrant {
   /** Into the program's listens. */
   readonly index: number;
+  /** Where it is bound in truth. */
+  readonly address: string;
   readonly fdTag: number;
 }
 
@@ -56,7 +62,13 @@ export type ScriptToWorker =
       /** The authorities (PEM) that this machine trusts; null: it has none. */
       readonly systemCa: Uint8Array | null;
     }
-  | { readonly type: "script-bind"; readonly id: number; readonly grants: readonly ScriptGrant[] }
+  | {
+      readonly type: "script-bind";
+      readonly id: number;
+      readonly grants: readonly ScriptGrant[];
+      /** The map of where steered clients wanted to go; null: a script never steered anyone. */
+      readonly originalsFdTag: number | null;
+    }
   | { readonly type: "script-commit"; readonly id: number }
   | { readonly type: "script-abort"; readonly id: number }
   /** Of the worker's own `script-kernel`, by its number. */

@@ -11,6 +11,7 @@ import { loadProgram, Program, type ListenSpec } from "#pipeline/program.ts";
 import type { WorkerContext } from "#proxy/context.ts";
 import { IPPROTO_TCP, setsockoptInt, TCP_NODELAY } from "#sys/socket.ts";
 import type { Descriptors } from "#worker/descriptors.ts";
+import { Destinations } from "./destinations.ts";
 import { importBundle } from "./module-loader.ts";
 import type { ScriptGrant, ScriptListen, ScriptToSupervisor, ScriptToWorker } from "./protocol.ts";
 import { ScriptDatagrams } from "./script-datagrams.ts";
@@ -80,7 +81,7 @@ export class ScriptHost {
         void this.#load(message);
         break;
       case "script-bind":
-        this.#bind(message.id, message.grants);
+        this.#bind(message);
         break;
       case "script-commit":
         this.#commit(message.id);
@@ -121,16 +122,19 @@ export class ScriptHost {
     send({ type: "script-loaded", id, listens: program.listens.map(listenOf) });
   }
 
-  #bind(id: number, grants: readonly ScriptGrant[]): void {
+  #bind({ id, grants, originalsFdTag }: ScriptToWorker & { type: "script-bind" }): void {
     const { descriptors, receive, send } = this.#parts;
     receive();
     const next = this.#next;
-    const missing = grants.filter(({ fdTag }) => descriptors.lend(fdTag) === undefined);
+    const tags = grants.map(({ fdTag }) => fdTag).concat(originalsFdTag ?? []);
+    const missing = tags.filter((tag) => descriptors.lend(tag) === undefined);
     if (next === null || missing.length > 0) {
       send({ type: "script-refused", id, error: "a socket of the script did not arrive" });
       return;
     }
     next.grants = grants;
+    const map = originalsFdTag === null ? undefined : descriptors.lend(originalsFdTag);
+    next.runtime.destinations = new Destinations(map ?? null, new Set(grants.map(({ address }) => address)));
     send({ type: "script-bound", id });
   }
 
@@ -192,8 +196,12 @@ export class ScriptHost {
   }
 }
 
+const LEASE_MS = 3000;
+
 function listenOf({ address, options }: ListenSpec): ScriptListen {
-  return { address, protocol: options.protocol ?? "tcp", transparent: options.transparent ?? false };
+  const { protocol = "tcp", steer } = options;
+  const transparent = options.transparent === true || steer !== undefined;
+  return { address, protocol, transparent, steer: steer === undefined ? null : { leaseMs: LEASE_MS, ...steer } };
 }
 
 function endProgram({ program, runtime }: Loaded): void {

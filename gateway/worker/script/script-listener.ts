@@ -46,7 +46,7 @@ export class ScriptListener implements ConnectionHandler {
   }
 
   onConnection(connection: Connection, socket: Socket, peer: Peer): void {
-    const { counters, banned, originalOf } = this.#worker;
+    const { counters, banned } = this.#worker;
     const { pipeline, options } = this.#spec;
     counters.add(CONNECTIONS_ACCEPTED, 1);
     if (banned(peer) || this.#open >= (options.streamsMax ?? STREAMS_MAX)) {
@@ -55,7 +55,8 @@ export class ScriptListener implements ConnectionHandler {
       return;
     }
     counters.add(CONNECTIONS_OPEN, 1);
-    const original = options.transparent === true ? originalOf(peer, socket.fd) : null;
+    const transparent = options.transparent === true || options.steer !== undefined;
+    const original = transparent ? this.#runtime.destinations.of(peer, socket.fd) : null;
     const inbound = new ConnectionInfo(connection, peer, this.#runtime, original);
     const idleMs = options.idleTimeoutMs ?? IDLE_MS;
     const stream = new InboundStream(connection, inbound, pipeline, this.#runtime, idleMs, this.#left);

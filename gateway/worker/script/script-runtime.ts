@@ -20,6 +20,7 @@ import { STREAM_TRANSPORT } from "#net/stream-transport.ts";
 import { TlsRecords } from "#net/tls/records.ts";
 import type { ServerTls } from "#net/tls/server-tls.ts";
 import type { ClientTls } from "#net/tls/client-tls.ts";
+import { Destinations } from "./destinations.ts";
 import { ScriptTls } from "./script-tls.ts";
 import { scriptPlace } from "./script-place.ts";
 
@@ -58,6 +59,8 @@ export class ScriptRuntime implements Runtime {
   /** Connections of all its listens. */
   readonly streams = new Set<InboundStream>();
   readonly tls: ScriptTls;
+  /** Of transparent listens; known once they are bound. */
+  destinations = new Destinations(null, new Set());
   #streamTls: ScriptTls | null = null;
   readonly #shared: ScriptShared;
   readonly #systemCa: Uint8Array | null;

@@ -1,0 +1,85 @@
+/**
+ * Steering for scripts: what `listen(…, { steer })` asks for, in force while the script is. A kernel part of its own, beside
+ * the one that configurations declare, with leases that are renewed while a worker serves. Opened when a script first
+ * steers, and open from then on: who is steered must be found after a change, too.
+ */
+import { scriptError } from "#core/errors/script.ts";
+import type { Listeners } from "#main/supervisor/listeners.ts";
+import { KernelUpkeep } from "#main/supervisor/kernel-upkeep.ts";
+import type { KernelPart } from "#main/supervisor/kernel-part.ts";
+import type { LogSink } from "#main/supervisor/log.ts";
+import { kernelWanted, openKernel } from "#main/supervisor/managed-kernel.ts";
+import { tagged, type Tagged } from "#main/supervisor/tags.ts";
+import type { Workers } from "#main/supervisor/workers.ts";
+import type { ListenerSpec } from "#snapshot/snapshot.ts";
+import type { ScriptListen } from "#worker/script/protocol.ts";
+
+export class ScriptSteering {
+  readonly #workers: Workers;
+  readonly #log: LogSink;
+  #kernel: KernelPart | null = null;
+  #upkeep: KernelUpkeep | null = null;
+  #originals: Tagged | null = null;
+  /** What was said last of what is in force. */
+  #said = "";
+
+  constructor(workers: Workers, log: LogSink) {
+    this.#workers = workers;
+    this.#log = log;
+  }
+
+  /** Programs are verified, nothing is attached. `specs` of `listens`, prepared by `listeners`. Throws what is in the way. */
+  prepare(listens: readonly ScriptListen[], specs: readonly ListenerSpec[], listeners: Listeners): void {
+    const steering = listens.flatMap(({ steer }, listener) => (steer === null ? [] : [{ ...steer, listener }]));
+    if (steering.length === 0 && this.#kernel === null) return;
+    const kernel = this.#open();
+    const { grants } = listeners.grants(specs, 0);
+    const bound = specs.map(({ name }, index) => ({
+      name,
+      addresses: grants.filter((grant) => grant.index === index).map(({ address }) => address),
+      sockets: [],
+      allSockets: [],
+    }));
+    kernel.prepare({ maps: [], kernel: { interfaces: [], steering }, listeners: bound });
+    const fd = kernel.originalsFd();
+    if (fd !== null) this.#originals ??= tagged(fd);
+  }
+
+  /** Where steered clients wanted to go, for workers to read; null: none ever was. */
+  get originals(): Tagged | null {
+    return this.#originals;
+  }
+
+  /** Attached. Throws what is in the way; then all is as it was. */
+  commit(): void {
+    if (this.#kernel === null) return;
+    this.#kernel.commit();
+    this.#upkeep?.refresh();
+    const facts = this.#kernel.status().facts.map((fact) => fact.replace(/, lease .*/, ""));
+    const said = facts.join("; ");
+    if (said !== this.#said)
+      this.#log("info", said === "" ? "the script steers nobody any more" : `the script steers ${said}`);
+    this.#said = said;
+  }
+
+  abort(): void {
+    this.#kernel?.abort();
+  }
+
+  close(): void {
+    this.#upkeep?.stop();
+    this.#kernel?.close();
+    this.#kernel = null;
+    this.#originals = null;
+  }
+
+  #open(): KernelPart {
+    if (this.#kernel !== null) return this.#kernel;
+    const kernel = openKernel(kernelWanted());
+    const { active, notes } = kernel.status();
+    if (!active) throw scriptError("PENSTOCK_SCRIPT_KERNEL", { detail: `nothing can be steered: ${notes.join("; ")}` });
+    this.#upkeep = new KernelUpkeep(kernel, this.#workers);
+    this.#kernel = kernel;
+    return kernel;
+  }
+}
