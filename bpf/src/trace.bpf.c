@@ -53,34 +53,14 @@ int trace_state(__u64 *ctx)
 SEC("tp_btf/tcp_retransmit_skb")
 int trace_retransmit(__u64 *ctx)
 {
-	struct sock *sk = (struct sock *)ctx[0];
-	struct trace_socket *socket = traced(sk);
-	struct trace_counts *counts;
-
-	if (!socket)
-		return 0;
-	counts = counts_of(socket);
-	if (counts)
-		counts->retransmits += 1;
-	tell(sk, socket, EVENT_RETRANSMIT, 0, 0, round_trip_us(sk));
-	return 0;
+	return count_event((struct sock *)ctx[0], EVENT_RETRANSMIT);
 }
 
 /* struct sock *sk */
 SEC("tp_btf/tcp_receive_reset")
 int trace_reset(__u64 *ctx)
 {
-	struct sock *sk = (struct sock *)ctx[0];
-	struct trace_socket *socket = traced(sk);
-	struct trace_counts *counts;
-
-	if (!socket)
-		return 0;
-	counts = counts_of(socket);
-	if (counts)
-		counts->resets_received += 1;
-	tell(sk, socket, EVENT_RESET, 0, 0, 0);
-	return 0;
+	return count_event((struct sock *)ctx[0], EVENT_RESET);
 }
 
 /* struct sock *sk, int ret, int flags */

@@ -94,4 +94,21 @@ static __always_inline void tell(struct sock *sk, const struct trace_socket *soc
 	bpf_ringbuf_submit(event, 0);
 }
 
+/* What is counted each time that it happens. */
+static __always_inline int count_event(struct sock *sk, __u8 kind)
+{
+	struct trace_socket *socket = traced(sk);
+	struct trace_counts *counts;
+
+	if (!socket)
+		return 0;
+	counts = counts_of(socket);
+	if (counts && kind == EVENT_RETRANSMIT)
+		counts->retransmits += 1;
+	else if (counts)
+		counts->resets_received += 1;
+	tell(sk, socket, kind, 0, 0, kind == EVENT_RETRANSMIT ? round_trip_us(sk) : 0);
+	return 0;
+}
+
 #endif
