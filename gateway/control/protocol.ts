@@ -24,6 +24,7 @@
  */
 import type { GatewayStatus } from "./gateway-status.ts";
 import type { PurgeReply, PurgeRequest } from "./purge.ts";
+import type { RecordingPartReply, RecordingPartRequest, RecordingReply, RecordingRequest } from "./recording.ts";
 import { join } from "node:path";
 import type { TappedExchange } from "#observe/tap.ts";
 import type { SnapshotChange } from "#snapshot/patch.ts";
@@ -214,6 +215,8 @@ export type ControlToSupervisor =
   | TellRequest
   | PurgeRequest
   | TraceRequest
+  | RecordingRequest
+  | RecordingPartRequest
   | HealthMessage
   | DeclaredReply;
 
@@ -462,6 +465,8 @@ export type Reply =
   | TapReply
   | ToldReply
   | PurgeReply
-  | TraceReply;
+  | TraceReply
+  | RecordingReply
+  | RecordingPartReply;
 
 export type SupervisorToControl = Reply | DeclareRequest | ShutdownMessage;

@@ -37,6 +37,8 @@ import type {
 } from "./protocol.ts";
 import type { SealedValue } from "./secret-values.ts";
 import type { Purge, PurgeReply } from "./purge.ts";
+import type { Recorded } from "#observe/recorder.ts";
+import type { RecordingPartReply, RecordingPartRequest, RecordingReply, RecordingRequest } from "./recording.ts";
 import { snapshotPatch } from "#snapshot/patch.ts";
 import type { Snapshot } from "#snapshot/snapshot.ts";
 
@@ -57,6 +59,8 @@ const APPLY_TIMEOUT_MS = 60_000;
 const QUICK_TIMEOUT_MS = 5000;
 /** On top of the builder's own bound: what it takes to start the process. */
 const BUILD_MARGIN_MS = 10_000;
+/** A large heap takes seconds to be written down. */
+const RECORDING_MARGIN_MS = 30_000;
 
 export interface LinkEvents {
   declare(request: DeclareRequest): void;
@@ -196,6 +200,16 @@ export class SupervisorLink {
       ...query,
     }));
     return reply.result;
+  }
+
+  async record(what: Omit<RecordingRequest, "type" | "id">): Promise<Recorded> {
+    const request = (id: number): RecordingRequest => ({ type: "record", id, ...what });
+    return (await this.#ask<RecordingReply>("record-reply", what.seconds * 1000 + RECORDING_MARGIN_MS, request)).result;
+  }
+
+  async recordedPart(what: Omit<RecordingPartRequest, "type" | "id">): Promise<Uint8Array | null> {
+    const request = (id: number): RecordingPartRequest => ({ type: "recorded-part", id, ...what });
+    return (await this.#ask<RecordingPartReply>("recorded-part-reply", QUICK_TIMEOUT_MS, request)).bytes;
   }
 
   /** The channel is closed: nobody is going to answer. */

@@ -1,5 +1,6 @@
 /** The worker's side of the protocol: two-phase snapshots, drain, statistics. */
 import type { Fd } from "#core/brands.ts";
+import { Recorder } from "#observe/recorder.ts";
 import { Engine } from "#proxy/engine.ts";
 import { compilingRouter, matchAlike, type Router } from "#router/router.ts";
 import { unpackSnapshot } from "#snapshot/packed.ts";
@@ -63,6 +64,7 @@ export class WorkerProcess {
   readonly #tls: TlsSet;
   readonly #scripts: ScriptHost;
   readonly #resolver = systemResolver();
+  readonly #recorder = new Recorder();
   #prepared: Prepared | null = null;
   /** Since its `prepare`, until `commit` or `abort`. */
   #preparing: PrepareMessage | null = null;
@@ -127,6 +129,16 @@ export class WorkerProcess {
         this.#options.send({ type: "tap-reply", id: message.id, exchanges });
         break;
       }
+      case "record":
+        void this.#record(message);
+        break;
+      case "recorded-part":
+        this.#options.send({
+          type: "recorded-part-reply",
+          id: message.id,
+          bytes: this.#recorder.part(message.part),
+        });
+        break;
       case "purge":
         this.#options.send({ type: "purge-reply", id: message.id, purged: this.#filters.purge(message.what) });
         break;
@@ -163,6 +175,10 @@ export class WorkerProcess {
       default:
         message satisfies never;
     }
+  }
+
+  async #record({ id, kind, seconds }: Extract<ToWorker, { type: "record" }>): Promise<void> {
+    this.#options.send({ type: "record-reply", id, result: await this.#recorder.record(kind, seconds) });
   }
 
   /** The supervisor is gone. */

@@ -16,6 +16,7 @@
  * state at a time; a second `prepare` before `commit` or `abort` is a bug of the supervisor.
  */
 import type { ScriptToSupervisor, ScriptToWorker } from "./script/protocol.ts";
+import type { Recorded, RecordingKind } from "#observe/recorder.ts";
 import type { TappedExchange } from "#observe/tap.ts";
 import type { MeterReading } from "#observe/meters.ts";
 import type { PackedSnapshot } from "#snapshot/packed.ts";
@@ -41,6 +42,9 @@ export type ToWorker =
   | { readonly type: "stats"; readonly id: number }
   /** Opens the tap for a moment, for a route (`tenant/name`) or all (empty). `after`: the number of the last exchange that is known. */
   | { readonly type: "tap"; readonly id: number; readonly route: string; readonly after: number }
+  /** A profile of so many seconds, or a snapshot of the heap; then its parts, in order. */
+  | { readonly type: "record"; readonly id: number; readonly kind: RecordingKind; readonly seconds: number }
+  | { readonly type: "recorded-part"; readonly id: number; readonly part: number }
   /** Cached responses of a route are forgotten. */
   | { readonly type: "purge"; readonly id: number; readonly what: PurgeOrder }
   | { readonly type: "explain"; readonly id: number; readonly request: ExplainRequest }
@@ -69,6 +73,8 @@ export type ToSupervisor =
   | { readonly type: "committed"; readonly id: number }
   | { readonly type: "drained" }
   | { readonly type: "tap-reply"; readonly id: number; readonly exchanges: readonly TappedExchange[] }
+  | { readonly type: "record-reply"; readonly id: number; readonly result: Recorded }
+  | { readonly type: "recorded-part-reply"; readonly id: number; readonly bytes: Uint8Array | null }
   | { readonly type: "purge-reply"; readonly id: number; readonly purged: number }
   | {
       readonly type: "stats-reply";

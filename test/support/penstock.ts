@@ -15,10 +15,36 @@ export interface Where {
   readonly uid?: number;
 }
 
+export interface Running {
+  /** What it has said so far. */
+  readonly out: string;
+  readonly ended: Promise<Ran>;
+  /** As Ctrl-C does. */
+  interrupt(): void;
+}
+
 /** To its end. */
 export function penstock(where: Where, ...args: readonly string[]): Promise<Ran> {
-  const program = join(thisInstallation().root, "gateway/main/penstock.ts");
-  const child = spawn(process.execPath, ["--no-warnings", program, ...args], {
+  return startPenstock(where, ...args).ended;
+}
+
+/** On a terminal of so many columns, to its end: what it writes there, carriage returns left out. */
+export async function penstockOnTerminal(columns: number, where: Where, ...args: readonly string[]): Promise<Ran> {
+  const command = [...PROGRAM, ...args].map((word) => `'${word}'`).join(" ");
+  const child = start(where, "script", "-qec", `stty cols ${columns}; exec ${command}`, "/dev/null");
+  const ran = await child.ended;
+  return { ...ran, out: ran.out.replaceAll("\r", "") };
+}
+
+/** A verb that goes on until it is interrupted: whoever starts it does that. */
+export function startPenstock(where: Where, ...args: readonly string[]): Running {
+  return start(where, ...PROGRAM, ...args);
+}
+
+const PROGRAM = [process.execPath, "--no-warnings", join(thisInstallation().root, "gateway/main/penstock.ts")] as const;
+
+function start(where: Where, command: string, ...args: readonly string[]): Running {
+  const child = spawn(command, args, {
     cwd: where.cwd,
     env: { ...process.env, ...where.env },
     stdio: ["ignore", "pipe", "pipe"],
@@ -28,8 +54,15 @@ export function penstock(where: Where, ...args: readonly string[]): Promise<Ran>
   let err = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => (out += text));
   child.stderr.setEncoding("utf8").on("data", (text: string) => (err += text));
-  return new Promise((resolve, reject) => {
+  const ended = new Promise<Ran>((resolve, reject) => {
     child.once("error", reject);
     child.once("close", (code) => resolve({ code, out, err }));
   });
+  return {
+    get out() {
+      return out;
+    },
+    ended,
+    interrupt: () => void child.kill("SIGINT"),
+  };
 }

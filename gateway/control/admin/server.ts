@@ -32,6 +32,7 @@ import { openApiRoute } from "./openapi.ts";
 import { pluginRoutes } from "./plugin-routes.ts";
 import { problemOf, problemResponse } from "./problem.ts";
 import { purgeRoutes } from "./purge-routes.ts";
+import { recordingRoutes } from "./recording-routes.ts";
 import { resourceRoutes } from "./resource-routes.ts";
 import { revisionRoutes } from "./revision-routes.ts";
 import { register, type RouteSpec } from "./route.ts";
@@ -71,6 +72,7 @@ export function adminRoutes(services: Services): RouteSpec[] {
     ...pluginMessageRoutes(services),
     ...statusRoutes(services),
     ...tapRoutes(services),
+    ...recordingRoutes(services),
   ];
   return [...routes, openApiRoute(routes)];
 }

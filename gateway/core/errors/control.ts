@@ -117,6 +117,11 @@ export const CONTROL_ERRORS = {
     status: 503,
     hint: "end one of them, or follow /v1/audit page by page",
   },
+  PENSTOCK_CONTROL_RECORDING: {
+    message: "the process can't be recorded now",
+    status: 409,
+    hint: "one recording at a time of each process; the detail says what is in the way",
+  },
   PENSTOCK_CONTROL_BACKUP: {
     message: "the backup can't be restored",
     status: 422,

@@ -1,9 +1,8 @@
 /** `penstock backup FILE` and `penstock restore FILE`: everything a gateway knows, in one file and out of it. */
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { isAbsolute, resolve } from "node:path";
-import { cliError } from "#core/errors/cli.ts";
 import { positionals } from "./arguments.ts";
 import { Client } from "./client.ts";
+import { download } from "./download.ts";
 import { printFailure } from "./failure.ts";
 import type { Output, Verb, VerbContext } from "./verb.ts";
 
@@ -15,7 +14,7 @@ export const backup: Verb = {
   run: async (args, out, context) => {
     const [file = ""] = positionals(args, "FILE");
     try {
-      const bytes = await download(Client.of(args, context), within(file, context));
+      const bytes = await download(Client.of(args, context), "/v1/backup", within(file, context));
       out.print(out.json ? JSON.stringify({ file, bytes }) : `${file}: ${bytes} bytes`);
       return 0;
     } catch (error) {
@@ -62,33 +61,4 @@ function report(
 
 function within(path: string, { cwd }: VerbContext): string {
   return isAbsolute(path) ? path : resolve(cwd, path);
-}
-
-/** Beside its place first: a file of that name is a whole backup. Answers its size. */
-async function download(client: Client, path: string): Promise<number> {
-  const partial = `${path}.partial`;
-  const fd = openFile(partial);
-  let bytes = 0;
-  try {
-    for await (const chunk of client.download("/v1/backup")) {
-      for (let at = 0; at < chunk.byteLength;) at += writeSync(fd, chunk, at);
-      bytes += chunk.byteLength;
-    }
-    fsyncSync(fd);
-    renameSync(partial, path);
-    return bytes;
-  } catch (error) {
-    rmSync(partial, { force: true });
-    throw error;
-  } finally {
-    closeSync(fd);
-  }
-}
-
-function openFile(path: string): number {
-  try {
-    return openSync(path, "w", 0o600);
-  } catch (error) {
-    throw cliError("PENSTOCK_CLI_FILE", { detail: error instanceof Error ? error.message : path, cause: error });
-  }
 }

@@ -7,6 +7,7 @@ import { explain } from "./explain.ts";
 import { exportAll, get, remove } from "./get.ts";
 import { kernel } from "./kernel.ts";
 import { plugin } from "./plugin.ts";
+import { profile } from "./profile.ts";
 import { revisions, rollback } from "./revisions.ts";
 import { logs } from "./logs.ts";
 import { secret } from "./secret.ts";
@@ -34,6 +35,7 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   top,
   tap,
   logs,
+  profile,
   // `run`, `upgrade` and `doctor` need no gateway, and are loaded only to be asked for their options.
   completion: completionOf(async () => {
     const [{ run }, { upgrade }, { doctor }] = await Promise.all([

@@ -38,6 +38,7 @@ import { Listeners } from "./listeners.ts";
 import type { LogFormat } from "#observe/log.ts";
 import type { LogSink } from "./log.ts";
 import { serveMapRequest } from "./map-requests.ts";
+import { Recordings } from "./recordings.ts";
 import { spawnChild } from "./spawn.ts";
 import type { SpawnInput } from "./spawn.ts";
 import type { Tagged } from "./tags.ts";
@@ -99,6 +100,7 @@ export class Supervisor {
   /** What workers share, over their lives. */
   readonly #shared: ReturnType<typeof makeSharedArea>;
   readonly #workers: Workers;
+  readonly #recordings: Recordings;
   readonly #control: ControlProcess;
   readonly #builds: Builds;
   readonly #upkeep: KernelUpkeep;
@@ -155,6 +157,7 @@ export class Supervisor {
       bootScript: (worker) => this.scripts.boot(worker),
       log,
     });
+    this.#recordings = new Recordings(this.#workers);
     this.#scriptListeners = new Listeners(options.workers, data.takeOver, inherited?.scriptListeners);
     this.scripts = new ScriptDeployment(this.#workers, this.#scriptListeners, log);
     this.deployment.attach(this.#workers);
@@ -328,6 +331,10 @@ export class Supervisor {
         return { type: "tap-reply", id, workers: await this.#workers.tap(request.route, request.after) };
       case "purge":
         return { type: "purge-reply", id, purged: await this.#workers.purge(request.what) };
+      case "record":
+        return { type: "record-reply", id, result: await this.#recordings.record(request) };
+      case "recorded-part":
+        return { type: "recorded-part-reply", id, bytes: await this.#recordings.part(request) };
       case "trace":
         return { type: "trace-reply", id, result: this.#options.kernel.trace(request) };
       case "tell":

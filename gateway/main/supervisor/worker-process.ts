@@ -10,6 +10,7 @@ import type { Purge } from "#control/purge.ts";
 import { scriptError } from "#core/errors/script.ts";
 import { sendDescriptors, SOCK_SEQPACKET } from "#sys/descriptors.ts";
 import type { PackedSnapshot } from "#snapshot/packed.ts";
+import type { Recorded, RecordingKind } from "#observe/recorder.ts";
 import type { TappedExchange } from "#observe/tap.ts";
 import type { SnapshotPatch } from "#snapshot/patch.ts";
 import { close, socketpair } from "#sys/socket.ts";
@@ -34,6 +35,8 @@ export const PREPARE_MS = 30_000;
 /** Swapping is a matter of one tick. */
 const COMMIT_MS = 5_000;
 const ASK_MS = 2_000;
+/** A large heap takes seconds to be written down. */
+const RECORDING_MARGIN_MS = 20_000;
 
 /** What a worker has to have before it can take up a snapshot. */
 export interface Provision {
@@ -177,6 +180,8 @@ export class WorkerProcess {
       case "tap-reply":
       case "told":
       case "purge-reply":
+      case "record-reply":
+      case "recorded-part-reply":
         this.#replies.settle(message.id, message);
     }
   }
@@ -264,6 +269,18 @@ export class WorkerProcess {
   async tell({ tenant, plugin, message }: Omit<TellRequest, "type" | "id">): Promise<readonly PluginAnswer[]> {
     const reply = await this.#ask({ type: "tell", id: requestId(), tenant, plugin, message }, ASK_MS);
     return reply.type === "told" ? reply.answers.map((answer) => ({ worker: this.slot, ...answer })) : [];
+  }
+
+  async record(kind: RecordingKind, seconds: number): Promise<Recorded> {
+    const id = requestId();
+    const reply = await this.#ask({ type: "record", id, kind, seconds }, seconds * 1000 + RECORDING_MARGIN_MS);
+    if (reply.type !== "record-reply") throw new Error(`worker ${this.slot} answered ${reply.type}`);
+    return reply.result;
+  }
+
+  async recordedPart(part: number): Promise<Uint8Array | null> {
+    const reply = await this.#ask({ type: "recorded-part", id: requestId(), part }, ASK_MS);
+    return reply.type === "recorded-part-reply" ? reply.bytes : null;
   }
 
   async purge(what: Purge): Promise<number> {

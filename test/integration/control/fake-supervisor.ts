@@ -164,6 +164,14 @@ export class FakeSupervisor {
         id: message.id,
         answers: [{ worker: 0, route: "acme/orders", version: "1", answer }],
       });
+    } else if (message.type === "record") {
+      const { id, process } = message;
+      const none = { ok: false, code: "none", detail: `there is no process "${process}"` } as const;
+      const result = process === "worker-0" ? ({ ok: true, parts: 2, bytes: 2 } as const) : none;
+      this.#send({ type: "record-reply", id, result });
+    } else if (message.type === "recorded-part") {
+      const { id, part } = message;
+      this.#send({ type: "recorded-part-reply", id, bytes: Buffer.from("{}").subarray(part, part + 1) });
     } else if (message.type === "purge") {
       this.#send({ type: "purge-reply", id: message.id, purged: 0 });
     } else if (message.type === "trace") {

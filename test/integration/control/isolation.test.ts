@@ -23,6 +23,7 @@ const PARAMETERS: Readonly<Record<string, string>> = {
   id: "first-start",
   map: "blocklist",
   key: "203.0.113.7",
+  process: "worker-0",
 };
 const BODIES: Readonly<Record<string, string | Uint8Array>> = {
   "application/json": "{}",

@@ -126,6 +126,7 @@ export class RequestMaker {
       id: "first-start",
       map: "blocklist",
       key: "203.0.113.7",
+      process: "worker-0",
       digest: "0".repeat(64),
     };
     return fitting[name] ?? this.#pick(NAMES);
