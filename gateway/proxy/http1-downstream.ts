@@ -172,7 +172,9 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
     const limit = this.#activityMs + (this.#phase === IDLE ? settings.idleTimeoutMs : settings.bodyIdleTimeoutMs);
     // A filter that never decides must not keep a request for ever: its client may be long gone.
     const decided = (this.#exchange?.suspendedMs ?? Infinity) + settings.idleTimeoutMs;
-    if (nowMs < limit) this.#checkBy(decided > nowMs ? Math.min(limit, decided) : limit);
+    const due = Math.min(limit, decided);
+    // What is done about one that has passed may leave the connection in service.
+    this.#checkBy(due > nowMs ? due : Infinity);
     if (nowMs >= decided) this.#exchange?.filterTimedOut();
     else if (nowMs < limit) return;
     else if (this.#phase === IDLE) this.#close();

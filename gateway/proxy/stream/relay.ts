@@ -49,10 +49,11 @@ export class Relay implements StreamLine {
     second.connection.deadlineMs = Number.POSITIVE_INFINITY;
     second.connection.loop.timers.forget(second.connection);
     this.touch();
+    // Before anything moves: what was held may end it, and a closed connection must not be watched.
+    first.connection.expireBy(first.connection.deadlineMs);
     if (this.taps.any) this.taps.attached(this);
     first.begin(firstHeld);
     second.begin(secondHeld);
-    first.connection.expireBy(first.connection.deadlineMs);
   }
 
   // What filters send by themselves.
