@@ -2,6 +2,7 @@
 import { FRAMING_LENGTH, METHOD_CONNECT, type Head } from "#http/head.ts";
 import type { Buffers } from "#io/buffers.ts";
 import type { PeerCertificate } from "#net/tls/peer.ts";
+import type { Router } from "#router/router.ts";
 import type { Engine, Route } from "./engine.ts";
 import * as outcomes from "./outcomes.ts";
 
@@ -13,7 +14,7 @@ export function isShort({ free, count }: Pick<Buffers, "free" | "count">): boole
   return free < count >> SHED_SHIFT;
 }
 
-/** The index of the request's route on this listener; below zero when there is none: `refusedFor` says why. */
+/** The number of the request's route on this listener; below zero when there is none: `refusedFor` says why. */
 export function admit(
   request: Head,
   engine: Engine,
@@ -25,7 +26,7 @@ export function admit(
   if (isShort(buffers)) return ~outcomes.OVERLOADED;
   const fields = engine.certificateFields;
   if (fields !== null && !fields.apply(request, listener, certificate)) return ~outcomes.HEAD_TOO_LONG;
-  const index = (engine.routers[listener] as Engine["routers"][number]).match(request);
+  const index = (engine.routing.routers[listener] as Router).match(request);
   return index < 0 ? ~outcomes.NO_ROUTE : index;
 }
 

@@ -40,6 +40,13 @@ export interface EngineTls {
   readonly clients: readonly (ClientTls | null)[];
 }
 
+export interface Routing {
+  /** All of the snapshot's, by the numbers that routers answer with. */
+  readonly routes: readonly RouteSpec[];
+  /** By listener. */
+  readonly routers: readonly Router[];
+}
+
 export const NO_TLS: EngineTls = { servers: [], clients: [] };
 
 const NO_FILTERS: readonly Filter[] = [];
@@ -47,8 +54,11 @@ const NO_FILTERS: readonly Filter[] = [];
 export class Engine {
   readonly snapshot: Snapshot;
   readonly tls: EngineTls;
-  readonly routers: readonly Router[];
-  readonly routes: readonly Route[];
+  readonly routing: Routing;
+  /** By number; made at their first request: of ten thousand routes most serve none before the next snapshot. */
+  readonly #routes: (Route | null)[];
+  readonly #chains: readonly (readonly Filter[])[];
+  readonly #splits: Splits;
   /** By listener; null for those that speak HTTP. */
   readonly streamRouters: readonly (StreamRouter | null)[];
   readonly streamRoutes: readonly StreamRoute[];
@@ -64,8 +74,8 @@ export class Engine {
   readonly #releaseFilters: () => void;
 
   /**
-   * `chains` and `streamFilters`: the filters of each of the snapshot's routes; they stay the caller's, who hears by `releaseFilters` when
-   * the last exchange that uses them has ended. `routers`: by listener, where they are compiled already. Throws PenstockError for an endpoint address that can't be one.
+   * `chains`, by number, and `streamFilters`: the filters of each of the snapshot's routes; they stay the caller's, who hears by `releaseFilters` when
+   * the last exchange that uses them has ended. `routing`: where it is compiled already. Throws PenstockError for an endpoint address that can't be one.
    */
   constructor(
     snapshot: Snapshot,
@@ -74,7 +84,7 @@ export class Engine {
     releaseFilters: () => void,
     streamFilters: readonly (readonly StreamFilter[])[] = [],
     tls: EngineTls = NO_TLS,
-    routers: readonly Router[] = snapshot.listeners.map((_, i) => compileRouter(snapshot.routes, i)),
+    routing: Routing = compiled(snapshot),
   ) {
     this.snapshot = snapshot;
     this.tls = tls;
@@ -84,14 +94,20 @@ export class Engine {
     this.certificateFields = ClientCertificateFields.of(snapshot.listeners);
     this.upstreams = snapshot.upstreams.map((spec, i) => new Upstream(spec, endpoints, tls.clients[i] ?? null));
     this.#upstreamsByName = new Map(this.upstreams.map((upstream) => [upstream.name, upstream]));
-    const splits = new Splits(this.upstreams);
-    this.routes = snapshot.routes.map((spec, i) => this.#route(spec, chains[i] ?? NO_FILTERS, splits));
+    this.#splits = new Splits(this.upstreams);
+    this.#chains = chains;
+    this.routing = routing;
+    this.#routes = routing.routes.map(() => null);
     const streamRoutes = snapshot.streamRoutes ?? [];
-    this.streamRoutes = streamRoutes.map((spec, i) => makeStreamRoute(spec, streamFilters[i] ?? [], splits));
+    this.streamRoutes = streamRoutes.map((spec, i) => makeStreamRoute(spec, streamFilters[i] ?? [], this.#splits));
     this.streamRouters = snapshot.listeners.map(({ protocol }, i) =>
       protocol === "http" ? null : new StreamRouter(streamRoutes, i),
     );
-    this.routers = routers;
+  }
+
+  /** `number`: as a router of this engine answered it. */
+  route(number: number): Route {
+    return (this.#routes[number] ??= this.#made(number));
   }
 
   upstreamNamed(name: string): Upstream | null {
@@ -119,7 +135,9 @@ export class Engine {
     for (const upstream of this.upstreams) upstream.dispose();
   }
 
-  #route(spec: RouteSpec, chain: readonly Filter[], splits: Splits): Route {
+  #made(number: number): Route {
+    const spec = this.routing.routes[number] as RouteSpec;
+    const chain = this.#chains[number] ?? NO_FILTERS;
     const has = (hook: number): boolean => chain.some((filter) => (filter.hooks & hook) !== 0);
     return {
       spec,
@@ -127,10 +145,14 @@ export class Engine {
       hasRequestHooks: has(HOOK_REQUEST_HEAD),
       hasResponseHooks: has(HOOK_RESPONSE_HEAD),
       hasEndHooks: has(HOOK_END),
-      split: splits.of(spec.action),
+      split: this.#splits.of(spec.action),
       bodyBytesMax: spec.bodyBytesMax ?? Infinity,
       requestTimeoutMs: spec.requestTimeoutMs ?? 0,
       meter: null,
     };
   }
+}
+
+function compiled({ routes, listeners }: Snapshot): Routing {
+  return { routes, routers: listeners.map((_, listener) => compileRouter(routes, listener)) };
 }

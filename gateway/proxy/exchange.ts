@@ -110,7 +110,7 @@ export class ProxyExchange extends ClientSide implements Exchange, AttemptsOwner
       this.#fail(refusedFor(index));
       return;
     }
-    const route = engine.routes[index] as Route;
+    const route = engine.route(index);
     this.#route = route;
     if (isTooLong(request, route)) {
       this.#fail(outcomes.BODY_TOO_LARGE);

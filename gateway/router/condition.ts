@@ -19,9 +19,11 @@ export interface HeaderCondition {
 
 /** All texts are Latin-1: one character stands for one byte on the wire. */
 export interface Condition {
-  /** Index into the snapshot's routes. */
+  /** Its number. */
   readonly route: number;
   readonly hostKind: HostKind;
+  /** As the route has it; empty for any host. */
+  readonly pattern: string;
   /** `shop.example.com` · `.example.com` with its dot for `*.example.com` · empty for any host. */
   readonly host: string;
   readonly pathExact: boolean;
@@ -59,7 +61,7 @@ function headersOf(route: RouteSpec): readonly HeaderCondition[] | null {
 }
 
 /** `/orders/` matches what `/orders` does (Gateway API: element by element), so one trailing slash is dropped. */
-function prefixKey(value: string): string {
+export function prefixKey(value: string): string {
   return value.endsWith("/") ? value.slice(0, -1) : value;
 }
 
@@ -79,7 +81,7 @@ export function conditionsOf(route: RouteSpec, index: number): Condition[] {
   return hosts.map((host) => {
     const hostKind = host === "" ? HOST_ANY : host.startsWith("*.") ? HOST_WILDCARD : HOST_EXACT;
     const key = octets(hostKind === HOST_WILDCARD ? host.slice(1) : host);
-    return { route: index, hostKind, host: key, pathExact, path, methods, headers, order: route.order };
+    return { route: index, hostKind, pattern: host, host: key, pathExact, path, methods, headers, order: route.order };
   });
 }
 

@@ -28,7 +28,7 @@ export type Outcome =
   | "source";
 
 export interface Considered {
-  /** Index into the snapshot's routes. */
+  /** Its number. */
   readonly route: number;
   readonly name: string;
   /** The route's host that took the request: `shop.example.com`, `*.example.com`, `any host`. */
@@ -39,7 +39,7 @@ export interface Considered {
 }
 
 export interface Explanation {
-  /** Index of the chosen route, or −1: the request is answered 404. */
+  /** Number of the chosen route, or −1: the request is answered 404. */
   readonly route: number;
   readonly method: string;
   readonly host: string;

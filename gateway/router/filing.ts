@@ -6,7 +6,7 @@
  * others take no place.
  */
 import type { RouteSpec } from "#snapshot/snapshot.ts";
-import { type Condition, conditionsOf, type HostKind } from "./condition.ts";
+import { type Condition, conditionsOf, type HostKind, prefixKey } from "./condition.ts";
 import { OneOrMore } from "./one-or-more.ts";
 
 /** Added to the class of a group whose routes ask for a method. */
@@ -39,13 +39,14 @@ export interface Host {
 }
 
 export interface Filing {
-  readonly hosts: Iterable<Host>;
+  /** By the routes' own text: `*.example.com`, or nothing for every host. */
+  readonly hosts: ReadonlyMap<string, Host>;
   /** Age by route: the lower is older. */
   readonly ages: Int32Array;
 }
 
 /** Where a condition belongs, as keys of the maps. */
-interface Place {
+export interface Place {
   readonly condition: Condition;
   readonly hostKey: string;
   readonly bucketKey: string;
@@ -56,19 +57,18 @@ interface Place {
   readonly keys: readonly string[];
 }
 
-/** Remembered: a snapshot shares nearly all of its routes with the one before. */
-const PLACES = new WeakMap<RouteSpec, { readonly index: number; readonly places: readonly Place[] }>();
-
-function placesOf(route: RouteSpec, index: number): readonly Place[] {
-  const known = PLACES.get(route);
-  if (known?.index === index) return known.places;
-  const places = conditionsOf(route, index).flatMap(placeOf);
-  PLACES.set(route, { index, places });
-  return places;
+export function placesOf(route: RouteSpec, index: number): readonly Place[] {
+  const bucketKey = bucketKeyOf(route.match);
+  return conditionsOf(route, index).flatMap((condition) => placeOf(condition, bucketKey));
 }
 
-function placeOf(condition: Condition): Place[] {
-  const { hostKind, host, pathExact, path, methods, headers } = condition;
+/** The same for two paths that are the same. */
+export function bucketKeyOf({ path: { kind, value } }: RouteSpec["match"]): string {
+  return kind === "exact" ? `=${value}` : prefixKey(value);
+}
+
+function placeOf(condition: Condition, bucketKey: string): Place[] {
+  const { pattern: hostKey, pathExact, path, methods, headers } = condition;
   // A path has a slash in front or is `*`; any other prefix is met by nothing.
   if (!pathExact && path !== "" && !path.startsWith("/")) return [];
   const values = headers.map((header) => `\0${header.value}`).join("");
@@ -77,8 +77,8 @@ function placeOf(condition: Condition): Place[] {
   return [
     {
       condition,
-      hostKey: `${hostKind}${host}`,
-      bucketKey: pathExact ? `=${path}` : path,
+      hostKey,
+      bucketKey,
       groupKey: `${groupClass}${names.join()}`,
       groupClass,
       names,
@@ -109,20 +109,35 @@ function file(hosts: Map<string, Host>, place: Place, key: string): void {
   else hosts.set(hostKey, { kind, name, buckets: new OneOrMore(bucketKey, madeBucket) });
 }
 
+/** Says of a route whether it belongs into a filing at all, and then of each of its places. */
+export interface Wanted {
+  route(route: RouteSpec): boolean;
+  place(place: Place): boolean;
+}
+
+const ALL: Wanted = { route: () => true, place: () => true };
+
 /** The routes of one listener; a step for each. */
-export function* filing(routes: readonly RouteSpec[], listener: number): Generator<void, Filing, void> {
+export function* filing(
+  routes: readonly RouteSpec[],
+  listener: number,
+  wanted: Wanted = ALL,
+): Generator<void, Filing, void> {
   const byAge: number[] = [];
-  for (let i = 0; i < routes.length; i++) if (routes[i]?.listeners.includes(listener)) byAge.push(i);
-  byAge.sort((a, b) => (routes[a]?.order ?? 0) - (routes[b]?.order ?? 0) || a - b);
   const ages = new Int32Array(routes.length);
+  for (let i = 0; i < routes.length; i++) {
+    const route = routes[i] as RouteSpec;
+    ages[i] = route.order;
+    if (route.listeners.includes(listener) && wanted.route(route)) byAge.push(i);
+    if (i % 256 === 255) yield;
+  }
+  byAge.sort((a, b) => (ages[a] as number) - (ages[b] as number) || a - b);
   const hosts = new Map<string, Host>();
-  for (let age = 0; age < byAge.length; age++) {
-    const index = byAge[age] as number;
-    ages[index] = age;
+  for (const index of byAge) {
     for (const place of placesOf(routes[index] as RouteSpec, index)) {
-      for (const key of place.keys) file(hosts, place, key);
+      if (wanted.place(place)) for (const key of place.keys) file(hosts, place, key);
     }
     yield;
   }
-  return { hosts: hosts.values(), ages };
+  return { hosts, ages };
 }

@@ -9,6 +9,7 @@ import { randomBytes } from "node:crypto";
 import type { RouteSpec } from "#snapshot/snapshot.ts";
 import { type Explanation, explain } from "./explain.ts";
 import { filing } from "./filing.ts";
+import { Layout } from "./layout.ts";
 import type { RoutedHead } from "./routed-head.ts";
 import { cellsOf, equals, hashByte } from "./table.ts";
 import {
@@ -29,7 +30,6 @@ import {
   HOST_EXACTS,
   HOST_FEW,
   HOST_ROOT,
-  layingOut,
   SCOPE_EXACT,
   SCOPE_SUFFIX,
   type Tables,
@@ -43,9 +43,10 @@ const DOT = 0x2e;
 const SLASH = 0x2f;
 
 export class Router {
-  readonly #routes: readonly RouteSpec[];
-  readonly #listener: number;
-  readonly #tables: Tables;
+  /** By number: what `match` answers. */
+  readonly routes: readonly RouteSpec[];
+  readonly listener: number;
+  readonly tables: Tables;
   /** By dots: hash and start of the request's host from that dot on. */
   readonly #suffixHashes: Int32Array;
   readonly #suffixStarts: Int32Array;
@@ -58,18 +59,18 @@ export class Router {
   #pathHashed = false;
 
   constructor(routes: readonly RouteSpec[], listener: number, tables: Tables) {
-    this.#routes = routes;
-    this.#listener = listener;
-    this.#tables = tables;
-    this.#suffixHashes = new Int32Array(this.#tables.suffixDepth + 1);
-    this.#suffixStarts = new Int32Array(this.#tables.suffixDepth + 1);
-    this.#prefixHashes = new Int32Array(this.#tables.pathDepth + 1);
-    this.#prefixEnds = new Int32Array(this.#tables.pathDepth + 1);
+    this.routes = routes;
+    this.listener = listener;
+    this.tables = tables;
+    this.#suffixHashes = new Int32Array(this.tables.suffixDepth + 1);
+    this.#suffixStarts = new Int32Array(this.tables.suffixDepth + 1);
+    this.#prefixHashes = new Int32Array(this.tables.pathDepth + 1);
+    this.#prefixEnds = new Int32Array(this.tables.pathDepth + 1);
   }
 
-  /** Index into the snapshot's routes, or −1 when no route takes the request. */
+  /** Index into the routes, or −1 when no route takes the request. */
   match(head: RoutedHead): number {
-    const { hosts, suffixDepths, anyHost } = this.#tables;
+    const { hosts, suffixDepths, anyHost } = this.tables;
     const { memory, hostStart, hostEnd } = head;
     this.#pathHashed = false;
     if (hostEnd > hostStart) {
@@ -93,13 +94,13 @@ export class Router {
 
   /** Which routes of the request's host were considered, in order of precedence, and what became of each. Allocates. */
   explain(head: RoutedHead): Explanation {
-    return explain(this.#routes, this.#listener, head, this.match(head));
+    return explain(this.routes, this.listener, head, this.match(head));
   }
 
   /** The hash of the whole host; leaves those of its suffixes in the scratch cells, as far as a wildcard could ask. */
   #hashHost(memory: Uint8Array, start: number, end: number): number {
-    const deepest = this.#tables.suffixDepth;
-    let hash = this.#tables.seed;
+    const deepest = this.tables.suffixDepth;
+    let hash = this.tables.seed;
     let dots = 0;
     for (let i = end - 1; i >= start; i--) {
       const byte = memory[i] as number;
@@ -120,8 +121,8 @@ export class Router {
     if (this.#pathHashed) return;
     this.#pathHashed = true;
     const { memory, pathStart, pathEnd } = head;
-    const deepest = this.#tables.pathDepth;
-    let hash = this.#tables.seed;
+    const deepest = this.tables.pathDepth;
+    let hash = this.tables.seed;
     let slashes = 0;
     for (let i = pathStart; i < pathEnd; i++) {
       const byte = memory[i] as number;
@@ -143,7 +144,7 @@ export class Router {
 
   /** `record` in the cells of `hosts`. */
   #matchHost(record: number, head: RoutedHead): number {
-    const { cells } = this.#tables.hosts;
+    const { cells } = this.tables.hosts;
     const few = cells[record + HOST_FEW] as number;
     let route = -1;
     if (few > 0) {
@@ -155,7 +156,7 @@ export class Router {
   }
 
   #matchFew(first: number, few: number, head: RoutedHead): number {
-    const { cells, bytes } = this.#tables.hosts;
+    const { cells, bytes } = this.tables.hosts;
     const { memory, pathStart, pathEnd } = head;
     let at = first;
     for (let i = 0; i < few; i++) {
@@ -172,7 +173,7 @@ export class Router {
   }
 
   #matchMany(record: number, head: RoutedHead): number {
-    const { hosts, paths } = this.#tables;
+    const { hosts, paths } = this.tables;
     const { memory, pathStart, pathEnd } = head;
     this.#hashPath(head);
     if (hosts.cells[record + HOST_EXACTS] !== 0) {
@@ -199,7 +200,7 @@ export class Router {
   }
 
   #matchBucket(bucket: number, head: RoutedHead): number {
-    const { buckets, groups, ages } = this.#tables;
+    const { buckets, groups, ages } = this.tables;
     const last = buckets[bucket + 1] as number;
     let best = -1;
     let bestClass = 0;
@@ -217,7 +218,7 @@ export class Router {
 
   /** The route of a group that asks for this request's method and values, or −1. */
   #find(group: number, head: RoutedHead): number {
-    const { groups, names, values, seed } = this.#tables;
+    const { groups, names, values, seed } = this.tables;
     const { memory, methodStart, methodEnd } = head;
     const cells = group * GROUP_CELLS;
     const first = groups[cells + GROUP_NAMES] as number;
@@ -303,20 +304,8 @@ export function* compilingRouter(
   listener: number,
   seed: number = randomBytes(4).readInt32LE(0),
 ): Generator<void, Router, void> {
-  const filed = yield* filing(routes, listener);
-  return new Router(routes, listener, yield* layingOut(filed, seed));
-}
-
-/** Whether a router of `before` chooses by index what one of `after` would: nothing that requests are matched by has changed. */
-export function matchAlike(before: readonly RouteSpec[], after: readonly RouteSpec[]): boolean {
-  if (before.length !== after.length) return false;
-  for (let i = 0; i < before.length; i++) {
-    const [one, other] = [before[i] as RouteSpec, after[i] as RouteSpec];
-    if (one !== other && asked(one) !== asked(other)) return false;
-  }
-  return true;
-}
-
-function asked({ listeners, match, order }: RouteSpec): string {
-  return JSON.stringify([listeners, match, order]);
+  const { hosts, ages } = yield* filing(routes, listener);
+  const layout = new Layout(seed);
+  for (const host of hosts.values()) yield* layout.addHost(host);
+  return new Router(routes, listener, layout.build(ages, 0));
 }

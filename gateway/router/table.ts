@@ -43,15 +43,18 @@ export class ByteTable {
   readonly cells: Int32Array;
   /** The same memory by bytes. */
   readonly bytes: Uint8Array;
-  readonly #slots: Int32Array;
+  readonly slots: Int32Array;
+  /** Keys. */
+  readonly count: number;
   readonly #mask: number;
 
   /** Made by TableBuilder. */
-  constructor(slots: Int32Array, cells: Int32Array) {
-    this.#slots = slots;
+  constructor(slots: Int32Array, cells: Int32Array, count: number) {
+    this.slots = slots;
+    this.count = count;
     this.#mask = (slots.length >>> SLOT_SHIFT) - 1;
     this.cells = cells;
-    this.bytes = new Uint8Array(cells.buffer);
+    this.bytes = new Uint8Array(cells.buffer, 0, cells.byteLength);
   }
 
   /**
@@ -84,7 +87,7 @@ export class ByteTable {
   }
 
   entry(slot: number): number {
-    return (this.#slots[(slot << SLOT_SHIFT) + 1] as number) - 1;
+    return (this.slots[(slot << SLOT_SHIFT) + 1] as number) - 1;
   }
 
   /** Where an entry's key begins in `bytes`. */
@@ -102,7 +105,7 @@ export class ByteTable {
   }
 
   #probe(from: number, scope: number, mixed: number): number {
-    const slots = this.#slots;
+    const { slots } = this;
     let slot = from;
     for (;;) {
       const at = slot << SLOT_SHIFT;
@@ -121,21 +124,39 @@ export function equals(bytes: Uint8Array, at: number, memory: Uint8Array, start:
   return true;
 }
 
-/** Collects entries, then lays the table out. */
+/** Space that a table which is revised may leave unused, in cells: cheaper than another copy of it. */
+const SLACK_CELLS = 4096;
+
+/** Makes a table, or the next one from a copy of one that stays as it is. */
 export class TableBuilder {
-  readonly #hashes: number[] = [];
-  readonly #entries: number[] = [];
+  #slots = new Int32Array(SLOTS_MIN << SLOT_SHIFT);
+  #count = 0;
   #cells = new Int32Array(1024);
   #bytes = new Uint8Array(this.#cells.buffer);
   #used = 0;
 
+  static from({ cells, slots, count }: ByteTable): TableBuilder {
+    const builder = new TableBuilder();
+    builder.#slots = slots.slice();
+    builder.#count = count;
+    builder.#cells = new Int32Array(cells.length + SLACK_CELLS);
+    builder.#cells.set(cells);
+    builder.#bytes = new Uint8Array(builder.#cells.buffer);
+    builder.#used = cells.length;
+    return builder;
+  }
+
   /**
    * `key` is Latin-1 text; `hash` is the running hash over its bytes, in whatever direction the reader goes. Answers
-   * the index of the record in `cells`, which will not change.
+   * the index of the record in `cells`, which will not change. A record that the key had before is found no more.
    */
   add(scope: number, hash: number, key: string, record: readonly number[]): number {
-    this.#hashes.push(scopedHash(hash, scope));
-    this.#entries.push(this.#used);
+    const mixed = scopedHash(hash, scope);
+    const slot = this.#slot(mixed, scope, key);
+    if (this.#slots[slot + 1] === 0) this.#count++;
+    this.#slots[slot] = mixed;
+    this.#slots[slot + 1] = this.#used + 1;
+    if (this.#slots.length >> SLOT_SHIFT < 2 * this.#count) this.#spread();
     this.#reserve(KEY);
     this.#cells[this.#used++] = scope;
     this.#cells[this.#used++] = key.length;
@@ -163,18 +184,58 @@ export class TableBuilder {
     this.#used += cellsOf(text.length);
   }
 
+  /** The record of a key that was added with this hash and scope, or −1. */
+  find(scope: number, hash: number, key: string): number {
+    const entry = (this.#slots[this.#slot(scopedHash(hash, scope), scope, key) + 1] as number) - 1;
+    return entry < 0 ? -1 : entry + KEY + cellsOf(key.length);
+  }
+
+  get(cell: number): number {
+    return this.#cells[cell] as number;
+  }
+
+  set(cell: number, value: number): void {
+    this.#cells[cell] = value;
+  }
+
   build(): ByteTable {
-    let count = SLOTS_MIN;
-    while (count < 2 * this.#entries.length) count *= 2;
-    const slots = new Int32Array(count << SLOT_SHIFT);
-    for (let i = 0; i < this.#entries.length; i++) {
-      const hash = this.#hashes[i] as number;
-      let slot = hash & (count - 1);
-      while (slots[(slot << SLOT_SHIFT) + 1] !== 0) slot = (slot + 1) & (count - 1);
-      slots[slot << SLOT_SHIFT] = hash;
-      slots[(slot << SLOT_SHIFT) + 1] = (this.#entries[i] as number) + 1;
+    const fits = this.#cells.length - this.#used <= SLACK_CELLS;
+    const cells = fits ? this.#cells.subarray(0, this.#used) : this.#cells.slice(0, this.#used);
+    return new ByteTable(this.#slots, cells, this.#count);
+  }
+
+  /** Where the key's slot is, or the empty one where it would be. */
+  #slot(mixed: number, scope: number, key: string): number {
+    const mask = (this.#slots.length >>> SLOT_SHIFT) - 1;
+    let slot = mixed & mask;
+    for (;;) {
+      const at = slot << SLOT_SHIFT;
+      const entry = (this.#slots[at + 1] as number) - 1;
+      if (entry < 0 || (this.#slots[at] === mixed && this.#holds(entry, scope, key))) return at;
+      slot = (slot + 1) & mask;
     }
-    return new ByteTable(slots, this.#cells.slice(0, this.#used));
+  }
+
+  #holds(entry: number, scope: number, key: string): boolean {
+    if (this.#cells[entry] !== scope || this.#cells[entry + 1] !== key.length) return false;
+    const start = (entry + KEY) << 2;
+    for (let i = 0; i < key.length; i++) if (this.#bytes[start + i] !== key.charCodeAt(i)) return false;
+    return true;
+  }
+
+  /** Over twice as many slots. */
+  #spread(): void {
+    const before = this.#slots;
+    const mask = (before.length >>> SLOT_SHIFT) * 2 - 1;
+    const slots = new Int32Array(before.length * 2);
+    for (let i = 0; i < before.length; i += 2) {
+      if (before[i + 1] === 0) continue;
+      let slot = (before[i] as number) & mask;
+      while (slots[(slot << SLOT_SHIFT) + 1] !== 0) slot = (slot + 1) & mask;
+      slots[slot << SLOT_SHIFT] = before[i] as number;
+      slots[(slot << SLOT_SHIFT) + 1] = before[i + 1] as number;
+    }
+    this.#slots = slots;
   }
 
   #reserve(cells: number): void {

@@ -5,7 +5,7 @@ import { BUFFER_BYTES } from "#io/buffers.ts";
 import type { WorkerContext } from "#proxy/context.ts";
 import type { Engine, Route } from "#proxy/engine.ts";
 import { refusalOf } from "#http/refusals.ts";
-import { explain, type Explanation } from "#router/explain.ts";
+import type { Explanation } from "#router/explain.ts";
 import { explainStream } from "./explain-stream.ts";
 import type { ExplainRequest, ExplainResult } from "./protocol.ts";
 
@@ -15,7 +15,7 @@ export function explainRequest(context: WorkerContext, engine: Engine | null, re
   if (engine === null) return { ...NOTHING, reason: "no snapshot is in force" };
   const { listeners } = engine.snapshot;
   const listener = request.listener === null ? 0 : listeners.findIndex((one) => one.name === request.listener);
-  const router = engine.routers[listener];
+  const router = engine.routing.routers[listener];
   if (router === undefined) return { ...NOTHING, reason: `there is no listener ${request.listener ?? ""}`.trim() };
   const streams = engine.streamRouters[listener] ?? null;
   if (streams !== null) return explainStream(engine, streams, request);
@@ -28,8 +28,7 @@ export function explainRequest(context: WorkerContext, engine: Engine | null, re
     context.buffers.memory.set(bytes, start);
     const parsed = parseRequestHead(head, start, start + bytes.length, engine.limits);
     if (parsed <= 0) return { ...NOTHING, reason: `the request would be refused: ${refusalWords(parsed)}` };
-    const chosen = router.match(head);
-    return result(engine, chosen, explain(engine.snapshot.routes, listener, head, chosen));
+    return result(engine, router.explain(head));
   } finally {
     head.reset();
     context.buffers.release(buffer);
@@ -47,12 +46,12 @@ function refusalWords(parsed: number): string {
   return `${status}, ${detail}`;
 }
 
-function result(engine: Engine, chosen: number, explanation: Explanation): ExplainResult {
+function result(engine: Engine, explanation: Explanation): ExplainResult {
   const lines = explanation.considered.map((one) => `${one.name} (${one.host}): ${one.outcome}, ${one.detail}`);
   if (explanation.otherHosts > 0) lines.push(`${explanation.otherHosts} routes are for other hosts`);
   const reason = lines.length === 0 ? "this listener has no routes" : lines.join("\n");
-  const route = engine.routes[chosen];
-  if (route === undefined) return { ...NOTHING, reason };
+  if (explanation.route < 0) return { ...NOTHING, reason };
+  const route = engine.route(explanation.route);
   return {
     route: route.spec.name,
     tenant: route.spec.tenant,

@@ -1,8 +1,7 @@
 /** The worker's side of the protocol: two-phase snapshots, drain, statistics. */
 import type { Fd } from "#core/brands.ts";
 import { Recorder } from "#observe/recorder.ts";
-import { Engine } from "#proxy/engine.ts";
-import { compilingRouter, matchAlike, type Router } from "#router/router.ts";
+import { Engine, type Routing } from "#proxy/engine.ts";
 import { unpackSnapshot } from "#snapshot/packed.ts";
 import type { Snapshot } from "#snapshot/snapshot.ts";
 import { patched } from "#snapshot/patch.ts";
@@ -20,6 +19,7 @@ import { MapSet } from "./map-set.ts";
 import { sharedClockOffsetMs, type SharedArea } from "./shared-area.ts";
 import { StreamFilterSet } from "./stream-filter-set.ts";
 import type { PrepareMessage, ToSupervisor, ToWorker, TlsMaterial } from "./protocol.ts";
+import { routingOf } from "./routing.ts";
 import { inSlices } from "./slices.ts";
 import { TenantSet } from "./tenants/tenant-set.ts";
 import { ScriptHost } from "./script/script-host.ts";
@@ -194,9 +194,9 @@ export class WorkerProcess {
       this.#maps.prepare(message, this.#descriptors);
       const snapshot = await this.#snapshotOf(message);
       this.#tenants.prepare(snapshot, message.tenantMemory, this.#descriptors);
-      const routers = await this.#routers(snapshot);
-      const chains = await this.#filters.prepare(snapshot, message.modules, message.secrets);
-      const engine = this.#engine(snapshot, message.tls, chains, routers);
+      const routing = await routingOf(snapshot, this.#plane.engine);
+      const chains = await this.#filters.prepare(snapshot, routing.routes, message.modules, message.secrets);
+      const engine = this.#engine(snapshot, message.tls, chains, routing);
       await namesSettled(this.#plane.context.endpoints.resolver);
       if (this.#preparing !== message) {
         engine.release();
@@ -217,19 +217,7 @@ export class WorkerProcess {
     return inSlices(unpackSnapshot(snapshot));
   }
 
-  /** By listener; those in force, when routes have changed in nothing that they are matched by. */
-  async #routers(snapshot: Snapshot): Promise<readonly Router[]> {
-    const before = this.#plane.engine;
-    const again = before?.snapshot.listeners.length === snapshot.listeners.length;
-    if (again && matchAlike(before.snapshot.routes, snapshot.routes)) return before.routers;
-    const routers: Router[] = [];
-    for (let i = 0; i < snapshot.listeners.length; i++) {
-      routers.push(await inSlices(compilingRouter(snapshot.routes, i)));
-    }
-    return routers;
-  }
-
-  #engine(snapshot: Snapshot, tls: TlsMaterial | undefined, chains: Chains, routers: readonly Router[]): Engine {
+  #engine(snapshot: Snapshot, tls: TlsMaterial | undefined, chains: Chains, routing: Routing): Engine {
     if (tls !== undefined) setTicketKeys(tls.ticketKeys);
     const { nameservers = [] } = snapshot.settings;
     const system = this.#resolver;
@@ -243,7 +231,7 @@ export class WorkerProcess {
         chains.release,
         this.#streamFilters.prepare(snapshot, chains.streamGuests),
         this.#tls.prepare(snapshot, tls ?? NO_MATERIAL),
-        routers,
+        routing,
       );
     } catch (error) {
       chains.release();

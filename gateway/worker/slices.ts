@@ -21,9 +21,12 @@ export async function inSlices<T>(work: Generator<void, T, void>): Promise<T> {
 export class Slice {
   #until = performance.now() + SLICE_MS;
 
-  /** Resolves at once within the slice, else after a turn. */
-  async step(): Promise<void> {
-    if (performance.now() < this.#until) return;
+  get isOver(): boolean {
+    return performance.now() >= this.#until;
+  }
+
+  /** Resolves after a turn. */
+  async next(): Promise<void> {
     await breath();
     this.#until = performance.now() + SLICE_MS;
   }

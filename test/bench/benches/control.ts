@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Bench } from "#test/bench/bench.ts";
-import { askAdmin, must, type AdminAnswer } from "#test/bench/host/admin.ts";
+import { askAdmin, must, RouteChanges, type AdminAnswer } from "#test/bench/host/admin.ts";
 import { SteadyLoad, type LoadReport } from "#test/bench/host/steady-load.ts";
 import { absolute, median } from "#test/bench/figures.ts";
 import { assignCpus } from "#test/bench/host/cpus.ts";
@@ -40,16 +40,11 @@ function withRoutes(declaration: Json): string {
 
 /** The answers to changes of one route each. */
 async function changeOne(socket: string, progress: (text: string) => void): Promise<AdminAnswer[]> {
-  const path = "/v1/tenants/bench/routes/r77";
-  let { etag } = must(await askAdmin(socket, { method: "GET", path }));
+  const changes = new RouteChanges(socket, "bench/r77");
   const answers: AdminAnswer[] = [];
-  for (let i = 0; i < CHANGES; i++) {
-    progress(`change ${i + 1} of ${CHANGES}`);
-    const body = JSON.stringify({ match: { path: { prefix: `/changed${i}` } } });
-    const type = "application/merge-patch+json";
-    const answer = must(await askAdmin(socket, { method: "PATCH", path, type, body, ifMatch: etag }));
-    etag = answer.etag;
-    answers.push(answer);
+  while (changes.count < CHANGES) {
+    progress(`change ${changes.count + 1} of ${CHANGES}`);
+    answers.push(await changes.next());
   }
   return answers;
 }

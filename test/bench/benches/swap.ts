@@ -7,12 +7,12 @@ import { readdirSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Bench } from "#test/bench/bench.ts";
 import { absolute, comparison, median } from "#test/bench/figures.ts";
-import { adminOf } from "#test/bench/host/admin.ts";
+import { RouteChanges } from "#test/bench/host/admin.ts";
 import { assignCpus } from "#test/bench/host/cpus.ts";
 import { openLoop, type FixedRateResult } from "#test/bench/host/open-loop.ts";
 import { processTree } from "#test/bench/host/process-tree.ts";
 import { startUpstream } from "#test/bench/host/upstream.ts";
-import { startPenstock, workerOf, type PenstockSide } from "#test/bench/sides/penstock.ts";
+import { startPenstock, workerOf } from "#test/bench/sides/penstock.ts";
 import { textTable } from "#test/bench/text-table.ts";
 
 const SERVICES = 10_000;
@@ -35,29 +35,14 @@ function cpuMs(pid: number): number {
   return ns / 1e6;
 }
 
-class Swaps {
-  readonly #side: PenstockSide;
-  #count = 0;
-
-  constructor(side: PenstockSide) {
-    this.#side = side;
+/** Until `over` holds; answers how many there were. */
+async function until(over: () => boolean, changes: RouteChanges): Promise<number> {
+  const before = changes.count;
+  while (!over()) {
+    await changes.next();
+    await sleep(PAUSE_MS);
   }
-
-  async one(): Promise<void> {
-    const declared = this.#side.declared(SERVICES);
-    const more = { ...declared.routes[1], name: "more", match: { path: { prefix: `/more-${++this.#count}` } } };
-    await adminOf(this.#side.admin).put({ ...declared, routes: [...declared.routes, more] });
-  }
-
-  /** Until `over` holds; answers how many there were. */
-  async until(over: () => boolean): Promise<number> {
-    const before = this.#count;
-    while (!over()) {
-      await this.one();
-      await sleep(PAUSE_MS);
-    }
-    return this.#count - before;
-  }
+  return changes.count - before;
 }
 
 export const swap: Bench = async (scope, { rounds, seconds, progress }) => {
@@ -70,10 +55,10 @@ export const swap: Bench = async (scope, { rounds, seconds, progress }) => {
     if (pid !== worker)
       execFileSync("taskset", ["-a", "-p", "-c", String(cpus.load), String(pid)], { stdio: "ignore" });
   }
-  const swaps = new Swaps(side);
-  await swaps.one();
+  const changes = new RouteChanges(side.admin, "bench/service-1");
+  await changes.next();
   const before = cpuMs(worker);
-  for (let i = 0; i < SWAPS_ALONE; i++) await swaps.one();
+  for (let i = 0; i < SWAPS_ALONE; i++) await changes.next();
   const cost = (cpuMs(worker) - before) / SWAPS_ALONE;
 
   const apply = openLoop(scope);
@@ -88,7 +73,7 @@ export const swap: Bench = async (scope, { rounds, seconds, progress }) => {
     still.push(await apply(load));
     progress(`round ${round + 1} of ${rounds}: with swaps`);
     let over = false;
-    const swapping = swaps.until(() => over);
+    const swapping = until(() => over, changes);
     moved.push(await apply(load).finally(() => (over = true)));
     count += await swapping;
   }

@@ -59,3 +59,33 @@ export function adminOf(socketPath: string): Admin {
     },
   };
 }
+
+/** One route changed again and again, each time to another path. */
+export class RouteChanges {
+  readonly #socket: string;
+  readonly #path: string;
+  #etag = "";
+  #count = 0;
+
+  /** `route`: `tenant/name`. */
+  constructor(socketPath: string, route: string) {
+    const [tenant, name] = route.split("/");
+    this.#socket = socketPath;
+    this.#path = `/v1/tenants/${tenant}/routes/${name}`;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Resolves when all workers run it. */
+  async next(): Promise<AdminAnswer> {
+    if (this.#count++ === 0) this.#etag = must(await askAdmin(this.#socket, { method: "GET", path: this.#path })).etag;
+    const body = JSON.stringify({ match: { path: { prefix: `/changed-${this.#count}` } } });
+    const type = "application/merge-patch+json";
+    const request = { method: "PATCH", path: this.#path, type, body, ifMatch: this.#etag };
+    const answer = must(await askAdmin(this.#socket, request));
+    this.#etag = answer.etag;
+    return answer;
+  }
+}
