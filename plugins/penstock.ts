@@ -8,7 +8,8 @@ export { netlink } from "#bpf/public/netlink.ts";
 export { Data } from "#pipeline/events/data.ts";
 export { Message, MessageEnd, MessageStart, StreamEnd } from "#pipeline/events/messages.ts";
 export { exit, kernel, reload } from "#pipeline/host.ts";
-export { listen, load, onExit } from "#pipeline/program.ts";
+export { listen } from "#pipeline/listen.ts";
+export { load, onExit, watch } from "#pipeline/program.ts";
 export { pipeline } from "#pipeline/layout/layout.ts";
 
 export { Cache } from "#pipeline/library/cache.ts";

@@ -44,8 +44,14 @@ export interface Driver {
    */
   stopAccept(listening: Listening): void;
 
-  /** A new non-blocking TCP or Unix socket that starts to connect to `address` (a struct sockaddr, copied). Never throws: a failure reaches `onConnect`. */
-  connect(address: Uint8Array, handler: SocketHandler): Socket;
+  /**
+   * A new non-blocking TCP or Unix socket that starts to connect to `address` (a struct sockaddr, copied), from `local`, where it
+   * is given: an address with port 0. Never throws: a failure reaches `onConnect`.
+   */
+  connect(address: Uint8Array, handler: SocketHandler, local?: Uint8Array): Socket;
+
+  /** A connected stream socket that somebody else has made. The descriptor is the driver's from now on. Not yet receiving. */
+  adopt(fd: Fd, handler: SocketHandler): Socket;
 
   /** Who is at the other end: a fresh struct sockaddr; null when the peer has already gone. */
   peerAddress(socket: Socket): Uint8Array | null;
@@ -73,8 +79,8 @@ export interface Driver {
 
   /** Receives the datagrams of a bound socket. The descriptor stays the caller's. */
   datagrams(fd: Fd, handler: DatagramHandler): DatagramSocket;
-  /** A new datagram socket, connected to `address`; or −errno. */
-  connectDatagrams(address: Uint8Array, handler: DatagramHandler): DatagramSocket | number;
+  /** A new datagram socket, connected to `address`, from `local`, where it is given; or −errno. */
+  connectDatagrams(address: Uint8Array, handler: DatagramHandler, local?: Uint8Array): DatagramSocket | number;
 
   /** Calls back, within `turn`, whenever `fd` is readable (level-triggered), until `unwatch`: libuv's own descriptor, tickets, tests. */
   watch(fd: Fd, ready: () => void): void;

@@ -13,7 +13,17 @@ import { asFd, type Fd } from "#core/brands.ts";
 import { EAGAIN, EINTR } from "#core/errno.ts";
 import { IP_PKTINFO, IPV6_PKTINFO, MMSGHDR_BYTES, openDatagram, receivePacketInfo, recvmmsg } from "#sys/datagram.ts";
 import { mapMemory, type Mapping } from "#sys/memory.ts";
-import { AF_INET6, close, connect, getsockname, IPPROTO_IP, IPPROTO_IPV6, send, sendmsg } from "#sys/socket.ts";
+import {
+  AF_INET6,
+  bindLocal,
+  close,
+  connect,
+  getsockname,
+  IPPROTO_IP,
+  IPPROTO_IPV6,
+  send,
+  sendmsg,
+} from "#sys/socket.ts";
 import {
   ADDRESS_BYTES,
   DATAGRAM_BYTES_MAX,
@@ -255,10 +265,12 @@ export function connectDatagrams(
   table: DatagramTable,
   watcher: Watcher,
   handler: DatagramHandler,
+  local?: Uint8Array,
 ): DatagramSocket | number {
   const fd = openDatagram(familyOf(address));
   if (fd < 0) return fd;
-  const error = connect(asFd(fd), address);
+  const unbound = local === undefined ? 0 : bindLocal(fd, local);
+  const error = unbound === 0 ? connect(asFd(fd), address) : unbound;
   if (error === 0) return new KernelDatagrams(asFd(fd), true, table, watcher, handler);
   close(fd);
   return -error;

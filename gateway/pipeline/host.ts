@@ -38,6 +38,9 @@ export type KernelRequest =
       readonly key: KernelValue;
       readonly value: KernelValue;
     }
+  /** `run`: the asker's number for it. */
+  | { readonly op: "exec"; readonly command: string; readonly run: number }
+  | { readonly op: "end"; readonly run: number }
   | { readonly op: "list"; readonly kind: "links" | "addresses" | "routes" | "neighbours" };
 
 export interface ObjectAnswer {

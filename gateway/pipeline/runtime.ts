@@ -1,4 +1,5 @@
 /** What the pipelines of one worker share: made once, handed to every filter by its scope. */
+import type { Fd } from "#core/brands.ts";
 import type { Scratch } from "#http/scratch.ts";
 import type { TlsRecords } from "#net/tls/records.ts";
 import type { ServerTls } from "#net/tls/server-tls.ts";
@@ -36,6 +37,11 @@ export interface Runtime {
   serverTlsOverStream(options: ListenTlsOptions): { readonly server: ServerTls; readonly records: TlsRecords };
   /** Calls back once, now or when they are known: the addresses of a name. Never for a name that has none. */
   resolve(host: string, told: (addresses: readonly string[]) => void): void;
+  /**
+   * Has the supervisor start a command that the script names. `exited`: null, or what went wrong. Rejects with the
+   * supervisor's reason.
+   */
+  run(command: string, exited: (failure: string | null) => void): Promise<RunningCommand>;
   /** Who waits for another message between two: told to end when the worker leaves. */
   readonly waiters: Set<Waiter>;
   /** The options of a socket, by its descriptor. */
@@ -104,6 +110,13 @@ export interface ConnectTlsOptions {
 export interface Waiter {
   /** End now when nothing is under way. */
   drain(): void;
+}
+
+export interface RunningCommand {
+  /** A connected socket, its standard input and output; the caller's. */
+  readonly fd: Fd;
+  /** Ends it now, if it still runs. */
+  end(): void;
 }
 
 /** Bytes of one buffer of the arena. */

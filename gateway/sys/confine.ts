@@ -65,7 +65,13 @@ function become({ uid, gid }: { readonly uid: number; readonly gid: number }): v
 }
 
 /** The policy that takes away the one thing a launcher needs and the launched does not: execve. */
-const SEAL: SeccompPolicy = { bpfMaps: true, ioUring: true, socketFamilies: [1, 2, 10, 16], execute: false };
+const SEAL: SeccompPolicy = {
+  bpfMaps: true,
+  ioUring: true,
+  listen: true,
+  socketFamilies: [1, 2, 10, 16],
+  execute: false,
+};
 
 /** To be called first thing by a process that `confine` and execve have started: from here on it can execute nothing. */
 export function sealProcess(): boolean {

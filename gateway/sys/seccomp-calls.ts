@@ -15,6 +15,7 @@ export const SPECIAL = {
   execve: [59, 221],
   execveat: [322, 281],
   ioctl: [16, 29],
+  listen: [50, 201],
   socket: [41, 198],
   socketpair: [53, 199],
   seccomp: [317, 277],

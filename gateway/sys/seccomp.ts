@@ -17,6 +17,8 @@ export interface SeccompPolicy {
   /** bpf(2) on maps: element and batch commands, which need a descriptor from the supervisor. Programs can never be loaded. */
   readonly bpfMaps: boolean;
   readonly ioUring: boolean;
+  /** listen(2), also of sockets that nobody has bound: they get a port then, which Landlock doesn't see. */
+  readonly listen: boolean;
   /** Address families of socket(2); others, and all when empty, are refused. */
   readonly socketFamilies: readonly number[];
   /** execve(2): the launcher needs it once; `sealProcess` takes it away. */
@@ -71,6 +73,7 @@ export function compileFilter(architecture: Architecture, policy: SeccompPolicy)
   const number = (name: keyof typeof SPECIAL): number | null => callNumber(SPECIAL[name], architecture);
   const refused = Object.values(REFUSED).map((numbers) => callNumber(numbers, architecture));
   if (!policy.execute) refused.push(number("execve"), number("execveat"));
+  if (!policy.listen) refused.push(number("listen"));
   if (!policy.bpfMaps) refused.push(number("bpf"));
   if (!policy.ioUring) refused.push(...Object.values(IO_URING).map((numbers) => callNumber(numbers, architecture)));
   for (const call of refused) onCall(program, call, [[RETURN, 0, 0, RET_ERRNO | EPERM]]);

@@ -95,6 +95,15 @@ export function bind(fd: Fd, address: Uint8Array): void {
   check("bind", bindCall(fd, address, address.length));
 }
 
+/** linux/in.h. The port is chosen when the socket connects, and may be one that others use towards other destinations. */
+const IP_BIND_ADDRESS_NO_PORT = 24;
+
+/** bind(2) of a socket that is about to connect, to an address with port 0: 0 or errno. */
+export function bindLocal(fd: number, address: Uint8Array): number {
+  setsockoptInt(asFd(fd), IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+  return bindCall(fd, address, address.length) === 0 ? 0 : errno();
+}
+
 /** listen(2). The kernel bounds `backlog` by net.core.somaxconn. Throws. */
 export function listen(fd: Fd, backlog = 4096): void {
   check("listen", listenCall(fd, backlog));

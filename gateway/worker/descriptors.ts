@@ -23,6 +23,14 @@ export class Descriptors {
     return this.byTag.get(tag);
   }
 
+  /** The caller's own from now on. */
+  take(tag: number): Fd | undefined {
+    const fd = this.byTag.get(tag);
+    this.#scripts.delete(tag);
+    this.byTag.delete(tag);
+    return fd;
+  }
+
   /** A script has no use for it any more: closed. */
   giveUp(tag: number): void {
     const fd = this.byTag.get(tag);

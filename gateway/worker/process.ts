@@ -169,6 +169,8 @@ export class WorkerProcess {
       case "script-bind":
       case "script-commit":
       case "script-abort":
+      case "script-file":
+      case "script-exited":
       case "script-kernel-reply":
         this.#scripts.receive(message);
         break;

@@ -4,7 +4,7 @@ import https from "node:https";
 import net from "node:net";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import type { Layout } from "#pipeline/layout/layout.ts";
-import type { ListenOptions } from "#pipeline/program.ts";
+import type { ListenOptions } from "#pipeline/listen-options.ts";
 import { TestAuthority } from "#test/support/certificates.ts";
 import { RawClient } from "#test/support/raw-client.ts";
 import { startUpstream, talk } from "#test/support/raw-http.ts";

@@ -123,6 +123,8 @@ async function network(): Promise<void> {
         server.listen(0, "127.0.0.1", () => server.close(resolve));
       }),
   );
+  // Of a socket that nobody has bound; of none at all here: EBADF says that the call went through.
+  await attempt("listen", () => raw(50, 201, -1));
   await attempt(
     "connect",
     () =>

@@ -56,6 +56,7 @@ export function rigRuntime(): RigRuntime {
       throw new Error("no TLS in the rig");
     },
     resolve: () => {},
+    run: () => Promise.reject(new Error("no commands in the rig")),
     report: (error) => void reported.push(error),
     log: (line) => void logged.push(line),
     reported,

@@ -1,7 +1,9 @@
 /** Programs of scripts on a real driver and real sockets, in the test's own process. */
 import { formatAddress, parseAddress } from "#core/address.ts";
 import { Listener } from "#net/listener.ts";
-import { listen, loadProgram, Program, type ListenOptions } from "#pipeline/program.ts";
+import { listen } from "#pipeline/listen.ts";
+import type { ListenOptions } from "#pipeline/listen-options.ts";
+import { loadProgram, Program } from "#pipeline/program.ts";
 import type { Layout } from "#pipeline/layout/layout.ts";
 import {
   bind,

@@ -22,10 +22,20 @@ export const SCRIPT_ERRORS = {
     status: 422,
     hint: "objects lie beside the script and are named by a path written out; `attach` belongs to its top level",
   },
-  PENSTOCK_SCRIPT_DIFFERS: {
-    message: "the workers disagree about what the script listens on",
+  PENSTOCK_SCRIPT_OUTPUT: {
+    message: "a file of the script can't be written",
     status: 422,
-    hint: "`listen` must not depend on chance, on time, or on which worker it is",
+    hint: 'a path from the script or an absolute one, written out: `tee("./requests.log")`; its folder exists, and it is no link',
+  },
+  PENSTOCK_SCRIPT_COMMAND: {
+    message: "a command of the script can't be run",
+    status: 422,
+    hint: 'the whole command is written out, words between spaces: `exec("tr a-z A-Z")`, `exec("./report.sh")`; what varies goes by standard input',
+  },
+  PENSTOCK_SCRIPT_DIFFERS: {
+    message: "the workers disagree about what the script listens on or writes",
+    status: 422,
+    hint: "`listen` and `tee` must not depend on chance, on time, or on which worker it is",
   },
 } as const;
 

@@ -35,6 +35,7 @@ import {
 } from "#sys/epoll.ts";
 import {
   accept4,
+  bindLocal,
   close as closeDescriptor,
   connect,
   getpeername,
@@ -146,7 +147,7 @@ class EpollDriver implements Driver {
     this.#epoll.remove(listening.fd);
   }
 
-  connect(address: Uint8Array, handler: SocketHandler): Socket {
+  connect(address: Uint8Array, handler: SocketHandler, local?: Uint8Array): Socket {
     const socket = this.#sockets.take(-1);
     socket.handler = handler;
     socket.connecting = true;
@@ -155,13 +156,22 @@ class EpollDriver implements Driver {
       this.#sockets.fail(socket, -fd);
       return socket;
     }
-    const error = connect(fd as Fd, address);
+    const unbound = local === undefined ? 0 : bindLocal(fd, local);
+    const error = unbound === 0 ? connect(fd as Fd, address) : unbound;
     if (error === 0 || error === EINPROGRESS || error === EINTR) {
-      this.#adopt(socket, fd);
+      this.#register(socket, fd);
     } else {
       closeDescriptor(fd);
       this.#sockets.fail(socket, error);
     }
+    return socket;
+  }
+
+  adopt(fd: Fd, handler: SocketHandler): Socket {
+    setBlocking(fd, false);
+    const socket = this.#sockets.take(-1);
+    socket.handler = handler;
+    this.#register(socket, fd);
     return socket;
   }
 
@@ -230,9 +240,9 @@ class EpollDriver implements Driver {
     return new KernelDatagrams(fd, false, this.#datagramTable, this, handler);
   }
 
-  connectDatagrams(address: Uint8Array, handler: DatagramHandler): DatagramSocket | number {
+  connectDatagrams(address: Uint8Array, handler: DatagramHandler, local?: Uint8Array): DatagramSocket | number {
     this.#datagramTable ??= new DatagramTable();
-    return connectDatagrams(address, this.#datagramTable, this, handler);
+    return connectDatagrams(address, this.#datagramTable, this, handler, local);
   }
 
   watch(fd: Fd, ready: () => void): void {
@@ -348,13 +358,13 @@ class EpollDriver implements Driver {
         return;
       }
       const socket = this.#sockets.take(-1);
-      this.#adopt(socket, fd);
+      this.#register(socket, fd);
       listening.handler.onAccept(socket);
     }
   }
 
   /** Registered before anything is known about it: the kernel reports what is ready already as the first edge. */
-  #adopt(socket: Socket, fd: number): void {
+  #register(socket: Socket, fd: number): void {
     socket.fd = fd;
     socket.receiveArmed = true;
     this.#epoll.add(fd, SOCKET_EVENTS, socket.index, (KIND_SOCKET << KIND_SHIFT) | socket.generation);

@@ -201,6 +201,10 @@ export class FakeDriver implements Driver {
     return socket;
   }
 
+  adopt(): Socket {
+    throw new Error("real descriptors mean nothing in simulation");
+  }
+
   startReceive(socket: Socket): void {
     if (socket.receiving || socket.fd < 0) return;
     socket.receiving = true;

@@ -10,7 +10,15 @@
 import type { Fd } from "#core/brands.ts";
 import { ECANCELED, ENOBUFS } from "#core/errno.ts";
 import { blockingStream, setBlocking } from "#sys/blocking.ts";
-import { close as closeDescriptor, getpeername, getsockname, resetOnClose, SHUT_WR, shutdown } from "#sys/socket.ts";
+import {
+  bindLocal,
+  close as closeDescriptor,
+  getpeername,
+  getsockname,
+  resetOnClose,
+  SHUT_WR,
+  shutdown,
+} from "#sys/socket.ts";
 import { bytesAcknowledged } from "#sys/tcp-info.ts";
 import type { Arena } from "#io/arena.ts";
 import { BUFFER_BYTES, type Buffers } from "#io/buffers.ts";
@@ -124,7 +132,7 @@ class UringDriver implements Driver {
     this.#ring.sqe[at + 5] = KIND_ACCEPT;
   }
 
-  connect(address: Uint8Array, handler: SocketHandler): Socket {
+  connect(address: Uint8Array, handler: SocketHandler, local?: Uint8Array): Socket {
     const socket = this.#sockets.take(-1);
     socket.handler = handler;
     socket.connecting = true;
@@ -134,10 +142,23 @@ class UringDriver implements Driver {
       this.#sockets.fail(socket, -fd);
       return socket;
     }
+    const error = local === undefined ? 0 : bindLocal(fd, local);
+    if (error !== 0) {
+      closeDescriptor(fd);
+      this.#sockets.fail(socket, error);
+      return socket;
+    }
     socket.fd = fd;
     const at = this.#ring.prepare(OP_CONNECT, fd, socket.index, KIND_CONNECT);
     this.#sender.writeAddress(at, address);
     socket.pending++;
+    return socket;
+  }
+
+  adopt(fd: Fd, handler: SocketHandler): Socket {
+    setBlocking(fd, true);
+    const socket = this.#sockets.take(fd);
+    socket.handler = handler;
     return socket;
   }
 
@@ -214,9 +235,9 @@ class UringDriver implements Driver {
     return new KernelDatagrams(fd, false, this.#datagramTable, this, handler);
   }
 
-  connectDatagrams(address: Uint8Array, handler: DatagramHandler): DatagramSocket | number {
+  connectDatagrams(address: Uint8Array, handler: DatagramHandler, local?: Uint8Array): DatagramSocket | number {
     this.#datagramTable ??= new DatagramTable();
-    return connectDatagrams(address, this.#datagramTable, this, handler);
+    return connectDatagrams(address, this.#datagramTable, this, handler, local);
   }
 
   watch(fd: Fd, ready: () => void): void {

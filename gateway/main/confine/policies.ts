@@ -9,7 +9,8 @@
  *     builder   code, read                 none           no             no
  *     echo      code, read                 as inherited   no             no
  *
- * None can execute, fork, signal or trace another process, or bind a TCP port: listening sockets come from the supervisor.
+ * None can execute, fork, signal or trace another process, or listen on a TCP port: listening sockets come from the supervisor.
+ * A worker may take a local address to connect from (bind(2) with port 0), and has no listen(2).
  */
 import { join } from "node:path";
 import type { Confinement } from "#sys/confine.ts";
@@ -60,6 +61,9 @@ const AF_INET6 = 10;
 /** getifaddrs(3) asks the kernel by it. */
 const AF_NETLINK = 16;
 
+/** Of a rule for bind(2): one that the kernel chooses. */
+const ANY_PORT = 0;
+
 const MIB = 1024 * 1024;
 
 export function policyFor(input: PolicyInput): Confinement {
@@ -68,10 +72,11 @@ export function policyFor(input: PolicyInput): Confinement {
   return {
     identity: input.privileged ? UNPRIVILEGED : null,
     reachable: [installation.root, join(installation.node, ".."), ...own, ...(kind === "worker" ? input.files : [])],
-    landlock: { files: files(input, own), bindPorts: [], connect: kind !== "builder" },
+    landlock: { files: files(input, own), bindPorts: kind === "worker" ? [ANY_PORT] : [], connect: kind !== "builder" },
     seccomp: {
       bpfMaps: kind === "worker",
       ioUring: kind === "worker" && input.ioUring,
+      listen: kind !== "worker",
       socketFamilies: socketFamilies(kind),
       execute: true,
     },

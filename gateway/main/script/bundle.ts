@@ -18,11 +18,15 @@ const IMPORTS = [
   /(?:^|[\s;}])(?:import|export)\s*(?:[\w*${}\s,]+?\sfrom\s*|\*\s*from\s*|\{[^}]*\}\s*from\s*)?["']([^"'\n]+)["']/g,
   /\bimport\(\s*["']([^"'\n]+)["']\s*\)/g,
 ];
-const LOADS = /\b(?:load|object)\(\s*["'`]([^"'`\n]+)["'`]/g;
+const LOADS = /\b(?:load|object|watch)\(\s*["'`]([^"'`\n]+)["'`]/g;
+const WATCHES = /\bwatch\(\s*["'`]([^"'`\n]+)["'`]/g;
+const TEES = /\btee\(\s*["'`]([^"'`\n]+)["'`]/g;
+
+const COMMANDS = /\bexec\(\s*["'`]([^"'`\n]+)["'`]/g;
 
 export interface ReadScript {
   readonly bundle: ScriptBundle;
-  /** All that was read, and the folders it lies in; absolute. */
+  /** What a change of changes the script, and the folders it lies in; absolute. */
   readonly files: ReadonlySet<string>;
   readonly folders: ReadonlySet<string>;
 }
@@ -32,6 +36,7 @@ export function readScript(path: string): ReadScript {
   const entry = pathToFileURL(path).href;
   const modules = new Map<string, ScriptModule>();
   const files = new Map<string, ScriptFile>();
+  const [watched, outputs, commands] = [new Set<string>(), new Set<string>(), new Set<string>()];
   const waiting = [entry];
   let bytes = 0;
   for (let url = waiting.shift(); url !== undefined; url = waiting.shift()) {
@@ -47,18 +52,29 @@ export function readScript(path: string): ReadScript {
       const content = readAsset(file);
       if (content !== null) files.set(file, { url: file, bytes: content });
     }
+    for (const file of namedBy(source, [WATCHES], entry)) watched.add(file);
+    for (const [, command = ""] of source.matchAll(COMMANDS)) commands.add(command);
+    for (const file of namedBy(source, [TEES], entry, /^(?:\.\.?)?\//)) outputs.add(file);
   }
-  const all = { entry, modules: [...modules.values()], files: [...files.values()] };
-  const read = new Set([...modules.keys(), ...files.keys()].map((url) => fileURLToPath(url)));
+  const all = {
+    entry,
+    modules: [...modules.values()],
+    files: [...files.values()],
+    watched: [...watched],
+    outputs: [...outputs],
+    commands: [...commands],
+  };
+  const fixed = [...modules.keys(), ...files.keys()].filter((url) => !watched.has(url));
+  const read = new Set(fixed.map((url) => fileURLToPath(url)));
   const folders = new Set(Array.from(read, (file) => dirname(file)));
   return { bundle: { ...all, digest: digestOf(all) }, files: read, folders };
 }
 
 /** Relative paths that the text names, as URLs. */
-function namedBy(source: string, patterns: readonly RegExp[], base: string): string[] {
+function namedBy(source: string, patterns: readonly RegExp[], base: string, kind = /^\.\.?\//): string[] {
   return patterns
     .flatMap((pattern) => [...source.matchAll(pattern)].map((match) => match[1] ?? ""))
-    .filter((path) => path.startsWith("./") || path.startsWith("../"))
+    .filter((path) => kind.test(path))
     .map((path) => new URL(path, base).href);
 }
 
@@ -81,9 +97,9 @@ function readAsset(url: string): Uint8Array | null {
   }
 }
 
-function digestOf({ entry, modules, files }: Omit<ScriptBundle, "digest">): string {
+function digestOf({ entry, modules, files, watched }: Omit<ScriptBundle, "digest">): string {
   const hash = createHash("sha256").update(entry);
   for (const { url, source } of modules) hash.update(`\0${url}\0${source}`);
-  for (const { url, bytes } of files) hash.update(`\0${url}\0`).update(bytes);
+  for (const { url, bytes } of files) if (!watched.includes(url)) hash.update(`\0${url}\0`).update(bytes);
   return hash.digest("hex");
 }

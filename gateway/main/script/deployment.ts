@@ -3,6 +3,7 @@
  * put into force. Whatever refuses, the one before goes on, and the answer says who and why. Snapshots and scripts change one
  * at a time, in the order they come.
  */
+import { fileURLToPath } from "node:url";
 import { scriptError } from "#core/errors/script.ts";
 import type { ListenerStatus } from "#control/gateway-status.ts";
 import { Listeners } from "#main/supervisor/listeners.ts";
@@ -11,9 +12,12 @@ import type { LogSink } from "#main/supervisor/log.ts";
 import type { ScriptAsking, WorkerProcess } from "#main/supervisor/worker-process.ts";
 import type { Workers } from "#main/supervisor/workers.ts";
 import type { ListenerSpec } from "#snapshot/snapshot.ts";
+import { ScriptCommands } from "./commands.ts";
 import { ScriptKernel } from "./kernel.ts";
+import { ScriptOutputs } from "./outputs.ts";
 import { ScriptSteering } from "./steering.ts";
-import type { ScriptBundle, ScriptListen } from "#worker/script/protocol.ts";
+import { ScriptWatching } from "./watching.ts";
+import type { ScriptBundle, ScriptFile, ScriptListen, ScriptToSupervisor } from "#worker/script/protocol.ts";
 
 const INTRODUCTION_MS = 5_000;
 
@@ -28,6 +32,9 @@ export class ScriptDeployment {
   readonly #log: LogSink;
   readonly #kernel: ScriptKernel;
   readonly #steering: ScriptSteering;
+  readonly #outputs: ScriptOutputs;
+  readonly #commands: ScriptCommands;
+  readonly #watching: ScriptWatching;
   #current: InForce | null = null;
 
   /** `listeners`: of the script alone. */
@@ -37,6 +44,9 @@ export class ScriptDeployment {
     this.#log = log;
     this.#kernel = new ScriptKernel(log);
     this.#steering = new ScriptSteering(workers, log);
+    this.#outputs = new ScriptOutputs(log);
+    this.#commands = new ScriptCommands(log);
+    this.#watching = new ScriptWatching(log, (file) => void workers.exclusively(async () => this.#fileChanged(file)));
   }
 
   /** What a running script asks for. */
@@ -47,8 +57,12 @@ export class ScriptDeployment {
       process.kill(process.pid, asking.wish === "reload" ? "SIGHUP" : "SIGTERM");
       return;
     }
+    const { request } = asking;
     try {
-      const value = this.#kernel.serve(asking.request);
+      const value =
+        request.op === "exec" || request.op === "end"
+          ? this.#commands.serve(worker, request)
+          : this.#kernel.serve(request);
       worker.tellScript({ type: "script-kernel-reply", ok: true, value }, asking.id);
     } catch (error) {
       const words = error instanceof Error ? error.message : String(error);
@@ -70,10 +84,11 @@ export class ScriptDeployment {
     const members = this.#workers.all.filter((worker) => worker.introduced);
     this.#kernel.begin(bundle);
     try {
-      const listens = await agreed(members, bundle);
+      const { listens, outputs } = await agreed(members, bundle);
       const specs = listens.map(specOf);
       const closed = this.#listeners.prepare(specs);
       if (closed !== null) throw new Error(closed.error);
+      this.#outputs.prepare(bundle, outputs);
       this.#steering.prepare(listens, specs, this.#listeners);
       await each(members, (worker) => this.#bind(worker, specs));
       this.#kernel.prepare();
@@ -81,28 +96,46 @@ export class ScriptDeployment {
       this.#current = { bundle, specs };
     } catch (error) {
       this.#steering.abort();
+      this.#outputs.abort();
       this.#kernel.abort();
       this.#listeners.abort();
       for (const worker of members) worker.tellScript({ type: "script-abort" });
       throw error;
     }
+    this.#commands.allow(bundle);
     await Promise.all(members.map((worker) => this.#commit(worker)));
     this.#listeners.commit();
+    this.#outputs.commit();
     this.#kernel.commit();
+    this.#watching.follow(bundle);
     this.#log("info", "the script is in force", { workers: members.length });
   }
 
   #bind(worker: WorkerProcess, specs: readonly ListenerSpec[]): Promise<unknown> {
     const { grants, descriptors } = this.#listeners.grants(specs, worker.slot);
     const { originals } = this.#steering;
+    const outputs = Array.from(this.#outputs.opened, ([url, { tag }]) => ({ url, fdTag: tag }));
+    const files = [...this.#outputs.opened.values(), ...(originals === null ? [] : [originals])];
     return worker.askScript(
       {
         type: "script-bind",
         grants: grants.map(({ index, address, fdTag }) => ({ index, address, fdTag })),
         originalsFdTag: originals?.tag ?? null,
+        outputs,
       },
-      originals === null ? descriptors : [...descriptors, originals],
+      [...descriptors, ...files],
     );
+  }
+
+  /** What new workers begin with, and those that run are told. Within `exclusively`. */
+  #fileChanged(file: ScriptFile): void {
+    const current = this.#current;
+    const before = current?.bundle.files.find(({ url }) => url === file.url);
+    if (current === null || before === undefined || Buffer.compare(before.bytes, file.bytes) === 0) return;
+    const files = current.bundle.files.map((one) => (one === before ? file : one));
+    this.#current = { ...current, bundle: { ...current.bundle, files } };
+    for (const worker of this.#workers.all) if (worker.introduced) worker.tellScript({ type: "script-file", file });
+    this.#log("info", "a file that the script watches has changed", { path: fileURLToPath(file.url) });
   }
 
   /** One that fails now is ended: its successor begins with what is in force. */
@@ -117,6 +150,7 @@ export class ScriptDeployment {
 
   /** A worker that has just begun takes up what is in force. Within `exclusively`. */
   async boot(worker: WorkerProcess): Promise<void> {
+    this.#commands.endOf(worker.slot);
     if (this.#current === null) return;
     const { bundle, specs } = this.#current;
     await worker.askScript({ type: "script-load", bundle, systemCa: machineAuthorities() });
@@ -129,21 +163,28 @@ export class ScriptDeployment {
   }
 
   close(): void {
+    this.#watching.close();
+    this.#commands.close();
     this.#steering.close();
+    this.#outputs.close();
     this.#kernel.close();
     this.#listeners.close();
   }
 }
 
-/** All load it; answers where they want to listen. */
-async function agreed(members: readonly WorkerProcess[], bundle: ScriptBundle): Promise<readonly ScriptListen[]> {
-  const all = await each(members, (worker) =>
+type Loaded = Pick<Extract<ScriptToSupervisor, { type: "script-loaded" }>, "listens" | "outputs">;
+const NOTHING: Loaded = { listens: [], outputs: [] };
+
+/** All load it; answers where they want to listen, and which files they want to write. */
+async function agreed(members: readonly WorkerProcess[], bundle: ScriptBundle): Promise<Loaded> {
+  const replies = await each(members, (worker) =>
     worker.askScript({ type: "script-load", bundle, systemCa: machineAuthorities() }),
   );
-  const listens = all.map((reply) => (reply.type === "script-loaded" ? reply.listens : []));
-  const [first = []] = listens;
-  if (listens.some((one) => JSON.stringify(one) !== JSON.stringify(first)))
-    throw scriptError("PENSTOCK_SCRIPT_DIFFERS");
+  const all = replies.map((reply) =>
+    reply.type === "script-loaded" ? { listens: reply.listens, outputs: reply.outputs } : NOTHING,
+  );
+  const [first = NOTHING] = all;
+  if (all.some((one) => JSON.stringify(one) !== JSON.stringify(first))) throw scriptError("PENSTOCK_SCRIPT_DIFFERS");
   return first;
 }
 

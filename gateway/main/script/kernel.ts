@@ -63,7 +63,7 @@ export class ScriptKernel {
   }
 
   /** Throws with the reason, which the script gets. */
-  serve(request: KernelRequest): unknown {
+  serve(request: Exclude<KernelRequest, { op: "exec" | "end" }>): unknown {
     switch (request.op) {
       case "object":
         return this.#load(request.path, request.globals ?? {});

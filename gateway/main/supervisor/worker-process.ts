@@ -251,6 +251,12 @@ export class WorkerProcess {
     this.child.send({ ...message, id } satisfies ToWorker);
   }
 
+  /** Sends a copy of a descriptor ahead of the message that names it. */
+  hand(item: Tagged): void {
+    if (this.#channel === null) throw new Error(`worker ${this.slot} is not running`);
+    sendDescriptors(this.#channel, [item]);
+  }
+
   async stats(): Promise<WorkerStats> {
     const reply = await this.#ask({ type: "stats", id: requestId() }, ASK_MS);
     return reply.type === "stats-reply" ? reply : NO_STATS;

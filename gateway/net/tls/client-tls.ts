@@ -77,9 +77,9 @@ export class ClientTls {
    * Connects to `address` (a struct sockaddr) and shakes hands; then `protocol` is told `onConnected(0)`, as by a plain connect. A
    * failure is told by an errno, TLS_FAILED or TLS_UNTRUSTED. `host`: what the endpoint is called, a name or an address.
    */
-  dial(connection: Connection, address: Uint8Array, host: string, protocol: Protocol): void {
+  dial(connection: Connection, address: Uint8Array, host: string, protocol: Protocol, local?: Uint8Array): void {
     const dialling = new ClientHandshake(this, this.#records, connection, host, protocol);
-    connection.adopt(connection.loop.driver.connect(address, connection), dialling);
+    connection.adopt(connection.loop.driver.connect(address, connection, local), dialling);
   }
 
   /** The same over a connection that stands already, and has its transport. */

@@ -18,8 +18,10 @@ import {
   type QuotaOf,
   type ThrottleOptions,
 } from "#pipeline/filters/throttle.ts";
+import { Tee } from "#pipeline/filters/tee.ts";
 import { Wait, type Condition, type WaitOptions } from "#pipeline/filters/wait.ts";
 import { pipelineError } from "#core/errors/pipeline.ts";
+import { currentProgram } from "#pipeline/program.ts";
 import { CodecSteps } from "./codec-steps.ts";
 
 export abstract class FlowSteps<C extends object> extends CodecSteps<C> {
@@ -82,6 +84,15 @@ export abstract class FlowSteps<C extends object> extends CodecSteps<C> {
     const values: readonly (T | number)[] =
       typeof times === "number" ? Array.from({ length: times }, (_, i) => i) : times;
     return values.reduce<this>(($, value, i) => build($, value, i), this);
+  }
+
+  /**
+   * A copy of all bytes at the end of a file, which the supervisor opens when the script is put into force; a path from the
+   * script, or an absolute one, written out. A disk that is slower than the stream holds it up; one that is full is logged.
+   */
+  tee(path: string): this {
+    const file = currentProgram("tee").output(path);
+    return this.use((scope) => new Tee(scope, file));
   }
 
   /** Every event in the log, bytes in hexadecimal. */

@@ -1,7 +1,9 @@
 /** Steps that reach out. */
-import { Connect, type ConnectOptions, type TargetOf } from "#pipeline/sockets/connect.ts";
+import { pipelineError } from "#core/errors/pipeline.ts";
+import { Connect, localAddress, type ConnectOptions, type TargetOf } from "#pipeline/sockets/connect.ts";
 import { ConnectDatagrams } from "#pipeline/sockets/connect-datagrams.ts";
 import type { ConnectTlsOptions, ListenTlsOptions } from "#pipeline/runtime.ts";
+import { Exec } from "#pipeline/sockets/exec.ts";
 import { AcceptTls, ConnectTls } from "#pipeline/sockets/tls-filters.ts";
 import type { Joint } from "./steps.ts";
 import { JoinSteps } from "./join-steps.ts";
@@ -9,8 +11,19 @@ import { JoinSteps } from "./join-steps.ts";
 export abstract class SocketSteps<C extends object> extends JoinSteps<C> {
   /** Connects to a target: what comes is sent there, what it sends goes on. Of `udp`, each message is a datagram. */
   connect(target: TargetOf<C>, options: ConnectOptions = {}): this {
-    if (options.protocol === "udp") return this.use((scope) => new ConnectDatagrams(scope, target, options));
-    return this.use((scope) => new Connect(scope, target, options));
+    const local = localAddress(options);
+    if (options.protocol === "udp") return this.use((scope) => new ConnectDatagrams(scope, target, options, local));
+    return this.use((scope) => new Connect(scope, target, options, local));
+  }
+
+  /**
+   * Runs a command for the stream: bytes, or the body of a message, go to its standard input, what it prints goes on, as bytes. The
+   * supervisor starts it, as nobody where it is root itself, in a process group that ends with the stream; one that fails is a
+   * 500, and in the log. Written out in the script: words between spaces, no shell; the first may be a path from the script.
+   */
+  exec(command: string): this {
+    if (command.trim() === "") throw pipelineError("PENSTOCK_PIPELINE_LAYOUT", { detail: "exec of nothing" });
+    return this.use((scope) => new Exec(scope, command));
   }
 
   /** The server's end of TLS over this stream; what is said inside is for the sub-pipeline. */

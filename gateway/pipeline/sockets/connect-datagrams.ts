@@ -14,7 +14,7 @@ import { FAILED, ScriptFilter } from "#pipeline/filters/script-filter.ts";
 import type { Context } from "#pipeline/layout/context.ts";
 import type { Scope } from "#pipeline/layout/scope.ts";
 import type { DatagramHandler, DatagramSocket } from "#pipeline/runtime.ts";
-import type { ConnectOptions, Target, TargetOf } from "./connect.ts";
+import { reachableFrom, type ConnectOptions, type Target, type TargetOf } from "./connect.ts";
 import { DatagramSource, DatagramWriter } from "./datagram-writer.ts";
 
 const IDLE_MS = 60_000;
@@ -22,6 +22,7 @@ const IDLE_MS = 60_000;
 export class ConnectDatagrams<C extends object> extends ScriptFilter<C> implements DatagramHandler {
   readonly #targetOf: TargetOf<C>;
   readonly #options: ConnectOptions;
+  readonly #local: Uint8Array | undefined;
   readonly #writer: DatagramWriter;
   readonly #source: DatagramSource;
   readonly #alarm: Alarm;
@@ -29,8 +30,9 @@ export class ConnectDatagrams<C extends object> extends ScriptFilter<C> implemen
   #asked = false;
   #activityMs = 0;
 
-  constructor(scope: Scope<C>, target: TargetOf<C>, options: ConnectOptions) {
+  constructor(scope: Scope<C>, target: TargetOf<C>, options: ConnectOptions, local?: Uint8Array) {
     super(scope);
+    this.#local = local;
     const { runtime } = scope;
     this.#targetOf = target;
     this.#options = options;
@@ -108,7 +110,8 @@ export class ConnectDatagrams<C extends object> extends ScriptFilter<C> implemen
     }
     this.hold();
     this.#alarm.set(this.#options.connectTimeoutMs ?? 5000);
-    this.scope.runtime.resolve(named.host, ([first]) => {
+    this.scope.runtime.resolve(named.host, (all) => {
+      const [first] = reachableFrom(this.#local, all);
       if (this.scope.ended || this.#socket !== null || first === undefined) return;
       this.#open(socketAddress(parseIp(first), named.port));
       this.release();
@@ -117,7 +120,7 @@ export class ConnectDatagrams<C extends object> extends ScriptFilter<C> implemen
 
   #open(address: Uint8Array): void {
     const { loop } = this.scope.runtime;
-    const socket = loop.driver.connectDatagrams(address, this);
+    const socket = loop.driver.connectDatagrams(address, this, this.#local);
     if (typeof socket === "number") {
       this.scope.break(CONNECT_FAILED);
       return;

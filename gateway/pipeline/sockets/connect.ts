@@ -5,7 +5,7 @@
  * A target is `10.0.0.1:80`, `[2001:db8::1]:80`, `unix:/run/app.sock`, or `api.internal:80`, which is resolved by the gateway's own resolver. One that
  * is undefined is NO_TARGET.
  */
-import { parseIp, readAddress, readNamedAddress, socketAddress } from "#core/address.ts";
+import { ipOf, isIpv4, parseIp, readAddress, readIp, readNamedAddress, socketAddress } from "#core/address.ts";
 import { ETIMEDOUT } from "#core/errno.ts";
 import { pipelineError } from "#core/errors/pipeline.ts";
 import { Alarm } from "#net/alarm.ts";
@@ -26,6 +26,8 @@ export type ConnectState = "connecting" | "connected" | "failed" | "closed";
 export interface ConnectOptions {
   /** `tcp` where it is left out, which also stands for Unix sockets. */
   readonly protocol?: "tcp" | "udp";
+  /** The local address to connect from, `192.0.2.7`; its port is the kernel's choice. Of a name, addresses of its family are taken. */
+  readonly bind?: string;
   /** Milliseconds until a connection is given up; 5000. */
   readonly connectTimeoutMs?: number;
   /** Milliseconds without a byte in either direction; 600 000. */
@@ -42,6 +44,7 @@ export interface ConnectOptions {
 export class Connect<C extends object> extends ScriptFilter<C> implements SocketOwner {
   readonly #targetOf: TargetOf<C>;
   readonly #options: ConnectOptions;
+  readonly #local: Uint8Array | undefined;
   #target = "";
   #stream: SocketStream | null = null;
   #established = false;
@@ -49,10 +52,11 @@ export class Connect<C extends object> extends ScriptFilter<C> implements Socket
   #retries = 0;
   #alarm: Alarm | null = null;
 
-  constructor(scope: Scope<C>, target: TargetOf<C>, options: ConnectOptions) {
+  constructor(scope: Scope<C>, target: TargetOf<C>, options: ConnectOptions, local?: Uint8Array) {
     super(scope);
     this.#targetOf = target;
     this.#options = options;
+    this.#local = local;
   }
 
   override started(): void {
@@ -131,7 +135,8 @@ export class Connect<C extends object> extends ScriptFilter<C> implements Socket
       this.scope.fail(pipelineError("PENSTOCK_PIPELINE_TARGET", { detail: `${JSON.stringify(target)}: ${address}` }));
       return;
     }
-    runtime.resolve(named.host, (addresses) => {
+    runtime.resolve(named.host, (all) => {
+      const addresses = reachableFrom(this.#local, all);
       const one = addresses[Math.floor(Math.random() * addresses.length)];
       // Given up meanwhile, or tried once more already.
       if (this.scope.ended || this.#stream !== null || one === undefined) return;
@@ -146,8 +151,9 @@ export class Connect<C extends object> extends ScriptFilter<C> implements Socket
     const stream = new SocketStream(connection, runtime, this, idleTimeoutMs);
     this.#stream = stream;
     try {
-      if (tls !== undefined) runtime.clientTls(tls).dial(connection, address, hostOf(this.#target), stream);
-      else connection.adopt(runtime.loop.driver.connect(address, connection), stream);
+      if (tls !== undefined)
+        runtime.clientTls(tls).dial(connection, address, hostOf(this.#target), stream, this.#local);
+      else connection.adopt(runtime.loop.driver.connect(address, connection, this.#local), stream);
     } catch (error) {
       this.scope.fail(error);
     }
@@ -202,6 +208,21 @@ export class Connect<C extends object> extends ScriptFilter<C> implements Socket
 }
 
 type Asked<C extends object> = (context: Context<C>) => Target | Promise<Target>;
+
+/** What `bind` says, as the kernel wants it. Throws PENSTOCK_PIPELINE_TARGET. */
+export function localAddress({ bind }: ConnectOptions): Uint8Array | undefined {
+  if (bind === undefined) return undefined;
+  const ip = readIp(bind);
+  if (typeof ip === "string")
+    throw pipelineError("PENSTOCK_PIPELINE_TARGET", { detail: `bind ${JSON.stringify(bind)}: ${ip}` });
+  return socketAddress(ip, 0);
+}
+
+/** Those of the local address's family; all where there is none. */
+export function reachableFrom(local: Uint8Array | undefined, addresses: readonly string[]): readonly string[] {
+  if (local === undefined) return addresses;
+  return addresses.filter((one) => isIpv4(parseIp(one)) === isIpv4(ipOf(local)));
+}
 
 function hostOf(target: string): string {
   const host = target.slice(0, target.lastIndexOf(":"));

@@ -10,7 +10,7 @@
  */
 
 import type { KernelRequest } from "#pipeline/host.ts";
-import type { SteerOptions } from "#pipeline/program.ts";
+import type { SteerOptions } from "#pipeline/listen-options.ts";
 
 export type { KernelPlace, KernelRequest, ObjectAnswer } from "#pipeline/host.ts";
 export type { FigureReading } from "#pipeline/library/stats.ts";
@@ -22,8 +22,14 @@ export interface ScriptBundle {
   /** `file:` URL of the script itself. */
   readonly entry: string;
   readonly modules: readonly ScriptModule[];
-  /** Files that `load("./…")` names, by `file:` URL. */
+  /** Files that `load("./…")` and its like name, by `file:` URL. */
   readonly files: readonly ScriptFile[];
+  /** Of these, what `watch("./…")` names: their content is no part of the digest. */
+  readonly watched: readonly string[];
+  /** Files that `tee("…")` names, by `file:` URL: all that may be written. */
+  readonly outputs: readonly string[];
+  /** Commands that `exec("…")` names: all that may be run. */
+  readonly commands: readonly string[];
 }
 
 export interface ScriptModule {
@@ -54,6 +60,12 @@ export interface ScriptGrant {
   readonly fdTag: number;
 }
 
+/** A file that a program writes to, opened to append. */
+export interface ScriptOutput {
+  readonly url: string;
+  readonly fdTag: number;
+}
+
 export type ScriptToWorker =
   | {
       readonly type: "script-load";
@@ -68,16 +80,27 @@ export type ScriptToWorker =
       readonly grants: readonly ScriptGrant[];
       /** The map of where steered clients wanted to go; null: a script never steered anyone. */
       readonly originalsFdTag: number | null;
+      readonly outputs: readonly ScriptOutput[];
     }
   | { readonly type: "script-commit"; readonly id: number }
   | { readonly type: "script-abort"; readonly id: number }
+  /** A file that the program in force watches has other content now. No answer. */
+  | { readonly type: "script-file"; readonly id: number; readonly file: ScriptFile }
+  /** A command that was started for this worker has ended: well (null), or what went wrong. No answer. */
+  | { readonly type: "script-exited"; readonly id: number; readonly run: number; readonly failure: string | null }
   /** Of the worker's own `script-kernel`, by its number. */
   | { readonly type: "script-kernel-reply"; readonly id: number; readonly ok: true; readonly value: unknown }
   | { readonly type: "script-kernel-reply"; readonly id: number; readonly ok: false; readonly error: string };
 
 /** Answers carry the `id` of what they answer. */
 export type ScriptToSupervisor =
-  | { readonly type: "script-loaded"; readonly id: number; readonly listens: readonly ScriptListen[] }
+  | {
+      readonly type: "script-loaded";
+      readonly id: number;
+      readonly listens: readonly ScriptListen[];
+      /** By `file:` URL. */
+      readonly outputs: readonly string[];
+    }
   | { readonly type: "script-bound"; readonly id: number }
   | { readonly type: "script-committed"; readonly id: number }
   /** With the place in the script where there is one. */

@@ -11,9 +11,10 @@ import { loadProgram, Program, type ListenSpec } from "#pipeline/program.ts";
 import type { WorkerContext } from "#proxy/context.ts";
 import { IPPROTO_TCP, setsockoptInt, TCP_NODELAY } from "#sys/socket.ts";
 import type { Descriptors } from "#worker/descriptors.ts";
+import { Commands } from "./commands.ts";
 import { Destinations } from "./destinations.ts";
 import { importBundle } from "./module-loader.ts";
-import type { ScriptGrant, ScriptListen, ScriptToSupervisor, ScriptToWorker } from "./protocol.ts";
+import type { ScriptFile, ScriptGrant, ScriptListen, ScriptToSupervisor, ScriptToWorker } from "./protocol.ts";
 import { ScriptDatagrams } from "./script-datagrams.ts";
 import { handlerOf } from "./script-listener.ts";
 import { scriptPlace } from "./script-place.ts";
@@ -44,6 +45,7 @@ export interface ScriptHostParts {
 export class ScriptHost {
   readonly #parts: ScriptHostParts;
   readonly #shared: ScriptShared;
+  readonly #commands: Commands;
   readonly #open = new Map<number, Listener | ScriptDatagrams>();
   #current: Loaded | null = null;
   #next: Loaded | null = null;
@@ -53,7 +55,8 @@ export class ScriptHost {
 
   constructor(parts: ScriptHostParts) {
     this.#parts = parts;
-    this.#shared = scriptShared(parts.worker);
+    this.#commands = new Commands({ ...parts, ask: (request) => this.#kernel(request) });
+    this.#shared = scriptShared(parts.worker, this.#commands);
     setGateway({
       kernel: (request) => this.#kernel(request),
       wish: (wish) => parts.send({ type: "script-wish", wish }),
@@ -89,9 +92,20 @@ export class ScriptHost {
       case "script-abort":
         this.#abort();
         break;
+      case "script-exited":
+        this.#commands.exited(message.run, message.failure);
+        break;
+      case "script-file":
+        this.#changed(message.file);
+        break;
       case "script-kernel-reply":
         this.#kernelReply(message);
     }
+  }
+
+  #changed({ url, bytes }: ScriptFile): void {
+    const current = this.#current;
+    current?.program.changed(url, bytes, (error) => current.runtime.report(error));
   }
 
   /** Accepts no more; idle connections end now unless it is to be gentle. */
@@ -104,7 +118,8 @@ export class ScriptHost {
 
   async #load({ id, bundle, systemCa }: ScriptToWorker & { type: "script-load" }): Promise<void> {
     const { worker, send } = this.#parts;
-    const program = new Program(bundle.files, bundle.entry);
+    const log = (line: string): void => worker.log(`script: ${line}`);
+    const program = new Program({ files: bundle.files, base: bundle.entry, log });
     const runtime = new ScriptRuntime(worker, this.#shared, systemCa);
     const loaded: Loaded = { id, program, runtime, tls: [], grants: [] };
     this.#next = loaded;
@@ -119,22 +134,31 @@ export class ScriptHost {
       send({ type: "script-refused", id, error: scriptPlace(error) });
       return;
     }
-    send({ type: "script-loaded", id, listens: program.listens.map(listenOf) });
+    send({
+      type: "script-loaded",
+      id,
+      listens: program.listens.map(listenOf),
+      outputs: [...program.outputs.keys()],
+    });
   }
 
-  #bind({ id, grants, originalsFdTag }: ScriptToWorker & { type: "script-bind" }): void {
+  #bind({ id, grants, originalsFdTag, outputs }: ScriptToWorker & { type: "script-bind" }): void {
     const { descriptors, receive, send } = this.#parts;
     receive();
     const next = this.#next;
-    const tags = grants.map(({ fdTag }) => fdTag).concat(originalsFdTag ?? []);
+    const tags = [...grants, ...outputs].map(({ fdTag }) => fdTag).concat(originalsFdTag ?? []);
     const missing = tags.filter((tag) => descriptors.lend(tag) === undefined);
     if (next === null || missing.length > 0) {
-      send({ type: "script-refused", id, error: "a socket of the script did not arrive" });
+      send({ type: "script-refused", id, error: "a socket or file of the script did not arrive" });
       return;
     }
     next.grants = grants;
     const map = originalsFdTag === null ? undefined : descriptors.lend(originalsFdTag);
     next.runtime.destinations = new Destinations(map ?? null, new Set(grants.map(({ address }) => address)));
+    for (const { url, fdTag } of outputs) {
+      const fd = descriptors.take(fdTag);
+      if (fd !== undefined) next.program.outputs.get(url)?.open(fd);
+    }
     send({ type: "script-bound", id });
   }
 
@@ -207,4 +231,5 @@ function listenOf({ address, options }: ListenSpec): ScriptListen {
 function endProgram({ program, runtime }: Loaded): void {
   program.end((error) => runtime.report(error));
   runtime.tls.free();
+  runtime.onceAtRest(() => program.closeOutputs());
 }

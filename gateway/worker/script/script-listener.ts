@@ -30,10 +30,9 @@ export class ScriptListener implements ConnectionHandler {
   readonly #worker: WorkerContext;
   readonly #runtime: ScriptRuntime;
   readonly #spec: ListenSpec;
-  readonly #streams: Set<InboundStream>;
   #open = 0;
   readonly #left = (stream: InboundStream): void => {
-    if (!this.#streams.delete(stream)) return;
+    if (!this.#runtime.left(stream)) return;
     this.#open--;
     this.#worker.counters.add(CONNECTIONS_OPEN, -1);
   };
@@ -42,7 +41,6 @@ export class ScriptListener implements ConnectionHandler {
     this.#worker = worker;
     this.#runtime = runtime;
     this.#spec = spec;
-    this.#streams = runtime.streams;
   }
 
   onConnection(connection: Connection, socket: Socket, peer: Peer): void {
@@ -60,7 +58,7 @@ export class ScriptListener implements ConnectionHandler {
     const inbound = new ConnectionInfo(connection, peer, this.#runtime, original);
     const idleMs = options.idleTimeoutMs ?? IDLE_MS;
     const stream = new InboundStream(connection, inbound, pipeline, this.#runtime, idleMs, this.#left);
-    this.#streams.add(stream);
+    this.#runtime.streams.add(stream);
     this.#open++;
     stream.start();
   }

@@ -8,6 +8,7 @@ import {
   type ConnectTlsOptions,
   type ListenTlsOptions,
   type Loop,
+  type RunningCommand,
   type Runtime,
   type Waiter,
 } from "#pipeline/runtime.ts";
@@ -20,6 +21,8 @@ import { STREAM_TRANSPORT } from "#net/stream-transport.ts";
 import { TlsRecords } from "#net/tls/records.ts";
 import type { ServerTls } from "#net/tls/server-tls.ts";
 import type { ClientTls } from "#net/tls/client-tls.ts";
+import { pipelineError } from "#core/errors/pipeline.ts";
+import type { Commands } from "./commands.ts";
 import { Destinations } from "./destinations.ts";
 import { ScriptTls } from "./script-tls.ts";
 import { scriptPlace } from "./script-place.ts";
@@ -34,14 +37,20 @@ export interface ScriptShared {
   readonly promises: Promises;
   /** Of TLS over streams: made when the first script wants some. */
   streamRecords(): TlsRecords;
+  readonly commands: Pick<Commands, "run">;
 }
 
-export function scriptShared({ loop, scratch }: WorkerContext): ScriptShared {
+const NO_COMMANDS: Pick<Commands, "run"> = {
+  run: () => Promise.reject(pipelineError("PENSTOCK_PIPELINE_OUTSIDE", { detail: "exec" })),
+};
+
+export function scriptShared({ loop, scratch }: WorkerContext, commands = NO_COMMANDS): ScriptShared {
   let records: TlsRecords | null = null;
   return {
     flow: new Flow(),
     heads: new HeadPool(scratch),
     promises: new Promises(loop),
+    commands,
     streamRecords: () => (records ??= new TlsRecords(loop, STREAM_TRANSPORT)),
   };
 }
@@ -68,6 +77,7 @@ export class ScriptRuntime implements Runtime {
   /** What ends the watch over each name. */
   readonly #watched: (() => void)[] = [];
   readonly #log: (line: string) => void;
+  readonly #atRest: (() => void)[] = [];
 
   constructor(worker: WorkerContext, shared: ScriptShared, systemCa: Uint8Array | null = null) {
     this.#shared = shared;
@@ -88,6 +98,19 @@ export class ScriptRuntime implements Runtime {
   retire(now: boolean): void {
     this.retired = true;
     if (now) for (const one of this.waiters) one.drain();
+  }
+
+  /** A connection is closed. False: it was before. */
+  left(stream: InboundStream): boolean {
+    const wasOpen = this.streams.delete(stream);
+    if (this.streams.size === 0) for (const act of this.#atRest.splice(0)) act();
+    return wasOpen;
+  }
+
+  /** Runs `act` once no connection is open, maybe now. */
+  onceAtRest(act: () => void): void {
+    if (this.streams.size === 0) act();
+    else this.#atRest.push(act);
   }
 
   clientTls(options: ConnectTlsOptions): ClientTls {
@@ -127,6 +150,10 @@ export class ScriptRuntime implements Runtime {
     if (now.length === 0 || !waiting) return;
     waiting = false;
     told(now);
+  }
+
+  run(command: string, exited: (failure: string | null) => void): Promise<RunningCommand> {
+    return this.#shared.commands.run(command, exited);
   }
 
   rawSocket(fd: number): RawSocket {

@@ -99,13 +99,17 @@ const COMMON = {
   "type into terminal": "EPERM",
   "setuid 0": privileged ? "EPERM" : expect.any(String),
   bind: "EACCES",
+  listen: "EBADF",
   connect: "ok",
 };
 
+/** A worker may take an address to connect from. */
+const NO_LISTEN = { bind: "EPERM", listen: "EPERM" };
+
 /** EFAULT and EINVAL are the kernel's answer to our empty arguments: the filter let the call through. */
 const KINDS: readonly [name: string, kind: ChildKind, ioUring: boolean, differs: Record<string, string>][] = [
-  ["worker", "worker", true, { "bpf element": "EINVAL", io_uring: "EFAULT" }],
-  ["worker without io_uring", "worker", false, { "bpf element": "EINVAL" }],
+  ["worker", "worker", true, { ...NO_LISTEN, "bpf element": "EINVAL", io_uring: "EFAULT" }],
+  ["worker without io_uring", "worker", false, { ...NO_LISTEN, "bpf element": "EINVAL" }],
   ["control", "control", true, { "write own data": "ok" }],
   ["builder", "builder", true, { bind: "EPERM", connect: "EPERM" }],
   ["echo", "echo", true, {}],

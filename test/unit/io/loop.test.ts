@@ -22,6 +22,7 @@ function sleepingDriver(dispatch: () => number | void, sleepMs = (_waitMs: numbe
     accept: unused,
     stopAccept: unused,
     connect: unused,
+    adopt: unused,
     peerAddress: unused,
     localAddress: unused,
     datagrams: unused,

@@ -11,8 +11,14 @@ const EPERM = 0x00050001;
 const ENOSYS = 0x00050026;
 const EAFNOSUPPORT = 0x00050061;
 
-const WORKER: SeccompPolicy = { bpfMaps: true, ioUring: true, socketFamilies: [1, 2, 10], execute: true };
-const BUILDER: SeccompPolicy = { bpfMaps: false, ioUring: false, socketFamilies: [], execute: false };
+const WORKER: SeccompPolicy = {
+  bpfMaps: true,
+  ioUring: true,
+  listen: false,
+  socketFamilies: [1, 2, 10],
+  execute: true,
+};
+const BUILDER: SeccompPolicy = { bpfMaps: false, ioUring: false, listen: true, socketFamilies: [], execute: false };
 
 /** Runs a program over struct seccomp_data; throws on whatever the kernel's checker would refuse. */
 function run(program: Uint8Array, arch: number, nr: number, args: readonly number[]): number {
@@ -72,6 +78,7 @@ describe.each(BOTH)("on %s", (arch) => {
     ["mmap", pick(9, 222), [], ALLOW],
     ["sendmsg", pick(46, 211), [], ALLOW],
     ["execve", pick(59, 221), [], ALLOW],
+    ["listen", pick(50, 201), [], EPERM],
     ["io_uring_setup", 425, [], ALLOW],
     ["clone of a thread", pick(56, 220), [0x3d0f00], ALLOW],
     ["clone of a process", pick(56, 220), [0x1200011], EPERM],
