@@ -31,6 +31,7 @@ export type { Context, Inbound } from "#pipeline/layout/context.ts";
 export type { DnsMessage, DnsQuestion, DnsRecord } from "#pipeline/codecs/dns/message.ts";
 export type { HttpHead } from "#pipeline/http/http-head.ts";
 export type { Packet as MqttPacket } from "#pipeline/codecs/mqtt/packets.ts";
+export type { LinkSetting, NetlinkMessage, NetworkThings } from "#pipeline/network.ts";
 export type { Pipeline } from "#pipeline/layout/pipeline.ts";
 export type { SocksRequest } from "#pipeline/codecs/socks/server.ts";
 export type { StunMessage } from "#pipeline/codecs/stun/message.ts";

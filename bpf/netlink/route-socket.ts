@@ -62,6 +62,24 @@ export class RouteSocket {
     throw bpfError("PENSTOCK_BPF_NETLINK", { detail: `${what}: it changed ${DUMPS_MAX} times while it was read` });
   }
 
+  /**
+   * All that the kernel answers to one message, as it answers it: errors are the NLMSG_ERROR that ends the answer. Without
+   * NLM_F_ACK a change that went well is answered by nothing.
+   */
+  exchange(what: string, type: number, flags: number, parts: readonly Buffer[]): Message[] {
+    const dump = (flags & NLM_F_DUMP) !== 0 && isGet(type);
+    this.#send(type, dump ? flags : flags | NLM_F_ACK, parts);
+    const found: Message[] = [];
+    for (;;) {
+      for (const each of this.#receive(what)) {
+        const last = each.type === NLMSG_ERROR || each.type === NLMSG_DONE;
+        const asked = dump || (flags & NLM_F_ACK) !== 0 || !last || outcome(each).errno !== 0;
+        if (asked) found.push(each);
+        if (last) return found;
+      }
+    }
+  }
+
   close(): void {
     this.#socket.close();
   }
@@ -96,6 +114,11 @@ export class RouteSocket {
     if (datagram === null) throw bpfError("PENSTOCK_BPF_NETLINK", { detail: `${what}: the kernel did not answer` });
     return messages(datagram).filter((each) => each.sequence === this.#sequence);
   }
+}
+
+/** NEW, DEL, GET, SET follow one another for each kind. */
+function isGet(type: number): boolean {
+  return (type & 3) === 2;
 }
 
 function refuse(what: string, message: Message): void {

@@ -9,6 +9,7 @@
  * A script holds no descriptor, of a program or a map. Objects are those that lie beside it, their paths written out: they
  * were read with it. All workers share what is loaded and attached; the next script takes over what it names too.
  */
+import type { LinkSetting, NetworkKind, NetworkRequest, NetworkThings } from "./network.ts";
 import { pipelineError } from "#core/errors/pipeline.ts";
 
 /** Where a program is attached; see `bpf.attach`. */
@@ -41,6 +42,7 @@ export type KernelRequest =
   /** `run`: the asker's number for it. */
   | { readonly op: "exec"; readonly command: string; readonly run: number }
   | { readonly op: "end"; readonly run: number }
+  | NetworkRequest
   | { readonly op: "list"; readonly kind: "links" | "addresses" | "routes" | "neighbours" };
 
 export interface ObjectAnswer {
@@ -65,6 +67,11 @@ export function setGateway(one: ScriptGateway): void {
 function theGateway(what: string): ScriptGateway {
   if (gateway === null) throw pipelineError("PENSTOCK_PIPELINE_OUTSIDE", { detail: what });
   return gateway;
+}
+
+/** For filters. Rejects with the supervisor's reason. Throws PENSTOCK_PIPELINE_OUTSIDE. */
+export function askSupervisor(what: string, request: KernelRequest): Promise<unknown> {
+  return theGateway(what).kernel(request);
 }
 
 /** Has the script read again, as SIGHUP does. */
@@ -148,4 +155,26 @@ async function list(kind: "links" | "addresses" | "routes" | "neighbours"): Prom
   return (await theGateway("kernel").kernel({ op: "list", kind })) as readonly KernelValue[];
 }
 
-export const kernel = { object, list } as const;
+/**
+ * Changes what netlink lists, in the gateway's network namespace: `kernel.add("route", { destination: "198.51.100.0/24", gateway: "10.0.0.1" })`.
+ * The supervisor does it, for scripts whose text says `kernel.add` and its like, and logs it. Rejects with the kernel's reason.
+ */
+async function add<K extends NetworkKind>(kind: K, value: NetworkThings[K]): Promise<void> {
+  await askSupervisor("kernel.add", { op: "network", verb: "add", kind, value });
+}
+
+/** The same; what is there already is replaced. */
+async function replace<K extends NetworkKind>(kind: K, value: NetworkThings[K]): Promise<void> {
+  await askSupervisor("kernel.replace", { op: "network", verb: "replace", kind, value });
+}
+
+/** Of a route the first that fits: what is left out may be anything. */
+async function remove<K extends NetworkKind>(kind: K, value: NetworkThings[K]): Promise<void> {
+  await askSupervisor("kernel.remove", { op: "network", verb: "remove", kind, value });
+}
+
+async function setLink(device: string, setting: LinkSetting): Promise<void> {
+  await askSupervisor("kernel.setLink", { op: "link", device, setting });
+}
+
+export const kernel = { object, list, add, replace, remove, setLink } as const;

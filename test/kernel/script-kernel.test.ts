@@ -3,7 +3,7 @@ import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { afterAll, afterEach, beforeEach, expect, it } from "vitest";
 import { startGateway, type Gateway } from "#test/support/gateway.ts";
 import { describeKernel } from "#test/support/kernel.ts";
 import { Namespace, removeLeftovers } from "#test/support/netns.ts";
@@ -31,8 +31,9 @@ describeKernel("kernel work of scripts", () => {
     gateway = null;
     here?.destroy();
     peer?.destroy();
-    rmSync(folder, { recursive: true, force: true });
   });
+
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
   /** Answers what the counter knows, or with `attach` empty only that it runs. */
   const script = (attach: string): string => `import { kernel, listen, Message } from "penstock"
@@ -72,4 +73,83 @@ listen("127.0.0.1:0", $ => $.serveHTTP(async msg => {
     await said("is off");
     expect(attached()).toBe(false);
   });
+
+  it("changes the network, says so in the log, and tells a script why not", async () => {
+    writeFileSync(file, NETWORK_SCRIPT);
+    gateway = await startGateway({ args: ["--script", file], netns: here?.path ?? "", workers: 1, timeoutMs: 60_000 });
+    const ask = (listen: string, body: object = {}): string =>
+      here?.run(
+        "curl",
+        "-s",
+        "--data",
+        JSON.stringify(body),
+        `http://${listen.replace(/:.*/, "")}:${gateway?.port(`script ${listen}`)}/`,
+      ) ?? "";
+    const change = (verb: string, kind: string, value: object): string => ask("127.0.0.1:0", { verb, kind, value });
+
+    const route = { destination: "198.51.100.0/24", gateway: "10.9.0.2", metric: 7 };
+    expect(change("add", "route", route)).toBe("done");
+    expect(here?.ip("route")).toContain("198.51.100.0/24 via 10.9.0.2 dev left proto static metric 7");
+    await said("the script changes the network: add route");
+    expect(change("add", "route", route)).toContain("EEXIST");
+    expect(change("remove", "route", { destination: route.destination })).toBe("done");
+    expect(here?.ip("route")).not.toContain("198.51.100.0");
+    expect(change("add", "route", { destination: "203.0.113.0/24", type: "blackhole" })).toBe("done");
+    expect(here?.ip("route")).toContain("blackhole 203.0.113.0/24");
+
+    expect(change("add", "address", { device: "left", address: "10.9.0.77/24" })).toBe("done");
+    expect(here?.ip("addr", "show", "left")).toContain("inet 10.9.0.77/24");
+    expect(change("remove", "address", { device: "left", address: "10.9.0.77/24" })).toBe("done");
+    const neighbour = { device: "left", address: "10.9.0.9", hardwareAddress: "02:00:00:00:00:09" };
+    expect(change("replace", "neighbour", neighbour)).toBe("done");
+    expect(here?.ip("neigh")).toContain("10.9.0.9 dev left lladdr 02:00:00:00:00:09 PERMANENT");
+    expect(change("link", "left", { mtu: 1400 })).toBe("done");
+    expect(here?.ip("link", "show", "left")).toContain("mtu 1400");
+
+    for (const [verb, kind, value, why] of [
+      [
+        "add",
+        "route",
+        { destination: "198.51.100.0/24", gw: "10.9.0.2" },
+        'route.gw: Invalid key: Expected never but received "gw"',
+      ],
+      ["add", "route", { destination: "198.51.100.0/33" }, "198.51.100.0/33"],
+      ["add", "route", { destination: "198.51.100.0/24", device: "gone" }, 'there is no device "gone"'],
+      ["add", "address", { device: "left", address: "10.9.0.5" }, "with its prefix length"],
+      ["add", "neighbour", { device: "left", address: "10.9.0.5" }, "hardwareAddress is missing"],
+      ["add", "weather", {}, "there are address, route and neighbour"],
+      ["link", "left", { mtu: "big" }, 'link.mtu: Invalid type: Expected number but received "big"'],
+    ] as const)
+      expect(change(verb, kind, value)).toContain(why);
+
+    // One message for each link, and NLMSG_DONE.
+    expect(ask("127.0.0.2:0")).toBe("16 16 3");
+    expect(ask("127.0.0.3:0")).toContain("500");
+    await said("message 19: lists and changes of addresses, routes and neighbours");
+  });
 });
+
+/** RTM_GETLINK with NLM_F_DUMP, and RTM_SETLINK, over netlink; and whatever is asked for. */
+const NETWORK_SCRIPT = `import { kernel, listen, Message } from "penstock"
+listen("127.0.0.1:0", $ => $.serveHTTP(async msg => {
+  const { verb, kind, value } = msg.json()
+  try {
+    if (verb === "add") await kernel.add(kind, value)
+    if (verb === "replace") await kernel.replace(kind, value)
+    if (verb === "remove") await kernel.remove(kind, value)
+    if (verb === "link") await kernel.setLink(kind, value)
+    return new Message({}, "done")
+  } catch (error) {
+    return new Message({}, error.message)
+  }
+}))
+const ask = (type, flags) => $ => $
+  .replaceMessage(() => new Message({ type, flags }, new Uint8Array(16)))
+  .connect("route", { protocol: "netlink" })
+  .replaceMessage((answer, ctx) => {
+    ctx.types = [...(ctx.types ?? []), answer.head.type]
+    return answer.head.type < 4 ? new Message({ status: 200 }, ctx.types.join(" ")) : undefined
+  })
+listen("127.0.0.2:0", $ => $.demuxHTTP().to(ask(18, 0x301)))
+listen("127.0.0.3:0", $ => $.demuxHTTP().to(ask(19, 5)))
+`;

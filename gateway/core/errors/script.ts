@@ -27,6 +27,11 @@ export const SCRIPT_ERRORS = {
     status: 422,
     hint: 'a path from the script or an absolute one, written out: `tee("./requests.log")`; its folder exists, and it is no link',
   },
+  PENSTOCK_SCRIPT_NETWORK: {
+    message: "the network is not changed for the script",
+    status: 422,
+    hint: '`kernel.add("route", { destination: "198.51.100.0/24", gateway: "10.0.0.1" })`, written like this in the script',
+  },
   PENSTOCK_SCRIPT_COMMAND: {
     message: "a command of the script can't be run",
     status: 422,

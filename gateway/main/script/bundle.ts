@@ -23,6 +23,7 @@ const WATCHES = /\bwatch\(\s*["'`]([^"'`\n]+)["'`]/g;
 const TEES = /\btee\(\s*["'`]([^"'`\n]+)["'`]/g;
 
 const COMMANDS = /\bexec\(\s*["'`]([^"'`\n]+)["'`]/g;
+const NETWORK = /\bkernel\s*\.\s*(?:add|replace|remove|setLink)\b|\bprotocol:\s*["'`]netlink\b/;
 
 export interface ReadScript {
   readonly bundle: ScriptBundle;
@@ -63,6 +64,7 @@ export function readScript(path: string): ReadScript {
     watched: [...watched],
     outputs: [...outputs],
     commands: [...commands],
+    changesNetwork: Array.from(modules.values()).some(({ source }) => NETWORK.test(source)),
   };
   const fixed = [...modules.keys(), ...files.keys()].filter((url) => !watched.has(url));
   const read = new Set(fixed.map((url) => fileURLToPath(url)));

@@ -10,6 +10,7 @@ import { createHash } from "node:crypto";
 import { scriptError } from "#core/errors/script.ts";
 import { bpf, type Attachment, type LoadedObject } from "#bpf/public/bpf.ts";
 import { netlink } from "#bpf/public/netlink.ts";
+import { ScriptNetwork } from "./network.ts";
 import type { LogSink } from "#main/supervisor/log.ts";
 import type { KernelPlace, KernelRequest, ObjectAnswer, ScriptBundle } from "#worker/script/protocol.ts";
 
@@ -22,6 +23,7 @@ interface Wants {
 
 export class ScriptKernel {
   readonly #log: LogSink;
+  readonly #network: ScriptNetwork;
   readonly #objects = new Map<string, LoadedObject>();
   readonly #attached = new Map<string, Attachment>();
   #current: Wants | null = null;
@@ -29,6 +31,7 @@ export class ScriptKernel {
 
   constructor(log: LogSink) {
     this.#log = log;
+    this.#network = new ScriptNetwork(log);
   }
 
   /** A script is about to be loaded. */
@@ -79,6 +82,10 @@ export class ScriptKernel {
         return this.#object(request.object).map(request.map).delete(valueOf(request.key));
       case "list":
         return listed(request.kind);
+      case "network":
+      case "link":
+      case "netlink":
+        return this.#network.serve(request, this.#wants().bundle.changesNetwork);
     }
   }
 

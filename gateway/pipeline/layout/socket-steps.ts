@@ -1,6 +1,7 @@
 /** Steps that reach out. */
 import { pipelineError } from "#core/errors/pipeline.ts";
 import { Connect, localAddress, type ConnectOptions, type TargetOf } from "#pipeline/sockets/connect.ts";
+import { ConnectNetlink } from "#pipeline/sockets/connect-netlink.ts";
 import { ConnectDatagrams } from "#pipeline/sockets/connect-datagrams.ts";
 import type { ConnectTlsOptions, ListenTlsOptions } from "#pipeline/runtime.ts";
 import { Exec } from "#pipeline/sockets/exec.ts";
@@ -9,11 +10,23 @@ import type { Joint } from "./steps.ts";
 import { JoinSteps } from "./join-steps.ts";
 
 export abstract class SocketSteps<C extends object> extends JoinSteps<C> {
-  /** Connects to a target: what comes is sent there, what it sends goes on. Of `udp`, each message is a datagram. */
+  /**
+   * Connects to a target: what comes is sent there, what it sends goes on. Of `udp`, each message is a datagram; of `netlink`, whose
+   * target is `"route"`, a message of NETLINK_ROUTE, which the supervisor sends.
+   */
   connect(target: TargetOf<C>, options: ConnectOptions = {}): this {
+    if (options.protocol === "netlink") return this.#connectNetlink(target);
     const local = localAddress(options);
     if (options.protocol === "udp") return this.use((scope) => new ConnectDatagrams(scope, target, options, local));
     return this.use((scope) => new Connect(scope, target, options, local));
+  }
+
+  #connectNetlink(target: TargetOf<C>): this {
+    if (target !== "route")
+      throw pipelineError("PENSTOCK_PIPELINE_TARGET", {
+        detail: `netlink ${JSON.stringify(target)}: there is "route"`,
+      });
+    return this.use((scope) => new ConnectNetlink(scope));
   }
 
   /**

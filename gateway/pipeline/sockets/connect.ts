@@ -25,7 +25,7 @@ export type ConnectState = "connecting" | "connected" | "failed" | "closed";
 
 export interface ConnectOptions {
   /** `tcp` where it is left out, which also stands for Unix sockets. */
-  readonly protocol?: "tcp" | "udp";
+  readonly protocol?: "tcp" | "udp" | "netlink";
   /** The local address to connect from, `192.0.2.7`; its port is the kernel's choice. Of a name, addresses of its family are taken. */
   readonly bind?: string;
   /** Milliseconds until a connection is given up; 5000. */

@@ -13,6 +13,7 @@ import type { KernelRequest } from "#pipeline/host.ts";
 import type { SteerOptions } from "#pipeline/listen-options.ts";
 
 export type { KernelPlace, KernelRequest, ObjectAnswer } from "#pipeline/host.ts";
+export type { NetlinkMessage, NetworkRequest } from "#pipeline/network.ts";
 export type { FigureReading } from "#pipeline/library/stats.ts";
 
 /** A script with all that it imports or loads, as read by the supervisor: a worker has no files. */
@@ -30,6 +31,8 @@ export interface ScriptBundle {
   readonly outputs: readonly string[];
   /** Commands that `exec("…")` names: all that may be run. */
   readonly commands: readonly string[];
+  /** Its text says that it changes the network. */
+  readonly changesNetwork: boolean;
 }
 
 export interface ScriptModule {
