@@ -14,6 +14,7 @@ import type { Fd } from "#core/brands.ts";
 import type { Buffers } from "./buffers.ts";
 import type { DatagramHandler, DatagramSocket } from "./datagram.ts";
 import type { Socket, SocketHandler } from "./socket.ts";
+import type { SpliceHandler } from "./splice.ts";
 
 /** Accepts on a listening socket. */
 export interface AcceptHandler {
@@ -63,7 +64,15 @@ export interface Driver {
 
   /** Queues bytes `[start, end)` of `buffers.memory`; retains `buffer` until they are in the kernel. */
   send(socket: Socket, buffer: number, start: number, end: number): void;
-  /** Bytes queued by `send` and not yet in the kernel: the watermark's figure. */
+  /**
+   * What `from` receives from now on may go to `to` without being seen, behind all that was received and sent before. The end of
+   * `from`, and errors of both, are told as ever, and `stopReceive` stops it; nothing else may be sent on `to` meanwhile. A
+   * driver is free not to, and to go back to `onReceive` at any time.
+   */
+  splice(from: Socket, to: Socket, handler: SpliceHandler): void;
+  /** Bytes after which a direction is worth it. */
+  readonly bulkBytes: number;
+  /** Bytes queued by `send`, or spliced, and not yet in the kernel: the watermark's figure. */
   queuedBytes(socket: Socket): number;
   /** Sends FIN once the queue has drained. */
   shutdown(socket: Socket): void;

@@ -39,6 +39,9 @@ export class Socket {
   connecting = false;
   /** Operations the kernel still holds for this life of the object. */
   pending = 0;
+  /** What is moved within the kernel from here, to here; null where nothing is. */
+  splicedTo: Splice | null = null;
+  splicedFrom: Splice | null = null;
   /** Bits with which a driver without a kernel queue notes what it still has to do for this life of the object. */
   marks = 0;
 
@@ -51,6 +54,23 @@ export class Socket {
   constructor(index: number) {
     this.index = index;
   }
+}
+
+/** One direction that is moved within the kernel; see `splice.ts`. */
+export interface Splice {
+  readonly from: Socket;
+  readonly to: Socket;
+  /** Bytes on their way between the two. */
+  readonly held: number;
+  /** The errno of what broke. */
+  readonly error: number;
+  /** io_uring is asked to tell when there is something to read, room to write. */
+  readAwaited: boolean;
+  writeAwaited: boolean;
+  /** What comes is no bulk. */
+  readonly idles: boolean;
+  step(): number;
+  close(): void;
 }
 
 const EMPTY_QUEUE = new Int32Array(0);

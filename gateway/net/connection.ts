@@ -13,6 +13,7 @@ import type { Buffers } from "#io/buffers.ts";
 import { BUFFER_BYTES } from "#io/buffers.ts";
 import type { Loop } from "#io/loop.ts";
 import type { Socket, SocketHandler } from "#io/socket.ts";
+import type { SpliceHandler } from "#io/splice.ts";
 import type { Timed } from "#io/timers.ts";
 import type { WriteGather } from "./gather.ts";
 import type { TlsPeer } from "./tls/peer.ts";
@@ -215,6 +216,14 @@ export class Connection implements SocketHandler, Timed {
     this.#queuedSeen = queued;
     this.#takenSeen = taken;
     return took;
+  }
+
+  /** What comes may go to `other` within the kernel from now on, if nothing stands between them and the driver. */
+  splice(other: Connection, handler: SpliceHandler): void {
+    const { driver } = this.loop;
+    if (this.transport !== driver || other.transport !== driver) return;
+    other.flush();
+    if (this.socket !== null && other.socket !== null) driver.splice(this.socket, other.socket, handler);
   }
 
   /** FIN behind everything written. */

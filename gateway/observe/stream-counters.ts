@@ -16,6 +16,7 @@ export const STREAM_COUNTER_NAMES = [
   "udp_sessions_evicted",
   "proxy_headers",
   "proxy_headers_refused",
+  "tcp_bytes_spliced",
 ] as const;
 
 export const TCP_STREAMS = 0;
@@ -34,6 +35,8 @@ export const UDP_DATAGRAMS_DROPPED = 11;
 export const UDP_SESSIONS_EVICTED = 12;
 export const PROXY_HEADERS = 13;
 export const PROXY_HEADERS_REFUSED = 14;
+/** Of both directions: what moved within the kernel. */
+export const TCP_BYTES_SPLICED = 15;
 
 export class StreamCounters {
   readonly values = new Float64Array(STREAM_COUNTER_NAMES.length);

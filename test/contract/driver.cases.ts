@@ -5,9 +5,11 @@
 import { type OpenNetwork, useBench } from "./driver.bench.ts";
 import { flowCases } from "./driver.flow.ts";
 import { lifeCases } from "./driver.life.ts";
+import { spliceCases } from "./driver.splice.ts";
 
 export function driverContract(open: OpenNetwork): void {
   const bench = useBench(open);
   lifeCases(bench);
   flowCases(bench);
+  spliceCases(bench);
 }

@@ -42,6 +42,18 @@ describe("simulation of streams", () => {
     expect(isFoundOut(simulateStreams, sabotage)).toBe(true);
   });
 
+  test("the harness sees a gateway that splices to the stream before", () => {
+    const sabotage: Parameters<typeof isFoundOut>[1] = (driver, random) => {
+      const splice = driver.splice.bind(driver);
+      let before: Parameters<typeof splice>[1] | null = null;
+      driver.splice = (from, to, handler) => {
+        splice(from, random.chance(0.5) ? (before ?? to) : to, handler);
+        before = to;
+      };
+    };
+    expect(isFoundOut(simulateStreams, sabotage)).toBe(true);
+  });
+
   test("the harness sees a gateway that ends in order what was cut", () => {
     const sabotage: Parameters<typeof isFoundOut>[1] = (driver) => {
       driver.reset = (socket) => driver.close(socket);

@@ -21,6 +21,7 @@ import { connectDatagrams, DatagramTable, KernelDatagrams } from "#io/kernel-dat
 import { clearRegions, pushRegion } from "#io/send-queue.ts";
 import { SocketTable } from "#io/socket-table.ts";
 import type { Socket, SocketHandler } from "#io/socket.ts";
+import { BULK_BYTES, type SpliceHandler } from "#io/splice.ts";
 import { setBlocking } from "#sys/blocking.ts";
 import {
   Epoll,
@@ -49,6 +50,7 @@ import {
 } from "#sys/socket.ts";
 import { bytesAcknowledged } from "#sys/tcp-info.ts";
 import { Sender } from "./sender.ts";
+import { type SplicingDriver, Splicer } from "./splicer.ts";
 
 /** Events of one wait; what is left comes with the next. Some hundred sockets are busy in a turn at full load. */
 const EVENTS_MAX = 512;
@@ -89,14 +91,16 @@ export function createEpollDriver(options: EpollDriverOptions): Driver {
   return new EpollDriver(options.arena);
 }
 
-class EpollDriver implements Driver {
+class EpollDriver implements Driver, SplicingDriver {
   readonly name = "epoll";
   readonly buffers: Buffers;
   woke: () => void = () => {};
   readonly #arenaBase: number;
   readonly #epoll = new Epoll(EVENTS_MAX);
   readonly #sender: Sender;
+  readonly bulkBytes = BULK_BYTES;
   readonly #sockets = new SocketTable();
+  readonly #splicer = new Splicer(this);
   /** Made when the first datagram socket is. */
   #datagramTable: DatagramTable | null = null;
   readonly #listenings = new Map<number, EpollListening>();
@@ -186,7 +190,7 @@ class EpollDriver implements Driver {
   startReceive(socket: Socket): void {
     if (socket.receiving || socket.fd < 0) return;
     socket.receiving = true;
-    if (!socket.receiveArmed) this.#receiveSoon(socket);
+    if (!socket.receiveArmed) this.receiveSoon(socket);
   }
 
   stopReceive(socket: Socket): void {
@@ -199,6 +203,10 @@ class EpollDriver implements Driver {
     if (!socket.sendArmed && !socket.connecting) this.#sendSoon(socket);
   }
 
+  splice(from: Socket, to: Socket, handler: SpliceHandler): void {
+    this.#splicer.begin(from, to, handler);
+  }
+
   queuedBytes(socket: Socket): number {
     return socket.queuedBytes;
   }
@@ -206,7 +214,7 @@ class EpollDriver implements Driver {
   shutdown(socket: Socket): void {
     if (socket.fd < 0 || socket.shutdownWanted) return;
     socket.shutdownWanted = true;
-    if (socket.queueLength === 0 && !socket.connecting) this.#finish(socket);
+    if (socket.queuedBytes === 0 && !socket.connecting) this.finish(socket);
   }
 
   close(socket: Socket): void {
@@ -214,6 +222,8 @@ class EpollDriver implements Driver {
     if (failed && socket.handler === null) return;
     socket.handler = null;
     socket.receiving = false;
+    this.#splicer.end(socket.splicedTo);
+    this.#splicer.end(socket.splicedFrom);
     clearRegions(socket, this.buffers);
     if (failed) {
       // While `connecting`, the table still has it to report, and takes it back then.
@@ -338,7 +348,7 @@ class EpollDriver implements Driver {
     socket.connecting = false;
     if (error === 0) {
       if (socket.queueLength > 0) this.#sendSoon(socket);
-      else if (socket.shutdownWanted) this.#finish(socket);
+      else if (socket.shutdownWanted) this.finish(socket);
     }
     this.#dispatched++;
     socket.handler?.onConnect(socket, error);
@@ -371,6 +381,10 @@ class EpollDriver implements Driver {
   }
 
   #receive(socket: Socket): void {
+    if (socket.splicedTo !== null) {
+      this.#splicer.step(socket.splicedTo);
+      return;
+    }
     const generation = socket.generation;
     for (let i = 0; i < RECEIVES_MAX && !this.#turnEnded; i++) {
       const buffer = this.buffers.allocate();
@@ -387,8 +401,9 @@ class EpollDriver implements Driver {
       socket.handler?.onReceive(socket, buffer, start, start + result);
       this.buffers.release(buffer);
       if (socket.generation !== generation || !socket.receiving || socket.receiveArmed) return;
+      if (socket.splicedTo !== null) break;
     }
-    this.#receiveSoon(socket);
+    this.receiveSoon(socket);
   }
 
   #receivedNothing(socket: Socket, result: number): void {
@@ -403,7 +418,8 @@ class EpollDriver implements Driver {
     else socket.handler?.onError(socket, -result);
   }
 
-  #receiveSoon(socket: Socket): void {
+  /** It may hold bytes and wants them. */
+  receiveSoon(socket: Socket): void {
     if ((socket.marks & TO_RECEIVE) !== 0) return;
     socket.marks |= TO_RECEIVE;
     this.#toReceive.push(socket);
@@ -439,6 +455,7 @@ class EpollDriver implements Driver {
       socket.marks &= ~TO_SEND;
       if (socket.fd < 0) this.#recycle(socket);
       else if (socket.queueLength > 0) this.#drain(socket);
+      else if (socket.splicedFrom !== null) this.#splicer.step(socket.splicedFrom);
     }
     list.length = 0;
     this.#toSendSpare = list;
@@ -456,12 +473,21 @@ class EpollDriver implements Driver {
       socket.handler?.onError(socket, error);
       return;
     }
-    if (socket.shutdownWanted) this.#finish(socket);
+    if (socket.shutdownWanted) this.finish(socket);
+    if (socket.splicedFrom !== null) this.receiveSoon(socket.splicedFrom.from);
     socket.handler?.onSent(socket);
   }
 
+  tellsMore(socket: Socket): boolean {
+    return (socket.marks & READ_TO_END) !== 0;
+  }
+
+  dispatched(): void {
+    this.#dispatched++;
+  }
+
   /** FIN. A refusal (ENOTCONN) means that the peer has reset: the next receive or send tells. */
-  #finish(socket: Socket): void {
+  finish(socket: Socket): void {
     shutdown(socket.fd, SHUT_WR);
   }
 

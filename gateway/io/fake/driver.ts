@@ -17,7 +17,9 @@ import { SocketTable } from "#io/socket-table.ts";
 import type { Socket, SocketHandler } from "#io/socket.ts";
 import { connectEnds, type End } from "./connection.ts";
 import { type DatagramService, FakeDatagramNetwork } from "./datagrams.ts";
+import type { SpliceHandler } from "#io/splice.ts";
 import { CALM, type Faults } from "./faults.ts";
+import { type FakeSplice, FakeSplices } from "./splices.ts";
 import { FakeListener } from "./listener.ts";
 import { FakePeer, type PeerHandler } from "./peer.ts";
 import { World } from "./world.ts";
@@ -28,6 +30,11 @@ interface FakeListening extends Listening {
 
 /** Above fs.nr_open, which bounds every process. */
 const FIRST_FD = 0x4000_0000;
+
+/** So little that the streams of a simulation come to it. */
+const BULK_BYTES = 1000;
+/** Of a pipe. */
+const PIPE_BYTES = 10_000;
 
 /** Bits of `Socket.marks`: the schedule holds a receive, a send of this life. */
 const RECEIVE_PLANNED = 1;
@@ -51,7 +58,9 @@ export class FakeDriver implements Driver {
   readonly name = "fake";
   readonly buffers: Buffers;
   readonly #world: World;
+  readonly bulkBytes = BULK_BYTES;
   readonly #sockets = new SocketTable();
+  readonly #splices = new FakeSplices();
   readonly #datagramNetwork: FakeDatagramNetwork;
   /** The connected end of each socket, by index. */
   readonly #ends: (End | null)[] = [];
@@ -222,6 +231,10 @@ export class FakeDriver implements Driver {
     if (!socket.connecting) this.#planSend(socket);
   }
 
+  splice(from: Socket, to: Socket, handler: SpliceHandler): void {
+    if (from.fd >= 0 && to.fd >= 0) this.#splices.begin(from, to, handler);
+  }
+
   queuedBytes(socket: Socket): number {
     return socket.queuedBytes;
   }
@@ -229,7 +242,7 @@ export class FakeDriver implements Driver {
   shutdown(socket: Socket): void {
     if (socket.fd < 0 || socket.shutdownWanted) return;
     socket.shutdownWanted = true;
-    if (socket.queueLength === 0) this.#endOf(socket)?.finish();
+    if (socket.queuedBytes === 0) this.#endOf(socket)?.finish();
   }
 
   close(socket: Socket): void {
@@ -242,7 +255,10 @@ export class FakeDriver implements Driver {
     }
     this.#ends[socket.index] = null;
     socket.handler = null;
+    socket.receiving = false;
     socket.marks = 0;
+    this.#endSplice(this.#splices.from(socket));
+    this.#endSplice(this.#splices.to(socket));
     clearRegions(socket, this.buffers);
     this.#sockets.give(socket);
   }
@@ -331,7 +347,7 @@ export class FakeDriver implements Driver {
     end.incoming.ends.arrives = (at) => {
       this.#planReceive(socket, at);
       // A reset also ends a send that waits for room.
-      if (!end.incoming.ended || socket.queueLength === 0) return;
+      if (!end.incoming.ended || socket.queuedBytes === 0) return;
       this.#world.schedule.add(at, () => {
         if (socket.generation === generation) this.#planSend(socket);
       });
@@ -374,8 +390,16 @@ export class FakeDriver implements Driver {
     if (end === null) return;
     const { incoming } = end;
     const { generation } = socket;
-    if (incoming.arrived(this.nowMs) > 0) this.#deliver(socket, end);
-    else if (incoming.nextMs <= this.nowMs) this.#deliverEnd(socket, incoming.takeEnd());
+    const splice = this.#splices.from(socket);
+    // What is queued there goes first: when it has left, this is planned again.
+    if (splice !== undefined && splice.to.queuedBytes > 0) return;
+    if (incoming.arrived(this.nowMs) === 0) {
+      if (incoming.nextMs <= this.nowMs) this.#deliverEnd(socket, incoming.takeEnd());
+    } else if (splice === undefined) {
+      this.#deliver(socket, end);
+    } else {
+      this.#fill(splice, end);
+    }
     if (socket.generation === generation) this.#planReceive(socket, incoming.nextMs);
   }
 
@@ -398,8 +422,26 @@ export class FakeDriver implements Driver {
     this.buffers.release(buffer);
   }
 
+  /** Received bytes into a splice's pipe. */
+  #fill(splice: FakeSplice, { incoming }: End): void {
+    const { random, faults, nowMs } = this.#world;
+    const most = Math.min(PIPE_BYTES, incoming.arrived(nowMs));
+    splice.held = new Uint8Array(random.chance(faults.shortRead) ? random.upTo(most) : most);
+    incoming.take(splice.held, splice.held.length, nowMs);
+    splice.to.queuedBytes += splice.held.length;
+    this.#planSend(splice.to);
+  }
+
+  #endSplice(splice: FakeSplice | undefined): void {
+    if (splice === undefined) return;
+    this.#splices.end(splice);
+    const end = this.#endOf(splice.from);
+    if (end !== null) this.#planReceive(splice.from, end.incoming.nextMs);
+  }
+
   #deliverEnd(socket: Socket, error: number): void {
     socket.receiving = false;
+    this.#endSplice(this.#splices.from(socket));
     this.#dispatched++;
     if (error === 0) socket.handler?.onEnd(socket);
     else socket.handler?.onError(socket, error);
@@ -427,7 +469,7 @@ export class FakeDriver implements Driver {
   }
 
   #planSend(socket: Socket): void {
-    if ((socket.marks & SEND_PLANNED) !== 0 || socket.queueLength === 0) return;
+    if ((socket.marks & SEND_PLANNED) !== 0 || socket.queuedBytes === 0) return;
     socket.marks |= SEND_PLANNED;
     const { generation } = socket;
     this.#world.schedule.add(this.nowMs + this.#world.hesitationMs(), () => {
@@ -439,7 +481,7 @@ export class FakeDriver implements Driver {
 
   #drain(socket: Socket): void {
     const end = this.#endOf(socket);
-    if (end === null || socket.queueLength === 0) return;
+    if (end === null || socket.queuedBytes === 0) return;
     const { random, faults } = this.#world;
     const lost = random.chance(faults.reset);
     if (lost) {
@@ -447,9 +489,15 @@ export class FakeDriver implements Driver {
       end.incoming.end(this.nowMs, ECONNRESET);
     }
     if (end.broken || end.outgoing.ended) {
+      this.#endSplice(this.#splices.to(socket));
       clearRegions(socket, this.buffers);
       this.#dispatched++;
       socket.handler?.onError(socket, lost || end.broken ? ECONNRESET : EPIPE);
+      return;
+    }
+    const splice = this.#splices.to(socket);
+    if (socket.queueLength === 0 && splice !== undefined) {
+      this.#drainPipe(splice, end);
       return;
     }
     while (socket.queueLength > 0 && end.room > 0) {
@@ -468,6 +516,33 @@ export class FakeDriver implements Driver {
     }
     if (socket.shutdownWanted) end.finish();
     this.#dispatched++;
+    if (splice !== undefined) this.#planFill(splice);
     socket.handler?.onSent(socket);
+  }
+
+  #drainPipe(splice: FakeSplice, end: End): void {
+    const { random, faults } = this.#world;
+    const { to, held, handler } = splice;
+    const most = Math.min(held.length, end.room);
+    const count = most > 0 && random.chance(faults.shortWrite) ? random.upTo(most) : most;
+    if (count > 0) {
+      end.write(held.subarray(0, count));
+      splice.held = held.subarray(count);
+      to.queuedBytes -= count;
+      this.#dispatched++;
+      handler.onSpliced(count);
+    }
+    if (to.queuedBytes > 0) {
+      if (end.room > 0) this.#planSend(to);
+      return;
+    }
+    if (to.shutdownWanted) end.finish();
+    if (random.chance(faults.spliceEnd)) this.#endSplice(splice);
+    else this.#planFill(splice);
+  }
+
+  #planFill({ from }: FakeSplice): void {
+    const end = this.#endOf(from);
+    if (end !== null) this.#planReceive(from, end.incoming.nextMs);
   }
 }

@@ -12,6 +12,8 @@ export interface Faults {
   readonly delayMs: number;
   /** A receive finds no buffer, though there are some. */
   readonly noBuffer: number;
+  /** A splice ends with a step, and its bytes are received again. */
+  readonly spliceEnd: number;
   /** A send meets a connection that the network has reset. */
   readonly reset: number;
   /** A connect is refused. */
@@ -33,6 +35,7 @@ export const CALM: Faults = {
   delay: 0,
   delayMs: 0,
   noBuffer: 0,
+  spliceEnd: 0,
   reset: 0,
   refuse: 0,
   connectTimeout: 0,
@@ -51,6 +54,7 @@ export const ROUGH: Faults = {
   delay: 0.3,
   delayMs: 20,
   noBuffer: 0.1,
+  spliceEnd: 0.1,
   capacityBytes: 20_000,
 };
 

@@ -10,15 +10,7 @@
 import type { Fd } from "#core/brands.ts";
 import { ECANCELED, ENOBUFS } from "#core/errno.ts";
 import { blockingStream, setBlocking } from "#sys/blocking.ts";
-import {
-  bindLocal,
-  close as closeDescriptor,
-  getpeername,
-  getsockname,
-  resetOnClose,
-  SHUT_WR,
-  shutdown,
-} from "#sys/socket.ts";
+import { bindLocal, close as closeDescriptor, getpeername, getsockname, resetOnClose } from "#sys/socket.ts";
 import { bytesAcknowledged } from "#sys/tcp-info.ts";
 import type { Arena } from "#io/arena.ts";
 import { BUFFER_BYTES, type Buffers } from "#io/buffers.ts";
@@ -28,6 +20,7 @@ import { connectDatagrams, DatagramTable, KernelDatagrams } from "#io/kernel-dat
 import { clearRegions, pushRegion } from "#io/send-queue.ts";
 import type { Socket, SocketHandler } from "#io/socket.ts";
 import { SocketTable } from "#io/socket-table.ts";
+import { BULK_BYTES, type SpliceHandler } from "#io/splice.ts";
 import { BUFFER_GROUP, ProvidedBuffers } from "./provided.ts";
 import {
   OP_ACCEPT,
@@ -40,6 +33,7 @@ import {
   SQE_BUFFER_SELECT,
 } from "./ring.ts";
 import { Sender } from "./sender.ts";
+import { sendFin, Splicer } from "./splicer.ts";
 
 const KIND_ACCEPT = 0;
 const KIND_RECEIVE = 1;
@@ -48,6 +42,8 @@ const KIND_CONNECT = 3;
 const KIND_SETTLE = 4;
 const KIND_WATCH = 5;
 const KIND_IGNORE = 6;
+const KIND_READABLE = 7;
+const KIND_WRITABLE = 8;
 
 /** linux/io_uring.h */
 const RECV_MULTISHOT = 1 << 1;
@@ -93,7 +89,9 @@ class UringDriver implements Driver {
   readonly #ring: Ring;
   readonly #provided: ProvidedBuffers;
   readonly #sender: Sender;
+  readonly bulkBytes = BULK_BYTES;
   readonly #sockets = new SocketTable();
+  readonly #splicer: Splicer;
   /** Made when the first datagram socket is. */
   #datagramTable: DatagramTable | null = null;
   readonly #listenings: (UringListening | null)[] = [];
@@ -113,6 +111,7 @@ class UringDriver implements Driver {
     this.#provided = new ProvidedBuffers(this.#ring.fd, arena, PROVIDED_ENTRIES);
     this.#ring.enable();
     this.#sender = new Sender(this.#ring, arena, KIND_SEND);
+    this.#splicer = new Splicer(this.#ring, KIND_READABLE, KIND_WRITABLE, (socket) => this.#armReceive(socket));
   }
 
   accept(fd: Fd, handler: AcceptHandler): Listening {
@@ -173,17 +172,19 @@ class UringDriver implements Driver {
   startReceive(socket: Socket): void {
     if (socket.receiving || socket.fd < 0) return;
     socket.receiving = true;
-    if (!socket.receiveArmed && !socket.connecting) this.#armReceive(socket);
+    if (!socket.receiveArmed && !socket.connecting) this.#receiveOn(socket);
   }
 
   stopReceive(socket: Socket): void {
     if (!socket.receiving) return;
     socket.receiving = false;
-    if (!socket.receiveArmed) return;
-    const at = this.#ring.prepare(OP_ASYNC_CANCEL, -1, socket.index, KIND_SETTLE);
-    this.#ring.sqe[at + 4] = socket.index;
-    this.#ring.sqe[at + 5] = KIND_RECEIVE;
-    socket.pending++;
+    if (socket.receiveArmed) this.#cancelReceive(socket);
+  }
+
+  splice(from: Socket, to: Socket, handler: SpliceHandler): void {
+    if (!this.#splicer.begin(from, to, handler)) return;
+    if (from.receiveArmed) this.#cancelReceive(from);
+    else this.#splicer.goOn(from.splicedTo);
   }
 
   send(socket: Socket, buffer: number, start: number, end: number): void {
@@ -199,19 +200,21 @@ class UringDriver implements Driver {
   shutdown(socket: Socket): void {
     if (socket.fd < 0 || socket.shutdownWanted) return;
     socket.shutdownWanted = true;
-    if (socket.queueLength === 0 && !socket.connecting) sendFin(socket);
+    if (socket.queuedBytes === 0 && !socket.connecting) sendFin(socket);
   }
 
   close(socket: Socket): void {
     if (socket.fd < 0 && socket.handler === null) return;
     socket.handler = null;
     socket.receiving = false;
+    this.#splicer.end(socket.splicedTo);
+    this.#splicer.end(socket.splicedFrom);
     if (!socket.sendArmed) clearRegions(socket, this.buffers);
     if (socket.fd < 0) {
       if (!socket.connecting) this.#recycle(socket);
       return;
     }
-    if (socket.receiveArmed || socket.sendArmed || socket.connecting) {
+    if (socket.pending > 0) {
       const cancel = this.#ring.prepare(OP_ASYNC_CANCEL, socket.fd, socket.index, KIND_SETTLE);
       this.#ring.sqe[cancel + 7] = CANCEL_ALL | CANCEL_FD;
       socket.pending++;
@@ -309,6 +312,12 @@ class UringDriver implements Driver {
       case KIND_CONNECT:
         this.#connected(this.#sockets.at(index), result);
         break;
+      case KIND_READABLE:
+        this.#spliceReady(this.#sockets.at(index), true);
+        break;
+      case KIND_WRITABLE:
+        this.#spliceReady(this.#sockets.at(index), false);
+        break;
       case KIND_SETTLE:
         this.#settle(this.#sockets.at(index));
         break;
@@ -340,11 +349,12 @@ class UringDriver implements Driver {
     }
     if (result === 0) {
       socket.receiving = false;
+      this.#splicer.end(socket.splicedTo);
       socket.handler.onEnd(socket);
-    } else if (result === -ENOBUFS) {
+    } else if (result === -ENOBUFS && socket.splicedTo === null) {
       if (socket.receiving) this.#starved.push(socket);
-    } else if (result > 0 || result === -ECANCELED) {
-      if (socket.receiving) this.#armReceive(socket);
+    } else if (result > 0 || result === -ECANCELED || result === -ENOBUFS) {
+      if (socket.receiving) this.#receiveOn(socket);
     } else {
       socket.receiving = false;
       socket.handler.onError(socket, -result);
@@ -370,6 +380,7 @@ class UringDriver implements Driver {
       this.#sender.arm(socket);
       return;
     }
+    this.#splicer.goOn(socket.splicedFrom);
     if (socket.shutdownWanted) sendFin(socket);
     handler.onSent(socket);
   }
@@ -446,6 +457,25 @@ class UringDriver implements Driver {
     socket.pending++;
   }
 
+  /** By receives, or within the kernel. */
+  #receiveOn(socket: Socket): void {
+    if (socket.splicedTo === null) this.#armReceive(socket);
+    else this.#splicer.goOn(socket.splicedTo);
+  }
+
+  #cancelReceive(socket: Socket): void {
+    const at = this.#ring.prepare(OP_ASYNC_CANCEL, -1, socket.index, KIND_SETTLE);
+    this.#ring.sqe[at + 4] = socket.index;
+    this.#ring.sqe[at + 5] = KIND_RECEIVE;
+    socket.pending++;
+  }
+
+  #spliceReady(socket: Socket, readable: boolean): void {
+    socket.pending--;
+    if (socket.handler === null) this.#recycle(socket);
+    else this.#splicer.ready(readable ? socket.splicedTo : socket.splicedFrom, readable);
+  }
+
   #armWatch(watch: Watch, index: number): void {
     const at = this.#ring.prepare(OP_POLL_ADD, watch.fd, index, KIND_WATCH);
     this.#ring.sqe[at + 7] = POLLIN;
@@ -457,15 +487,7 @@ class UringDriver implements Driver {
     for (const socket of waiting) {
       // It may be another connection by now, one that is armed when it is connected.
       const wants = socket.handler !== null && socket.receiving && !socket.connecting;
-      if (wants && !socket.receiveArmed) this.#armReceive(socket);
+      if (wants && !socket.receiveArmed) this.#receiveOn(socket);
     }
   }
-}
-
-/**
- * By a call of its own: the ring hands SHUTDOWN to a worker thread, which looks the descriptor up when it gets to it, and
- * by then the number may belong to another connection.
- */
-function sendFin(socket: Socket): void {
-  shutdown(socket.fd, SHUT_WR);
 }

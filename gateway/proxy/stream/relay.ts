@@ -6,9 +6,11 @@
  *     a reset           passed on as a reset: neither peer must take what it has for the whole
  *     a slow reader     stops the receive on the other side above the high watermark, until it has drained
  *
- * Received bytes go out as the regions they came in: nothing is copied but small pieces.
+ * Received bytes go out as the regions they came in: nothing is copied but small pieces. Bulk that no filter looks at does not come here
+ * at all: the driver moves it within the kernel.
  */
 import { HIGH_WATERMARK_BYTES, type Connection, type Protocol } from "#net/connection.ts";
+import type { SpliceHandler } from "#io/splice.ts";
 import type { HeldRegions } from "#net/held.ts";
 import { CLOSE, HOLD, PASS, type StreamLine, type TapVerdict } from "#pipeline/stream-filter.ts";
 import { NO_TAPS, type Taps } from "./taps.ts";
@@ -75,6 +77,11 @@ export class Relay implements StreamLine {
     return (side === FIRST ? this.#sides[FIRST] : this.#sides[SECOND]).bytes;
   }
 
+  /** Those, of both sides, that moved within the kernel. */
+  get bytesSpliced(): number {
+    return this.#sides[FIRST].spliced + this.#sides[SECOND].spliced;
+  }
+
   /** Something has moved. One deadline for both, on the first connection: a store. */
   touch(): void {
     const { connection } = this.#sides[FIRST];
@@ -116,17 +123,20 @@ export class Relay implements StreamLine {
   }
 }
 
-class RelaySide implements Protocol {
+class RelaySide implements Protocol, SpliceHandler {
   readonly #relay: Relay;
   readonly #side: number;
   readonly connection: Connection;
   readonly #other: Connection;
   bytes = 0;
+  spliced = 0;
   /** It has sent FIN. */
   ended = false;
   /** And the other side has been sent it. */
   endPassed = false;
   #paused = false;
+  /** Bytes since the beginning, or since it was last tried to have them moved within the kernel. */
+  #copied = 0;
 
   constructor(relay: Relay, side: number, connection: Connection, other: Connection) {
     this.#relay = relay;
@@ -159,6 +169,20 @@ class RelaySide implements Protocol {
       this.#paused = true;
       this.connection.pause();
     }
+    this.#copied += end - start;
+    if (this.#copied >= this.connection.loop.driver.bulkBytes && !this.#relay.taps.any) this.#splice();
+  }
+
+  /** Bulk need not come here: it goes on within the kernel, where that can be, until the driver finds it is none. */
+  #splice(): void {
+    this.#copied = 0;
+    this.connection.splice(this.#other, this);
+  }
+
+  onSpliced(bytes: number): void {
+    this.bytes += bytes;
+    this.spliced += bytes;
+    this.#relay.touch();
   }
 
   onEnd(): void {

@@ -16,6 +16,7 @@ import { CONNECTIONS_OPEN, UPSTREAM_CONNECT_FAILURES, UPSTREAM_CONNECTS, UPSTREA
 import {
   TCP_BYTES_RECEIVED,
   TCP_BYTES_SENT,
+  TCP_BYTES_SPLICED,
   TCP_DURATION_MS,
   TCP_STREAMS,
   TCP_STREAMS_OPEN,
@@ -250,6 +251,7 @@ export class TcpSession implements Protocol, RelayOwner, Drainable {
     streams.add(TCP_STREAMS_OPEN, -1);
     streams.add(TCP_BYTES_RECEIVED, received);
     streams.add(TCP_BYTES_SENT, sent);
+    streams.add(TCP_BYTES_SPLICED, this.#relay?.bytesSpliced ?? 0);
     streams.add(TCP_DURATION_MS, loop.nowMs - this.#startMs);
     streams.ended(outcome);
     counters.add(CONNECTIONS_OPEN, -1);

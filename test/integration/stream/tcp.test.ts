@@ -237,6 +237,7 @@ describe.each(["io_uring", "epoll"] as const)("%s", (io) => {
     expect(seen).toEqual([expected, expected]);
     await settled();
     expect(counters()).toMatchObject({ tcp_bytes_received: 64 << 20, tcp_bytes_sent: 64 << 20 });
+    expect(counters()["tcp_bytes_spliced"]).toBeGreaterThan(0);
   }, 30_000);
 
   test("a reader that stands still holds a bounded amount, and gets everything later", async () => {

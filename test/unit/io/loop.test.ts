@@ -30,6 +30,8 @@ function sleepingDriver(dispatch: () => number | void, sleepMs = (_waitMs: numbe
     startReceive: unused,
     stopReceive: unused,
     send: unused,
+    splice: unused,
+    bulkBytes: Infinity,
     queuedBytes: unused,
     shutdown: unused,
     close: unused,
