@@ -11,7 +11,7 @@
 import { controlError } from "#core/errors/control.ts";
 import { PenstockError, type Finding } from "#core/errors.ts";
 import type { Snapshot } from "#snapshot/snapshot.ts";
-import { canonicalJson } from "./canonical.ts";
+import { digestOf } from "./canonical.ts";
 import { agesAfter, compile } from "./compile.ts";
 import { checkDeclaration, refusal, type CheckContext } from "./config/check.ts";
 import type { Declaration, Resolved } from "./config/declaration.ts";
@@ -140,11 +140,13 @@ export class Changes {
     const { declaration, given } = await withoutValues(withoutAnyKey, before.content.declaration, seal);
     const kept = this.#keptContext(keys, given, before.content.declaration);
     const resolved = this.#check(declaration, request.actor, request.dryRun !== true, kept);
-    const ages = agesAfter(restored ?? before.content.ages, resolved.routes);
+    const differences = diff(before.content.declaration, declaration);
+    const sameRoutes = restored === undefined && !differences.some(isOfRouteList);
+    const ages = sameRoutes ? before.content.ages : agesAfter(restored ?? before.content.ages, resolved.routes);
     const content: RevisionContent = { declaration, ages };
-    const result = { diff: diff(before.content.declaration, declaration), declaration, notes: [] };
+    const result = { diff: differences, declaration, notes: [] };
     if (request.dryRun === true) return { ...result, revision: before.revision, state: "dry-run" };
-    if (before.revision !== 0 && canonicalJson(content) === canonicalJson(before.content)) {
+    if (before.revision !== 0 && digestOf(content) === digestOf(before.content)) {
       return { ...result, revision: before.revision, state: "unchanged" };
     }
     for (const secret of given) this.#store.secrets.keep(secret);
@@ -252,6 +254,11 @@ export class Changes {
     await this.#tail;
     await this.#lastGood.flush();
   }
+}
+
+/** A route has come or gone. */
+function isOfRouteList({ kind, op }: Difference): boolean {
+  return kind === "routes" && op !== "change";
 }
 
 function refused(reply: AppliedReply): PenstockError {

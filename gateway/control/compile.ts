@@ -66,14 +66,14 @@ export function compile(declared: Resolved, context: CompileContext): Snapshot {
     plugins: indexed(declared.plugins, (one) => `${one.tenant}/${one.name}@${one.version}`),
     foreignPlugins: declared.plugins.map((one) => FOREIGN_ABI.test(context.abiOf?.(one.digest ?? "") ?? "")),
     tenants: new Map(declared.tenants.map((one) => [one.name, one.hosts])),
-    ages: indexed(context.ages, (route) => route),
+    ages: agesIndexed(context.ages),
     settings: declared.settings,
   };
   context.knownSpecs?.beside(declared);
   const routeOf = (one: RouteResource): RouteSpec => {
-    const order = at(tables.ages, routeKey(one));
-    const make = () => compileRoute(one, order, tables);
-    return context.knownSpecs?.route(one, order, make) ?? make();
+    const orderOf = () => at(tables.ages, routeKey(one));
+    const make = () => compileRoute(one, orderOf(), tables);
+    return context.knownSpecs?.route(one, context.ages, orderOf, make) ?? make();
   };
   const onlyHttp = tables.protocols.every((one) => one === "http");
   const [streams, requests] = onlyHttp ? [[], declared.routes] : byProtocol(declared.routes, tables);
@@ -127,6 +127,15 @@ interface Tables {
 
 function indexed<T>(values: readonly T[], key: (value: T) => string): Map<string, number> {
   return new Map(values.map((value, index) => [key(value), index]));
+}
+
+const AGES = new WeakMap<readonly string[], ReadonlyMap<string, number>>();
+
+/** Remembered: most changes leave all ages as they are. */
+function agesIndexed(ages: readonly string[]): ReadonlyMap<string, number> {
+  const table = AGES.get(ages) ?? indexed(ages, (route) => route);
+  AGES.set(ages, table);
+  return table;
 }
 
 function at(table: ReadonlyMap<string, number>, key: string): number {

@@ -4,6 +4,7 @@ import { isRecord } from "./config/fields.ts";
 import { pointerTo, type PointerPath } from "./config/pointer.ts";
 import { KINDS, keyOf, listOf } from "./config/kinds.ts";
 import { equal } from "./sharing.ts";
+import { listDifference } from "#snapshot/list-patch.ts";
 
 export interface Difference {
   readonly op: "add" | "remove" | "change";
@@ -27,10 +28,9 @@ export function diff(before: Declaration, after: Declaration): Difference[] {
   const differences: Difference[] = [];
   for (const kind of KINDS) {
     // Of ten thousand routes all but one are the very same: those need no names.
-    const gone = new Set(listOf(before, kind));
-    const items = listOf(after, kind).filter((item) => !gone.delete(item));
-    const old = new Map(Array.from(gone, (item) => [keyOf(kind, item), item]));
-    for (const item of items) {
+    const { gone, fresh } = listDifference(listOf(before, kind), listOf(after, kind));
+    const old = new Map(gone.map((item) => [keyOf(kind, item), item]));
+    for (const { entry: item } of fresh) {
       const name = keyOf(kind, item);
       const previous = old.get(name);
       old.delete(name);

@@ -10,7 +10,7 @@ import type { RouteSpec, UpstreamSpec } from "#snapshot/snapshot.ts";
 
 export class KnownSpecs {
   #places = "";
-  #routes = new WeakMap<RouteResource, RouteSpec>();
+  #routes = new WeakMap<RouteResource, { readonly spec: RouteSpec; readonly ages: readonly string[] }>();
   #upstreams = new WeakMap<UpstreamResource, UpstreamSpec>();
 
   /** Forgets what was compiled beside other things than these. */
@@ -22,12 +22,13 @@ export class KnownSpecs {
     this.#upstreams = new WeakMap();
   }
 
-  /** `order`: the route's age, which may change though it stays the same. */
-  route(route: RouteResource, order: number, make: () => RouteSpec): RouteSpec {
+  /** `ages`: of all routes; only among others may this one's `order` be another though the route stays the same. */
+  route(route: RouteResource, ages: readonly string[], orderOf: () => number, make: () => RouteSpec): RouteSpec {
     const known = this.#routes.get(route);
-    if (known?.order === order) return known;
-    const spec = known === undefined ? make() : { ...known, order };
-    this.#routes.set(route, spec);
+    if (known?.ages === ages) return known.spec;
+    const order = orderOf();
+    const spec = known === undefined ? make() : known.spec.order === order ? known.spec : { ...known.spec, order };
+    this.#routes.set(route, { spec, ages });
     return spec;
   }
 

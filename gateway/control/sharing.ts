@@ -7,6 +7,7 @@
 import { isRecord } from "./config/fields.ts";
 import { KINDS, keyOf, listOf, withList, type Item } from "./config/kinds.ts";
 import type { Declaration } from "./config/declaration.ts";
+import { listDifference } from "#snapshot/list-patch.ts";
 
 export function sharing(before: Declaration, after: Declaration): Declaration {
   // Whatever was sent: the check says what is wrong with it.
@@ -39,16 +40,16 @@ function ordered<T>(value: T): T {
 }
 
 function sharedList(old: readonly Item[], list: readonly Item[], key: (item: Item) => string): readonly Item[] {
-  const rest = new Set(old);
-  const fresh = list.filter((item) => !rest.delete(item) && isRecord(item));
+  const { gone, fresh } = listDifference(old, list);
   if (fresh.length === 0) return list;
-  const byKey = new Map(Array.from(rest, (item) => [key(item), item]));
-  const known = new Map<Item, Item>();
-  for (const item of fresh) {
-    const same = byKey.get(key(item));
-    known.set(item, same !== undefined && equal(same, item) ? same : ordered(item));
+  const byKey = new Map(gone.map((item) => [key(item), item]));
+  const shared = [...list];
+  for (const { place, entry } of fresh) {
+    if (!isRecord(entry)) continue;
+    const same = byKey.get(key(entry));
+    shared[place] = same !== undefined && equal(same, entry) ? same : ordered(entry);
   }
-  return list.map((item) => known.get(item) ?? item);
+  return shared;
 }
 
 /** Of JSON values: absent and undefined fields are the same. */

@@ -6,7 +6,7 @@
  *     0 a   1 b   2 c   3 d        b goes, x comes   0 a   1 x   2 c   3 d
  *                                  b goes            0 a   1 d   2 c
  */
-import { listPatch } from "#snapshot/list-patch.ts";
+import { listDifference } from "#snapshot/list-patch.ts";
 import type { RouteSpec } from "#snapshot/snapshot.ts";
 
 export interface Numbered {
@@ -25,7 +25,10 @@ export function numberedAfter(
   before: readonly RouteSpec[],
   after: readonly RouteSpec[],
 ): Numbered | null {
-  const { gone, fresh } = difference(before, after);
+  const difference = listDifference(before, after);
+  const gone = new Set(difference.gone);
+  const fresh = new Set(difference.fresh.map(({ entry }) => entry));
+  for (const route of fresh) if (gone.delete(route)) fresh.delete(route);
   if (gone.size + fresh.size > CHANGED_MAX) return null;
   const routes = [...numbered];
   const changed = new Set<number>();
@@ -52,20 +55,4 @@ export function numberedAfter(
     routes.pop();
   }
   return { routes, changed: [...changed] };
-}
-
-function difference(before: readonly RouteSpec[], after: readonly RouteSpec[]) {
-  const gone = new Set<RouteSpec>();
-  const fresh = new Set<RouteSpec>();
-  const kept = listPatch(before, after).toSorted(([a], [b]) => a - b);
-  let next = 0;
-  for (const [from, count, ...then] of kept) {
-    for (; next < from; next++) gone.add(before[next] as RouteSpec);
-    next = Math.max(next, from + count);
-    for (const route of then) fresh.add(route as RouteSpec);
-  }
-  for (; next < before.length; next++) gone.add(before[next] as RouteSpec);
-  // One that was moved may count as both.
-  for (const route of fresh) if (gone.delete(route)) fresh.delete(route);
-  return { gone, fresh };
 }

@@ -49,6 +49,37 @@ export function patchedList(before: readonly unknown[], patch: ListPatch): reado
   return after;
 }
 
+export interface ListDifference<T> {
+  /** Of the list before, in order. */
+  readonly gone: readonly T[];
+  /** Of the list after, in order, with their places. */
+  readonly fresh: readonly { readonly place: number; readonly entry: T }[];
+  /** Something of the list before is there more than once. */
+  readonly repeats: boolean;
+}
+
+/** What makes the difference; what has only moved may count as both gone and fresh. */
+export function listDifference<T>(before: readonly T[], after: readonly T[]): ListDifference<T> {
+  const patch = listPatch(before, after);
+  const fresh: { place: number; entry: T }[] = [];
+  let place = 0;
+  for (const [, count, ...then] of patch) {
+    place += count;
+    for (const entry of then) fresh.push({ place: place++, entry: entry as T });
+  }
+  const gone: T[] = [];
+  let next = 0;
+  let repeats = false;
+  for (const [from, count] of patch.toSorted(([a], [b]) => a - b)) {
+    if (count === 0) continue;
+    repeats ||= from < next;
+    for (; next < from; next++) gone.push(before[next] as T);
+    next = Math.max(next, from + count);
+  }
+  for (; next < before.length; next++) gone.push(before[next] as T);
+  return { gone, fresh, repeats };
+}
+
 /** Runs and entries: what a patch weighs. */
 export function patchSize(patch: ListPatch): number {
   return patch.reduce((sum, run) => sum + run.length - 1, 0);

@@ -1,7 +1,7 @@
 /** The lists of named resources: where REST has them, who may do what, and how a path names an item. */
 import type * as v from "valibot";
 import { controlError } from "#core/errors/control.ts";
-import { keyOf, listOf, type Item, type Kind } from "#control/config/kinds.ts";
+import { indexOf, keyOf, listOf, type Item, type Kind } from "#control/config/kinds.ts";
 import { KernelInterceptor, KernelInterface, KernelTrace } from "#control/config/kernel-devices.ts";
 import { KernelBinding } from "#control/config/binding-resources.ts";
 import { KernelService } from "#control/config/service-resources.ts";
@@ -190,8 +190,8 @@ export function itemsOf(collection: Collection, params: Call["params"], declarat
 }
 
 export function find(collection: Collection, { params }: Call, declaration: Declaration): Item | undefined {
-  const key = keyOf(collection.kind, collection.fixed(params));
-  return listOf(declaration, collection.kind).find((item) => keyOf(collection.kind, item) === key);
+  const { kind } = collection;
+  return listOf(declaration, kind)[indexOf(declaration, kind, keyOf(kind, collection.fixed(params)))];
 }
 
 export function notFound({ noun, kind, fixed }: Collection, { params }: Call): Error {

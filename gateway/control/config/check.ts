@@ -42,10 +42,8 @@ export type Checked =
   | { readonly ok: false; readonly findings: readonly Finding[] };
 
 export function checkDeclaration(input: unknown, context: CheckContext): Checked {
-  const findings: Finding[] = [
-    ...unexpectedFields(DeclarationSchema, input),
-    ...schemaFindings(DeclarationSchema, input),
-  ];
+  const result = v.safeParse(DeclarationSchema, input);
+  const findings: Finding[] = [...unexpectedFields(DeclarationSchema, input), ...findingsOf(result.issues ?? [])];
   const report: Report = (pointer, code, detail) => findings.push({ pointer, code, detail });
   const understood = draftOf(input);
   const suspects = context.verified?.suspects(understood, context.actor) ?? understood.routes;
@@ -66,17 +64,19 @@ export function checkDeclaration(input: unknown, context: CheckContext): Checked
   checkHosts(draft, context, report);
   checkTenants(draft, context, report);
   checkModules(draft, (digest) => !context.modulesRequired || context.moduleBytes(digest) !== undefined, report);
-  const result = v.safeParse(DeclarationSchema, input);
   if (findings.length === 0 && result.success)
-    return { ok: true, resolved: result.output, verified: Verified.after(context.verified, draft, context.actor) };
+    return { ok: true, resolved: result.output, verified: new Verified(draft, context.actor) };
   return { ok: false, findings: withoutMisspelt(findings) };
 }
 
 /** What a schema has against a value, in the registry's codes. Unknown fields are `unexpectedFields`' business. */
 export function schemaFindings(schema: v.GenericSchema, input: unknown): Finding[] {
+  return findingsOf(v.safeParse(schema, input).issues ?? []);
+}
+
+function findingsOf(issues: readonly v.BaseIssue<unknown>[]): Finding[] {
   const findings: Finding[] = [];
-  const result = v.safeParse(schema, input);
-  for (const issue of result.issues ?? []) {
+  for (const issue of issues) {
     if (issue.type === "strict_object" && issue.expected === "never") continue;
     // A list where fields should be is reported by `unexpectedFields`.
     if (issue.type === "strict_object" && Array.isArray(issue.path?.at(-1)?.input)) continue;

@@ -1,6 +1,6 @@
 /** A whole declaration: what `penstock.yaml` holds and `PUT /v1/config` takes. */
 import * as v from "valibot";
-import { fields } from "./fields.ts";
+import { fields, resources } from "./fields.ts";
 import { list } from "./primitives.ts";
 import { Secret } from "./secret-resources.ts";
 import { Certificate } from "./tls-resources.ts";
@@ -8,12 +8,12 @@ import { Kernel, Listener, Plugin, Route, Settings, Tenant, Upstream } from "./r
 
 export const DeclarationSchema = fields("a declaration", {
   listeners: v.optional(list(Listener, 1000), []),
-  certificates: v.optional(list(Certificate, 10_000), []),
-  upstreams: v.optional(list(Upstream, 10_000), []),
-  tenants: v.optional(list(Tenant, 10_000), []),
+  certificates: v.optional(resources(Certificate, 10_000), []),
+  upstreams: v.optional(resources(Upstream, 10_000), []),
+  tenants: v.optional(resources(Tenant, 10_000), []),
   secrets: v.optional(list(Secret, 100_000), []),
-  plugins: v.optional(list(Plugin, 10_000), []),
-  routes: v.optional(list(Route, 100_000), []),
+  plugins: v.optional(resources(Plugin, 10_000), []),
+  routes: v.optional(resources(Route, 100_000), []),
   kernel: v.optional(Kernel, {}),
   settings: v.optional(Settings, {}),
 });

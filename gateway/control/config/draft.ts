@@ -4,7 +4,7 @@
  * listener isn't reported again by each route that names it.
  */
 import * as v from "valibot";
-import { expectedFields, isRecord, rememberedBy } from "./fields.ts";
+import { expectedFields, isRecord, rememberedBy, rememberedList } from "./fields.ts";
 import { keyOf } from "./kinds.ts";
 import { Secret, type SecretResource } from "./secret-resources.ts";
 import { Certificate } from "./tls-resources.ts";
@@ -100,8 +100,27 @@ export function draftOf(input: unknown): Draft {
   };
 }
 
+/** Pointers are asked for where something is wrong. */
+class ListEntry<T> implements Entry<T> {
+  readonly value: T;
+  readonly #list: string;
+  readonly #index: number;
+
+  constructor(list: string, index: number, value: T) {
+    this.value = value;
+    this.#list = list;
+    this.#index = index;
+  }
+
+  get pointer(): string {
+    return `${this.#list}/${this.#index}`;
+  }
+}
+
 function entries<T extends v.GenericSchema>(schema: T, input: unknown, pointer: string): Entry<v.InferOutput<T>>[] {
   if (!Array.isArray(input)) return [];
+  const good = rememberedList(schema, input) as readonly v.InferOutput<T>[] | undefined;
+  if (good !== undefined) return good.map((value, index) => new ListEntry(pointer, index, value));
   const understood: Entry<v.InferOutput<T>>[] = [];
   for (const [index, element] of input.entries()) {
     const known = rememberedBy(schema, element);
@@ -109,7 +128,7 @@ function entries<T extends v.GenericSchema>(schema: T, input: unknown, pointer: 
       known === undefined
         ? v.safeParse(schema, expectedFields(schema, element))
         : { typed: true as const, output: known as v.InferOutput<T> };
-    if (result.typed) understood.push({ pointer: `${pointer}/${index}`, value: result.output });
+    if (result.typed) understood.push(new ListEntry(pointer, index, result.output));
   }
   return understood;
 }

@@ -6,7 +6,7 @@
 import * as v from "valibot";
 import type { Finding } from "#core/errors.ts";
 import { pointerTo } from "./pointer.ts";
-import { tagged } from "./primitives.ts";
+import { list, tagged } from "./primitives.ts";
 import { suggestion } from "./suggest.ts";
 
 /** Field name to what it is, for the message. */
@@ -50,6 +50,42 @@ export function resource<const T extends v.ObjectEntries>(what: string, entries:
   REMEMBERED.set(schema, known);
   EXPECTED.set(schema, new WeakSet());
   return schema;
+}
+
+/** Of each remembering schema, the lists in which it has nothing against anything. */
+const LISTS = new WeakMap<object, WeakMap<object, readonly unknown[]>>();
+
+/** A list of what a remembering schema describes: only what is new in it goes through the validator. */
+export function resources<const T extends v.GenericSchema>(item: T, max: number) {
+  const validated = list(item, max);
+  const lists = new WeakMap<object, readonly unknown[]>();
+  const schema: typeof validated = {
+    ...validated,
+    "~run": (dataset, config) => {
+      const input = dataset.value;
+      if (!Array.isArray(input) || input.length > max) return validated["~run"](dataset, config);
+      const values = lists.get(input) ?? valuesOf(item, input, config);
+      if (values === undefined) return validated["~run"](dataset, config);
+      lists.set(input, values);
+      return { typed: true, value: values } as never;
+    },
+  };
+  LISTS.set(item, lists);
+  return schema;
+}
+
+/** Undefined: there is something against one of them. */
+function valuesOf(item: v.GenericSchema, input: readonly unknown[], config: Parameters<v.GenericSchema["~run"]>[1]) {
+  const values: unknown[] = [];
+  for (const element of input) {
+    const known = rememberedBy(item, element);
+    if (known === undefined) {
+      const result = item["~run"]({ value: element }, config);
+      if (!result.typed || result.issues !== undefined) return undefined;
+    }
+    values.push(known ?? rememberedBy(item, element));
+  }
+  return values;
 }
 
 const CHOOSERS = new WeakMap<object, (input: unknown) => v.GenericSchema>();
@@ -101,7 +137,10 @@ function look(schema: object, input: unknown, path: Path, findings: Finding[]): 
   } else if ("wrapped" in schema) {
     walk(schema.wrapped, input, path, findings);
   } else if ("item" in schema && Array.isArray(input)) {
-    for (const [index, element] of input.entries()) walk(schema.item, element, [...path, index], findings);
+    const expected = EXPECTED.get(schema.item as object);
+    for (const [index, element] of input.entries()) {
+      if (expected?.has(element as object) !== true) walk(schema.item, element, [...path, index], findings);
+    }
   } else if ("entries" in schema && isRecord(schema.entries)) {
     if (isRecord(input)) walkObject(schema, schema.entries, input, path, findings);
     else if (Array.isArray(input)) {
@@ -167,6 +206,11 @@ export function isRecord(value: unknown): value is Readonly<Record<string, unkno
 /** What a remembering schema has made of this very object before; undefined: it was not asked, or had something against it. */
 export function rememberedBy(schema: object, input: unknown): unknown {
   return isRecord(input) ? REMEMBERED.get(schema)?.get(input) : undefined;
+}
+
+/** The same of a list as a whole. */
+export function rememberedList(schema: object, input: object): readonly unknown[] | undefined {
+  return LISTS.get(schema)?.get(input);
 }
 
 /** The value without its unexpected fields, so that the rest of it can be understood. */

@@ -60,6 +60,11 @@ export function routeKey({ tenant, name }: { readonly tenant: string; readonly n
 
 /** Where the resource with this key is in its list; −1: nowhere. */
 export function indexOf(declaration: Declaration, kind: Kind, key: string): number {
+  // There may be a hundred thousand routes: no key is made for each.
+  if (kind === "routes") {
+    const [tenant, name] = key.split("/");
+    return listOf(declaration, kind).findIndex((item) => item["name"] === name && item["tenant"] === tenant);
+  }
   return listOf(declaration, kind).findIndex((item) => keyOf(kind, item) === key);
 }
 

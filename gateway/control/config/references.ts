@@ -27,7 +27,7 @@ export function checkDuplicates(draft: Draft, report: Report): void {
   unique(draft.secrets, "secret", (one) => keyOf("secrets", one));
   unique(draft.maps, "map", (one) => one.name);
   unique(draft.plugins, "plugin", (one) => `${one.tenant}/${one.name}@${one.version}`);
-  unique(draft.routes, "route", routeKey);
+  unique(namesakes(draft), "route", routeKey);
   const devices = new Map<string, string>();
   for (const { pointer, value } of draft.interfaces) {
     const taken = devices.get(value.device);
@@ -45,6 +45,13 @@ export function checkDuplicates(draft: Draft, report: Report): void {
   unique(draft.bindings, "binding", (one) => one.name);
   unique(draft.traces, "trace of listener", (one) => one.listener, "listener");
   checkSteeredPorts(draft, report);
+}
+
+/** Routes among which two may be one too many: those that are not known to go with the rest, and who has their names. */
+function namesakes({ routes, suspects }: Draft): readonly Entry<RouteResource>[] {
+  if (suspects === routes) return routes;
+  const names = new Set(suspects.map(({ value }) => value.name));
+  return routes.filter(({ value }) => names.has(value.name));
 }
 
 /** A port of a cgroup is steered to one listener, of connections and of datagrams each. */

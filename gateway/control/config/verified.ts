@@ -2,6 +2,7 @@
  * Which routes are known to go with all the rest: names they refer to, hosts, grants. None of that depends on another route,
  * so as long as nothing but routes has changed since a declaration was found good, only those that are new need a look.
  */
+import { listDifference } from "#snapshot/list-patch.ts";
 import type { RouteResource } from "./declaration.ts";
 import type { Draft, Entry } from "./draft.ts";
 
@@ -11,25 +12,21 @@ const PARTS = ["listeners", "certificates", "upstreams", "tenants", "secrets", "
 export class Verified {
   readonly #actor: string | undefined;
   readonly #parts: readonly (readonly unknown[])[];
-  readonly #routes = new WeakSet<RouteResource>();
+  readonly #routes: readonly RouteResource[];
 
+  /** Nothing was found in a declaration of which this is the draft, asked for by `actor`. */
   constructor(draft: Draft, actor: string | undefined) {
     this.#actor = actor;
     this.#parts = PARTS.map((part) => draft[part].map(({ value }) => value));
-  }
-
-  /** Nothing was found in a declaration of which this is the draft, asked for by `actor`. `before`: what was known so far. */
-  static after(before: Verified | undefined, draft: Draft, actor: string | undefined): Verified {
-    const holds = before !== undefined && before.#holdsFor(draft, actor);
-    const verified = holds ? before : new Verified(draft, actor);
-    for (const { value } of draft.suspects) verified.#routes.add(value);
-    return verified;
+    this.#routes = draft.routes.map(({ value }) => value);
   }
 
   /** Routes of the draft that need a look. */
   suspects(draft: Draft, actor: string | undefined): readonly Entry<RouteResource>[] {
     if (!this.#holdsFor(draft, actor)) return draft.routes;
-    return draft.routes.filter(({ value }) => !this.#routes.has(value));
+    const routes = draft.routes.map(({ value }) => value);
+    const { fresh, repeats } = listDifference(this.#routes, routes);
+    return repeats ? draft.routes : fresh.map(({ place }) => draft.routes[place] as Entry<RouteResource>);
   }
 
   /** Grants are checked more strictly for a tenant. */

@@ -7,13 +7,15 @@
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { canonicalJson, digestOf } from "#control/canonical.ts";
+import { canonicalJson, digestOf, sha256Hex } from "#control/canonical.ts";
 import { LAST_GOOD_FILE } from "#control/protocol.ts";
 import type { Snapshot } from "#snapshot/snapshot.ts";
 import { writeFileDurablyAside } from "./files.ts";
 
 /** Grows when a snapshot's form changes so that an older worker could misread it. */
-const FORMAT = 1;
+const FORMAT = 2;
+/** The one before: its digest is of the whole text. */
+const WHOLE_DIGEST = 1;
 
 /** From a change to the beginning of the write: those that follow at once are one write. */
 const PAUSE_MS = 200;
@@ -68,8 +70,10 @@ export function readLastGood(dataDir: string): Snapshot | undefined {
     throw error;
   }
   const { format, snapshot } = JSON.parse(text) as { format: number; snapshot: Snapshot };
-  if (format !== FORMAT) throw new Error(`${LAST_GOOD_FILE} has format ${format}, expected ${FORMAT}`);
+  if (format !== FORMAT && format !== WHOLE_DIGEST)
+    throw new Error(`${LAST_GOOD_FILE} has format ${format}, expected ${FORMAT}`);
   const { revision: _revision, digest, ...content } = snapshot;
-  if (digestOf(content) !== digest) throw new Error(`${LAST_GOOD_FILE} does not match its digest`);
+  const found = format === WHOLE_DIGEST ? sha256Hex(canonicalJson(content)) : digestOf(content);
+  if (found !== digest) throw new Error(`${LAST_GOOD_FILE} does not match its digest`);
   return snapshot;
 }

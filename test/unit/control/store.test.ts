@@ -7,7 +7,7 @@ import { moduleFile } from "#control/protocol.ts";
 import { writeFileDurably } from "#control/store/files.ts";
 import { LastGood, readLastGood } from "#control/store/last-good.ts";
 import { SqliteStore } from "#control/store/sqlite-store.ts";
-import { digestOf } from "#control/canonical.ts";
+import { canonicalJson, digestOf, sha256Hex } from "#control/canonical.ts";
 import type { StoreBounds } from "#control/store/store.ts";
 import type { Snapshot } from "#snapshot/snapshot.ts";
 
@@ -146,6 +146,10 @@ describe("files", () => {
     };
     const settings = { accessLog: "off" } as Snapshot["settings"];
     const snapshot: Snapshot = { revision: 4, digest: digestOf({ ...parts, settings }), ...parts, settings };
+    const whole = { ...snapshot, digest: sha256Hex(canonicalJson({ ...parts, settings })) };
+    writeFileSync(join(folder, "snapshot.json"), JSON.stringify({ format: 1, snapshot: whole }));
+    expect(readLastGood(folder)).toEqual(whole);
+    rmSync(join(folder, "snapshot.json"));
     const failures: unknown[] = [];
     const lastGood = new LastGood(folder, (error) => failures.push(error));
     lastGood.keep({ ...snapshot, digest: "0" });
@@ -157,9 +161,9 @@ describe("files", () => {
     lastGood.keep({ ...snapshot, digest: "0" });
     await lastGood.flush();
     expect(() => readLastGood(folder)).toThrow("does not match its digest");
-    writeFileSync(join(folder, "snapshot.json"), '{"format":2}');
-    expect(() => readLastGood(folder)).toThrow("format 2");
-    writeFileSync(join(folder, "snapshot.json"), '{"format":1,');
+    writeFileSync(join(folder, "snapshot.json"), '{"format":3}');
+    expect(() => readLastGood(folder)).toThrow("format 3");
+    writeFileSync(join(folder, "snapshot.json"), '{"format":2,');
     expect(() => readLastGood(folder)).toThrow(SyntaxError);
     expect(failures).toEqual([]);
     const gone = new LastGood(join(folder, "gone"), (error, { revision }) => failures.push([error, revision]));
