@@ -48,6 +48,7 @@ afterAll(async () => {
 });
 
 const name = "script 127.0.0.1:0";
+const RELOADS = 100;
 
 /** Waits until the gateway has said it `times` times since `from`. */
 async function said(text: string, from: number): Promise<string> {
@@ -84,7 +85,7 @@ test.each([
   expect((await gateway.request(name, "/x")).headers["x-version"]).toBe("v1");
 });
 
-test("reloads under load lose no request", async () => {
+test(`${RELOADS} reloads under load lose no request`, async () => {
   const agent = new Agent({ keepAlive: true, maxSockets: 8 });
   let [running, answers] = [true, 0];
   const versions = new Set<unknown>();
@@ -101,13 +102,13 @@ test("reloads under load lose no request", async () => {
       answers++;
     }
   });
-  for (let version = 2; version <= 6; version++) {
+  for (let version = 2; version <= RELOADS + 1; version++) {
     const before = answers;
     await reload(scriptOf(String(version)), "is in force");
-    while (answers < before + 50) await Promise.race([sleep(10), ...clients]);
+    while (answers < before + 20) await Promise.race([sleep(10), ...clients]);
   }
   running = false;
   await Promise.all(clients);
   agent.destroy();
-  expect([...versions]).toEqual(["v1", "v2", "v3", "v4", "v5", "v6"]);
+  expect([...versions]).toEqual(Array.from({ length: RELOADS + 1 }, (_, i) => `v${i + 1}`));
 });

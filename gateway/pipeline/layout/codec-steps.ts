@@ -48,7 +48,7 @@ export abstract class CodecSteps<C extends object> extends HttpSteps<C> {
     return this.joint("acceptSOCKS", (pipeline) => (scope) => new AcceptSocks(scope, pipeline, handler, options));
   }
 
-  /** Asks the SOCKS 5 server that the sub-pipeline leads to for a connection to `target`. */
+  /** Asks the SOCKS server (5, or 4 and 4a) that the sub-pipeline leads to for a connection to `target`. */
   connectSOCKS(target: SocksTargetOf<C>): Joint<this, C> {
     return this.joint("connectSOCKS", (pipeline) => (scope) => new ConnectSocks(scope, pipeline, target));
   }

@@ -1,4 +1,5 @@
 /** Steps that speak HTTP. */
+import { pipelineError } from "#core/errors/pipeline.ts";
 import { DEFAULT_HEAD_LIMITS } from "#http/limits.ts";
 import type { Message, MessageStart } from "#pipeline/events/messages.ts";
 import { DetectProtocol, HandleTlsClientHello, type Protocol, type TlsHello } from "#pipeline/filters/detect.ts";
@@ -31,6 +32,8 @@ const MUX_LIMITS: MuxLimits = {
   responseTimeoutMs: 60_000,
 };
 
+type MuxOptions = Partial<MuxLimits> & { readonly version?: 1 };
+
 export abstract class HttpSteps<C extends object> extends EventSteps<C> {
   /**
    * Reads requests from a connection and gives each to an instance of the sub-pipeline, whose context begins as a copy; what
@@ -44,9 +47,12 @@ export abstract class HttpSteps<C extends object> extends EventSteps<C> {
 
   /**
    * Sends requests over sessions, instances of the sub-pipeline that requests with an equal key share, one at a time each.
-   * Without a key every client's connection has sessions of its own; a key of undefined is nowhere to go (404).
+   * Without a key every client's connection has sessions of its own; a key of undefined is nowhere to go (404). `version`:
+   * HTTP/1.1 is spoken to targets, and nothing else yet.
    */
-  muxHTTP(key: KeyOf<C> = ownSessions, options: Partial<MuxLimits> = {}): Joint<this, C> {
+  muxHTTP(key: KeyOf<C> = ownSessions, { version = 1, ...options }: MuxOptions = {}): Joint<this, C> {
+    if (version !== 1)
+      throw pipelineError("PENSTOCK_PIPELINE_LAYOUT", { detail: `muxHTTP of HTTP/${String(version)}: there is 1` });
     const limits = { ...MUX_LIMITS, ...options };
     return this.joint("muxHTTP", (pipeline) => {
       const pool = new MuxPool(pipeline, limits);

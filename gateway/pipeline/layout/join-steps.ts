@@ -3,6 +3,7 @@ import { Demux, type DemuxOptions } from "#pipeline/filters/demux.ts";
 import { Fork, ForkJoin, ForkRace, type ForkValues } from "#pipeline/filters/fork.ts";
 import { Branch, Pipe, PipeNext, type Case, type PipeTargetOf } from "#pipeline/filters/pipe.ts";
 import type { Context } from "./context.ts";
+import type { Pipeline } from "./pipeline.ts";
 import { FlowSteps } from "./flow-steps.ts";
 import type { Build, Joint } from "./steps.ts";
 
@@ -32,6 +33,11 @@ export abstract class JoinSteps<C extends object> extends FlowSteps<C> {
   /** Through a pipeline, or a chain of them; which one a script may say, also later, by a promise. */
   pipe(target: PipeTargetOf<C>): this {
     return this.use((scope) => new Pipe(scope, target));
+  }
+
+  /** Through these, as far as each goes on by `pipeNext`: plugins that are known beforehand. */
+  chain(pipelines: readonly Pipeline<C>[]): this {
+    return this.use((scope) => new Pipe(scope, pipelines));
   }
 
   /** Through the next pipeline of the chain that this one is in; behind the last it passes as it is. */

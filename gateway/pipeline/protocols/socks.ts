@@ -1,4 +1,5 @@
 /** `acceptSOCKS` and `connectSOCKS`: the handshake taken off, or put in front of, a stream that a sub-pipeline carries on. */
+import { Socks4Client } from "#pipeline/codecs/socks/client4.ts";
 import { SocksClient, type ConnectStep, type SocksCredentials } from "#pipeline/codecs/socks/client.ts";
 import { SocksServer, type SocksRequest } from "#pipeline/codecs/socks/server.ts";
 import { writeBytes } from "#pipeline/events/emit.ts";
@@ -61,7 +62,10 @@ export class AcceptSocks<C extends object> extends JoinFilter<C> {
 export interface SocksTarget {
   readonly host: string;
   readonly port: number;
+  /** Of 4 only the user is told. */
   readonly credentials?: SocksCredentials;
+  /** 5 where it is left out; of 4, a host that is a name goes by 4a. */
+  readonly version?: 4 | 5;
 }
 
 /** `host:port`, or in parts; undefined: nowhere. */
@@ -76,7 +80,7 @@ export type SocksTargetOf<C extends object> =
  */
 export class ConnectSocks<C extends object> extends JoinFilter<C> {
   readonly #target: SocksTargetOf<C>;
-  #client: SocksClient | null = null;
+  #client: SocksClient | Socks4Client | null = null;
 
   constructor(scope: Scope<C>, pipeline: Pipeline<C>, target: SocksTargetOf<C>) {
     super(scope, pipeline);
@@ -101,7 +105,8 @@ export class ConnectSocks<C extends object> extends JoinFilter<C> {
     }
     const where = typeof target === "string" ? split(target) : target;
     if (where === undefined) return this.scope.break(NO_TARGET);
-    this.#client = new SocksClient(where, where.credentials ?? null);
+    const { credentials = null, version = 5 } = where;
+    this.#client = version === 4 ? new Socks4Client(where, credentials?.user) : new SocksClient(where, credentials);
     this.hold();
     this.join({
       messageStart: () => {},

@@ -14,5 +14,5 @@ import { nothing } from "./chain/nothing.ts";
 import { router } from "./chain/router.ts";
 
 listen<Request>(config.listen, ($) =>
-  $.demuxHTTP().to(($) => $.pipe([logging, metrics, files, router, jwt, balancer, nothing])),
+  $.demuxHTTP().to(($) => $.chain([logging, metrics, files, router, jwt, balancer, nothing])),
 );

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { Socks4Client } from "#pipeline/codecs/socks/client4.ts";
 import { SocksClient } from "#pipeline/codecs/socks/client.ts";
 import { SocksServer, type Authenticate, type SocksRequest } from "#pipeline/codecs/socks/server.ts";
 
@@ -163,5 +164,48 @@ describe("a client", () => {
     expect(new SocksClient({ host: "a", port: 1 }, { user: "x".repeat(256), password: "" }).start().failed).toContain(
       "255",
     );
+  });
+});
+
+describe("a client of version 4", () => {
+  it.each([
+    ["198.51.100.7", 80, "kim", "04 01 0050 c6336407 6b696d 00"],
+    ["198.51.100.7", 443, "", "04 01 01bb c6336407 00"],
+    ["example.com", 443, "", `04 01 01bb 00000001 00 ${text("example.com")} 00`],
+  ])("asks for %s:%i as %j, and is understood by a server", (host, port, user, wire) => {
+    const asked = new Socks4Client({ host, port }, user).start().send ?? new Uint8Array(0);
+    expect(hex(asked)).toBe(hex(bytes(wire)));
+    for (const size of [1, 3, 100]) {
+      const { request, accepted } = serve(asked, size);
+      expect(request).toMatchObject({ version: 4, host, port });
+      const client = new Socks4Client({ host, port }, user);
+      const answer = Buffer.concat([bytes(accepted), Buffer.from("hello")]);
+      let done = 0;
+      for (let at = 0; at < answer.length; at += size) {
+        const step = client.push(answer.subarray(at, at + size));
+        expect(step.failed).toBeNull();
+        if (step.done) done++;
+      }
+      expect([done, Buffer.from(client.rest).toString()]).toEqual([1, "hello"]);
+    }
+  });
+
+  it.each([
+    ["0500", "does not speak SOCKS 4"],
+    ["00 5b 0000 00000000", "refused"],
+    ["00 5d 0000 00000000", "another user"],
+    ["00 63 0000 00000000", "reply 99"],
+  ])("is told: %s", (wire, reason) => {
+    expect(new Socks4Client({ host: "a.test", port: 1 }).push(bytes(wire)).failed).toContain(reason);
+  });
+
+  it.each([
+    ["2001:db8::1", ""],
+    ["", ""],
+    ["a b", ""],
+    ["x".repeat(256), ""],
+    ["a", "k m"],
+  ])("says so where it can't ask: %s %s", (host, user) => {
+    expect(new Socks4Client({ host, port: 1 }, user).start().failed).toContain("can't name");
   });
 });

@@ -20,7 +20,8 @@ const OPEN = 0;
 const BY_PASSWORD = 2;
 /** A reply with the longest name. */
 const BYTES_MAX = 4 + 1 + 255 + 2;
-const NOTHING: ConnectStep = { send: null, done: false, failed: null };
+/** More is to come. */
+export const WAITING: ConnectStep = { send: null, done: false, failed: null };
 
 /** RFC 1928 §6. */
 const REPLIES = [
@@ -53,12 +54,12 @@ export class SocksClient {
 
   /** The first step. */
   start(): ConnectStep {
-    if (this.#request === null) return fail("a destination that SOCKS can't name");
+    if (this.#request === null) return connectFailed("a destination that SOCKS can't name");
     const { user, password } = this.#credentials ?? { user: "", password: "" };
     if (Buffer.byteLength(user) > 255 || Buffer.byteLength(password) > 255)
-      return fail("a user or password of over 255 bytes");
+      return connectFailed("a user or password of over 255 bytes");
     const methods = this.#credentials === null ? [OPEN] : [OPEN, BY_PASSWORD];
-    return { ...NOTHING, send: Buffer.from([5, methods.length, ...methods]) };
+    return { ...WAITING, send: Buffer.from([5, methods.length, ...methods]) };
   }
 
   push(bytes: Uint8Array): ConnectStep {
@@ -79,44 +80,44 @@ export class SocksClient {
     if (this.#stage === "method") return this.#readMethod();
     if (this.#stage === "status") return this.#readStatus();
     if (this.#stage === "reply") return this.#readReply();
-    return NOTHING;
+    return WAITING;
   }
 
   #readMethod(): ConnectStep {
-    if (this.#held.length < 2) return NOTHING;
+    if (this.#held.length < 2) return WAITING;
     const [version, method] = this.#take(2);
-    if (version !== 5) return fail("the server does not speak SOCKS 5");
+    if (version !== 5) return connectFailed("the server does not speak SOCKS 5");
     if (method === OPEN) return this.#ask();
     if (method !== BY_PASSWORD || this.#credentials === null)
-      return fail("the server wants another way to authenticate");
+      return connectFailed("the server wants another way to authenticate");
     const user = Buffer.from(this.#credentials.user);
     const password = Buffer.from(this.#credentials.password);
     this.#stage = "status";
-    return { ...NOTHING, send: Buffer.from([1, user.length, ...user, password.length, ...password]) };
+    return { ...WAITING, send: Buffer.from([1, user.length, ...user, password.length, ...password]) };
   }
 
   #readStatus(): ConnectStep {
-    if (this.#held.length < 2) return NOTHING;
+    if (this.#held.length < 2) return WAITING;
     const [, status] = this.#take(2);
-    return status === 0 ? this.#ask() : fail("wrong user or password");
+    return status === 0 ? this.#ask() : connectFailed("wrong user or password");
   }
 
   #ask(): ConnectStep {
     this.#stage = "reply";
-    return { ...NOTHING, send: this.#request };
+    return { ...WAITING, send: this.#request };
   }
 
   #readReply(): ConnectStep {
     const [version, code] = this.#held;
-    if (code === undefined) return NOTHING;
-    if (version !== 5) return fail("the server does not speak SOCKS 5");
-    if (code !== 0) return fail(REPLIES[code] ?? `reply ${code}`);
+    if (code === undefined) return WAITING;
+    if (version !== 5) return connectFailed("the server does not speak SOCKS 5");
+    if (code !== 0) return connectFailed(REPLIES[code] ?? `reply ${code}`);
     const bound = readDestination(this.#held, 3);
-    if (bound === null) return NOTHING;
-    if (typeof bound === "string") return fail(bound);
+    if (bound === null) return WAITING;
+    if (typeof bound === "string") return connectFailed(bound);
     this.#take(bound.end);
     this.#stage = "done";
-    return { ...NOTHING, done: true };
+    return { ...WAITING, done: true };
   }
 
   #take(bytes: number): Uint8Array {
@@ -126,6 +127,6 @@ export class SocksClient {
   }
 }
 
-function fail(failed: string): ConnectStep {
+export function connectFailed(failed: string): ConnectStep {
   return { send: null, done: false, failed };
 }
