@@ -8,6 +8,7 @@
  * never none. Owns the array and the link; programs are their makers', and must outlive their place here.
  */
 import { networkInterface } from "#bpf/netlink/interfaces.ts";
+import { plainMap } from "#bpf/spec/plain-map.ts";
 import { MAP_TYPE } from "./constants.ts";
 import type { Link } from "./link.ts";
 import { BpfMap } from "./map.ts";
@@ -44,22 +45,15 @@ export class XdpChain {
     this.index = networkInterface(device).index;
     if (left?.info().interfaceIndex === this.index) this.#left = left;
     else left?.close();
-    this.map = BpfMap.create({
-      name: "xdp_chain",
-      type: MAP_TYPE.PROG_ARRAY,
-      keyBytes: 4,
-      valueBytes: 4,
-      maxEntries: CHAIN_ORDER.length,
-      flags: 0,
-      extra: 0n,
-      pinning: 0,
-      keyType: 0,
-      valueType: 0,
-      inner: null,
-      slots: [],
-      contents: null,
-      frozen: false,
-    });
+    this.map = BpfMap.create(
+      plainMap({
+        name: "xdp_chain",
+        type: MAP_TYPE.PROG_ARRAY,
+        keyBytes: 4,
+        valueBytes: 4,
+        maxEntries: CHAIN_ORDER.length,
+      }),
+    );
   }
 
   /** Null while nothing is attached. */

@@ -13,6 +13,7 @@ import { BPF_F_NO_PREALLOC, MAP_TYPE } from "#bpf/kernel/constants.ts";
 import { BpfMap } from "#bpf/kernel/map.ts";
 import { committedSpec } from "#bpf/kernel/objects.ts";
 import { STEER_PROGRAMS } from "#bpf/programs/steer/steering.ts";
+import { plainMap } from "#bpf/spec/plain-map.ts";
 
 export interface Probe {
   readonly feature: string;
@@ -122,22 +123,16 @@ function lockdown(): string {
 
 function map(type: number, keyBytes: number, flags = 0): string {
   const ring = type === MAP_TYPE.RINGBUF;
-  BpfMap.create({
-    name: "probe",
-    type,
-    keyBytes,
-    valueBytes: ring ? 0 : 8,
-    maxEntries: ring ? 4096 : 1,
-    flags,
-    extra: 0n,
-    pinning: 0,
-    keyType: 0,
-    valueType: 0,
-    inner: null,
-    slots: [],
-    contents: null,
-    frozen: false,
-  }).close();
+  BpfMap.create(
+    plainMap({
+      name: "probe",
+      type,
+      keyBytes,
+      valueBytes: ring ? 0 : 8,
+      maxEntries: ring ? 4096 : 1,
+      flags,
+    }),
+  ).close();
   return "made one";
 }
 

@@ -15,6 +15,7 @@ import { callError } from "#bpf/kernel/call.ts";
 import { BPF_F_NO_PREALLOC, MAP_TYPE } from "#bpf/kernel/constants.ts";
 import type { MapDeclaration } from "./declarations.ts";
 import { BpfMap } from "#bpf/kernel/map.ts";
+import { plainMap } from "#bpf/spec/plain-map.ts";
 
 const TYPES = { hash: MAP_TYPE.HASH, "lru-hash": MAP_TYPE.LRU_HASH, "lpm-trie": MAP_TYPE.LPM_TRIE } as const;
 
@@ -39,23 +40,17 @@ export class SharedKernelMap {
       return;
     }
     left?.close();
-    this.map = BpfMap.create({
-      name,
-      type: TYPES[type],
-      keyBytes,
-      valueBytes,
-      maxEntries,
-      // A trie must, and a hash that is mostly empty should, take memory as it grows; an LRU has its own free list.
-      flags: type === "lru-hash" ? 0 : BPF_F_NO_PREALLOC,
-      extra: 0n,
-      pinning: 0,
-      keyType: 0,
-      valueType: 0,
-      inner: null,
-      slots: [],
-      contents: null,
-      frozen: false,
-    });
+    this.map = BpfMap.create(
+      plainMap({
+        name,
+        type: TYPES[type],
+        keyBytes,
+        valueBytes,
+        maxEntries,
+        // A trie must, and a hash that is mostly empty should, take memory as it grows; an LRU has its own free list.
+        flags: type === "lru-hash" ? 0 : BPF_F_NO_PREALLOC,
+      }),
+    );
   }
 
   /** Of its pin: what the bytes mean is part of it, since a map knows no more than their number. */

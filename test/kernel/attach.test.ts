@@ -17,6 +17,7 @@ import {
 import { Collection } from "#bpf/kernel/collection.ts";
 import { MAP_TYPE } from "#bpf/kernel/constants.ts";
 import { BpfMap } from "#bpf/kernel/map.ts";
+import { plainMap } from "#bpf/spec/plain-map.ts";
 import { describeKernel } from "#test/support/kernel.ts";
 import { kindsSpec } from "#test/support/kinds-spec.ts";
 import { Namespace, removeLeftovers } from "#test/support/netns.ts";
@@ -106,18 +107,8 @@ describeKernel("attaching", () => {
   });
 
   it.each(["sk_msg", "sk_skb/stream_verdict", "sk_skb/stream_parser"])("%s, on the sockets of a map", (section) => {
-    const plain = {
-      extra: 0n,
-      pinning: 0,
-      keyType: 0,
-      valueType: 0,
-      inner: null,
-      slots: [],
-      contents: null,
-      frozen: false,
-    };
-    const sizes = { keyBytes: 4, valueBytes: 4, maxEntries: 2, flags: 0 };
-    const map = BpfMap.create({ ...plain, ...sizes, name: "sockets", type: MAP_TYPE.SOCKMAP });
+    const sizes = { keyBytes: 4, valueBytes: 4, maxEntries: 2 };
+    const map = BpfMap.create(plainMap({ ...sizes, name: "sockets", type: MAP_TYPE.SOCKMAP }));
     const program = loadTiny(section, 1);
     const attachment = attachToSockets(program, map);
     attachment.close();

@@ -7,21 +7,11 @@ import { MAP_KINDS } from "#bpf/kernel/since.ts";
 import { describeKernel } from "#test/support/kernel.ts";
 import { loadTiny } from "#test/support/tiny-program.ts";
 import { Collection } from "#bpf/kernel/collection.ts";
+import { plainMap } from "#bpf/spec/plain-map.ts";
 import { kindsSpec } from "#test/support/kinds-spec.ts";
 
-const plain = {
-  extra: 0n,
-  pinning: 0,
-  keyType: 0,
-  valueType: 0,
-  inner: null,
-  slots: [],
-  contents: null,
-  frozen: false,
-};
-
 function make(type: number, keyBytes: number, valueBytes: number, maxEntries: number, flags = 0): BpfMap {
-  return BpfMap.create({ ...plain, name: "kind", type, keyBytes, valueBytes, maxEntries, flags });
+  return BpfMap.create(plainMap({ name: "kind", type, keyBytes, valueBytes, maxEntries, flags }));
 }
 
 const u32 = (value: number): Buffer => {

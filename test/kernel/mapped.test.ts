@@ -8,6 +8,7 @@ import { Collection } from "#bpf/kernel/collection.ts";
 import { MAP_TYPE } from "#bpf/kernel/constants.ts";
 import { BpfMap, possibleCpus } from "#bpf/kernel/map.ts";
 import { TypedMap } from "#bpf/kernel/typed-map.ts";
+import { plainMap } from "#bpf/spec/plain-map.ts";
 import { describeKernel } from "#test/support/kernel.ts";
 
 const OBJECTS = path.join(import.meta.dirname, "../support/bpf/obj");
@@ -71,22 +72,16 @@ describeKernel("batches", () => {
   afterEach(() => map.close());
 
   function make(type: number, valueBytes: number, maxEntries: number): void {
-    map = BpfMap.create({
-      name: "batch",
-      type,
-      keyBytes: type === MAP_TYPE.LPM_TRIE ? 8 : 4,
-      valueBytes,
-      maxEntries,
-      flags: type === MAP_TYPE.LPM_TRIE ? 1 : 0,
-      extra: 0n,
-      pinning: 0,
-      keyType: 0,
-      valueType: 0,
-      inner: null,
-      slots: [],
-      contents: null,
-      frozen: false,
-    });
+    map = BpfMap.create(
+      plainMap({
+        name: "batch",
+        type,
+        keyBytes: type === MAP_TYPE.LPM_TRIE ? 8 : 4,
+        valueBytes,
+        maxEntries,
+        flags: type === MAP_TYPE.LPM_TRIE ? 1 : 0,
+      }),
+    );
   }
 
   /** Keys from `first` on, end to end; of a trie, whole addresses. */

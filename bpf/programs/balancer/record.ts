@@ -8,6 +8,7 @@
 import { deflateRawSync, inflateRawSync } from "node:zlib";
 import { MAP_TYPE } from "#bpf/kernel/constants.ts";
 import { BpfMap } from "#bpf/kernel/map.ts";
+import { plainMap } from "#bpf/spec/plain-map.ts";
 import { NO_SERVICES, type ServiceTables } from "./tables.ts";
 
 /** 4096 endpoints are 800 KB of text that repeats itself, and some 60 KB deflated. */
@@ -17,22 +18,15 @@ const LENGTH_BYTES = 4;
 const VERSION = 1;
 
 export function makeRecord(): BpfMap {
-  return BpfMap.create({
-    name: "balancer_record",
-    type: MAP_TYPE.ARRAY,
-    keyBytes: 4,
-    valueBytes: RECORD_BYTES,
-    maxEntries: 1,
-    flags: 0,
-    extra: 0n,
-    pinning: 0,
-    keyType: 0,
-    valueType: 0,
-    inner: null,
-    slots: [],
-    contents: null,
-    frozen: false,
-  });
+  return BpfMap.create(
+    plainMap({
+      name: "balancer_record",
+      type: MAP_TYPE.ARRAY,
+      keyBytes: 4,
+      valueBytes: RECORD_BYTES,
+      maxEntries: 1,
+    }),
+  );
 }
 
 export function writeRecord(map: BpfMap, tables: ServiceTables): void {

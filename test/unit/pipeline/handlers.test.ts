@@ -150,3 +150,26 @@ test("contexts: set at the start, told at the end", () => {
   expect(told).toEqual(["kim", "kim"]);
   expect([new MessageEnd().tail, new StreamEnd().error]).toEqual([null, ""]);
 });
+
+test("the whole stream, when it has ended; what it began with in another's place", () => {
+  const seen: string[] = [];
+  const one = rig(($) => $.handleStream((data) => void seen.push(data.toString())));
+  one.data("a");
+  one.data("b");
+  expect([seen, one.out.text]).toEqual([[], ""]);
+  one.close();
+  expect([seen, one.out.text]).toEqual([["ab"], "ab\nEND"]);
+  one.check();
+
+  const first = rig(($) => $.replaceStreamStart((event) => ["hello ", event]));
+  first.data("a");
+  first.data("b");
+  first.close();
+  expect(first.out.text).toBe("hello ab\nEND");
+  first.check();
+
+  const bounded = rig(($) => $.handleStream(() => {}, { bytesMax: 1 }));
+  bounded.data("ab");
+  expect(bounded.out.text).toBe("END too-large");
+  bounded.check();
+});

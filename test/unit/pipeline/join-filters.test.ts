@@ -148,6 +148,13 @@ describe("pipe", () => {
     line.check();
   });
 
+  it("chain: plugins that are known beforehand", () => {
+    const line = rig(($) => $.chain([tag("a"), tag("b")]).replaceData((data) => `${data}|`));
+    line.data("x");
+    expect(line.out.text).toBe("xab|");
+    line.check();
+  });
+
   it("a chain holds for what begins within it, and no longer", () => {
     const outer = pipeline(($) => $.pipe([tag("1"), tag("2")]).pipeNext());
     const line = rig(($) => $.pipe([outer, tag("3")]));
