@@ -4,9 +4,11 @@
  * is a change to the contract.
  */
 import {
+  OP_BLOCK,
   OP_BR_TABLE,
   OP_CALL,
   OP_CALL_INDIRECT,
+  OP_END,
   OP_RETURN_CALL,
   OP_RETURN_CALL_INDIRECT,
 } from "#wasm/validate/instructions.ts";
@@ -16,6 +18,8 @@ export const FUNCTION_COST = 2;
 /** A frame clears its locals: 16 bytes of them a unit, at 8 bytes each. */
 export const LOCALS_PER_UNIT = 2;
 export const LOOP_COST = 1;
+/** How much of what may not run is charged at one place, rather than where it runs. */
+export const MERGED_MAX = 64;
 /** memory.grow: the call itself, and clearing each page at 16 bytes a unit. */
 export const GROW_COST = 1_000;
 export const GROW_PAGE_SHIFT = 12;
@@ -27,6 +31,9 @@ export const TABLE_GROW_COST = 500;
 export const TABLE_ELEMENT_SHIFT = 3;
 
 const costOf = new Uint8Array(256).fill(1);
+// Marks for branches: no code comes of them. The dispatch of an interpreter opens a block for each of its targets.
+costOf[OP_BLOCK] = 0;
+costOf[OP_END] = 0;
 costOf[OP_BR_TABLE] = 3;
 costOf[OP_CALL] = 3;
 costOf[OP_CALL_INDIRECT] = 10;

@@ -1,14 +1,18 @@
 /**
- * Decides, for one function body, what is inserted where. Two kinds of region pay on entry for all the instructions
- * they hold, both arms of an `if` included: the function as a whole (loops left out), and each loop (nested loops left
- * out) each time its head is passed. Every way back leads over a loop head or a function entry, so nothing can run
- * without paying; and since the price of a region is fixed, the same input costs the same fuel.
+ * Decides, for one function body, what is inserted where. Fuel is paid by scopes: the function as a whole, each loop at every turn,
+ * and what a branch may leave out (an arm of an `if`, what follows a `br_if`, what follows the end of a block that was branched
+ * out of). A scope reaches to the end of the block that it begins in, so nothing in it runs without passing its beginning; every
+ * way back leads over a loop head or a function entry; and since the price of a scope is fixed, the same input costs the same fuel.
  *
  *     (func            ← charge: the function's own instructions
- *       …
+ *       (if … (then    ← a scope: with its parent while it is small
  *       (loop          ← charge: the loop's own instructions, at every turn
- *         … (loop …)   ← its own charge
+ *         (br_if …)
+ *         …            ← a scope
  *         (br 0)))
+ *
+ * A charge costs about as much as three instructions, so scopes are charged with the one that they are in as long as that adds no
+ * more than MERGED_MAX to it: so much at most is paid for and not run, each time that a charge is passed.
  *
  * A function with a loop in which nothing is called keeps its fuel in a local (`cached`): the global is loaded at
  * entry, stored before every call and every way out, loaded again after calls.
@@ -35,6 +39,7 @@ import {
   OP_BULK,
   OP_CALL,
   OP_CALL_INDIRECT,
+  OP_ELSE,
   OP_END,
   OP_IF,
   OP_LOOP,
@@ -49,6 +54,7 @@ import {
   HOST_CALL_COST,
   LOCALS_PER_UNIT,
   LOOP_COST,
+  MERGED_MAX,
   TABLE_COST,
   TABLE_GROW_COST,
   instructionCost,
@@ -90,31 +96,41 @@ export interface BodyPlan {
   readonly localCount: number;
 }
 
-interface Region {
+/** What is paid for at one place. */
+interface Scope {
+  /** Where it begins. */
+  readonly at: number;
   cost: number;
-  calls: boolean;
+  /** Of it, what smaller scopes in it have added. */
+  merged: number;
+  /** It is never charged with another. */
+  readonly isOwn: boolean;
 }
 
-interface LoopFrame {
-  readonly region: number;
-  /** How many blocks are open around it. */
-  readonly depth: number;
+/** A block, loop or if that is open. */
+interface Frame {
+  /** How many scopes are open around it. */
+  readonly scopes: number;
+  readonly isLoop: boolean;
+  /** Something is called in it. */
+  calls: boolean;
+  /** The outermost frame that a branch in it leads to, as a number of frames around that. */
+  branchesTo: number;
 }
 
 /** `importCount`: functions below this index are the host's. */
 export function planBody(bytes: Uint8Array, body: BodyShape, importCount: number, limits: ModuleLimits): BodyPlan {
   const locals = readLocals(bytes, body, limits);
-  const planner = new Planner(importCount, limits, locals.count);
+  const planner = new Planner(importCount, limits, locals);
   const instructions = new Instructions(bytes, locals.end, body.end, limits);
-  planner.insert(locals.end, INSERT_CHARGE, 0);
   while (!instructions.done) {
     instructions.next();
     planner.take(instructions);
   }
   return {
-    insertions: planner.insertions,
-    costs: planner.regions.map((region) => region.cost),
-    cached: planner.regions.some((region, index) => index > 0 && !region.calls),
+    insertions: planner.inOrder(),
+    costs: planner.costs,
+    cached: planner.hasQuietLoop,
     bulk: planner.bulk,
     changesMore: planner.changesMore,
     localGroups: locals.groups,
@@ -139,66 +155,81 @@ function readLocals(bytes: Uint8Array, body: BodyShape, limits: ModuleLimits) {
 }
 
 class Planner {
-  readonly insertions: Insertion[] = [];
-  readonly regions: Region[];
+  readonly #insertions: Insertion[] = [];
+  /** Of each charge. */
+  readonly costs: number[] = [0];
+  /** There is a loop in which nothing is called. */
+  hasQuietLoop = false;
   bulk = false;
   changesMore = false;
   readonly #importCount: number;
   readonly #limits: ModuleLimits;
-  readonly #loops: LoopFrame[] = [];
-  #depth = 0;
+  readonly #frames: Frame[] = [];
+  readonly #scopes: Scope[];
 
-  constructor(importCount: number, limits: ModuleLimits, localCount: number) {
+  constructor(importCount: number, limits: ModuleLimits, locals: { readonly count: number; readonly end: number }) {
     this.#importCount = importCount;
     this.#limits = limits;
-    const cost = FUNCTION_COST + Math.ceil(localCount / LOCALS_PER_UNIT);
-    this.regions = [{ cost, calls: true }];
+    const cost = FUNCTION_COST + Math.ceil(locals.count / LOCALS_PER_UNIT);
+    this.#scopes = [{ at: locals.end, cost, merged: 0, isOwn: true }];
   }
 
-  insert(at: number, kind: number, argument: number): void {
-    this.insertions.push({ at, kind, argument });
+  /**
+   * Sorted by their places. At one place first what belongs to the instruction before it: fuel in the local is paid before it is
+   * stored.
+   */
+  inOrder(): readonly Insertion[] {
+    const rank = ({ kind }: Insertion): number => (kind === INSERT_CHARGE || kind === INSERT_LOAD ? 0 : 1);
+    return this.#insertions.toSorted((a, b) => a.at - b.at || rank(a) - rank(b));
   }
 
-  get #region(): Region {
-    return this.regions[this.#loops.at(-1)?.region ?? 0] as Region;
+  #insert(at: number, kind: number, argument: number): void {
+    this.#insertions.push({ at, kind, argument });
   }
 
   take(instruction: Instructions): void {
-    const region = this.#region;
-    region.cost += instructionCost(instruction.opcode);
+    this.#charge(instructionCost(instruction.opcode));
     switch (instruction.opcode) {
       case OP_BLOCK:
+        this.#open(instruction, false);
+        break;
       case OP_IF:
-        this.#open(instruction);
+        this.#open(instruction, false);
+        this.#begin(instruction.end, 0, false);
         break;
       case OP_LOOP:
-        this.#open(instruction);
-        this.#loop(instruction);
+        this.#open(instruction, true);
+        this.#begin(instruction.end, LOOP_COST, true);
+        break;
+      case OP_ELSE:
+        this.#closeTo(this.#frames.at(-1)?.scopes ?? 1);
+        this.#begin(instruction.end, 0, false);
         break;
       case OP_END:
         this.#end(instruction);
         break;
       case OP_BR:
       case OP_BR_IF:
-        if (instruction.index === this.#depth) this.insert(instruction.start, INSERT_STORE, 0);
+        this.#branch(instruction, instruction.index);
+        if (instruction.opcode === OP_BR_IF) this.#begin(instruction.end, 0, false);
         break;
       case OP_BR_TABLE:
-        if (instruction.labels.includes(this.#depth)) this.insert(instruction.start, INSERT_STORE, 0);
+        this.#branch(instruction, Math.max(...instruction.labels));
         break;
       case OP_RETURN:
-        this.insert(instruction.start, INSERT_STORE, 0);
+        this.#branch(instruction, this.#frames.length);
         break;
       case OP_CALL:
       case OP_CALL_INDIRECT:
       case OP_RETURN_CALL:
       case OP_RETURN_CALL_INDIRECT:
-        this.#call(instruction, region);
+        this.#call(instruction);
         break;
       case OP_MEMORY_GROW:
-        region.calls = true;
-        this.insert(instruction.start, INSERT_STORE, 0);
-        this.insert(instruction.start, INSERT_GROW, instruction.end - instruction.start);
-        this.insert(instruction.end, INSERT_LOAD, 0);
+        this.#calls();
+        this.#insert(instruction.start, INSERT_STORE, 0);
+        this.#insert(instruction.start, INSERT_GROW, instruction.end - instruction.start);
+        this.#insert(instruction.end, INSERT_LOAD, 0);
         break;
       case OP_BULK:
         this.#bulk(instruction);
@@ -211,41 +242,82 @@ class Planner {
     }
   }
 
-  #open(instruction: Instructions): void {
-    this.#depth++;
-    if (this.#depth > this.#limits.nestingMax) {
-      throw exceeded(instruction.start, "nested blocks", this.#depth, this.#limits.nestingMax);
+  #charge(cost: number): void {
+    const scope = this.#scopes.at(-1);
+    if (scope !== undefined) scope.cost += cost;
+  }
+
+  #begin(at: number, cost: number, isOwn: boolean): void {
+    this.#scopes.push({ at, cost, merged: 0, isOwn });
+  }
+
+  /** Ends scopes until so many are left. */
+  #closeTo(count: number): void {
+    while (this.#scopes.length > count) {
+      const scope = this.#scopes.pop() as Scope;
+      const around = this.#scopes.at(-1);
+      if (around === undefined) {
+        this.costs[0] = scope.cost;
+        this.#insert(scope.at, INSERT_CHARGE, 0);
+      } else if (scope.isOwn || around.merged + scope.cost > MERGED_MAX) {
+        this.#insert(scope.at, INSERT_CHARGE, this.costs.push(scope.cost) - 1);
+      } else {
+        around.cost += scope.cost;
+        around.merged += scope.cost;
+      }
     }
   }
 
-  #loop(instruction: Instructions): void {
-    this.#loops.push({ region: this.regions.length, depth: this.#depth });
-    this.insert(instruction.end, INSERT_CHARGE, this.regions.length);
-    this.regions.push({ cost: LOOP_COST, calls: false });
+  #open(instruction: Instructions, isLoop: boolean): void {
+    const depth = this.#frames.length + 1;
+    if (depth > this.#limits.nestingMax) {
+      throw exceeded(instruction.start, "nested blocks", depth, this.#limits.nestingMax);
+    }
+    this.#frames.push({ scopes: this.#scopes.length, isLoop, calls: false, branchesTo: depth });
   }
 
   #end(instruction: Instructions): void {
-    if (this.#depth === 0) {
-      this.insert(instruction.start, INSERT_STORE, 0); // the end of the function
+    const frame = this.#frames.pop();
+    if (frame === undefined) {
+      this.#insert(instruction.start, INSERT_STORE, 0); // the end of the function
+      this.#closeTo(0);
       return;
     }
-    const loop = this.#loops.at(-1);
-    if (loop?.depth === this.#depth) {
-      const inner = this.#region;
-      this.#loops.pop();
-      // A loop around a loop with calls has calls itself.
-      if (inner.calls) this.#region.calls = true;
-    }
-    this.#depth--;
+    this.#closeTo(frame.scopes);
+    if (frame.isLoop && !frame.calls) this.hasQuietLoop = true;
+    if (frame.calls) this.#calls();
+    const depth = this.#frames.length;
+    const around = this.#frames[depth - 1];
+    if (around !== undefined) around.branchesTo = Math.min(around.branchesTo, frame.branchesTo);
+    // Out of it, and past what follows.
+    if (frame.branchesTo < depth) this.#begin(instruction.end, 0, false);
   }
 
-  #call(instruction: Instructions, region: Region): void {
+  /** `label`: the largest of those that it may lead to. */
+  #branch(instruction: Instructions, label: number): void {
+    const depth = this.#frames.length;
+    if (label === depth) this.#insert(instruction.start, INSERT_STORE, 0);
+    const frame = this.#frames[depth - 1];
+    if (frame !== undefined) frame.branchesTo = Math.min(frame.branchesTo, depth - 1 - label);
+  }
+
+  /** Told to whatever is open when it ends. */
+  #calls(): void {
+    const frame = this.#frames.at(-1);
+    if (frame !== undefined) frame.calls = true;
+  }
+
+  #call(instruction: Instructions): void {
     const { opcode } = instruction;
     const direct = opcode === OP_CALL || opcode === OP_RETURN_CALL;
-    if (direct && instruction.index < this.#importCount) region.cost += HOST_CALL_COST;
-    region.calls = true;
-    this.insert(instruction.start, INSERT_STORE, 0);
-    if (opcode === OP_CALL || opcode === OP_CALL_INDIRECT) this.insert(instruction.end, INSERT_LOAD, 0);
+    if (direct && instruction.index < this.#importCount) this.#charge(HOST_CALL_COST);
+    this.#calls();
+    if (opcode === OP_RETURN_CALL || opcode === OP_RETURN_CALL_INDIRECT) {
+      this.#branch(instruction, this.#frames.length);
+      return;
+    }
+    this.#insert(instruction.start, INSERT_STORE, 0);
+    this.#insert(instruction.end, INSERT_LOAD, 0);
   }
 
   #bulk(instruction: Instructions): void {
@@ -254,7 +326,7 @@ class Planner {
       case BULK_MEMORY_COPY:
       case BULK_MEMORY_FILL:
         this.bulk = true;
-        this.insert(instruction.start, INSERT_BULK_MEMORY, 0);
+        this.#insert(instruction.start, INSERT_BULK_MEMORY, 0);
         break;
       case BULK_TABLE_GROW:
         this.#table(instruction, TABLE_GROW_COST);
@@ -276,7 +348,7 @@ class Planner {
   #table(instruction: Instructions, cost: number): void {
     this.bulk = true;
     this.changesMore = true;
-    this.#region.cost += cost;
-    this.insert(instruction.start, INSERT_BULK_TABLE, 0);
+    this.#charge(cost);
+    this.#insert(instruction.start, INSERT_BULK_TABLE, 0);
   }
 }

@@ -12,6 +12,7 @@ import { readReferenceType, readValueType, skipBlockType } from "./types.ts";
 export const OP_BLOCK = 0x02;
 export const OP_LOOP = 0x03;
 export const OP_IF = 0x04;
+export const OP_ELSE = 0x05;
 export const OP_END = 0x0b;
 export const OP_BR = 0x0c;
 export const OP_BR_IF = 0x0d;

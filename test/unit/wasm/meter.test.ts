@@ -64,8 +64,41 @@ describe("what costs fuel", () => {
     const loop = (inner: string) => `(loop $l ${inner} (br_if $l (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))`;
     const cached = cost(loop(""), [101]) - cost(loop(""), [1]);
     const called = cost(loop("(call $n)"), [101], "(func $n)") - cost(loop("(call $n)"), [1], "(func $n)");
-    expect(cached).toBe(100 * 7);
-    expect(called).toBe(100 * (7 + 3 + 3));
+    expect(cached).toBe(100 * 6);
+    expect(called).toBe(100 * (6 + 3 + 2));
+  });
+
+  it("an arm that is large only where it is taken", () => {
+    const arm = `(if (i32.eq (local.get 0) (i32.const 7)) (then ${"nop ".repeat(200)}))`;
+    const passed = `(block (br_if 0 (i32.ne (local.get 0) (i32.const 7))) ${"nop ".repeat(200)})`;
+    const left = `(block (block (br_if 1 (i32.ne (local.get 0) (i32.const 7)))) ${"nop ".repeat(200)})`;
+    for (const code of [arm, passed, left]) expect(cost(code, [7]) - cost(code, [8])).toBe(200);
+  });
+
+  it("what is small with what is around it, but not more than so much", () => {
+    const arms = (count: number) => "(if (i32.eqz (local.get 0)) (then nop nop nop nop nop nop nop nop))".repeat(count);
+    const tests = (count: number) => count * 3;
+    expect(cost(arms(8), [1]) - cost("", [1])).toBe(tests(8) + 64);
+    expect(cost(arms(100), [1]) - cost("", [1])).toBe(tests(100) + 64);
+  });
+
+  it("of a wide br_table only what it leads to, in a loop too", () => {
+    const cases = 40;
+    const dispatch = (work: string, taken: number) => {
+      const blocks = "(block ".repeat(cases);
+      const table = `(br_table ${Array.from({ length: cases }, (_, index) => index).join(" ")} (i32.const ${taken}))`;
+      const bodies = Array.from(
+        { length: cases },
+        (_, index) => `) ${index === 20 ? work.repeat(200) : "nop"} (br $out)`,
+      );
+      return cost(
+        `(loop $l (block $out ${blocks} ${table} ${bodies.join(" ")}) (br_if $l (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))`,
+        [10],
+      );
+    };
+    const spared = dispatch("nop ", 20) - dispatch("nop ", 3);
+    expect(spared, "a heavy case is paid for when it is taken").toBeGreaterThan(10 * 150);
+    expect(dispatch("nop ", 3) - dispatch("", 3), "and not otherwise").toBeLessThanOrEqual(10 * 64);
   });
 
   it("a host call more than a call", () => {
@@ -78,7 +111,7 @@ describe("what costs fuel", () => {
       exports[name]?.();
       return 1000 - Number(exports.__penstock_fuel?.());
     };
-    expect(spend("a") - spend("b")).toBe(100 - 3);
+    expect(spend("a") - spend("b")).toBe(100 - 2);
   });
 });
 
