@@ -37,9 +37,10 @@ import { keyOf, routeKey } from "./config/kinds.ts";
 import type { KnownSpecs } from "./known-specs.ts";
 
 const FOREIGN_ABI = /^(proxy|http)-wasm /;
+/** And components: Rust's toolchain begins with a stack of 1 MiB, Go's with more, JavaScript with its engine. */
+const ROOMY_ABI = /^(proxy-wasm|http-wasm|penstock:plugin) /;
 const MEMORY_BYTES = 2 ** 20;
-/** Rust's toolchain begins with a stack of 1 MiB, Go's with more. */
-const FOREIGN_MEMORY_BYTES = 16 * 2 ** 20;
+const ROOMY_MEMORY_BYTES = 16 * 2 ** 20;
 
 export interface CompileContext {
   readonly revision: number;
@@ -64,7 +65,7 @@ export function compile(declared: Resolved, context: CompileContext): Snapshot {
     upstreams: indexed(declared.upstreams, (one) => keyOf("upstreams", one)),
     maps: indexed(declared.kernel.maps, (one) => one.name),
     plugins: indexed(declared.plugins, (one) => `${one.tenant}/${one.name}@${one.version}`),
-    foreignPlugins: declared.plugins.map((one) => FOREIGN_ABI.test(context.abiOf?.(one.digest ?? "") ?? "")),
+    pluginAbis: declared.plugins.map((one) => context.abiOf?.(one.digest ?? "") ?? ""),
     tenants: new Map(declared.tenants.map((one) => [one.name, one.hosts])),
     ages: agesIndexed(context.ages),
     settings: declared.settings,
@@ -118,7 +119,8 @@ interface Tables {
   readonly maps: ReadonlyMap<string, number>;
   readonly plugins: ReadonlyMap<string, number>;
   /** Of each plugin, whether it was made for another gateway. */
-  readonly foreignPlugins: readonly boolean[];
+  /** By a plugin's index. */
+  readonly pluginAbis: readonly string[];
   /** Hosts by tenant: what a route without hosts serves. */
   readonly tenants: ReadonlyMap<string, readonly string[]>;
   readonly ages: ReadonlyMap<string, number>;
@@ -253,14 +255,15 @@ function compileFilter(filter: FilterResource, tenant: string, tables: Tables): 
     return { kind: "builtin", name: filter.builtin, config } as BuiltinFilterSpec;
   }
   const plugin = at(tables.plugins, `${tenant}/${filter.plugin}`);
-  const foreign = tables.foreignPlugins[plugin] === true;
+  const abi = tables.pluginAbis[plugin] ?? "";
+  const foreign = FOREIGN_ABI.test(abi);
   return {
     kind: "plugin",
     plugin,
     ...compilePluginConfig(filter.config, filter.vm, foreign),
     limits: {
       ...filter.limits,
-      memoryBytes: filter.limits.memoryBytes ?? (foreign ? FOREIGN_MEMORY_BYTES : MEMORY_BYTES),
+      memoryBytes: filter.limits.memoryBytes ?? (ROOMY_ABI.test(abi) ? ROOMY_MEMORY_BYTES : MEMORY_BYTES),
     },
     onFault: filter.onFault,
     ...compileCanary(filter, tenant, tables),

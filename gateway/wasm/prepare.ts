@@ -7,6 +7,7 @@
  */
 import { createHash } from "node:crypto";
 import { wasmError } from "#core/errors/wasm.ts";
+import { COMPONENT_ABI, linkComponent } from "./component/link.ts";
 import { meterModule } from "./meter/rewrite.ts";
 import { checkInterface } from "./validate/interface.ts";
 import { type GuestKind, isComponent } from "./validate/kind.ts";
@@ -40,6 +41,15 @@ export interface PreparedModule {
 
 /** Throws PenstockError (`PENSTOCK_WASM_*`); the detail names the byte offset and the reason. */
 export function prepareModule(bytes: Uint8Array, limits: ModuleLimits = DEFAULT_MODULE_LIMITS): PreparedModule {
+  if (!isComponent(bytes)) return prepareCore(bytes, limits);
+  if (bytes.length > limits.bytesMax) throw tooLong(bytes, limits);
+  // What a component becomes is ours, but what is wrong with it is still the author's.
+  const linked = linkComponent(bytes, limits);
+  const prepared = prepareCore(linked, limits);
+  return { ...prepared, sourceDigest: sha256(bytes), kind: "component", abi: COMPONENT_ABI };
+}
+
+function prepareCore(bytes: Uint8Array, limits: ModuleLimits): PreparedModule {
   const shape = validateModule(bytes, limits);
   const { kind, abi, imports, hooks, suspends } = checkInterface(shape);
   const metered = meterModule(bytes, shape, limits);
@@ -60,18 +70,15 @@ export function prepareModule(bytes: Uint8Array, limits: ModuleLimits = DEFAULT_
 
 /** The engine's verdict, then ours, without regard to the plugin interface. */
 export function validateModule(bytes: Uint8Array, limits: ModuleLimits): ModuleShape {
-  if (bytes.length > limits.bytesMax) {
-    throw wasmError("PENSTOCK_WASM_LIMIT", { detail: `${bytes.length} bytes exceed ${limits.bytesMax}` });
-  }
-  if (isComponent(bytes)) {
-    throw wasmError("PENSTOCK_WASM_INTERFACE", {
-      detail: "at byte 4: it is a component, and this gateway runs modules",
-    });
-  }
+  if (bytes.length > limits.bytesMax) throw tooLong(bytes, limits);
   if (bytes.length < 8) throw wasmError("PENSTOCK_WASM_INVALID", { detail: `at byte ${bytes.length}: unexpected end` });
   const copy = new Uint8Array(bytes); // the engine wants an ArrayBuffer that nobody shares
   if (!WebAssembly.validate(copy)) throw wasmError("PENSTOCK_WASM_INVALID", { detail: engineReason(copy) });
   return readModule(bytes, limits);
+}
+
+function tooLong(bytes: Uint8Array, limits: ModuleLimits): Error {
+  return wasmError("PENSTOCK_WASM_LIMIT", { detail: `${bytes.length} bytes exceed ${limits.bytesMax}` });
 }
 
 /** `at byte 26: expected 1 elements on the stack …`, from the engine's own message (`… @+26`). */

@@ -51,7 +51,7 @@ const PluginFilter = fields(
         /** Units charged for one call of one hook; about one a Wasm instruction. */
         /** Two million are spent in some 25 ms at worst: a hook that runs away must be answered within 30. */
         fuel: v.optional(integer(1, 2_000_000), 1_000_000),
-        /** A multiple of the page, 64 KiB. Absent: 1 MiB; 16 MiB for plugins made for other gateways, whose toolchains ask for more. */
+        /** A multiple of the page, 64 KiB. Absent: 1 MiB; 16 MiB for plugins made for other gateways and components, whose toolchains ask for more. */
         memoryBytes: v.optional(
           v.pipe(integer(65_536, 256 * 2 ** 20), v.multipleOf(65_536, "memory is a multiple of 65536, the Wasm page")),
         ),

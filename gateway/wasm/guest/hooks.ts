@@ -6,13 +6,13 @@
  * with `begin`, and takes it away with `finish`. A guest that lacks a hook has one that answers ACTION_CONTINUE; `present`
  * says which are real, so that the engine does not ask for the others.
  */
+import { ACTION_CONTINUE } from "#sdk/types/abi.ts";
 
-/** What a hook answers. */
-export const ACTION_CONTINUE = 0;
-/** The local reply that a host call has made goes back. */
-export const ACTION_REPLY = 1;
-/** Not yet: the guest goes on by itself later, or wants to see more of the body first. */
-export const ACTION_PAUSE = 2;
+/**
+ * What a hook answers: CONTINUE; REPLY, the local reply that a host call has made goes back; PAUSE, not yet: the guest goes on by itself
+ * later, or wants to see more of the body first.
+ */
+export { ACTION_CONTINUE, ACTION_PAUSE, ACTION_REPLY } from "#sdk/types/abi.ts";
 
 export interface GuestHooks {
   /** The GUEST_ bits of the hooks that the guest has. */

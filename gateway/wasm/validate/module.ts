@@ -122,7 +122,7 @@ export function readModule(bytes: Uint8Array, limits: ModuleLimits): ModuleShape
   return { sections, types, imports, functions, tables, memory, globalCount, globals, exports, start, bodies };
 }
 
-function readSections(bytes: Uint8Array): SectionRange[] {
+export function readSections(bytes: Uint8Array): SectionRange[] {
   const reader = new ByteReader(bytes, 4);
   // A module is version 1, layer 0; a component has layer 1.
   if (reader.u8() !== 1 || reader.u8() !== 0 || reader.u8() !== 0 || reader.u8() !== 0) {
@@ -140,7 +140,7 @@ function readSections(bytes: Uint8Array): SectionRange[] {
   return sections;
 }
 
-function readTypes(reader: ByteReader | undefined, limits: ModuleLimits): FunctionType[] {
+export function readTypes(reader: ByteReader | undefined, limits: ModuleLimits): FunctionType[] {
   if (reader === undefined) return [];
   const types: FunctionType[] = [];
   const count = reader.count("number of types", limits.typesMax);
@@ -180,7 +180,7 @@ function readImports(
   return imports;
 }
 
-function readFunctions(reader: ByteReader | undefined, limits: ModuleLimits): number[] {
+export function readFunctions(reader: ByteReader | undefined, limits: ModuleLimits): number[] {
   if (reader === undefined) return [];
   const functions: number[] = [];
   const count = reader.count("number of functions", limits.functionsMax);
@@ -207,7 +207,7 @@ function readTables(reader: ByteReader | undefined, limits: ModuleLimits): Table
   return tables;
 }
 
-function readMemory(reader: ByteReader | undefined, limits: ModuleLimits): MemoryShape | undefined {
+export function readMemory(reader: ByteReader | undefined, limits: ModuleLimits): MemoryShape | undefined {
   if (reader === undefined) return undefined;
   const offset = reader.at;
   const count = reader.u32();
@@ -232,7 +232,7 @@ function readGlobals(reader: ByteReader | undefined, limits: ModuleLimits): Glob
   return globals;
 }
 
-function readExports(reader: ByteReader | undefined, limits: ModuleLimits): ExportShape[] {
+export function readExports(reader: ByteReader | undefined, limits: ModuleLimits): ExportShape[] {
   if (reader === undefined) return [];
   const exports: ExportShape[] = [];
   const count = reader.count("number of exports", limits.exportsMax);
@@ -279,7 +279,7 @@ function readData(reader: ByteReader | undefined, limits: ModuleLimits): void {
   }
 }
 
-function readBodies(reader: ByteReader | undefined, limits: ModuleLimits): BodyShape[] {
+export function readBodies(reader: ByteReader | undefined, limits: ModuleLimits): BodyShape[] {
   if (reader === undefined) return [];
   const bodies: BodyShape[] = [];
   const count = reader.u32();

@@ -80,7 +80,11 @@ export class ByteReader {
     const length = this.u32();
     const start = this.at;
     this.skip(length);
-    return utf8.decode(this.bytes.subarray(start, this.at));
+    try {
+      return utf8.decode(this.bytes.subarray(start, this.at));
+    } catch {
+      throw malformed(start, "a name that is not UTF-8");
+    }
   }
 
   /** A vector's length, bounded. */

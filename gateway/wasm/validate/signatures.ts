@@ -11,12 +11,8 @@ export interface Signature {
   readonly results: readonly ValueName[];
 }
 
-const typeNames: ReadonlyMap<number, ValueName> = new Map([
-  [I32, "i32"],
-  [I64, "i64"],
-  [F32, "f32"],
-  [F64, "f64"],
-]);
+const TYPES: Readonly<Record<ValueName, number>> = { i32: I32, i64: I64, f32: F32, f64: F64 };
+const typeNames: ReadonlyMap<number, string> = new Map(Object.entries(TYPES).map(([name, type]) => [type, name]));
 
 /** What is wrong with a module's interface, as the error that refuses it. */
 export function missing(detail: string): Error {
@@ -53,6 +49,15 @@ export function sameType(type: FunctionType | undefined, expected: Signature): b
 function named(type: FunctionType): { params: string[]; results: string[] } {
   const name = (value: number) => typeNames.get(value) ?? "another type";
   return { params: type.params.map(name), results: type.results.map(name) };
+}
+
+/** In words. */
+export function describeType(type: FunctionType): string {
+  return describe(named(type));
+}
+
+export function typeOfSignature({ params, results }: Signature): FunctionType {
+  return { params: params.map((name) => TYPES[name]), results: results.map((name) => TYPES[name]) };
 }
 
 function describe(type: { params: readonly string[]; results: readonly string[] }): string {

@@ -63,7 +63,7 @@ const REFUSED: readonly (readonly [string, string | Uint8Array, RegExp])[] = [
   ["no WebAssembly", new TextEncoder().encode("hello, world"), /INVALID.*at byte 0: expected/],
   ["nothing", new Uint8Array(), /INVALID/],
   ["a type error", handMade([0, 0x6a, 0x0b]), /INVALID.*at byte 28: .*not enough arguments/],
-  ["a component", new Uint8Array([0, 0x61, 0x73, 0x6d, 0x0d, 0, 1, 0]), /INTERFACE.*at byte 4: it is a component/],
+  ["a component", new Uint8Array([0, 0x61, 0x73, 0x6d, 0x0d, 0, 1, 0]), /INVALID.*at byte 4/],
 ];
 
 describe("refused", () => {
