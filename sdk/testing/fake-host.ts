@@ -25,7 +25,9 @@ import type { FakeHostOptions, FakeRequest, FakeResponse, FakeStream, Outcome } 
 
 type Hook = ((...args: number[]) => number) | undefined;
 
-const DEFAULT_FUEL = 200_000;
+/** Of one hook, as a route grants it that says nothing. */
+const DEFAULT_FUEL = 1_000_000;
+const CONFIGURE_FUEL = 5_000_000;
 const NOTHING = new Uint8Array(0);
 
 export class FakeHost implements FakeState {
@@ -81,7 +83,7 @@ export class FakeHost implements FakeState {
       throw new TypeError(`unknown import ${entry.module}.${entry.name}`);
     }
     this.#exports = new WebAssembly.Instance(module, { [IMPORT_MODULE]: bound }).exports;
-    this.#refuel(100 * DEFAULT_FUEL);
+    this.#refuel(CONFIGURE_FUEL);
     this.#hook("__penstock_start")?.();
     if ((this.#hook("on_configure")?.() ?? 0) !== 0) throw new Error(this.logs.at(-1) ?? "on_configure refused");
   }

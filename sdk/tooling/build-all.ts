@@ -3,15 +3,17 @@
  *
  *     node sdk/tooling/build-all.ts [FOLDER]
  */
-import { access, mkdir, readdir, writeFile } from "node:fs/promises";
+import { mkdir, readdir, stat, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { buildPlugin, formatDiagnostic } from "./build.ts";
+import { buildPlugin } from "./build.ts";
+import { COMPONENT_SOURCE } from "./component.ts";
+import { formatDiagnostic } from "./diagnostic.ts";
 import { PLUGIN_SOURCE } from "./entry.ts";
 
 const SAMPLES = join(import.meta.dirname, "../../wasm-plugins");
 
-/** Writes `build/NAME.wasm` and its source map. Answers the path; throws the compiler's words. */
+/** Writes `build/NAME.wasm`, and its source map if there is one. Answers the path; throws the compiler's words. */
 export async function buildToFile(directory: string): Promise<string> {
   const { wasm, sourceMap, diagnostics } = await buildPlugin(directory);
   if (wasm.length === 0) throw new Error(diagnostics.map(formatDiagnostic).join("\n"));
@@ -19,7 +21,7 @@ export async function buildToFile(directory: string): Promise<string> {
   const path = join(folder, `${basename(directory)}.wasm`);
   await mkdir(folder, { recursive: true });
   await writeFile(path, wasm);
-  await writeFile(`${path}.map`, sourceMap);
+  if (sourceMap !== "") await writeFile(`${path}.map`, sourceMap);
   return path;
 }
 
@@ -36,12 +38,10 @@ export async function buildAll(directory: string = SAMPLES): Promise<string[]> {
 }
 
 async function isPlugin(folder: string): Promise<boolean> {
-  try {
-    await access(join(folder, PLUGIN_SOURCE));
-    return true;
-  } catch {
-    return false;
+  for (const source of [PLUGIN_SOURCE, COMPONENT_SOURCE]) {
+    if ((await stat(join(folder, source)).catch(() => null)) !== null) return true;
   }
+  return false;
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {

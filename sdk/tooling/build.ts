@@ -6,29 +6,12 @@
  * bindings, since the host is not JavaScript to the plugin; `abort` is the SDK's, which logs and traps, so that the module
  * imports nothing but host calls.
  */
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import asc from "assemblyscript/asc";
+import { buildComponent, COMPONENT_SOURCE } from "./component.ts";
+import type { BuildResult, Diagnostic } from "./diagnostic.ts";
 import { entrySource, exportedHooks, HOOK_NAMES, PLUGIN_SOURCE } from "./entry.ts";
-
-export interface Diagnostic {
-  readonly severity: "error" | "warning" | "info";
-  readonly code: number;
-  readonly message: string;
-  /** Relative to the plugin's folder; empty when it concerns no place. */
-  readonly file: string;
-  /** From 1; 0 when it concerns no place. */
-  readonly line: number;
-  readonly column: number;
-}
-
-export interface BuildResult {
-  /** Empty when there are errors. */
-  readonly wasm: Uint8Array;
-  /** Version 3 source map of `wasm`, as JSON; empty when there are errors. */
-  readonly sourceMap: string;
-  readonly diagnostics: readonly Diagnostic[];
-}
 
 const ENTRY = "penstock-entry.ts";
 const OUTPUT = "plugin.wasm";
@@ -60,6 +43,7 @@ const OPTIONS = [
 /** Never throws for what is wrong with the plugin: that is in the diagnostics. Throws when its source can't be read. */
 export async function buildPlugin(directory: string): Promise<BuildResult> {
   const folder = resolve(directory);
+  if (await exists(join(folder, COMPONENT_SOURCE))) return buildComponent(folder);
   const source = await readFile(join(folder, PLUGIN_SOURCE), "utf8");
   const hooks = exportedHooks(source);
   const diagnostics: Diagnostic[] = [];
@@ -90,14 +74,12 @@ export async function buildPlugin(directory: string): Promise<BuildResult> {
   return { wasm, sourceMap: String(written.get(`${OUTPUT}.map`) ?? ""), diagnostics };
 }
 
-function hasErrors(diagnostics: readonly Diagnostic[]): boolean {
-  return diagnostics.some((diagnostic) => diagnostic.severity === "error");
+async function exists(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => null)) !== null;
 }
 
-/** `assembly/index.ts:3:7: error: …`, as compilers say it. */
-export function formatDiagnostic(diagnostic: Diagnostic): string {
-  const { file, line, column, severity, message } = diagnostic;
-  return file === "" ? `${severity}: ${message}` : `${file}:${line}:${column}: ${severity}: ${message}`;
+function hasErrors(diagnostics: readonly Diagnostic[]): boolean {
+  return diagnostics.some((diagnostic) => diagnostic.severity === "error");
 }
 
 /** Null where there is no such file: the compiler then tries the next place. */

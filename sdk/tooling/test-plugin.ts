@@ -5,7 +5,8 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type CaseResult, type CaseTable, runCases } from "#sdk/testing/cases.ts";
-import { buildPlugin, type Diagnostic } from "./build.ts";
+import { buildPlugin } from "./build.ts";
+import type { Diagnostic } from "./diagnostic.ts";
 
 export interface PluginTestOptions {
   /** Makes the metered module, so that fuel is counted and the gateway's limits are met; throws its refusal. */

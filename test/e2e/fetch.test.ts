@@ -8,7 +8,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { buildPlugin, formatDiagnostic } from "#sdk/tooling/build.ts";
+import { buildPlugin } from "#sdk/tooling/build.ts";
+import { formatDiagnostic } from "#sdk/tooling/diagnostic.ts";
 import { startGateway, type Answer, type Gateway } from "#test/support/gateway.ts";
 import { freePort } from "#test/support/ports.ts";
 

@@ -16,7 +16,16 @@ import { startGateway, type Gateway } from "#test/support/gateway.ts";
 import { freePort } from "#test/support/ports.ts";
 import { sampleModule } from "#test/support/sample-plugins.ts";
 
-const NAMES = ["jwt", "rate-limit", "json-rewrite", "ab-router", "redactor", "auth-request", "mqtt-guard"];
+const NAMES = [
+  "jwt",
+  "rate-limit",
+  "json-rewrite",
+  "ab-router",
+  "redactor",
+  "auth-request",
+  "mqtt-guard",
+  "graphql-guard",
+];
 
 /** Bans who asks for it, and tells how many have. */
 const GUARD = `import { Request, Action, Message, banClientFromTenant, respond } from "penstock/assembly"
@@ -61,6 +70,21 @@ export function onRequest(req: Request): Action {
 export function onEnd(req: Request): void {
   log.info("ended " + kept.get() + " " + facts.outcome + " " + facts.status.toString() + " " + (facts.bytesSent > 0 ? "some" : "none"))
 }
+`;
+
+/** In TypeScript: asks an upstream and waits for it, changes responses, and misbehaves when it is told to. */
+const SESSION = `import { Action, config, fetch, kept, type Request, type Response, respond } from "penstock/plugin"
+export function onConfigure(): boolean { return config().get("upstream") !== null }
+export function onRequest(req: Request): Action {
+  if (req.query === "loop") for (;;) kept.put("again")
+  if (req.query === "throw") throw new RangeError("on purpose")
+  const answer = fetch(config().get("upstream") as string, "/check", { headers: { authorization: req.header("authorization") ?? "" } })
+  if (!answer.ok) return respond(answer.status === 0 ? 502 : 401, JSON.stringify({ error: answer.error, status: answer.status }))
+  req.setHeader("x-user", answer.header("x-user") ?? "-")
+  kept.put(req.path)
+  return Action.Continue
+}
+export function onResponse(_req: Request, res: Response): void { res.setHeader("x-path", kept.get()) }
 `;
 
 /** Answers with its name, what it was told, and what it was sent. */
@@ -123,7 +147,13 @@ beforeAll(async () => {
   mkdirSync(join(folder, "probe", "assembly"), { recursive: true });
   writeFileSync(join(folder, "probe", "assembly", "index.ts"), PROBE);
   const probe = await buildToFile(join(folder, "probe"));
+  mkdirSync(join(folder, "session", "src"), { recursive: true });
+  writeFileSync(join(folder, "session", "src", "index.ts"), SESSION);
+  const session = await buildToFile(join(folder, "session"));
   const filters: Record<string, object> = {
+    session: { config: { upstream: "auth" }, allow: { upstreams: ["auth"] } },
+    "graphql-guard": { config: { depth: 2 } },
+    token: { config: { token: "s3cret" } },
     guard: { allow: { ban: true } },
     probe: { allow: { upstreams: ["line"], maps: ["rates"], keyValue: true } },
     jwt: { config: { key: "s3cret" }, limits: { fuel: 400_000 } },
@@ -155,6 +185,13 @@ beforeAll(async () => {
       plugins: [
         { name: "guard", tenant: "acme", version: "1", file: guard },
         { name: "probe", tenant: "acme", version: "1", file: probe },
+        { name: "session", tenant: "acme", version: "1", file: session },
+        {
+          name: "token",
+          tenant: "acme",
+          version: "1",
+          file: join(import.meta.dirname, "../corpus/component/token.wasm"),
+        },
         ...(await Promise.all(
           NAMES.map(async (name) => ({ name, tenant: "acme", version: "1", file: await sampleModule(name) })),
         )),
@@ -241,6 +278,31 @@ it("auth-request", async () => {
     body: "green kim -  the secret\n",
   });
   expect(await ask("/auth-request/x")).toMatchObject({ status: 403, body: "not /auth-request/x\n" });
+});
+
+it("graphql-guard, a component in TypeScript", async () => {
+  const query = (text: string) => ask("/graphql-guard", {}, JSON.stringify({ query: text }));
+  expect((await query("{ me { name } }")).body).toBe('green - - {"query":"{ me { name } }"} the secret\n');
+  const refused = await query("{ me { friends { name } } }");
+  expect(refused).toMatchObject({ status: 400, headers: { "content-type": "application/json" } });
+  expect(refused.body).toBe('{"errors":[{"message":"fields are nested 3 deep, more than 2"}]}');
+});
+
+it("a component in TypeScript waits for an upstream, with others of its kind, and faults alone", async () => {
+  const known = (query: string) => ask(`/session${query}`, { authorization: "Basic eA==" });
+  const answers = await Promise.all(Array.from({ length: 16 }, () => known("")));
+  for (const answer of answers) expect(answer).toMatchObject({ status: 200, body: "green kim -  the secret\n" });
+  expect(answers[0]?.headers["x-path"]).toBe("/session");
+  expect(await ask("/session")).toMatchObject({ status: 401, body: '{"error":"","status":403}' });
+  const [looped, beside, thrown] = await Promise.all([known("?loop"), known(""), known("?throw")]);
+  expect([looped.status, beside.status, thrown.status]).toEqual([503, 200, 503]);
+  const told = (): boolean => gateway.logs.some((text) => /on purpose.*\/src\/index\.ts:5:/.test(text));
+  await expect.poll(told, { timeout: 20_000 }).toBe(true);
+});
+
+it("a component in C", async () => {
+  expect(await ask("/token")).toMatchObject({ status: 401, body: "no token\n" });
+  expect((await ask("/token", { "x-token": "s3cret" })).status).toBe(200);
 });
 
 it("mqtt-guard, over a TCP listener", async () => {

@@ -2,7 +2,7 @@
  * The sample plugins of wasm-plugins/, in the place where the set-up builds them too. Built again only when one of their sources, or of the SDK, is
  * younger than the module.
  */
-import { readdirSync, statSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { buildToFile } from "#sdk/tooling/build-all.ts";
 
@@ -23,8 +23,11 @@ async function current(name: string): Promise<string> {
   const folder = join(ROOT, "wasm-plugins", name);
   const file = join(folder, "build", `${name}.wasm`);
   const made = statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-  const sources = ["sdk/assembly", "sdk/tooling", "sdk/types"].map((path) => join(ROOT, path));
-  const youngest = Math.max(...[join(folder, "assembly"), ...sources].map(youngestOf));
+  const sources = ["sdk/assembly", "sdk/typescript", "sdk/wit", "sdk/tooling", "sdk/types"].map((path) =>
+    join(ROOT, path),
+  );
+  const own = [join(folder, "assembly"), join(folder, "src")].filter((path) => existsSync(path));
+  const youngest = Math.max(...[...own, ...sources].map(youngestOf));
   return made > youngest ? file : buildToFile(folder);
 }
 

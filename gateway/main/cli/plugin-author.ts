@@ -2,18 +2,22 @@
  * The author's half of `penstock plugin`: nothing here talks to a gateway. The compiler weighs 60 MB and is loaded only by
  * the verbs that need it.
  */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join, relative, resolve } from "node:path";
 import { PenstockError } from "#core/errors.ts";
 import { cliError } from "#core/errors/cli.ts";
-import { positionals } from "./arguments.ts";
-import type { ExitCode, Output, ParsedArgs, VerbContext } from "./verb.ts";
+import { formatDiagnostic } from "#sdk/tooling/diagnostic.ts";
+import { positionals, textOption } from "./arguments.ts";
+import { type ExitCode, type Output, type ParsedArgs, UsageError, type VerbContext } from "./verb.ts";
 
 /** A folder with a plugin that works and a table of cases that passes. */
 export async function create(args: ParsedArgs, out: Output, { cwd }: VerbContext): Promise<ExitCode> {
   const [, name = "", parent = "."] = positionals(args, "new", "NAME", "DIR?");
-  const { newPlugin } = await import("#sdk/tooling/new-plugin.ts");
-  const made = await fromFolder(parent, () => newPlugin(resolve(cwd, parent), name));
+  const { LANGUAGES, newPlugin } = await import("#sdk/tooling/new-plugin.ts");
+  const asked = textOption(args, "lang") ?? "assemblyscript";
+  const language = LANGUAGES.find((known) => known === asked);
+  if (language === undefined) throw new UsageError(`--lang ${asked}: one of ${LANGUAGES.join(", ")}`);
+  const made = await fromFolder(parent, () => newPlugin(resolve(cwd, parent), name, language));
   const folder = relative(cwd, join(resolve(cwd, parent), name));
   if (out.json) out.print(JSON.stringify({ folder, files: made }));
   else {
@@ -27,14 +31,16 @@ export async function create(args: ParsedArgs, out: Output, { cwd }: VerbContext
 export async function build(args: ParsedArgs, out: Output, { cwd }: VerbContext): Promise<ExitCode> {
   const [, folder = "."] = positionals(args, "build", "DIR?");
   const path = resolve(cwd, folder);
-  const { buildPlugin, formatDiagnostic } = await import("#sdk/tooling/build.ts");
+  const { buildPlugin } = await import("#sdk/tooling/build.ts");
   const result = await fromFolder(folder, () => buildPlugin(path));
   const failed = result.wasm.length === 0;
   const file = join(path, "build", `${basename(path)}.wasm`);
   if (!failed) {
     mkdirSync(join(path, "build"), { recursive: true });
     writeFileSync(file, result.wasm);
-    writeFileSync(`${file}.map`, result.sourceMap);
+    // Of a plugin in TypeScript there is none: its faults name the source themselves.
+    if (result.sourceMap === "") rmSync(`${file}.map`, { force: true });
+    else writeFileSync(`${file}.map`, result.sourceMap);
   }
   if (out.json) {
     const built = failed ? {} : { file, bytes: result.wasm.length };
@@ -49,9 +55,8 @@ export async function build(args: ParsedArgs, out: Output, { cwd }: VerbContext)
 /** Builds the plugin and runs the cases of its `test/*.json` over a fake host, with the fuel that each took. */
 export async function test(args: ParsedArgs, out: Output, { cwd }: VerbContext): Promise<ExitCode> {
   const [, folder = "."] = positionals(args, "test", "DIR?");
-  const [{ testPlugin }, { formatDiagnostic }, { meterModule }] = await Promise.all([
+  const [{ testPlugin }, { meterModule }] = await Promise.all([
     import("#sdk/tooling/test-plugin.ts"),
-    import("#sdk/tooling/build.ts"),
     import("#worker/meter.ts"),
   ]);
   // As the gateway would have it: what an upload refuses is refused here, and fuel is counted.

@@ -27,7 +27,7 @@ const ACTIONS: Readonly<Record<string, Action>> = {
 export const plugin: Verb = {
   summary: "make, build, test, upload and inspect plugins",
   usage: [
-    "plugin new NAME [DIR]",
+    "plugin new NAME [DIR] [--lang ts]",
     "plugin build [DIR]",
     "plugin test [DIR]",
     "plugin keygen FILE",
@@ -39,12 +39,13 @@ export const plugin: Verb = {
   ],
   examples: [
     "plugin new greeter",
+    "plugin new greeter --lang ts",
     "plugin test greeter",
     "plugin build greeter",
     "plugin push acme/greeter@1 greeter",
     "plugin ls acme",
   ],
-  options: { key: { type: "string" }, follow: { type: "boolean", short: "f" } },
+  options: { key: { type: "string" }, lang: { type: "string" }, follow: { type: "boolean", short: "f" } },
   run: async (args, out, context) => {
     const [name = ""] = args.positionals;
     const action = Object.hasOwn(ACTIONS, name) ? ACTIONS[name] : undefined;

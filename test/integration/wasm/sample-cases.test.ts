@@ -3,7 +3,7 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { testPlugin } from "#sdk/tooling/test-plugin.ts";
-import { prepareModule } from "#wasm/prepare.ts";
+import { meterModule } from "#worker/meter.ts";
 
 const SAMPLES = join(import.meta.dirname, "../../../wasm-plugins");
 const names = readdirSync(SAMPLES, { withFileTypes: true }).flatMap((entry) =>
@@ -12,7 +12,7 @@ const names = readdirSync(SAMPLES, { withFileTypes: true }).flatMap((entry) =>
 
 it.each(names)("%s passes its cases", async (name) => {
   const { diagnostics, tables, passed } = await testPlugin(join(SAMPLES, name), {
-    meter: (wasm) => prepareModule(wasm).bytes,
+    meter: meterModule,
   });
   expect(diagnostics).toEqual([]);
   const failures = tables.flatMap(({ table, results }) =>
