@@ -9,6 +9,7 @@ import {
   type FetchRequest,
   type FetchResponse,
   type Filter,
+  type SharedMap,
   type Verdict,
 } from "#pipeline/filter.ts";
 import type { BucketTable } from "./bucket-table.ts";
@@ -59,6 +60,8 @@ export interface BuiltinServices {
   sharedMs(): number;
   /** Token buckets, shared with all workers. */
   readonly limits: BucketTable;
+  /** A map of the snapshot in force. */
+  map(name: string): SharedMap;
   /** A small request to an upstream, by its name in the snapshot. Never rejects. */
   fetch(upstream: string, request: FetchRequest): Promise<FetchResponse>;
   log(level: "debug" | "info" | "warn" | "error", filter: string, message: string): void;

@@ -11,6 +11,7 @@ import { CONTINUE, HOOK_REQUEST_HEAD, REPLY, type Exchange, type Verdict } from 
 import type { RateLimitConfig } from "#snapshot/builtin-filters.ts";
 import { Buckets } from "./buckets.ts";
 import { BuiltinFilter, type BuiltinServices } from "./builtin-filter.ts";
+import { mappedBuckets, type MapBuckets } from "./map-buckets.ts";
 import { lineOf } from "./texts.ts";
 
 const TOO_MANY = lineOf("too many requests");
@@ -21,6 +22,8 @@ const IP6_SUBSCRIBER_BYTES = 8;
 export class RateLimitFilter extends BuiltinFilter {
   readonly #services: BuiltinServices;
   readonly #buckets: Buckets;
+  /** Null: not in a map. */
+  readonly #mapped: MapBuckets | null;
   readonly #byClient: boolean;
   readonly #byHost: boolean;
   /** 0: not by header. */
@@ -28,11 +31,12 @@ export class RateLimitFilter extends BuiltinFilter {
 
   constructor(config: RateLimitConfig, services: BuiltinServices, identity: string) {
     super("rate-limit", HOOK_REQUEST_HEAD);
-    const { perSecond, burst = perSecond, key, keysMax } = config;
+    const { perSecond, burst, key, keysMax } = config;
     this.#services = services;
     this.#byClient = key === "client-ip";
     this.#byHost = key === "host";
     this.#header = key.startsWith(HEADER_PREFIX) ? internName(key.slice(HEADER_PREFIX.length)) : 0;
+    this.#mapped = mappedBuckets(config, services);
     this.#buckets = new Buckets(services.limits, identity, perSecond, burst, key === "route" ? 1 : keysMax);
   }
 
@@ -45,6 +49,7 @@ export class RateLimitFilter extends BuiltinFilter {
 
   #take(exchange: Exchange): number {
     const nowMs = this.#services.sharedMs();
+    if (this.#mapped !== null) return this.#mapped.take(exchange.clientAddressBytes, nowMs);
     if (this.#byClient) {
       const ip = exchange.clientAddressBytes;
       return this.#buckets.take(ip, 0, isIpv4(ip) ? IP_BYTES : IP6_SUBSCRIBER_BYTES, nowMs);

@@ -5,13 +5,14 @@ import type { BuiltinFilterSpec, IpAccessConfig, RateLimitConfig } from "#snapsh
 import { AddressSet } from "./address-set.ts";
 import { Buckets } from "./buckets.ts";
 import type { BuiltinServices } from "./builtin-filter.ts";
+import { mappedBuckets, type MapBuckets } from "./map-buckets.ts";
 
 const IP_BYTES = 16;
 /** What one IPv6 subscriber has is a /64. */
 const IP6_SUBSCRIBER_BYTES = 8;
 
 /** Of what the worker lends to all built-in filters, the part that these need. */
-export type StreamFilterServices = Pick<BuiltinServices, "sharedMs" | "limits">;
+export type StreamFilterServices = Pick<BuiltinServices, "sharedMs" | "limits" | "map">;
 
 /** The built-in filters that serve streams. */
 export type BuiltinStreamFilterSpec = Extract<BuiltinFilterSpec, { readonly name: "ip-access" | "rate-limit" }>;
@@ -46,14 +47,18 @@ class StreamRate implements StreamFilter {
   readonly #services: StreamFilterServices;
   readonly #buckets: Buckets;
   readonly #byClient: boolean;
+  readonly #mapped: MapBuckets | null;
 
-  constructor({ perSecond, burst, key, keysMax }: RateLimitConfig, services: StreamFilterServices, identity: string) {
+  constructor(config: RateLimitConfig, services: StreamFilterServices, identity: string) {
+    const { perSecond, burst, key, keysMax } = config;
     this.#services = services;
+    this.#mapped = mappedBuckets(config, services);
     this.#byClient = key === "client-ip";
     this.#buckets = new Buckets(services.limits, identity, perSecond, burst, this.#byClient ? keysMax : 1);
   }
 
   admits({ clientIp }: OpeningStream): boolean {
+    if (this.#mapped !== null) return this.#mapped.take(clientIp, this.#services.sharedMs()) === 0;
     const bytes = this.#byClient ? (isIpv4(clientIp) ? IP_BYTES : IP6_SUBSCRIBER_BYTES) : 0;
     return this.#buckets.take(clientIp, 0, bytes, this.#services.sharedMs()) === 0;
   }

@@ -122,6 +122,8 @@ export interface RateLimitConfig {
   readonly key: string;
   /** Keys that are remembered at the same time. */
   readonly keysMax: number;
+  /** The shared map that has the buckets of clients, by name; left out: they stand in the workers' own table. */
+  readonly map?: string;
 }
 
 export interface MirrorConfig {

@@ -84,6 +84,7 @@ export class FilterSet {
       sharedMs: () => context.loop.nowMs + offsetMs,
       wallMs: () => performance.timeOrigin + context.loop.nowMs,
       limits,
+      map: (name) => this.#maps.get(name),
       fetch: (upstream, request) => this.#fetch(upstream, request),
       files: new FileRoots(files),
       log: (level, filter, message) => log(JSON.stringify({ time: new Date().toISOString(), level, filter, message })),

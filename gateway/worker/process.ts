@@ -84,7 +84,7 @@ export class WorkerProcess {
     this.#filters = new FilterSet(this.#plane.context, lent, shared.limits, log, files);
     const offsetMs = sharedClockOffsetMs();
     const sharedMs = (): number => loop.nowMs + offsetMs;
-    this.#streamFilters = new StreamFilterSet({ sharedMs, limits: shared.limits });
+    this.#streamFilters = new StreamFilterSet({ sharedMs, limits: shared.limits, map: (name) => this.#maps.get(name) });
     this.#scripts = new ScriptHost({
       worker: this.#plane.context,
       descriptors: this.#descriptors,

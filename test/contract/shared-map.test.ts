@@ -5,6 +5,7 @@ import { requireKernel } from "#bpf/manager/probe.ts";
 import { makeValue, parseKey, prefixKeyOf } from "#core/map-codec.ts";
 import { parseIp } from "#core/address.ts";
 import type { SharedMap } from "#pipeline/filter.ts";
+import { MapBuckets } from "#plugins/map-buckets.ts";
 import { boottimeNs } from "#sys/clock.ts";
 import { KernelMap } from "#worker/maps/kernel-map.ts";
 import { UserMap } from "#worker/maps/user-map.ts";
@@ -70,6 +71,28 @@ for (const { kind, missing, make } of subjects) {
     let subject: Subject;
     afterEach(() => subject.close());
     const open = (spec: SharedMapSpec): SharedMap => (subject = make(spec)).map;
+
+    it("holds the buckets of a limit: a burst, what comes slowly enough, by client, IPv6 by /64", () => {
+      const map = open({ ...COUNTERS, type: "lru-hash", maxEntries: 1024 });
+      const buckets = new MapBuckets(() => map, 2, 3);
+      const takes = (ip: string, nowMs: number, times = 1): number[] =>
+        Array.from({ length: times }, () => buckets.take(Uint8Array.from(parseIp(ip)), nowMs));
+      expect(takes("203.0.113.7", 1000, 4)).toEqual([0, 0, 0, 500]);
+      expect(takes("203.0.113.8", 1000)).toEqual([0]);
+      expect(takes("203.0.113.7", 1400)).toEqual([100]);
+      expect(takes("203.0.113.7", 1500, 2)).toEqual([0, 500]);
+      expect(takes("203.0.113.7", 3_600_000, 4)).toEqual([0, 0, 0, 500]);
+      expect([takes("2001:db8::1", 1000, 3), takes("2001:db8::2", 1000)]).toEqual([[0, 0, 0], [500]]);
+      expect(takes("2001:db8:0:1::1", 1000)).toEqual([0]);
+    });
+
+    it("holds them for two workers, as one", () => {
+      const map = open({ ...COUNTERS, type: "lru-hash", maxEntries: 1024 });
+      const [one, other] = [new MapBuckets(() => map, 1, 4), new MapBuckets(() => map, 1, 4)];
+      const ip = Uint8Array.from(parseIp("203.0.113.7"));
+      const taken = [one, other, one, other, one, other].map((buckets) => buckets.take(ip, 5000));
+      expect(taken).toEqual([0, 0, 0, 0, 1000, 1000]);
+    });
 
     it("gets what was put, until it is deleted", () => {
       const map = open(HASH);

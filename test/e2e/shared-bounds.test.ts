@@ -30,9 +30,18 @@ beforeAll(async () => {
           filters: [limit],
           upstream: "app",
         },
+        {
+          name: "mapped",
+          tenant: "ops",
+          listeners: ["web"],
+          match: { path: { prefix: "/mapped" } },
+          filters: [{ builtin: "rate-limit", config: { perSecond: 0.001, burst: 10, map: "buckets" } }],
+          upstream: "app",
+        },
         { name: "all", tenant: "ops", listeners: ["web"], upstream: "app" },
         { name: "raw", tenant: "ops", listeners: ["raw"], upstream: "app" },
       ],
+      kernel: { maps: [{ name: "buckets", type: "lru-hash", key: "ip", value: "counter", maxEntries: 1024 }] },
       settings: { accessLog: "off", connectionsPerClientMax: 6 },
     },
   });
@@ -48,6 +57,14 @@ test("a rate is the gateway's: of forty requests on forty connections ten pass, 
   for (let i = 0; i < 40; i++) statuses.push((await gateway.request("web", "/limited")).status);
   expect(statuses.filter((status) => status === 200)).toHaveLength(10);
   expect(statuses.filter((status) => status === 429)).toHaveLength(30);
+});
+
+test("a rate in a map is the gateway's too, and seen by the API", async () => {
+  const statuses: number[] = [];
+  for (let i = 0; i < 40; i++) statuses.push((await gateway.request("web", "/mapped")).status);
+  expect(statuses.filter((status) => status === 200)).toHaveLength(10);
+  const { status, body } = await gateway.admin("GET", "/v1/kernel/maps/buckets/entries/127.0.0.1");
+  expect([status, JSON.stringify(body)]).toEqual([200, expect.stringContaining("value")]);
 });
 
 /** A connection that has been answered, or null for one that was refused. */

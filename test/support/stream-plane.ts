@@ -94,7 +94,13 @@ export async function startStreamPlane(options: StreamPlaneOptions): Promise<Str
   let now = options;
   const commit = (): void => {
     const snapshot = snapshotOf(now, address);
-    const services = { sharedMs: () => plane.loop.nowMs, limits: ownBucketTable(64) };
+    const services = {
+      sharedMs: () => plane.loop.nowMs,
+      limits: ownBucketTable(64),
+      map: (name: string) => {
+        throw new Error(`a plane of streams has no map ${name}`);
+      },
+    };
     const filters = (snapshot.streamRoutes ?? []).map((route) =>
       route.filters.map((spec) => {
         if (spec.kind === "plugin") throw new Error("a plane of streams has built-in filters only");

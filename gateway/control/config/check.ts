@@ -12,7 +12,7 @@ import { draftOf } from "./draft.ts";
 import { unexpectedFields, withoutMisspelt } from "./fields.ts";
 import { checkBindings } from "./kernel-bindings.ts";
 import { checkInterceptors, checkInterfaces } from "./kernel-interfaces.ts";
-import { checkMaps } from "./kernel-maps.ts";
+import { checkLimits, checkMaps } from "./kernel-maps.ts";
 import { checkServices } from "./kernel-services.ts";
 import { checkModules } from "./modules.ts";
 import { checkHosts, checkTenants, type OwnershipContext } from "./ownership.ts";
@@ -56,6 +56,7 @@ export function checkDeclaration(input: unknown, context: CheckContext): Checked
   checkTls(draft, context.tls, report);
   checkSecrets(draft, context.isKept, report);
   checkMaps(draft, report);
+  checkLimits(draft, report);
   checkInterfaces(draft, report);
   checkInterceptors(draft, report);
   checkServices(draft, report);

@@ -18,6 +18,28 @@ export function checkMaps(draft: Draft, report: Report): void {
   }
 }
 
+/** A limit's map must be able to hold buckets of clients. */
+export function checkLimits(draft: Draft, report: Report): void {
+  for (const { pointer, value: route } of draft.suspects) {
+    for (const [index, filter] of route.filters.entries()) {
+      if (!("builtin" in filter) || filter.builtin !== "rate-limit" || filter.config.map === undefined) continue;
+      const { key, map: name } = filter.config;
+      const place = `${pointer}/filters/${index}/config`;
+      if (key !== "client-ip") {
+        report(
+          `${place}/key`,
+          "PENSTOCK_CONFIG_VALUE",
+          "a limit in a map counts by client-ip: leave out `map`, or this key",
+        );
+      }
+      const map = draft.maps.find((one) => one.value.name === name)?.value;
+      if (map === undefined || (map.key === "ip" && map.value === "counter")) continue;
+      const detail = `map "${name}" has key ${map.key} and value ${map.value}; a limit needs ip and counter`;
+      report(`${place}/map`, "PENSTOCK_CONFIG_VALUE", detail);
+    }
+  }
+}
+
 function checkSize(pointer: string, kind: string, bytes: number | undefined, report: Report): void {
   if (kind === "bytes" && bytes === undefined) {
     report(pointer, "PENSTOCK_CONFIG_REQUIRED", "`bytes` needs to know how many");

@@ -58,7 +58,8 @@ describe("built-in filters in a declaration", () => {
     ["basic-auth", { users: [user] }, { realm: "restricted", users: [user] }],
     ["key-auth", { header: "x-api-key", keys: [{ name: "a", sha256: HASH }] }, { header: "x-api-key" }],
     ["cors", { origins: ["*"] }, { methods: ["GET", "HEAD", "POST"], credentials: false, maxAgeSeconds: 600 }],
-    ["rate-limit", { perSecond: 100, key: "client-ip" }, { perSecond: 100, key: "client-ip", keysMax: 65_536 }],
+    ["rate-limit", { perSecond: 100 }, { perSecond: 100, burst: 100, key: "client-ip", keysMax: 65_536 }],
+    ["rate-limit", { perSecond: 0.1 }, { burst: 1 }],
     ["static-response", { body: "hello" }, { status: 200, headers: {}, body: "hello" }],
     ["fault", { abort: { status: 503 } }, { abort: { status: 503, percent: 100 } }],
   ])("%s is compiled with its defaults", (name, config, result) => {
@@ -120,6 +121,19 @@ describe("built-in filters in a declaration", () => {
     ["credentials for all", cors({ origins: ["*"], credentials: true }), ["/config VALUE: with `credentials`"]],
     ["an origin with a path", cors({ origins: ["https://a.example/"] }), ["/config/origins/0 VALUE"]],
     ["no rate", { builtin: "rate-limit", config: { perSecond: 0 } }, ["/config/perSecond VALUE"]],
+    [
+      "a map that is none",
+      { builtin: "rate-limit", config: { perSecond: 1, map: "nobody" } },
+      ["/config/map REFERENCE", "/config/map GRANT"],
+    ],
+    [
+      "a map for what is no client",
+      { builtin: "rate-limit", config: { perSecond: 1, key: "route", map: "blocklist" } },
+      [
+        "/config/key VALUE: a limit in a map counts by client-ip",
+        '/config/map VALUE: map "blocklist" has key ip-prefix',
+      ],
+    ],
     ["an unknown key", { builtin: "rate-limit", config: { perSecond: 1, key: "ip" } }, ["/config/key VALUE"]],
     [
       "a body for 204",

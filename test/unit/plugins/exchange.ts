@@ -1,6 +1,7 @@
 /** A request as text, through one built-in filter. */
 import { parseIp } from "#core/address.ts";
-import type { FetchRequest, FetchResponse, Filter, Verdict } from "#pipeline/filter.ts";
+import { defined } from "#core/assert.ts";
+import type { FetchRequest, FetchResponse, Filter, SharedMap, Verdict } from "#pipeline/filter.ts";
 import { FileRoots } from "#worker/file-roots.ts";
 import { ownBucketTable, type BucketTable } from "#plugins/bucket-table.ts";
 import type { BuiltinServices } from "#plugins/builtin-filter.ts";
@@ -32,6 +33,11 @@ export class Clock implements BuiltinServices {
     this.asked.push({ upstream, request });
     const none = { status: 0, headers: [], body: new Uint8Array(0), error: "nobody there" };
     return Promise.resolve(this.answers.shift() ?? none);
+  }
+  /** Shared maps by name, of user space. */
+  readonly maps = new Map<string, SharedMap>();
+  map(name: string): SharedMap {
+    return defined(this.maps.get(name), `map ${name}`);
   }
   readonly files = new FileRoots({});
   log(level: string, filter: string, message: string): void {

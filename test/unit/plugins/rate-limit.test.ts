@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { CONTINUE, REPLY } from "#pipeline/filter.ts";
 import { ownBucketTable } from "#plugins/bucket-table.ts";
 import { Buckets } from "#plugins/buckets.ts";
+import { UserMap } from "#worker/maps/user-map.ts";
 import { Clock, from, made, requestOf, through } from "./exchange.ts";
 
 const client = from("198.51.100.1");
@@ -19,6 +20,17 @@ describe("rate-limit", () => {
     expect([passes(), passes()]).toEqual([true, false]);
     clock.ms += 3_600_000;
     expect([passes(), passes(), passes(), passes()]).toEqual([true, true, true, false]);
+  });
+
+  it("takes from the map that it names", () => {
+    const clock = new Clock();
+    const counters = { type: "lru-hash", key: "ip", keyBytes: 16, value: "counter", valueBytes: 8 } as const;
+    clock.maps.set("buckets", new UserMap({ name: "buckets", maxEntries: 64, ...counters }, () => {}));
+    const filters = ["a", "b"].map((map) =>
+      made("rate-limit", { ...base, map: "buckets", burst: map === "a" ? 2 : 3 }, clock),
+    );
+    expect(filters.map((filter) => through(filter, client) === CONTINUE)).toEqual([true, true]);
+    expect(filters.map((filter) => through(filter, client) === CONTINUE)).toEqual([false, true]);
   });
 
   it("says when to come again, in whole seconds", () => {

@@ -20,6 +20,9 @@ export function referencesOf(filter: BuiltinFilter): BuiltinReference[] {
   }
   if (builtin === "mirror" || builtin === "trace")
     return [{ kind: "upstream", name: config.upstream, pointer: "/config/upstream" }];
+  if (builtin === "rate-limit" && config.map !== undefined) {
+    return [{ kind: "map", name: config.map, pointer: "/config/map" }];
+  }
   return [];
 }
 
@@ -33,5 +36,6 @@ export function resolvedConfig(filter: BuiltinFilter, upstream: (name: string) =
     return { ...rest, keys, jwksUpstream: { ...jwksUpstream, upstream: upstream(jwksUpstream.upstream) } };
   }
   if (builtin === "mirror" || builtin === "trace") return { ...config, upstream: upstream(config.upstream) };
+  if (builtin === "rate-limit") return { burst: Math.max(1, Math.ceil(config.perSecond)), ...config };
   return config;
 }
