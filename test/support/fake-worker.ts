@@ -2,17 +2,25 @@
  * A worker without a data plane, for tests of the supervisor: greets every connection with `PID REVISION`, then echoes.
  * What a snapshot's first upstream is called decides how it takes it: `refuse`, `die`, `hang`, anything else is well.
  */
-import { createServer } from "node:net";
-import type { Server } from "node:net";
-import { asFd } from "#core/brands.ts";
+import { closeSync } from "node:fs";
+import { Socket } from "node:net";
+import { asFd, type Fd } from "#core/brands.ts";
+import { setBlocking } from "#sys/blocking.ts";
 import { receiveDescriptors } from "#sys/descriptors.ts";
+import { accept4 } from "#sys/socket.ts";
 import { unpackSnapshot } from "#snapshot/packed.ts";
 import { patched } from "#snapshot/patch.ts";
 import type { Snapshot } from "#snapshot/snapshot.ts";
 import type { PrepareMessage, ToSupervisor, ToWorker } from "#worker/protocol.ts";
 import { FD_CHANNEL } from "#worker/protocol.ts";
 
-const descriptors = new Map<number, number>();
+interface Server {
+  close(): void;
+}
+
+const ACCEPT_EVERY_MS = 5;
+
+const descriptors = new Map<number, Fd>();
 const servers = new Map<number, Server>();
 const known = new Set<string>();
 const maps = new Map<string, string[]>();
@@ -76,13 +84,25 @@ function commit(id: number): void {
   say({ type: "committed", id });
 }
 
-function serve(fd: number): Server {
-  return createServer((socket) => {
-    connections++;
-    socket.on("error", () => socket.destroy()).on("close", () => connections--);
-    socket.write(`${process.pid} ${running?.revision ?? 0}\n`);
-    socket.pipe(socket);
-  }).listen({ fd });
+/** Node would call listen(2) on what listens already, which a confined worker may not. */
+function serve(fd: Fd): Server {
+  setBlocking(fd, false);
+  const accepting = setInterval(() => {
+    for (let client = accept4(fd); client >= 0; client = accept4(fd)) greet(new Socket({ fd: client }));
+  }, ACCEPT_EVERY_MS);
+  return {
+    close: () => {
+      clearInterval(accepting);
+      closeSync(fd);
+    },
+  };
+}
+
+function greet(socket: Socket): void {
+  connections++;
+  socket.on("error", () => socket.destroy()).on("close", () => connections--);
+  socket.write(`${process.pid} ${running?.revision ?? 0}\n`);
+  socket.pipe(socket);
 }
 
 function drain(deadlineMs: number): void {
