@@ -38,7 +38,7 @@ listen("${WEB}", $ => $.demuxHTTP().to($ => $
     ({ path }) => path === "/hangs", $ => $.exec("sleep 1007"),
     $ => $.replaceMessage(msg => {
       const { path } = msg.head
-      sizes.observe(msg.body?.length ?? 0)
+      sizes.observe(msg.body.size)
       if (path === "/reload") reload()
       if (path === "/exit") exit()
       return new Message({ status: 200, headers: { "x-version": "${version}" } }, word)
