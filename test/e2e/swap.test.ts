@@ -177,6 +177,30 @@ it("listeners that come and go beside it", () =>
     }
   }));
 
+it("a listener with any port, of which the very one it got is asked for", async () => {
+  const later = (port: number) => declared([{ name: "later", address: `127.0.0.1:${port}`, protocol: "http" }]);
+  await put("/v1/config", later(0));
+  const { body } = await gateway.admin("GET", "/v1/status");
+  const { listeners } = JSON.parse(body) as { listeners: { name: string; address: string }[] };
+  const given = Number(
+    listeners
+      .find(({ name }) => name === "later")
+      ?.address.split(":")
+      .at(-1),
+  );
+  const load = new Load(given);
+  const more = async (count: number) => {
+    const enough = load.total + count;
+    await expect.poll(() => load.total, { timeout: 20_000 }).toBeGreaterThan(enough);
+  };
+  await more(50);
+  await put("/v1/config", later(given));
+  await more(50);
+  await load.stop();
+  expect(Object.fromEntries(load.outcomes)).toEqual({ 200: load.total });
+  await put("/v1/config", declared());
+});
+
 it("by both workers, as their metrics tell", async () => {
   const { body } = await gateway.admin("GET", "/metrics");
   for (const worker of [0, 1]) {

@@ -5,7 +5,7 @@
  * A change has two phases. `prepare` opens what is missing and touches nothing in use; then `commit` closes what is no
  * longer named, or `abort` closes what was opened.
  */
-import { portOf } from "#core/address.ts";
+import { formatAddress, parseAddress, portOf } from "#core/address.ts";
 import type { Fd } from "#core/brands.ts";
 import type { ListenerStatus } from "#control/gateway-status.ts";
 import type { ListenerSpec } from "#snapshot/snapshot.ts";
@@ -51,7 +51,7 @@ export class Listeners {
   /** There may be more workers than there were. Where there are fewer, some accept from more than one socket. */
   #shareOut(key: string, { address, sockets }: Bound): Bound {
     const [first] = sockets;
-    const transport = key.endsWith(DATAGRAM_MARK) ? "datagram" : "stream";
+    const transport = transportOfKey(key);
     const all = [...sockets];
     while (first !== undefined && all.length < this.#workers) {
       all.push(unixPath(address) === null ? tagged(listenOn(address, "shared", transport)) : first);
@@ -72,9 +72,10 @@ export class Listeners {
     const next = new Map<string, Bound>();
     this.#prepared = next;
     this.#problems.clear();
+    const named = new Set(specs.flatMap((spec) => addressesOf(spec).map((address) => keyOf(spec, address))));
     for (const [index, spec] of specs.entries()) {
       try {
-        this.#prepareOne(spec, next);
+        this.#prepareOne(spec, next, named);
       } catch (error) {
         const why = error instanceof Error ? error.message : String(error);
         if (!goOn) {
@@ -87,19 +88,29 @@ export class Listeners {
     return null;
   }
 
-  #prepareOne(spec: ListenerSpec, next: Map<string, Bound>): void {
+  #prepareOne(spec: ListenerSpec, next: Map<string, Bound>, named: ReadonlySet<string>): void {
     let port: number | null = null;
     for (const address of addressesOf(spec)) {
       const key = keyOf(spec, address);
       const bound =
         this.#bound.get(key) ??
         next.get(key) ??
+        this.#leftAt(address, transportOf(spec), named) ??
         this.#open(port === null ? address : withPort(address, port), transportOf(spec));
       next.set(key, bound);
       // The second address of a transparent listener has the port of the first, also where 0 was asked for.
       const first = bound.sockets[0];
       if (spec.transparent && first !== undefined) port = portOf(getsockname(first.fd));
     }
+  }
+
+  /** What is bound to this very address under another key that is named no more: port 0, when the port it got is asked for now. */
+  #leftAt(address: string, transport: Transport, named: ReadonlySet<string>): Bound | undefined {
+    const wanted = formatAddress(parseAddress(address));
+    for (const [key, bound] of this.#bound) {
+      if (bound.address === wanted && transportOfKey(key) === transport && !named.has(key)) return bound;
+    }
+    return undefined;
   }
 
   #open(address: string, transport: Transport): Bound {
@@ -187,9 +198,14 @@ function keyOf(spec: ListenerSpec, address: string): string {
 
 const DATAGRAM_MARK = " udp";
 
+function transportOfKey(key: string): Transport {
+  return key.endsWith(DATAGRAM_MARK) ? "datagram" : "stream";
+}
+
 /** Closes what `from` has and `kept` has not. */
 function closeMissing(from: ReadonlyMap<string, Bound>, kept: ReadonlyMap<string, Bound>): void {
-  for (const [key, bound] of from) if (kept.get(key) !== bound) closeAll(bound.sockets);
+  const staying = new Set(kept.values());
+  for (const bound of from.values()) if (!staying.has(bound)) closeAll(bound.sockets);
 }
 
 function closeAll(sockets: readonly Tagged[]): void {
