@@ -1,4 +1,6 @@
 /** Counters of one worker: slots of one array, so that counting is an addition. Names are for whoever reads them. */
+import { assert } from "#core/assert.ts";
+import type { MetricsBlock } from "./metrics-block.ts";
 
 export const COUNTER_NAMES = [
   "connections_accepted",
@@ -15,7 +17,6 @@ export const COUNTER_NAMES = [
   "upstream_retries",
   "request_body_bytes",
   "response_body_bytes",
-  "access_log_dropped",
 ] as const;
 
 export const CONNECTIONS_ACCEPTED = 0;
@@ -29,17 +30,24 @@ export const UPSTREAM_CONNECT_FAILURES = 10;
 export const UPSTREAM_RETRIES = 11;
 export const REQUEST_BODY_BYTES = 12;
 export const RESPONSE_BODY_BYTES = 13;
-export const ACCESS_LOG_DROPPED = 14;
 
 export class Counters {
-  readonly values = new Float64Array(COUNTER_NAMES.length);
+  readonly values: Float64Array;
   /** How exchanges ended: a slot an outcome. */
   readonly outcomes: Float64Array;
   readonly #outcomeCodes: readonly string[];
 
-  constructor(outcomeCodes: readonly string[]) {
+  /** Codes of outcomes by their slots. */
+  constructor(outcomeCodes: readonly string[], { counters, outcomes }: Pick<MetricsBlock, "counters" | "outcomes">) {
+    assert(counters.length >= COUNTER_NAMES.length && outcomes.length >= outcomeCodes.length, "a slot for each");
     this.#outcomeCodes = outcomeCodes;
-    this.outcomes = new Float64Array(outcomeCodes.length);
+    this.values = counters;
+    this.outcomes = outcomes;
+  }
+
+  /** Of a worker that is gone: what was open is not any more. */
+  closed(): void {
+    this.values[CONNECTIONS_OPEN] = 0;
   }
 
   add(slot: number, value: number): void {

@@ -1,4 +1,6 @@
 /** Counters of one worker's streams (TCP, TLS passed through, UDP): slots of one array, as in `counters.ts`. */
+import { assert } from "#core/assert.ts";
+import type { MetricsBlock } from "./metrics-block.ts";
 
 export const STREAM_COUNTER_NAMES = [
   "tcp_streams",
@@ -39,14 +41,26 @@ export const PROXY_HEADERS_REFUSED = 14;
 export const TCP_BYTES_SPLICED = 15;
 
 export class StreamCounters {
-  readonly values = new Float64Array(STREAM_COUNTER_NAMES.length);
+  readonly values: Float64Array;
   /** How streams ended: a slot an outcome. */
   readonly outcomes: Float64Array;
   readonly #outcomeCodes: readonly string[];
 
-  constructor(outcomeCodes: readonly string[]) {
+  constructor(
+    outcomeCodes: readonly string[],
+    { streamCounters, streamOutcomes }: Pick<MetricsBlock, "streamCounters" | "streamOutcomes">,
+  ) {
+    assert(streamCounters.length >= STREAM_COUNTER_NAMES.length, "a slot for each");
+    assert(streamOutcomes.length >= outcomeCodes.length, "a slot for each outcome");
     this.#outcomeCodes = outcomeCodes;
-    this.outcomes = new Float64Array(outcomeCodes.length);
+    this.values = streamCounters;
+    this.outcomes = streamOutcomes;
+  }
+
+  /** Of a worker that is gone: what was open is not any more. */
+  closed(): void {
+    this.values[TCP_STREAMS_OPEN] = 0;
+    this.values[UDP_SESSIONS_OPEN] = 0;
   }
 
   add(slot: number, value: number): void {

@@ -121,6 +121,9 @@ export const HOOK_RESPONSE_HEAD = 2;
 export const HOOK_END = 4;
 
 /** What the gateway lends to filters; every use is checked against the route's `allow` list by the filter's room. */
+/** Reading the clock twice takes as long as a small hook's own work. */
+export const CALLS_A_SAMPLE = 16;
+
 export interface FilterServices {
   fetch(upstream: number, request: FetchRequest): Promise<FetchResponse>;
   /** A connection to an endpoint of the upstream, or why there is none. Absent: there is nothing to connect to. */
@@ -135,6 +138,8 @@ export interface FilterServices {
   log(level: "debug" | "info" | "warn" | "error", filter: string, message: string, offset?: number): void;
   /** Whose plugin it is: what it may use, and what it shares with the tenant's others. */
   readonly tenant: TenantAccount;
+  /** A call of the filter that was measured has ended: one in CALLS_A_SAMPLE is. Absent: nobody counts. */
+  took?(durationMs: number): void;
   /** Milliseconds since the epoch, as of the start of this turn. */
   nowMs(): number;
   /** Milliseconds of CLOCK_BOOTTIME, which `expiry` values of maps are counted in; absent: asked of the operating system. */

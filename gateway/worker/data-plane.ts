@@ -10,7 +10,7 @@ import { WriteGather } from "#net/gather.ts";
 import { TlsRecords } from "#net/tls/records.ts";
 import { Listener, type Peer } from "#net/listener.ts";
 import { AccessLog } from "#observe/access-log.ts";
-import { ACCESS_LOG_DROPPED, CONNECTIONS_OPEN, Counters } from "#observe/counters.ts";
+import { CONNECTIONS_OPEN, Counters } from "#observe/counters.ts";
 import { Tap } from "#observe/tap.ts";
 import { Meters } from "#observe/meters.ts";
 import { StreamCounters } from "#observe/stream-counters.ts";
@@ -82,9 +82,12 @@ export class DataPlane {
       scratch,
       endpoints: new Endpoints({ loop: this.loop, gather: this.#gather, scratch }, workers),
       clients: new ClientConnections(shared.connections),
-      counters: new Counters(OUTCOMES.map((one) => one.code)),
-      meters: new Meters(),
-      streams: new StreamCounters(STREAM_OUTCOMES),
+      counters: new Counters(
+        OUTCOMES.map((one) => one.code),
+        shared.metrics,
+      ),
+      meters: new Meters(shared.metrics),
+      streams: new StreamCounters(STREAM_OUTCOMES, shared.metrics),
       accessLog: this.#accessLog(logFd),
       tap: new Tap(),
       tls: new TlsRecords(this.loop),
@@ -168,12 +171,17 @@ export class DataPlane {
     return sum;
   }
 
+  /** All there are. */
   counters(): Record<string, number> {
-    const { counters, streams, accessLog, buffers, tls } = this.context;
-    counters.values[ACCESS_LOG_DROPPED] = accessLog.dropped;
+    const { counters, streams } = this.context;
+    return { ...counters.read(), ...streams.read(), ...this.readings() };
+  }
+
+  /** What is not in memory that the supervisor reads by itself. */
+  readings(): Record<string, number> {
+    const { accessLog, buffers, tls } = this.context;
     return {
-      ...counters.read(),
-      ...streams.read(),
+      access_log_dropped: accessLog.dropped,
       ...tls.counters.read(tls.handshakes),
       ...upstreamReadings(this.#engine?.upstreams ?? []),
       accept_errors: this.#acceptErrors,

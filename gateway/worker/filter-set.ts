@@ -302,12 +302,13 @@ export class FilterSet {
 
   #guest(snapshot: Snapshot, route: OwnedRoute, spec: PluginFilterSpec, plugin: PluginSpec): Promise<WasmFilter> {
     const module = defined(this.#modules.get(plugin.digest), `module of ${plugin.name}@${plugin.version}`);
-    return createWasmFilter(spec, plugin, module, this.#services(snapshot, route), snapshot);
+    return createWasmFilter(spec, plugin, module, this.#services(snapshot, route, plugin), snapshot);
   }
 
   /** Indices are those of the snapshot the filter was made for; what they name is looked up in the one in force. */
-  #services(snapshot: Snapshot, route: OwnedRoute): FilterServices {
-    const { loop } = this.#context;
+  #services(snapshot: Snapshot, route: OwnedRoute, { tenant, name, version }: PluginSpec): FilterServices {
+    const { loop, meters } = this.#context;
+    const meter = meters.plugin(tenant, `${name}@${version}`);
     return {
       fetch: (index, request) => this.#fetch(snapshot.upstreams[index]?.name ?? "", request),
       connect: (index, timeoutMs) => this.#connect(snapshot.upstreams[index]?.name ?? "", timeoutMs),
@@ -327,6 +328,7 @@ export class FilterSet {
           JSON.stringify({ time: new Date().toISOString(), level, route: route.name, plugin: filter, message }),
         );
       },
+      took: (durationMs) => meter.called(durationMs),
       nowMs: () => performance.timeOrigin + loop.nowMs,
       bootMs: () => Number(boottimeNs() / 1_000_000n),
     };

@@ -119,7 +119,6 @@ export class WorkerProcess {
           type: "stats-reply",
           id: message.id,
           counters: this.#counters(),
-          meters: this.#plane.context.meters.read(),
           figures: scriptFigures(),
         });
         break;
@@ -295,7 +294,7 @@ export class WorkerProcess {
   }
 
   #counters(): Record<string, number> {
-    return { ...this.#plane.counters(), ...this.#filters.counters(), ...this.#tenants.counters() };
+    return { ...this.#plane.readings(), ...this.#filters.counters(), ...this.#tenants.counters() };
   }
 }
 

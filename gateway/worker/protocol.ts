@@ -18,7 +18,6 @@
 import type { ScriptToSupervisor, ScriptToWorker } from "./script/protocol.ts";
 import type { Recorded, RecordingKind } from "#observe/recorder.ts";
 import type { TappedExchange } from "#observe/tap.ts";
-import type { MeterReading } from "#observe/meters.ts";
 import type { PackedSnapshot } from "#snapshot/packed.ts";
 import type { SnapshotPatch } from "#snapshot/patch.ts";
 import type { CachedResponses } from "#pipeline/filter.ts";
@@ -76,11 +75,11 @@ export type ToSupervisor =
   | { readonly type: "record-reply"; readonly id: number; readonly result: Recorded }
   | { readonly type: "recorded-part-reply"; readonly id: number; readonly bytes: Uint8Array | null }
   | { readonly type: "purge-reply"; readonly id: number; readonly purged: number }
+  /** What the supervisor can't read by itself, from memory that they share (shared-area.ts). */
   | {
       readonly type: "stats-reply";
       readonly id: number;
       readonly counters: Readonly<Record<string, number>>;
-      readonly meters: readonly MeterReading[];
       /** Of scripts. */
       readonly figures: readonly FigureReading[];
     }

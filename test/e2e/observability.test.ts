@@ -119,6 +119,31 @@ test("metrics of each route and listener are OpenMetrics, whatever worker served
 });
 
 test(
+  "what a worker has counted is not lost with it",
+  async () => {
+    const read = async () => readOpenMetrics((await gateway.admin("GET", "/metrics")).body);
+    const before = await read();
+    for (const pid of await gateway.workers()) process.kill(pid, "SIGKILL");
+    const after = await read();
+    const totals = [...before].filter(([name]) => /^penstock_(route|listener|tenant|requests|responses)/.test(name));
+    expect(totals.length).toBeGreaterThan(10);
+    expect(totals.filter(([name, value]) => !((after.get(name) ?? 0) >= value))).toEqual([]);
+    await expect.poll(async () => (await gateway.workers()).every((pid) => pid > 0)).toBe(true);
+    await expect
+      .poll(() =>
+        gateway.request("web", "/good").then(
+          () => true,
+          () => false,
+        ),
+      )
+      .toBe(true);
+    const name = 'penstock_route_requests_total{tenant="ops",route="good",status="2xx"}';
+    expect((await read()).get(name)).toBeGreaterThan(before.get(name) ?? 0);
+  },
+  PATIENCE_MS,
+);
+
+test(
   "top tells rates of what goes through",
   async () => {
     const { code, out } = await whileServing(verb("top", "--count", "1", "--interval", "1", "--json"));
@@ -236,7 +261,7 @@ test(
       const [pid = 0] = await gateway.workers();
       await expect.poll(() => json.out).toContain('"what":"put route ops/files"');
       process.kill(pid, "SIGKILL");
-      await expect.poll(() => logs.out).toMatch(/ worker 0: ready, pid \d+, restarted 1 times\n/);
+      await expect.poll(() => logs.out).toMatch(/ worker 0: ready, pid \d+, restarted 2 times\n/);
       const events = json.out
         .trim()
         .split("\n")

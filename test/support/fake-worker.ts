@@ -132,7 +132,6 @@ process.on("message", (message: ToWorker) => {
         type: "stats-reply",
         id: message.id,
         counters: { connections_open: connections, changes, map_entries: entries },
-        meters: [],
         figures: [],
       });
     }

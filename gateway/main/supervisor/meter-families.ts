@@ -1,4 +1,4 @@
-/** Meters of all workers, added up, as families of metrics: by route, by listener and by tenant. */
+/** Meters of all workers, added up, as families of metrics: by route, listener, tenant and version of a plugin. */
 import type { MetricFamily, MetricSample } from "#control/gateway-status.ts";
 import { SHOWN_BUCKETS, upperBoundOf } from "#observe/histogram.ts";
 import {
@@ -9,6 +9,7 @@ import {
   RESPONSE_BYTES,
   type MeterKind,
   type MeterReading,
+  PLUGIN_UNITS,
 } from "#observe/meters.ts";
 
 interface Sum {
@@ -19,11 +20,21 @@ interface Sum {
 export function meterFamilies(readings: readonly MeterReading[]): MetricFamily[] {
   const routes = sums(readings, "route", ({ tenant, name }) => ({ tenant, route: name }));
   const tenants = sums(readings, "route", ({ tenant }) => ({ tenant }));
+  const plugins = sums(readings, "plugin", ({ tenant, name }) => {
+    const [plugin = "", version = ""] = name.split("@");
+    return { tenant, plugin, version };
+  });
   const listeners = sums(readings, "listener", ({ name }) => ({ listener: name }));
   return [
     ...familiesOf("route", "a route", routes),
     ...familiesOf("listener", "a listener", listeners),
     requests("tenant", "a tenant", tenants),
+    {
+      name: "penstock_plugin_duration_seconds",
+      type: "histogram",
+      help: "Calls of a plugin's hooks with what they waited for, a sample: one in sixteen",
+      samples: plugins.flatMap((sum) => histogram(sum, PLUGIN_UNITS)),
+    },
   ];
 }
 
@@ -53,7 +64,7 @@ function familiesOf(kind: string, what: string, all: readonly Sum[]): MetricFami
       name: `penstock_${kind}_duration_seconds`,
       type: "histogram",
       help: `From the head of ${what}'s request to the end of its response`,
-      samples: all.flatMap(histogram),
+      samples: all.flatMap((sum) => histogram(sum)),
     },
   ];
 }
@@ -73,14 +84,18 @@ function bytes(name: string, help: string, slot: number, all: readonly Sum[]): M
   return { name: `penstock_${name}`, type: "counter", help, samples };
 }
 
-/** Cumulative, as the format asks; every fourth bucket of ours, which are the whole octaves. */
-function histogram({ labels, values }: Sum): MetricSample[] {
+/** Cumulative, as the format asks; every fourth bucket of ours, which are the whole octaves. `units`: how much finer they are. */
+function histogram({ labels, values }: Sum, units = 1): MetricSample[] {
   const samples: MetricSample[] = [];
   let counted = 0;
   let next = 0;
   for (const bucket of SHOWN_BUCKETS) {
     for (; next <= bucket; next++) counted += values[HISTOGRAM + next] ?? 0;
-    samples.push({ suffix: "_bucket", labels: { ...labels, le: String(upperBoundOf(bucket)) }, value: counted });
+    samples.push({
+      suffix: "_bucket",
+      labels: { ...labels, le: String(upperBoundOf(bucket) / units) },
+      value: counted,
+    });
   }
   for (; HISTOGRAM + next < values.length; next++) counted += values[HISTOGRAM + next] ?? 0;
   samples.push(

@@ -4,6 +4,7 @@ import type { Deployment } from "./deployment.ts";
 import { figureFamilies } from "./figure-families.ts";
 import type { KernelPart } from "./kernel-part.ts";
 import { meterFamilies } from "./meter-families.ts";
+import type { SharedMetrics } from "#worker/shared-metrics.ts";
 import type { UserMaps } from "./user-maps.ts";
 import { NO_STATS } from "./worker-process.ts";
 import type { WorkerProcess } from "./worker-process.ts";
@@ -14,6 +15,7 @@ export interface StatusParts {
   readonly startedAtMs: number;
   readonly deployment: Deployment;
   readonly workers: Workers;
+  readonly sharedMetrics: SharedMetrics;
   readonly kernel: KernelPart;
   readonly userMaps: UserMaps;
   readonly controlRestarts: number;
@@ -53,18 +55,21 @@ const GAUGES =
   /(_open|_active|_bytes_in_use|_entries|_free|_all|_usable|_healthy|_ejected|_idle|_waiting|_not_after_seconds)$/;
 
 /**
- * Every worker's counters, by worker. A counter's name may carry labels, `requests{route="orders"}`, which are kept.
- * A worker that does not answer in time is left out of this reading.
+ * Every worker's counters, by worker. A counter's name may carry labels, `requests{route="orders"}`, which are kept. What is
+ * in shared memory is there whatever its worker does; of the rest, a worker that does not answer in time is left out.
  */
-async function metrics({ workers, controlRestarts, deployment: { snapshot } }: StatusParts): Promise<MetricFamily[]> {
+async function metrics(parts: StatusParts): Promise<MetricFamily[]> {
+  const { workers, sharedMetrics, controlRestarts, deployment } = parts;
   const readings = await Promise.all(
-    workers.all
-      .filter((worker) => worker.state === "ready" || worker.state === "draining")
-      .map(async (worker) => ({ slot: worker.slot, ...(await worker.stats().catch(() => NO_STATS)) })),
+    workers.all.map(async (worker) => {
+      const asked = worker.state === "ready" || worker.state === "draining";
+      const stats = asked ? await worker.stats().catch(() => NO_STATS) : NO_STATS;
+      return { slot: worker.slot, ...stats };
+    }),
   );
   const families = new Map<string, MetricFamily["samples"][number][]>();
   for (const { slot, counters } of readings) {
-    for (const [key, value] of Object.entries(counters)) {
+    for (const [key, value] of Object.entries({ ...sharedMetrics.counters(slot), ...counters })) {
       const { name, labels } = parseKey(key);
       const samples = families.get(name) ?? [];
       samples.push({ labels: { ...labels, worker: String(slot) }, value });
@@ -76,7 +81,7 @@ async function metrics({ workers, controlRestarts, deployment: { snapshot } }: S
     value: worker.child.restarts,
   }));
   restarts.push({ labels: { process: "control" }, value: controlRestarts });
-  const expiry = (snapshot?.certificates ?? []).map(({ name, notAfterMs }) => ({
+  const expiry = (deployment.snapshot?.certificates ?? []).map(({ name, notAfterMs }) => ({
     labels: { certificate: name },
     value: Math.floor(notAfterMs / 1000),
   }));
@@ -84,7 +89,7 @@ async function metrics({ workers, controlRestarts, deployment: { snapshot } }: S
   return [
     family("process_restarts", restarts),
     ...Array.from(families, ([name, samples]) => family(name, samples)),
-    ...meterFamilies(readings.flatMap(({ meters }) => meters)),
+    ...meterFamilies(sharedMetrics.meters()),
     ...figureFamilies(readings),
   ];
 }

@@ -39,6 +39,7 @@ import type { LogFormat } from "#observe/log.ts";
 import type { LogSink } from "./log.ts";
 import { serveMapRequest } from "./map-requests.ts";
 import { Recordings } from "./recordings.ts";
+import { SharedMetrics } from "#worker/shared-metrics.ts";
 import { spawnChild } from "./spawn.ts";
 import type { SpawnInput } from "./spawn.ts";
 import type { Tagged } from "./tags.ts";
@@ -99,6 +100,7 @@ export class Supervisor {
   readonly #tenantMemory = new TenantMemory();
   /** What workers share, over their lives. */
   readonly #shared: ReturnType<typeof makeSharedArea>;
+  readonly #sharedMetrics: SharedMetrics;
   readonly #workers: Workers;
   readonly #recordings: Recordings;
   readonly #control: ControlProcess;
@@ -126,6 +128,7 @@ export class Supervisor {
     this.#listeners = new Listeners(options.workers, data.takeOver, inherited?.listeners);
     this.#userMaps = new UserMaps(inherited?.maps);
     this.#shared = makeSharedArea(options.workers);
+    this.#sharedMetrics = new SharedMetrics(this.#shared.metrics);
     const dataDir = data.path;
     this.#sealing = openSealing(dataDir);
     this.#ticketKeys = new TicketKeys(
@@ -150,6 +153,7 @@ export class Supervisor {
       onScript: (from, asking) => this.scripts.serve(from, asking),
       onDeath: (pid, slot) => {
         this.#shared.area.connections.clear(slot);
+        this.#sharedMetrics.died(slot);
         for (const tenant of this.#tenantMemory.died(pid))
           log("warn", `entries of tenant ${tenant} were mended`, { pid });
       },
@@ -360,6 +364,7 @@ export class Supervisor {
       startedAtMs: this.#startedAtMs,
       deployment: this.deployment,
       workers: this.#workers,
+      sharedMetrics: this.#sharedMetrics,
       userMaps: this.#userMaps,
       controlRestarts: this.#control.child.restarts,
     });

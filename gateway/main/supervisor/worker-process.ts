@@ -70,8 +70,8 @@ export type ScriptQuestion = ScriptToWorker extends infer M
     : never
   : never;
 
-export type WorkerStats = Pick<Extract<ToSupervisor, { type: "stats-reply" }>, "counters" | "meters" | "figures">;
-export const NO_STATS: WorkerStats = { counters: {}, meters: [], figures: [] };
+export type WorkerStats = Pick<Extract<ToSupervisor, { type: "stats-reply" }>, "counters" | "figures">;
+export const NO_STATS: WorkerStats = { counters: {}, figures: [] };
 
 export type ScriptAsking = Extract<ScriptToSupervisor, { type: "script-kernel" | "script-wish" }>;
 

@@ -87,7 +87,7 @@ export class PlainFilter extends HookFilter {
       this.discard(guest, null);
       return false;
     }
-    this.spent(guest.fuelUsed());
+    this.spent(guest, guest.fuelUsed());
     guest.finish();
     if (this.isolates && !guest.putBack()) {
       this.#guest = null;
@@ -98,7 +98,7 @@ export class PlainFilter extends HookFilter {
 
   protected override discard(guest: Guest, error: unknown): void {
     const left = guest.phase === PHASE_DEAD ? 0 : Math.max(0, guest.fuelLeft());
-    this.spent(guest.fuelLimit - left);
+    this.spent(guest, guest.fuelLimit - left);
     this.#guest = null;
     this.guestFaulted(guest, error);
     if (this.#replacing) return;

@@ -89,7 +89,7 @@ export class SuspendingFilter extends HookFilter {
 
   protected override discard(guest: Guest, error: unknown): void {
     this.#short = null;
-    this.spent(guest.fuelLimit - Math.max(0, guest.fuelLeft()));
+    this.spent(guest, guest.fuelLimit - Math.max(0, guest.fuelLeft()));
     this.guestFaulted(guest, error);
   }
 
@@ -114,7 +114,7 @@ export class SuspendingFilter extends HookFilter {
       this.guestFaulted(guest, null);
       return false;
     }
-    this.spent(guest.fuelUsed());
+    this.spent(guest, guest.fuelUsed());
     guest.finish();
     const isClean = !this.isolates || guest.putBack();
     if (isClean && this.#idle.length < IDLE_MAX && !this.#disposed) this.#idle.push(entry);
@@ -180,7 +180,7 @@ export class SuspendingFilter extends HookFilter {
     if (exchange === null) return;
     call.exchange = null;
     recordOf(exchange, position).waiting = null;
-    this.spent(guest.fuelLimit - Math.max(0, guest.fuelLeft()));
+    this.spent(guest, guest.fuelLimit - Math.max(0, guest.fuelLeft()));
     this.guestFaulted(guest, error);
     exchange.resume(this.answerFault(exchange));
   }

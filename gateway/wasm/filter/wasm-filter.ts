@@ -76,10 +76,11 @@ export abstract class WasmFilter implements Filter {
     this.tenant.guests.give();
   }
 
-  /** Fuel that a hook has used. */
-  protected spent(fuel: number): void {
+  /** A hook of the guest has ended, and used so much fuel. */
+  protected spent(guest: Guest, fuel: number): void {
     this.stats.fuel += fuel;
     this.tenant.spend(fuel);
+    if (guest.begunMs !== 0) this.environment.services.took?.(performance.now() - guest.begunMs);
   }
 
   /** For a call that was not admitted: it runs later, or is answered as a fault is. */

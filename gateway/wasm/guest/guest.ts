@@ -5,7 +5,7 @@
  *
  * Owns its memory, through the engine. `bytes` is a view of it, made again when the memory has grown.
  */
-import type { Exchange, FetchResponse } from "#pipeline/filter.ts";
+import { CALLS_A_SAMPLE, type Exchange, type FetchResponse } from "#pipeline/filter.ts";
 import { Head } from "#http/head.ts";
 import type { RawConnection } from "#pipeline/connection.ts";
 import type { OpeningStream, StreamEnd } from "#pipeline/stream-filter.ts";
@@ -73,6 +73,8 @@ export class Guest {
   fetched: FetchResponse | null;
   /** `nowMs` at the start of the hook. */
   startedMs: number;
+  /** `performance.now()` at its start, of a hook that is measured; else 0. */
+  begunMs: number;
   /** What it last logged: tells why it refused its configuration. */
   lastLog: string;
   /** Called when the deadline passes while it is suspended. */
@@ -81,6 +83,8 @@ export class Guest {
   onWrite: ((pointer: number, length: number) => void) | null;
   /** Fuel of one hook. */
   readonly fuelLimit: number;
+  /** Hooks that it has begun. */
+  #begun: number;
   #bytes: Uint8Array;
   #image: Uint8Array | null;
   #view: DataView;
@@ -111,10 +115,12 @@ export class Guest {
     this.fetchHeaders = [];
     this.fetched = null;
     this.startedMs = 0;
+    this.begunMs = 0;
     this.lastLog = "";
     this.onDeadline = null;
     this.onWrite = null;
     this.fuelLimit = environment.spec.limits.fuel;
+    this.#begun = 0;
     this.#bytes = new Uint8Array();
     this.#image = null;
     this.#view = new DataView(this.#bytes.buffer);
@@ -231,6 +237,7 @@ export class Guest {
   begin(exchange: Exchange | null, phase: number): void {
     this.exchange = exchange;
     this.phase = phase;
+    this.begunMs = (++this.#begun & (CALLS_A_SAMPLE - 1)) === 0 ? performance.now() : 0;
     this.#refuel(this.fuelLimit);
   }
 

@@ -140,16 +140,16 @@ export class HttpWasmFilter extends WasmFilter {
       guest.begin(handler.exchange, PHASE_REQUEST);
       call();
     } catch (error) {
-      this.spent(guest.fuelLimit - Math.max(0, guest.fuelLeft()));
+      this.spent(guest, guest.fuelLimit - Math.max(0, guest.fuelLeft()));
       this.guestFaulted(guest, error);
       return false;
     }
     if (guest.phase === PHASE_DEAD) {
-      this.spent(guest.fuelLimit);
+      this.spent(guest, guest.fuelLimit);
       this.guestFaulted(guest, null);
       return false;
     }
-    this.spent(guest.fuelUsed());
+    this.spent(guest, guest.fuelUsed());
     guest.finish();
     return true;
   }

@@ -336,7 +336,7 @@ export class ProxyWasmFilter extends WasmFilter implements ContextKeeper, VmOwne
 
   ran(vm: ProxyWasmVm): void {
     this.stats.calls++;
-    this.spent(vm.guest.fuelUsed());
+    this.spent(vm.guest, vm.guest.fuelUsed());
   }
 
   called(vm: ProxyWasmVm, call: OutgoingCall): void {
@@ -394,7 +394,7 @@ export class ProxyWasmFilter extends WasmFilter implements ContextKeeper, VmOwne
   faulted(vm: ProxyWasmVm, error: unknown): void {
     const left = vm.guest.phase === PHASE_DEAD ? 0 : Math.max(0, vm.guest.fuelLeft());
     this.stats.calls++;
-    this.spent(vm.guest.fuelLimit - left);
+    this.spent(vm.guest, vm.guest.fuelLimit - left);
     this.guestFaulted(vm.guest, error);
     if (this.#vm !== vm) return;
     this.#vm = null;

@@ -2,7 +2,8 @@ import { expect, it } from "vitest";
 import type { MetricFamily } from "#control/gateway-status.ts";
 import { Between } from "#main/cli/readings.ts";
 import { meterFamilies } from "#main/supervisor/meter-families.ts";
-import { Meters } from "#observe/meters.ts";
+import { Meters, METERS_MAX } from "#observe/meters.ts";
+import { ownMetricsBlock } from "#observe/metrics-block.ts";
 
 function counter(value: number, labels = {}): MetricFamily {
   return { name: "penstock_requests", type: "counter", help: "", samples: [{ labels, value }] };
@@ -20,7 +21,7 @@ it("counts what was added, and from 0 where a worker began anew", () => {
 });
 
 it("tells quantiles of what came between the readings only", () => {
-  const meters = new Meters();
+  const meters = new Meters(ownMetricsBlock(METERS_MAX));
   const read = (atMs: number) => ({ atMs, families: meterFamilies(structuredClone(meters.read())) });
   const slow = meters.route("acme", "a");
   for (let i = 0; i < 1000; i++) slow.ended(200, 0, 0, 5000);
