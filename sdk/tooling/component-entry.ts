@@ -56,7 +56,8 @@ export function entryFiles(hooks: readonly string[]): string[] {
   return [...new Set(["log.ts", ...objectsOf(hooks).map(([file]) => file)])];
 }
 
-export function componentEntry(hooks: readonly string[]): string {
+/** `source`: of the plugin, from where the entry is. */
+export function componentEntry(source: string, hooks: readonly string[]): string {
   const objects = objectsOf(hooks);
   const imports = new Set(objects.map(([file, exported]) => `import { ${exported} } from "penstock/${file}";`));
   const made = objects.map(([, , statement]) => statement).filter((statement) => statement !== "");
@@ -75,7 +76,7 @@ export function componentEntry(hooks: readonly string[]): string {
     'import { log } from "penstock/log.ts";',
     ...imports,
     `globalThis.console = { ${levels.join(", ")}, log: (...values) => log.info(values.map(String).join(" ")) };`,
-    'import * as plugin from "./src/index.ts";',
+    `import * as plugin from "${source}";`,
     ...made,
     `export function onConfigure() {\n  return ${configure};\n}`,
     ...functions,

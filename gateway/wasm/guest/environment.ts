@@ -45,6 +45,8 @@ export class GuestEnvironment {
   readonly publicKeys: KeyCache;
   readonly #resources: FilterResources;
   readonly #names: Map<string, number>;
+  /** The ids of those. */
+  readonly #nameIds: Set<number>;
 
   constructor(plugin: PluginSpec, spec: PluginFilterSpec, services: FilterServices, resources: FilterResources) {
     this.name = `${plugin.name}@${plugin.version}`;
@@ -60,6 +62,7 @@ export class GuestEnvironment {
     this.publicKeys = new KeyCache();
     this.#resources = resources;
     this.#names = new Map();
+    this.#nameIds = new Set();
   }
 
   /** Id of a lower-case name, or −1: no name, or one too many. The same text gives the same id in every guest. */
@@ -70,11 +73,17 @@ export class GuestEnvironment {
     try {
       const id = internName(text);
       this.#names.set(text, id);
+      this.#nameIds.add(id);
       return id;
     } catch (error) {
       if (error instanceof PenstockError) return -1;
       throw error;
     }
+  }
+
+  /** A guest of this filter has asked for it. */
+  hasName(id: number): boolean {
+    return this.#nameIds.has(id);
   }
 
   /** Handle of a map that the route allows, or −1. */

@@ -49,6 +49,10 @@ export function textToGuest(guest: Guest, text: string, pointer: number, capacit
   return copyToGuest(guest, bytes, 0, bytes.length, pointer, capacity);
 }
 
+export function chargeCopy(guest: Guest, length: number): void {
+  guest.charge(COPY_COST + (length >>> 4));
+}
+
 /** A copy of the guest's bytes, or null: then the guest has been ended. */
 export function bytesOf(guest: Guest, pointer: number, length: number, max: number, what: string): Uint8Array | null {
   if (length >>> 0 > max) {
@@ -56,7 +60,7 @@ export function bytesOf(guest: Guest, pointer: number, length: number, max: numb
     return null;
   }
   if (!inMemory(guest, pointer, length)) return null;
-  guest.charge(COPY_COST + (length >>> 4));
+  chargeCopy(guest, length);
   return guest.bytes.slice(pointer >>> 0, (pointer >>> 0) + (length >>> 0));
 }
 

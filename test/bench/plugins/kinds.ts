@@ -8,11 +8,13 @@ import { DEFAULT_HEAD_LIMITS } from "#http/limits.ts";
 import { CONTINUE, type Filter, HOOK_END } from "#pipeline/filter.ts";
 import { filterSpec, PLUGIN, RESOURCES, TestExchange, TestServices } from "#test/support/wasm.ts";
 import { createWasmFilter, loadModule } from "#wasm/create-filter.ts";
-import { prepareModule } from "#wasm/prepare.ts";
-import { assemblyScript, core, httpWasm, proxyWasm } from "./modules.ts";
+import { meterModule } from "#worker/meter.ts";
+import { assemblyScript, componentC, componentTypeScript, core, httpWasm, proxyWasm } from "./modules.ts";
 
 const ROUNDS = 60;
 const CALLS = 5000;
+/** As a route grants them to components. */
+const LIMITS = { fuel: 1_000_000, memoryBytes: 16 << 20, deadlineMs: 1000 };
 const HEAD =
   "GET /orders?a=1 HTTP/1.1\r\nhost: shop.example\r\nuser-agent: curl/8.5.0\r\naccept: */*\r\nx-token: s3cret\r\n\r\n";
 
@@ -22,9 +24,9 @@ export interface Added {
 }
 
 async function filterOf(wasm: Uint8Array, isolation?: "request"): Promise<Filter> {
-  const loaded = await loadModule(prepareModule(wasm).bytes);
+  const loaded = await loadModule(meterModule(wasm));
   const isolated = isolation === undefined ? {} : { isolation };
-  const spec = filterSpec({ config: { token: "s3cret" }, ...isolated });
+  const spec = filterSpec({ config: { token: "s3cret" }, limits: LIMITS, ...isolated });
   return createWasmFilter(spec, PLUGIN, loaded, new TestServices(), RESOURCES);
 }
 
@@ -37,6 +39,8 @@ export async function measureKinds(): Promise<Added[]> {
     ["core, isolated", [await filterOf(byHand, "request")]],
     ["proxy-wasm", [await filterOf(proxyWasm())]],
     ["http-wasm", [await filterOf(httpWasm())]],
+    ["component, C", [await filterOf(componentC())]],
+    ["component, TypeScript", [await filterOf(await componentTypeScript())]],
     ["five, core", five],
   ]);
   const exchange = new TestExchange(HEAD);

@@ -1,6 +1,8 @@
 /** The same short filter for each interface: read `x-token`, compare it, add `x-checked: 1`; 401 without it. Written by hand, so that no SDK is measured. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { buildPlugin } from "#sdk/tooling/build.ts";
+import { formatDiagnostic } from "#sdk/tooling/diagnostic.ts";
 import { wat } from "#test/support/wat.ts";
 
 const TOKEN_CHECK = join(import.meta.dirname, "../../../wasm-plugins/token-check/build/token-check.wasm");
@@ -8,6 +10,18 @@ const TOKEN_CHECK = join(import.meta.dirname, "../../../wasm-plugins/token-check
 /** What the SDK makes of it. */
 export function assemblyScript(): Uint8Array {
   return readFileSync(TOKEN_CHECK);
+}
+
+/** By clang and wit-component. */
+export function componentC(): Uint8Array {
+  return readFileSync(join(import.meta.dirname, "../../corpus/component/token.wasm"));
+}
+
+/** With a JavaScript engine in it. */
+export async function componentTypeScript(): Promise<Uint8Array> {
+  const { wasm, diagnostics } = await buildPlugin(join(import.meta.dirname, "token-check-ts"));
+  if (wasm.length === 0) throw new Error(diagnostics.map(formatDiagnostic).join("\n"));
+  return wasm;
 }
 
 /** `salt` makes modules that differ in code and data. */
