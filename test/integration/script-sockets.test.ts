@@ -37,13 +37,21 @@ test("TCP: bytes both ways, half-close passed on, and ctx.inbound", async () => 
       const { remoteAddress, localPort, serverName, socket } = inbound;
       // SOL_SOCKET, SO_TYPE: SOCK_STREAM.
       seen.push([remoteAddress, localPort, serverName, Buffer.from(socket.getOption(1, 3, 4)).readInt32LE()]);
+      // SOL_SOCKET, SO_PRIORITY; and an option that no socket has.
+      socket.setOption(1, 12, Uint8Array.of(5, 0, 0, 0));
+      seen.push(Buffer.from(socket.getOption(1, 12, 4)).readInt32LE());
+      try {
+        socket.getOption(1, 9999, 4);
+      } catch (error) {
+        seen.push((error as Error).message);
+      }
     }).connect(upstream.address),
   );
   const client = new RawClient(plane.port).send("hello");
   await client.until(({ received }) => received === "HELLO");
   client.end();
   await client.until(({ ended }) => ended);
-  expect(seen).toEqual([["127.0.0.1", plane.port, null, 1]]);
+  expect(seen).toEqual([["127.0.0.1", plane.port, null, 1], 5, expect.stringContaining("ENOPROTOOPT")]);
   await plane.settled();
 });
 
@@ -57,6 +65,30 @@ test("a target that refuses: tried again, told, and the client is reset", async 
   await client.until(({ closed }) => closed);
   expect(states).toEqual(["connecting", "failed", "connecting", "failed"]);
   await plane.settled();
+});
+
+test("connections have their time, and a listen its number of them", async () => {
+  const upstream = await startUpstream(() => {});
+  open.push(() => upstream.close());
+  const idle = await script(($) => $.connect(upstream.address), { idleTimeoutMs: 50, streamsMax: 1 });
+  const first = new RawClient(idle.port).send("x");
+  const second = new RawClient(idle.port);
+  await second.until(({ closed }) => closed);
+  await first.until(({ closed }) => closed);
+  await idle.settled();
+
+  const states: string[] = [];
+  const onState = (state: string): void => void states.push(state);
+  // TEST-NET-1 (RFC 5737): nobody answers there, or somebody says so.
+  const nowhere = await script(($) => $.connect("192.0.2.1:9", { connectTimeoutMs: 50, onState }));
+  await new RawClient(nowhere.port).send("x").until(({ closed }) => closed);
+  expect(states).toEqual(["connecting", "failed"]);
+  await nowhere.settled();
+
+  const far = await script(($) => $.connect(upstream.address, { idleTimeoutMs: 50, onState }));
+  await new RawClient(far.port).send("x").until(({ closed }) => closed);
+  expect(states.slice(2)).toEqual(["connecting", "connected", "closed"]);
+  await far.settled();
 });
 
 test("TLS to the client and to the target, by name", async () => {

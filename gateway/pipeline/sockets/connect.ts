@@ -95,8 +95,10 @@ export class Connect<C extends object> extends ScriptFilter<C> implements Socket
   #giveUp(): void {
     this.#alarm?.cancel();
     const stream = this.#stream;
+    if (stream === null) return;
     this.#stream = null;
-    stream?.close();
+    stream.close();
+    this.#tell("closed", 0);
   }
 
   /** `tentative`: a target that is not known yet is asked for again later. */
