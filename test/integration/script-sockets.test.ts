@@ -2,6 +2,7 @@
 import dgram from "node:dgram";
 import https from "node:https";
 import net from "node:net";
+import tls from "node:tls";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import type { Layout } from "#pipeline/layout/layout.ts";
 import type { ListenOptions } from "#pipeline/listen-options.ts";
@@ -103,7 +104,7 @@ test("TLS to the client and to the target, by name", async () => {
   open.push(() => new Promise((resolve) => void server.close(() => resolve())));
   server.on("connection", (socket) => open.push(async () => void socket.destroy()));
   const { port } = server.address() as net.AddressInfo;
-  const tls = { ca: authority.certificate };
+  const trust = { ca: authority.certificate };
   const plane = await script(
     ($) =>
       $.demuxHTTP().to(($) =>
@@ -111,7 +112,7 @@ test("TLS to the client and to the target, by name", async () => {
           msg.head.path = `/${inbound.serverName}`;
         })
           .muxHTTP(() => "inner")
-          .to(($) => $.connect(`127.0.0.1:${port}`, { tls: { ...tls, serverName: "localhost" } })),
+          .to(($) => $.connect(`127.0.0.1:${port}`, { tls: { ...trust, serverName: "localhost" } })),
       ),
     { tls: { certificates: [{ cert: site.certificate, key: site.key }] } },
   );
@@ -131,9 +132,54 @@ test("TLS to the client and to the target, by name", async () => {
       .on("error", reject);
   });
   expect(body).toBe("/site.example over TLS");
-  const wrong = await script(($) => $.connect(`127.0.0.1:${port}`, { tls }));
+  const wrong = await script(($) => $.connect(`127.0.0.1:${port}`, { tls: trust }));
   await new RawClient(wrong.port).send("x").until(({ closed }) => closed);
   expect(wrong.log.join("\n")).toContain("TLS:");
+});
+
+test("TLS: versions, protocols, a certificate of one's own, and a target that is believed anyway", async () => {
+  const [site, other, own] = ["DNS:site.example", "DNS:other.example", "DNS:client.example"].map((name) =>
+    authority.issue({ names: [name] }),
+  );
+  if (site === undefined || other === undefined || own === undefined) throw new Error("no certificates");
+  const server = tls.createServer(
+    {
+      cert: other.certificate,
+      key: other.key,
+      ca: authority.certificate,
+      requestCert: true,
+      rejectUnauthorized: false,
+      ALPNProtocols: ["one", "two"],
+    },
+    (socket) => {
+      socket.on("error", () => socket.destroy());
+      open.unshift(async () => void socket.destroy());
+      socket.end(`${socket.authorized} ${String(socket.alpnProtocol)} ${socket.getProtocol()}`);
+    },
+  );
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  open.push(() => new Promise((resolve) => void server.close(() => resolve())));
+  const target = `127.0.0.1:${(server.address() as net.AddressInfo).port}`;
+  const plane = await script(
+    ($) =>
+      $.connect(target, {
+        tls: { insecure: true, certificate: { cert: own.certificate, key: own.key }, alpn: ["two"], minVersion: "1.3" },
+      }),
+    { tls: { certificates: [{ cert: site.certificate, key: site.key }], alpn: ["three"], minVersion: "1.3" } },
+  );
+  const ask = (options: tls.ConnectionOptions): Promise<string> =>
+    new Promise((resolve, reject) => {
+      let text = "";
+      const socket = tls.connect(
+        { host: "127.0.0.1", port: plane.port, servername: "site.example", ca: authority.certificate, ...options },
+        () => socket.write("x"),
+      );
+      socket.on("data", (piece) => (text += String(piece)));
+      socket.on("end", () => resolve(`${text}, ${String(socket.alpnProtocol)}`)).on("error", reject);
+    });
+  expect(await ask({ ALPNProtocols: ["three"] })).toBe("true two TLSv1.3, three");
+  await expect(ask({ maxVersion: "TLSv1.2" })).rejects.toThrow("alert protocol version");
+  await expect.poll(() => plane.runtime.streams.size).toBe(0);
 });
 
 test("a slow reader bounds memory, and gets all of it in the end", async () => {
