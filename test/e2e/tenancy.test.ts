@@ -80,6 +80,14 @@ it(
     const twenty = Buffer.from(new BigInt64Array([20n]).buffer).toString("base64");
     const entry = { key: { text: "hits" }, value: { base64: twenty } };
     expect(JSON.parse(shown.body)).toMatchObject({ usedBytes: 64, count: 1, items: [entry] });
+    const { guests, plugins, keyValueBytes } = JSON.parse(
+      (await gateway.admin("GET", "/v1/tenants/acme/usage")).body,
+    ) as Record<string, { used: number; allowed: number }>;
+    expect([guests, plugins, keyValueBytes]).toEqual([
+      { used: 2, allowed: 4096 },
+      { used: 3, allowed: 1000 },
+      { used: 64, allowed: 1048576 },
+    ]);
     const [first = 0] = await gateway.workers();
     process.kill(first, "SIGKILL");
     const until = Date.now() + PATIENCE_MS / 2;

@@ -38,6 +38,7 @@ import { revisionRoutes } from "./revision-routes.ts";
 import { register, type RouteSpec } from "./route.ts";
 import type { Services } from "./services.ts";
 import { statusRoutes } from "./status-routes.ts";
+import { usageRoutes } from "./usage-routes.ts";
 import { tenantConfigRoutes } from "./tenant-config-routes.ts";
 import { tokenRoutes } from "./token-routes.ts";
 
@@ -73,6 +74,7 @@ export function adminRoutes(services: Services): RouteSpec[] {
     ...statusRoutes(services),
     ...tapRoutes(services),
     ...recordingRoutes(services),
+    ...usageRoutes(services),
   ];
   return [...routes, openApiRoute(routes)];
 }

@@ -5,6 +5,7 @@ import type { Draft, Entry } from "./draft.ts";
 import { ownerOf, type Claim } from "./hosts.ts";
 import { isSignature, signerOf } from "#control/plugins/signature.ts";
 import { isGranted } from "./endpoint-grants.ts";
+import { usedBy } from "./tenant-usage.ts";
 import type { Report } from "./references.ts";
 
 /** `moduleBytes` gives the size of a stored module; undefined when it isn't stored. */
@@ -58,7 +59,7 @@ export function checkTenants(draft: Draft, context: OwnershipContext, report: Re
     const byTenant = context.actor === tenant.name;
     const own = draft.names.upstreamsOf.get(tenant.name) ?? new Set();
     for (const route of suspectsOf.get(tenant.name) ?? []) checkGrants(route, tenant, own, byTenant, report);
-    checkUpstreams(pointer, tenant, draft, byTenant, report);
+    checkUpstreams(tenant, draft, byTenant, report);
   }
 }
 
@@ -76,18 +77,23 @@ function checkQuotas(
     const detail = `tenant "${tenant.name}" has ${count} ${what}, and a quota of ${most}`;
     report(pointer, "PENSTOCK_CONFIG_QUOTA", detail);
   };
-  const plugins = draft.plugins.filter((one) => one.value.tenant === tenant.name);
-  const digests = new Set(plugins.flatMap(({ value }) => value.digest ?? []));
-  let bytes = 0;
-  for (const digest of digests) bytes += context.moduleBytes(digest) ?? 0;
-  let guests = 0;
-  for (const { value } of routes) for (const filter of value.filters) if ("plugin" in filter) guests++;
-  const secrets = draft.secrets.filter((one) => one.value.tenant === tenant.name);
-  bound(routes.length, quotas.routes, "routes");
-  bound(secrets.length, quotas.secrets, "secrets");
-  bound(plugins.length, quotas.plugins, "versions of plugins");
-  bound(bytes, quotas.pluginBytes, "bytes of plugins");
-  bound(guests, quotas.guests, "plugins in routes, each a guest,");
+  const own = <T extends { readonly tenant?: string | undefined }>(all: readonly Entry<T>[]): readonly T[] =>
+    all.map(({ value }) => value).filter((value) => value.tenant === tenant.name);
+  const used = usedBy(
+    {
+      routes: routes.map(({ value }) => value),
+      upstreams: own(draft.upstreams),
+      secrets: own(draft.secrets),
+      plugins: own(draft.plugins),
+    },
+    (digest) => context.moduleBytes(digest),
+  );
+  bound(used.routes, quotas.routes, "routes");
+  bound(used.upstreams, quotas.upstreams, "upstreams");
+  bound(used.secrets, quotas.secrets, "secrets");
+  bound(used.plugins, quotas.plugins, "versions of plugins");
+  bound(used.pluginBytes, quotas.pluginBytes, "bytes of plugins");
+  bound(used.guests, quotas.guests, "plugins in routes, each a guest,");
 }
 
 /** A signature that is there must be good, whether one is asked for or not. */
@@ -168,12 +174,8 @@ function checkGrants(
  * An upstream leads the gateway's own connections somewhere: to its admin socket, or into a network that the tenant can't
  * reach. So a tenant's own token gets no endpoint that was not granted.
  */
-function checkUpstreams(place: string, tenant: TenantResource, draft: Draft, byTenant: boolean, report: Report): void {
+function checkUpstreams(tenant: TenantResource, draft: Draft, byTenant: boolean, report: Report): void {
   const own = draft.upstreams.filter((one) => one.value.tenant === tenant.name);
-  if (own.length > tenant.quotas.upstreams) {
-    const detail = `tenant "${tenant.name}" has ${own.length} upstreams, and a quota of ${tenant.quotas.upstreams}`;
-    report(place, "PENSTOCK_CONFIG_QUOTA", detail);
-  }
   const granted = tenant.allow.endpoints ?? (byTenant ? [] : undefined);
   if (granted === undefined) return;
   for (const { pointer, value } of own) {

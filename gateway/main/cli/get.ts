@@ -107,6 +107,10 @@ async function listOf(
   client: Client,
 ): Promise<Record<string, unknown>[]> {
   const items = kind.ofTenant ? [] : await client.list(kind.path);
+  if (kind.usagePath !== undefined) {
+    const usage = new Map((await client.list(kind.usagePath)).map(({ tenant: name, ...used }) => [name, used]));
+    return items.map((item) => ({ ...item, usage: usage.get(item["name"]) }));
+  }
   const path = kind.ofTenant ? kind.path : kind.tenantPath;
   if (path === undefined) return items;
   const tenants =
@@ -128,7 +132,15 @@ function printList(kind: ResourceKind, items: readonly Record<string, unknown>[]
     );
 }
 
+/** Of a quota. */
+interface Figure {
+  readonly used: number;
+  readonly allowed: number;
+}
+
 function cell(column: string, item: Record<string, unknown>): string {
+  const figure = (item["usage"] as Readonly<Record<string, Figure>> | undefined)?.[column];
+  if (figure !== undefined) return `${figure.used}/${figure.allowed}`;
   const value = item[column];
   if (column === "endpoints" && Array.isArray(value))
     return value.map((one: { address?: unknown }) => String(one.address)).join(" ");

@@ -10,6 +10,8 @@ export interface ResourceKind {
   readonly path: string;
   /** Where tenants have resources of this kind too: named `TENANT/NAME` there. */
   readonly tenantPath?: string;
+  /** What is used of quotas, by tenant: listed beside them. */
+  readonly usagePath?: string;
   readonly columns: readonly string[];
 }
 
@@ -34,7 +36,13 @@ const KINDS: readonly ResourceKind[] = [
     tenantPath: "/v1/tenants/{tenant}/upstreams",
     columns: ["tenant", "name", "endpoints"],
   },
-  { names: ["tenants", "tenant"], ofTenant: false, path: "/v1/tenants", columns: ["name", "hosts", "quotas"] },
+  {
+    names: ["tenants", "tenant"],
+    ofTenant: false,
+    path: "/v1/tenants",
+    usagePath: "/v1/usage",
+    columns: ["name", "hosts", "routes", "upstreams", "secrets", "plugins", "pluginBytes", "guests", "keyValueBytes"],
+  },
   {
     names: ["secrets", "secret"],
     ofTenant: true,

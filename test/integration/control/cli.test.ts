@@ -170,6 +170,14 @@ describe("verbs", () => {
     expect((await penstock("get route acme/orders")).out).toContain("listeners:\n  - web");
     expect(JSON.parse((await penstock("get routes --json")).out)).toHaveLength(1);
     expect((await penstock("get steering")).out).toBe("no steering");
+    const [head = "", acme = ""] = (await penstock("get tenants", {}, 200)).out.split("\n");
+    const cells = new Map(head.split(/ {2,}/).map((name, i) => [name, acme.split(/ {2,}/)[i]]));
+    expect([cells.get("NAME"), cells.get("ROUTES"), cells.get("PLUGINS"), cells.get("GUESTS")]).toEqual([
+      "acme",
+      "1/1000",
+      "1/1000",
+      "1/4096",
+    ]);
     expect(await penstock("get listener nope")).toMatchObject({
       code: 1,
       notes: expect.stringContaining('there is no listener "nope"'),

@@ -51,6 +51,19 @@ it("a tenant's upstream has a name of its own, and hides the gateway's of that n
   expect([operators.status, operators.json]).toMatchObject([422, { errors: [{ pointer: "/tenant" }] }]);
 });
 
+it("what a tenant uses of its quotas is shown to it, and of all tenants to operators", async () => {
+  const { status, json } = await as(acme, "GET", "/v1/tenants/acme/usage");
+  expect([status, json]).toMatchObject([
+    200,
+    { tenant: "acme", routes: { used: 1, allowed: 1000 }, upstreams: { used: 1, allowed: 2 }, guests: { used: 0 } },
+  ]);
+  expect((await as(acme, "GET", "/v1/tenants/bravo/usage")).status).toBe(404);
+  expect((await as(acme, "GET", "/v1/usage")).status).toBe(403);
+  const all = await gateway.call("GET", "/v1/usage?limit=1");
+  expect(all.json).toMatchObject({ items: [{ tenant: "acme" }], next: "acme" });
+  expect((await gateway.call("GET", "/v1/usage?cursor=acme")).json).toMatchObject({ items: [{ tenant: "bravo" }] });
+});
+
 it("a tenant's upstream leads only where the operator granted, and there are no more than its quota", async () => {
   for (const address of ["127.0.0.1:9001", "10.2.0.1:80", "unix:/run/admin.sock"]) {
     const body = { endpoints: [{ address }] };
