@@ -52,9 +52,20 @@ function renamed(source: string): string {
 }
 
 function manifest(): object {
-  const { name, version, description, license, bin, os, type, imports, exports, dependencies, optionalDependencies, engines } = JSON.parse(
-    readFileSync(join(root, "package.json"), "utf8"),
-  ) as Record<string, unknown>;
+  const {
+    name,
+    version,
+    description,
+    license,
+    bin,
+    os,
+    type,
+    imports,
+    exports,
+    dependencies,
+    optionalDependencies,
+    engines,
+  } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as Record<string, unknown>;
   const { "#test/*": _, ...rooms } = imports as Record<string, string>;
   const renamedExports =
     exports === undefined ? {} : { exports: JSON.parse(renamed(JSON.stringify(exports))) as unknown };
