@@ -57,6 +57,8 @@ export interface KernelDeclaration {
   readonly bindings?: readonly BindingDeclaration[];
   /** Absent: none. */
   readonly traces?: readonly TraceDeclaration[];
+  /** Some listener's streams are spliced. Absent: none is. */
+  readonly splice?: true;
   /** Absent: none. */
   readonly services?: readonly ServiceDeclaration[];
 }

@@ -2,6 +2,7 @@
 import { ServicesFeature } from "#bpf/programs/balancer/feature.ts";
 import { BindFeature } from "#bpf/programs/bind/feature.ts";
 import { InterceptorFeature } from "#bpf/programs/interceptor/feature.ts";
+import { SpliceFeature } from "#bpf/programs/splice/feature.ts";
 import { TraceFeature } from "#bpf/programs/trace/feature.ts";
 import { SteeringFeature } from "#bpf/programs/steer/feature.ts";
 import { DeviceFeature } from "./device-feature.ts";
@@ -12,6 +13,7 @@ export interface Features {
   readonly steering: SteeringFeature;
   readonly services: ServicesFeature;
   readonly traces: TraceFeature;
+  readonly splice: SpliceFeature;
   /** All of them. Devices last: their chains hold what the others put there. */
   readonly all: readonly KernelFeature[];
 }
@@ -21,6 +23,7 @@ export function makeFeatures(originalDestinationCgroup: string | undefined): Fea
   const steering = new SteeringFeature(originalDestinationCgroup);
   const services = new ServicesFeature();
   const traces = new TraceFeature();
-  const all = [steering, new BindFeature(), new InterceptorFeature(), traces, services, devices];
-  return { devices, steering, services, traces, all };
+  const splice = new SpliceFeature();
+  const all = [steering, new BindFeature(), new InterceptorFeature(), traces, splice, services, devices];
+  return { devices, steering, services, traces, splice, all };
 }

@@ -24,6 +24,7 @@ import {
   type PlanContext,
   type Undo,
 } from "./feature.ts";
+import type { SpliceMaps } from "#bpf/programs/splice/feature.ts";
 import type { TracedEvent } from "#bpf/programs/trace/feature.ts";
 import { makeFeatures, type Features } from "./features.ts";
 import { HandedOver, type HandedDescriptors } from "./handed-over.ts";
@@ -185,6 +186,11 @@ export class KernelManager {
   /** The original destinations of steered connections, for workers. Undefined until something is steered. */
   originalsFd(): Fd | undefined {
     return this.#features.steering.originalsFd();
+  }
+
+  /** For workers whose streams are spliced; they must not outlive this process's use of them. */
+  spliceMaps(): SpliceMaps | undefined {
+    return this.#features.splice.maps();
   }
 
   /** To be called every third of `leaseMs`, while workers serve. */

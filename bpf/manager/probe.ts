@@ -12,6 +12,7 @@ import { Collection } from "#bpf/kernel/collection.ts";
 import { BPF_F_NO_PREALLOC, MAP_TYPE } from "#bpf/kernel/constants.ts";
 import { BpfMap } from "#bpf/kernel/map.ts";
 import { committedSpec } from "#bpf/kernel/objects.ts";
+import { whyNotSpliced } from "#bpf/programs/splice/feature.ts";
 import { STEER_PROGRAMS } from "#bpf/programs/steer/steering.ts";
 import { plainMap } from "#bpf/spec/plain-map.ts";
 
@@ -61,6 +62,11 @@ export function probeKernel(): Probe[] {
     row("inbound steering", "bindings: a listener serves its own address only, and nothing stands in", () =>
       programs("bind", ["bind_lookup"]),
     ),
+    row("splicing by sockmap", "`splice: sockmap`: workers move the bytes, bulk by splice(2)", () => {
+      const why = whyNotSpliced();
+      if (why !== null) throw new Missing(why);
+      return programs("splice", ["splice"]);
+    }),
     row("L4 balancer", NO_SERVICES, () => programs("balancer", ["balancer"])),
     row("IP forwarding", "services: packets for an endpoint are dropped, and counted as such", forwarding),
     row("cgroup2", NO_STEERING, cgroup2),

@@ -324,6 +324,7 @@ function compileKernel(declared: Resolved, tables: Tables): KernelSpec {
       };
     }),
     ...compileInterceptors(declared.kernel.interceptors, (name) => at(tables.listeners, name)),
+    ...(declared.listeners.some(({ splice }) => splice === "sockmap") ? { splice: true as const } : {}),
     ...compileServices(declared.kernel.services, declared.kernel.interfaces),
     ...compileTraces(declared.kernel.traces, (name) => at(tables.listeners, name)),
     ...compileBindings(declared.kernel.bindings, (name) => {

@@ -21,6 +21,12 @@ export class HeldRegions {
     return this.#regions.length === 0;
   }
 
+  get bytes(): number {
+    let sum = 0;
+    for (let i = 0; i < this.#regions.length; i += 3) sum += (this.#regions[i + 2] ?? 0) - (this.#regions[i + 1] ?? 0);
+    return sum;
+  }
+
   push(buffer: number, start: number, end: number): void {
     this.#buffers.retain(buffer);
     this.#regions.push(buffer, start, end);

@@ -14,6 +14,7 @@ import type { Meter, Meters } from "#observe/meters.ts";
 import type { StreamCounters } from "#observe/stream-counters.ts";
 import type { ClientConnections } from "./client-connections.ts";
 import type { Engine } from "./engine.ts";
+import type { Sockmap } from "./stream/sockmap.ts";
 
 export interface WorkerContext {
   readonly loop: Loop;
@@ -39,6 +40,8 @@ export interface WorkerContext {
    * Its own sockaddr is in `memory` at `at`. Another socket may have its port by now.
    */
   leadsTo(memory: Uint8Array, at: number, destination: Uint8Array | null): boolean;
+  /** Moves bytes of relays in the kernel; null: there is none, or nobody asked for it. */
+  sockmap(): Sockmap | null;
   /** The clients' addresses that are refused here because no kernel program does it. */
   banned(peer: Pick<Peer, "ipBytes">): boolean;
 }

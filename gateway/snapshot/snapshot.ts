@@ -56,6 +56,8 @@ export interface ProxyProtocolSpec {
 export interface StreamListenerSpec {
   /** Without a byte, or a datagram, in either direction for this long, a connection or session ends. */
   readonly idleTimeoutMs: number;
+  /** TCP: a program moves bytes from socket to socket where they arrive. Absent: the worker does, and splices bulk. */
+  readonly sockmap?: boolean;
   /** UDP: sessions at one time in one worker; past it the one used longest ago goes. 0 for the others. */
   readonly sessionsMax: number;
 }
@@ -332,6 +334,8 @@ export interface KernelSpec {
   readonly traces?: readonly TraceSpec[];
   /** Absent: none. */
   readonly bindings?: readonly BindingSpec[];
+  /** Some listener's streams are spliced. Absent: none is. */
+  readonly splice?: true;
   /** Absent: none. */
   readonly services?: readonly ServiceSpec[];
 }

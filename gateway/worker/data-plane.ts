@@ -27,6 +27,7 @@ import { upstreamReadings } from "#upstream/readings.ts";
 import { Endpoints } from "#upstream/endpoints.ts";
 import { connectionHandler, speaksOtherwise } from "./connection-handler.ts";
 import { throttled } from "./log-throttle.ts";
+import type { Sockmap } from "#proxy/stream/sockmap.ts";
 import type { ListenerGrant } from "./protocol.ts";
 import { ownArea, type SharedArea } from "./shared-area.ts";
 
@@ -39,6 +40,8 @@ const BAN_MS = 100;
 export interface KernelView {
   originalOf(peer: Peer, fd: number, protocol: "tcp" | "udp"): string | null;
   leadsTo(memory: Uint8Array, at: number, destination: Uint8Array | null): boolean;
+  /** Absent, or null: nothing is spliced. */
+  readonly sockmap?: Sockmap | null;
   banned(peer: Pick<Peer, "ipBytes">): boolean;
 }
 
@@ -95,6 +98,7 @@ export class DataPlane {
       workspace: createWorkspace(buffers),
       originalOf: (peer, fd, protocol = "tcp") => this.#kernel.originalOf(peer, fd, protocol),
       leadsTo: (memory, at, destination) => this.#kernel.leadsTo(memory, at, destination),
+      sockmap: () => this.#kernel.sockmap ?? null,
       banned: (peer) => this.#kernel.banned(peer),
     };
     this.#exchanges = new ExchangePool(this.context);

@@ -65,6 +65,7 @@ function tagsOf(message: PrepareMessage): Set<number> {
   const tags = new Set<number>(message.listeners.map((listener) => listener.fdTag));
   for (const map of message.maps) if (map.fdTag !== null) tags.add(map.fdTag);
   if (message.originalsFdTag !== null) tags.add(message.originalsFdTag);
+  if (message.sockmapFdTags !== null) for (const tag of Object.values(message.sockmapFdTags)) tags.add(tag);
   if (message.tenantMemory !== undefined) tags.add(message.tenantMemory.fdTag);
   return tags;
 }

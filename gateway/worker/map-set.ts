@@ -13,8 +13,9 @@ import type { KernelView } from "./data-plane.ts";
 import type { Descriptors } from "./descriptors.ts";
 import { KernelMap } from "./maps/kernel-map.ts";
 import { OriginalDestinations } from "./maps/original-destinations.ts";
+import { KernelSockmap } from "./maps/kernel-sockmap.ts";
 import { UserMap, type MapChange } from "./maps/user-map.ts";
-import type { MapChangeMessage, MapGrant, PrepareMessage } from "./protocol.ts";
+import type { MapChangeMessage, MapGrant, PrepareMessage, SockmapTags } from "./protocol.ts";
 
 interface Entry {
   /** Schema and place: what must be equal for the map to stay. */
@@ -33,6 +34,8 @@ export class MapSet {
   #lists = new Set<string>();
   #current = new Map<string, Entry>();
   #prepared: Map<string, Entry> | null = null;
+  /** Its descriptors stay, so it does. */
+  #kernelSockmap: KernelSockmap | null = null;
 
   constructor(send: (change: MapChangeMessage) => void, listChanged: () => void = () => {}) {
     this.#send = send;
@@ -84,6 +87,7 @@ export class MapSet {
     const key = new Uint8Array(20);
     key[0] = WHOLE_ADDRESS_BITS;
     return {
+      sockmap: this.#sockmap(message.sockmapFdTags, descriptors),
       originalOf: (peer: Peer, fd: number, protocol: "tcp" | "udp") => {
         const found = originals?.find(peer.address, protocol) ?? null;
         // A connection that was diverted as it came in has the address that was asked for as the socket's own.
@@ -99,6 +103,17 @@ export class MapSet {
         return lists.some(({ deny, allow }) => deny.get(key) !== null && (allow?.get(key) ?? null) === null);
       },
     };
+  }
+
+  #sockmap(tags: SockmapTags | null, { byTag }: Descriptors): KernelSockmap | null {
+    if (tags === null) return null;
+    const fd = (tag: number): Fd => defined(byTag.get(tag), "map of spliced streams");
+    this.#kernelSockmap ??= new KernelSockmap({
+      sockets: fd(tags.sockets),
+      taken: fd(tags.taken),
+      moved: fd(tags.moved),
+    });
+    return this.#kernelSockmap;
   }
 
   /**

@@ -114,6 +114,14 @@ export interface PrepareMessage {
   readonly tls?: TlsMaterial;
   /** The kernel map of original destinations (see kernel.md); null without steering. */
   readonly originalsFdTag: number | null;
+  /** The kernel maps of spliced streams (bpf/src/splice_maps.h), from the first declaration of one on; null before. */
+  readonly sockmapFdTags: SockmapTags | null;
+}
+
+export interface SockmapTags {
+  readonly sockets: number;
+  readonly taken: number;
+  readonly moved: number;
 }
 
 /** Where tenants' key/value entries are: parts of a file in memory, which workers map (gateway/worker/tenants). */

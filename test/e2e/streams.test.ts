@@ -6,6 +6,7 @@ import tls from "node:tls";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { TestAuthority } from "#test/support/certificates.ts";
 import { startGateway, type Gateway } from "#test/support/gateway.ts";
+import { noSockmap } from "#test/support/sockmap-rig.ts";
 import { freePort } from "#test/support/ports.ts";
 
 const authority = new TestAuthority();
@@ -83,6 +84,7 @@ describe.each(["io_uring", "epoll"])("over %s", (io) => {
           { name: "pass", address: await at(), protocol: "tls-passthrough" },
           { name: "behind", address: await at(), protocol: "tcp", proxyProtocol: { trusted: ["127.0.0.0/8"] } },
           { name: "closed", address: await at(), protocol: "tcp" },
+          { name: "joined", address: await at(), protocol: "tcp", splice: "sockmap" },
           {
             name: "secure",
             address: await at(),
@@ -103,6 +105,7 @@ describe.each(["io_uring", "epoll"])("over %s", (io) => {
         tenants: [{ name: "t", hosts: ["*.t.example"] }],
         routes: [
           { name: "tcp", tenant: "t", listeners: ["tcp"], upstream: "echo" },
+          { name: "joined", tenant: "t", listeners: ["joined"], upstream: "echo" },
           { name: "udp", tenant: "t", listeners: ["udp"], upstream: "dns" },
           { name: "a", tenant: "t", listeners: ["pass"], match: { hosts: ["a.t.example"] }, upstream: "a" },
           { name: "b", tenant: "t", listeners: ["pass"], match: { hosts: ["*.t.example"] }, upstream: "b" },
@@ -142,6 +145,14 @@ describe.each(["io_uring", "epoll"])("over %s", (io) => {
   test("TCP: a megabyte there and back, and half-close", async () => {
     const bytes = Buffer.alloc(MIB, "0123456789");
     expect(await exchange(gateway.port("tcp"), bytes)).toBe(bytes.toString("latin1"));
+  });
+
+  test("TCP whose bytes a program in the kernel moves, where there is one; workers, where there is none", async () => {
+    const bytes = Buffer.alloc(MIB, "0123456789");
+    expect(await exchange(gateway.port("joined"), bytes)).toBe(bytes.toString("latin1"));
+    const { body } = await gateway.admin("GET", "/metrics");
+    if (noSockmap() === null) expect(sum(body, 'penstock_kernel_splice_bytes_total{how="moved"}')).toBeGreaterThan(0);
+    else process.stdout.write(`skipped: bytes moved by the kernel: ${noSockmap()}\n`);
   });
 
   test("UDP on the same port number; a client stays with one worker", async () => {

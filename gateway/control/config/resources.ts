@@ -42,21 +42,19 @@ const address = v.pipe(
   v.maxLength(256, "an address has at most 256 characters"),
 );
 
-export const Listener = resource(
-  "a listener",
-  {
-    name,
-    address,
-    protocol: choice("protocol", ["http", "tcp", "udp", "tls-passthrough"]),
-    transparent: v.optional(v.boolean("expected true or false"), false),
-    proxyProtocol: v.optional(ProxyProtocol),
-    tls: v.optional(ListenerTls),
-    /** Which of these fit which protocol is checked in `streams.ts`. */
-    idleTimeoutMs: v.optional(integer(1, 24 * HOUR_MS)),
-    sessionsMax: v.optional(integer(1, 1_000_000)),
-  },
-  { splice: "moving bulk within the kernel" },
-);
+export const Listener = resource("a listener", {
+  name,
+  address,
+  protocol: choice("protocol", ["http", "tcp", "udp", "tls-passthrough"]),
+  transparent: v.optional(v.boolean("expected true or false"), false),
+  proxyProtocol: v.optional(ProxyProtocol),
+  tls: v.optional(ListenerTls),
+  /** Which of these fit which protocol is checked in `streams.ts`. */
+  idleTimeoutMs: v.optional(integer(1, 24 * HOUR_MS)),
+  sessionsMax: v.optional(integer(1, 1_000_000)),
+  /** `auto`: bulk by splice(2). `sockmap`: everything, by a program in the kernel, where it arrives. */
+  splice: v.optional(choice("splice", ["auto", "sockmap"])),
+});
 
 const Endpoint = fields(
   "an endpoint",

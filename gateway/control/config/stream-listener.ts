@@ -16,6 +16,7 @@ export function streamListenerParts(one: ListenerResource): Pick<ListenerSpec, "
   const stream = {
     idleTimeoutMs: one.idleTimeoutMs ?? (udp ? UDP_IDLE_MS : TCP_IDLE_MS),
     sessionsMax: udp ? (one.sessionsMax ?? UDP_SESSIONS) : 0,
+    ...(one.splice === "sockmap" ? { sockmap: true } : {}),
   };
   return { ...proxy, stream };
 }

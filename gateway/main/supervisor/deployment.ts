@@ -24,6 +24,8 @@ import type { UserMaps } from "./user-maps.ts";
 import type { Provision } from "./worker-process.ts";
 import type { Verdict, Workers } from "./workers.ts";
 
+const SPLICE_MAPS = ["sockets", "taken", "moved"] as const;
+
 /** Two lives of Node, launcher and worker, take a quarter of a second; on a busy machine a few. */
 const INTRODUCTION_MS = 5_000;
 
@@ -196,13 +198,24 @@ export class Deployment {
     const originalsFd = kernel.originalsFd();
     const originals = originalsFd === null ? null : this.#tag("originals", originalsFd);
     if (originals !== null) all.push(originals);
+    const splice = this.#spliceTags();
+    all.push(...splice);
     const memory = this.#parts.tenantMemory.grant();
     if (memory !== null) all.push(memory.descriptor);
     const encrypted = tls === undefined ? {} : { tls: { ...tls, ticketKeys: this.#parts.ticketKeys.all } };
     const tenants = memory === null ? {} : { tenantMemory: memory.message };
     const originalsFdTag = originals?.tag ?? null;
-    const message = { listeners: grants, maps, originalsFdTag, secrets, ...tenants, ...encrypted };
+    const [sockets, taken, moved] = splice.map(({ tag }) => tag);
+    const sockmapFdTags =
+      sockets === undefined || taken === undefined || moved === undefined ? null : { sockets, taken, moved };
+    const message = { listeners: grants, maps, originalsFdTag, sockmapFdTags, secrets, ...tenants, ...encrypted };
     return { message, digest: snapshot.digest, packed, patch, descriptors: all, modules };
+  }
+
+  /** In that order; none where nothing is spliced. */
+  #spliceTags(): Tagged[] {
+    const maps = this.#parts.kernel.spliceMaps();
+    return maps === null ? [] : SPLICE_MAPS.map((name) => this.#tag(`splice ${name}`, maps[name]));
   }
 
   #mapTag(name: string): Tagged | null {
@@ -224,6 +237,7 @@ export class Deployment {
     const { kernel } = this.#parts;
     const kept = new Set(this.#current?.snapshot.maps.map(({ name }) => `map ${kernel.mapIdentity(name)}`));
     if (kernel.originalsFd() !== null) kept.add("originals");
+    for (const name of SPLICE_MAPS) if (kernel.spliceMaps() !== null) kept.add(`splice ${name}`);
     for (const identity of this.#mapTags.keys()) if (!kept.has(identity)) this.#mapTags.delete(identity);
   }
 

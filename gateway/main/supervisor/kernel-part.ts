@@ -3,6 +3,7 @@
  * nothing is steered and nothing is dropped before it reaches a socket, and the notes say why.
  */
 import type { HandedDescriptors } from "#bpf/manager/handed-over.ts";
+import type { SpliceMaps } from "#bpf/programs/splice/feature.ts";
 import type { Fd } from "#core/brands.ts";
 import type { KernelStatus, MetricFamily } from "#control/gateway-status.ts";
 import type { CountersReply, CountersRequest, TraceReply, TraceRequest } from "#control/protocol.ts";
@@ -33,6 +34,8 @@ export interface KernelPart {
   /** Changes when the map behind a name does: tells a new map from an old one with the same descriptor number. */
   mapIdentity(name: string): string;
   originalsFd(): Fd | null;
+  /** For workers' spliced streams, from the first declaration of one on; null before, and where there is no kernel part. */
+  spliceMaps(): SpliceMaps | null;
   /** Entries of a map in force, for the admin API. */
   read(name: string, key: Uint8Array): MapEntry | null;
   write(name: string, key: Uint8Array, value: Uint8Array): "done" | "full";
@@ -101,6 +104,9 @@ export class NoKernel implements KernelPart {
   originalsFd(): null {
     return null;
   }
+  spliceMaps(): null {
+    return null;
+  }
   read(): null {
     return null;
   }
@@ -157,6 +163,7 @@ export class NoKernel implements KernelPart {
         `trace of listener ${name}: nothing is measured in the kernel; /metrics has what the gateway counts itself`,
       );
     }
+    if (kernel.splice === true) notes.push("splice: nothing is moved in the kernel; all bytes go through the workers");
     for (const { name } of kernel.services ?? []) {
       notes.push(
         `service ${name}: not balanced, and nothing stands in for it: a tcp or udp listener would, in user space`,

@@ -4,6 +4,7 @@ import { defined } from "#core/assert.ts";
 import type { HandedDescriptors } from "#bpf/manager/handed-over.ts";
 import { KernelManager } from "#bpf/manager/manager.ts";
 import type { BpfMap } from "#bpf/kernel/map.ts";
+import type { SpliceMaps } from "#bpf/programs/splice/feature.ts";
 import type { PreparedKernel } from "#bpf/manager/prepared.ts";
 import { SystemCallError } from "#sys/libc.ts";
 import type { Fd } from "#core/brands.ts";
@@ -75,6 +76,10 @@ class ManagedKernel implements KernelPart {
 
   originalsFd(): Fd | null {
     return this.#manager.originalsFd() ?? null;
+  }
+
+  spliceMaps(): SpliceMaps | null {
+    return this.#manager.spliceMaps() ?? null;
   }
 
   #map(name: string): BpfMap | undefined {

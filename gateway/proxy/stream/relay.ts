@@ -7,12 +7,13 @@
  *     a slow reader     stops the receive on the other side above the high watermark, until it has drained
  *
  * Received bytes go out as the regions they came in: nothing is copied but small pieces. Bulk that no filter looks at does not come here
- * at all: the driver moves it within the kernel.
+ * at all: the driver moves it within the kernel. Or a program does, from where it arrives, and what comes here is the rest (`sockmap.ts`).
  */
 import { HIGH_WATERMARK_BYTES, type Connection, type Protocol } from "#net/connection.ts";
 import type { SpliceHandler } from "#io/splice.ts";
 import type { HeldRegions } from "#net/held.ts";
 import { CLOSE, HOLD, PASS, type StreamLine, type TapVerdict } from "#pipeline/stream-filter.ts";
+import { JoinedSide, type JoinedOwner, type JoinedSockets, type Sockmap } from "./sockmap.ts";
 import { NO_TAPS, type Taps } from "./taps.ts";
 
 /** How a relay ends; which side, where there is one, is the side that did it. */
@@ -30,15 +31,27 @@ export class Relay implements StreamLine {
   readonly #owner: RelayOwner;
   readonly #idleMs: number;
   readonly #sides: readonly [RelaySide, RelaySide];
+  readonly #sockmap: Sockmap | null;
+  #joined: JoinedSockets | null = null;
+  #movedSeen = 0;
   #over = false;
 
   /** Filters that look at the bytes; the first connection is the client's. */
   readonly taps: Taps;
 
-  constructor(first: Connection, second: Connection, idleMs: number, owner: RelayOwner, taps: Taps = NO_TAPS) {
+  /** `sockmap`: null where no program is to move bytes. Filters have to see them, and so does TLS. */
+  constructor(
+    first: Connection,
+    second: Connection,
+    idleMs: number,
+    owner: RelayOwner,
+    taps: Taps = NO_TAPS,
+    sockmap: Sockmap | null = null,
+  ) {
     this.#owner = owner;
     this.#idleMs = idleMs;
     this.taps = taps;
+    this.#sockmap = taps.any ? null : sockmap;
     this.#sides = [new RelaySide(this, FIRST, first, second), new RelaySide(this, SECOND, second, first)];
   }
 
@@ -54,8 +67,20 @@ export class Relay implements StreamLine {
     // Before anything moves: what was held may end it, and a closed connection must not be watched.
     first.connection.expireBy(first.connection.deadlineMs);
     if (this.taps.any) this.taps.attached(this);
+    this.#join(firstHeld);
     first.begin(firstHeld);
     second.begin(secondHeld);
+  }
+
+  #join(held: HeldRegions | null): void {
+    const [first, second] = this.#sides;
+    const [one, two] = [first.connection, second.connection];
+    if (this.#sockmap === null || one.transport !== one.loop.driver || two.transport !== two.loop.driver) return;
+    const [from, to] = [one.socket?.fd ?? -1, two.socket?.fd ?? -1];
+    this.#joined = this.#sockmap.join(from, to, held?.bytes ?? 0, [one.queuedBytes, two.queuedBytes]);
+    if (this.#joined === null) return;
+    first.joined = new JoinedSide(this.#joined, FIRST, one, two, first);
+    second.joined = new JoinedSide(this.#joined, SECOND, two, one, second);
   }
 
   // What filters send by themselves.
@@ -91,7 +116,11 @@ export class Relay implements StreamLine {
   /** The deadline has passed: a reader that is slow but moves keeps a relay alive. */
   expire(): void {
     const [first, second] = this.#sides;
-    const moved = [first.connection.tookSome(), second.connection.tookSome()].includes(true);
+    const byProgram = (first.joined?.moved ?? 0) + (second.joined?.moved ?? 0);
+    const moved = [first.connection.tookSome(), second.connection.tookSome(), byProgram > this.#movedSeen].includes(
+      true,
+    );
+    this.#movedSeen = byProgram;
     if (!moved) {
       this.finish("idle", FIRST);
       return;
@@ -115,6 +144,8 @@ export class Relay implements StreamLine {
   finish(end: RelayEnd, side: number): void {
     if (this.#over) return;
     this.#over = true;
+    for (const one of this.#sides) one.leave();
+    this.#joined?.leave();
     for (const one of this.#sides) {
       if (end === "closed" || end === "idle") one.connection.close();
       else one.connection.reset();
@@ -123,13 +154,15 @@ export class Relay implements StreamLine {
   }
 }
 
-class RelaySide implements Protocol, SpliceHandler {
+class RelaySide implements Protocol, SpliceHandler, JoinedOwner {
   readonly #relay: Relay;
   readonly #side: number;
   readonly connection: Connection;
   readonly #other: Connection;
   bytes = 0;
   spliced = 0;
+  /** Null: the process moves all there is. */
+  joined: JoinedSide | null = null;
   /** It has sent FIN. */
   ended = false;
   /** And the other side has been sent it. */
@@ -160,6 +193,10 @@ class RelaySide implements Protocol, SpliceHandler {
   onBytes(buffer: number, start: number, end: number): void {
     this.bytes += end - start;
     this.#relay.touch();
+    if (this.joined === null || this.joined.admit(buffer, start, end)) this.forward(buffer, start, end);
+  }
+
+  forward(buffer: number, start: number, end: number): void {
     const made = this.#relay.taps.any ? this.#tapped(start, end, false) : PASS;
     if (made === CLOSE) {
       this.#relay.finish("refused", this.#side);
@@ -170,7 +207,8 @@ class RelaySide implements Protocol, SpliceHandler {
       this.connection.pause();
     }
     this.#copied += end - start;
-    if (this.#copied >= this.connection.loop.driver.bulkBytes && !this.#relay.taps.any) this.#splice();
+    if (this.#copied >= this.connection.loop.driver.bulkBytes && !this.#relay.taps.any && this.joined === null)
+      this.#splice();
   }
 
   /** Bulk need not come here: it goes on within the kernel, where that can be, until the driver finds it is none. */
@@ -190,7 +228,7 @@ class RelaySide implements Protocol, SpliceHandler {
     this.ended = true;
     this.#relay.touch();
     const made = this.#relay.taps.any ? this.#tapped(0, 0, true) : PASS;
-    if (made === HOLD) return;
+    if (made === HOLD || this.joined?.admitEnd() === false) return;
     if (made === CLOSE || (made !== PASS && !this.#other.writeCopy(made))) {
       this.#relay.finish(made === CLOSE ? "refused" : "no-buffers", this.#side);
       return;
@@ -215,11 +253,34 @@ class RelaySide implements Protocol, SpliceHandler {
     return this.#relay.taps.data(this.#side === FIRST ? 0 : 1, this.connection.memory, start, end, last);
   }
 
+  late(buffer: number, start: number, end: number): void {
+    this.bytes += end - start;
+    this.forward(buffer, start, end);
+  }
+
+  forwardEnd(): void {
+    this.passEnd();
+  }
+
+  lost(): void {
+    this.#relay.finish("reset", this.#side);
+  }
+
   /** What the other side has sent is in the kernel: read on there. */
   onDrained(): void {
+    const other = this.#relay.peerOf(this.#side);
     this.#relay.touch();
-    this.#relay.peerOf(this.#side).resume();
+    other.resume();
+    other.joined?.drained();
     this.#relay.finishWhenDrained();
+  }
+
+  /** Nothing more is moved. */
+  leave(): void {
+    const moved = this.joined?.moved ?? 0;
+    this.bytes += moved;
+    this.spliced += moved;
+    this.joined?.close();
   }
 
   resume(): void {

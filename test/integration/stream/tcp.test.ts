@@ -1,17 +1,21 @@
-/** TCP through the data plane: half-close in every order, resets, slow readers, retries, idle time, swaps, the log. */
+/** TCP through the data plane, and past it in the kernel: half-close in every order, resets, slow readers, retries, idle time, swaps, the log. */
 import { createHash, randomBytes } from "node:crypto";
 import { mkdtempSync, openSync, closeSync, readFileSync, rmSync } from "node:fs";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { noSockmap, SockmapRig } from "#test/support/sockmap-rig.ts";
 import { startStreamPlane, type StreamPlane, type StreamPlaneOptions } from "#test/support/stream-plane.ts";
 
 const open: { close(): unknown }[] = [];
 afterEach(async () => {
   for (const one of open.splice(0).toReversed()) await one.close();
 });
+
+/** Moves what it can in the kernel; null: every byte goes through the process. */
+let rig: SockmapRig | null = null;
 
 /** An upstream that shows each of its connections. */
 async function upstream(on: (socket: net.Socket) => void): Promise<string> {
@@ -34,7 +38,10 @@ async function upstream(on: (socket: net.Socket) => void): Promise<string> {
 async function plane(
   options: Partial<StreamPlaneOptions> & Pick<StreamPlaneOptions, "io" | "endpoints">,
 ): Promise<StreamPlane> {
-  const made = await startStreamPlane({ listener: { protocol: "tcp" }, ...options });
+  const stream = { idleTimeoutMs: 60_000, sessionsMax: 0, ...options.listener?.stream, sockmap: rig !== null };
+  const listener = { protocol: "tcp" as const, ...options.listener, stream };
+  const kernel = { ...options.kernel, sockmap: rig?.sockmap ?? null };
+  const made = await startStreamPlane({ ...options, listener, kernel });
   open.push({ close: () => made.stop() });
   return made;
 }
@@ -65,7 +72,29 @@ async function until(met: () => boolean, what: string): Promise<void> {
   throw new Error(`never: ${what}`);
 }
 
-describe.each(["io_uring", "epoll"] as const)("%s", (io) => {
+const without = noSockmap();
+if (without !== null) process.stdout.write(`skipped: streams that the kernel moves: ${without}\n`);
+
+describe.each([
+  { io: "io_uring", joined: false },
+  { io: "epoll", joined: false },
+  ...(without === null
+    ? ([
+        { io: "io_uring", joined: true },
+        { io: "epoll", joined: true },
+      ] as const)
+    : []),
+] as const)("$io, joined: $joined", ({ io, joined }) => {
+  beforeAll(() => {
+    rig = joined ? new SockmapRig() : null;
+  });
+  afterAll(() => {
+    expect(rig?.left() ?? 0).toBe(0);
+    expect(rig === null || rig.counts().moved > 0).toBe(true);
+    rig?.close();
+    rig = null;
+  });
+
   test("short of memory, streams that are there go on and none is begun; with memory they are again", async () => {
     const at = await upstream((socket) => socket.on("data", (bytes) => socket.write(bytes)));
     const one = await plane({ io, endpoints: [at] });

@@ -96,7 +96,10 @@ describe("streams", () => {
     ["nothing", () => {}, []],
     ["a time-out of HTTP", (d) => set(d.listeners[4], { idleTimeoutMs: 1 }), ["/listeners/4/idleTimeoutMs VALUE"]],
     ["sessions of TCP", (d) => set(d.listeners[0], { sessionsMax: 1 }), ["/listeners/0/sessionsMax VALUE"]],
-    ["splicing", (d) => set(d.listeners[0], { splice: "kernel" }), ["/listeners/0/splice UNSUPPORTED"]],
+    ["splicing of TCP", (d) => set(d.listeners[0], { splice: "sockmap" }), []],
+    ["splicing by a word", (d) => set(d.listeners[0], { splice: "kernel" }), ["/listeners/0/splice VALUE"]],
+    ["splicing of datagrams", (d) => set(d.listeners[1], { splice: "sockmap" }), ["/listeners/1/splice VALUE"]],
+    ["splicing of HTTP", (d) => set(d.listeners[4], { splice: "sockmap" }), ["/listeners/4/splice VALUE"]],
     [
       "PROXY headers over UDP",
       (d) => set(d.listeners[1], { proxyProtocol: { trusted: ["::/0"] } }),
