@@ -47,7 +47,7 @@ function compileHealthCheck(check: NonNullable<UpstreamResource["healthCheck"]>)
   return { type, path, host, statusMin, statusMax, intervalMs, timeoutMs, unhealthyThreshold, healthyThreshold };
 }
 
-function compileRetry({ on, ...retry }: NonNullable<UpstreamResource["retry"]>): RetrySpec {
+function compileRetry({ on, hedging, ...retry }: NonNullable<UpstreamResource["retry"]>): RetrySpec {
   const statuses = new Set<number>();
   for (const reason of on) {
     if (reason === "5xx") for (let status = 500; status < 600; status++) statuses.add(status);
@@ -55,6 +55,7 @@ function compileRetry({ on, ...retry }: NonNullable<UpstreamResource["retry"]>):
   }
   return {
     ...retry,
+    hedgeAfterMs: hedging?.afterMs ?? 0,
     onConnectFailure: on.includes("connect-failure"),
     onReset: on.includes("reset"),
     onTimeout: on.includes("timeout"),

@@ -17,6 +17,7 @@ export const COUNTER_NAMES = [
   "upstream_retries",
   "request_body_bytes",
   "response_body_bytes",
+  "upstream_hedges",
 ] as const;
 
 export const CONNECTIONS_ACCEPTED = 0;
@@ -30,6 +31,7 @@ export const UPSTREAM_CONNECT_FAILURES = 10;
 export const UPSTREAM_RETRIES = 11;
 export const REQUEST_BODY_BYTES = 12;
 export const RESPONSE_BODY_BYTES = 13;
+export const UPSTREAM_HEDGES = 14;
 
 export class Counters {
   readonly values: Float64Array;

@@ -12,10 +12,10 @@ import { FRAMING_NONE, METHOD_OTHER, METHOD_PATCH, METHOD_POST, type Head } from
 import { Alarm } from "#net/alarm.ts";
 import { HIGH_WATERMARK_BYTES, type Connection } from "#net/connection.ts";
 import type { HeldRegions } from "#net/held.ts";
-import { UPSTREAM_CONNECT_FAILURES, UPSTREAM_RETRIES } from "#observe/counters.ts";
+import { UPSTREAM_CONNECT_FAILURES, UPSTREAM_HEDGES, UPSTREAM_RETRIES } from "#observe/counters.ts";
 import { BROKEN_CLOSED, BROKEN_RESET, BROKEN_TIMEOUT, BROKEN_UNUSED, type Broken } from "#upstream/broken.ts";
 import type { RetryPolicy } from "#upstream/retry-policy.ts";
-import type { ResponseSink, UpstreamStream } from "#upstream/stream.ts";
+import type { UpstreamStream } from "#upstream/stream.ts";
 import type { Waiter } from "#upstream/wait-queue.ts";
 import type { Asker } from "./asker.ts";
 import { BodyReplay } from "./body-replay.ts";
@@ -24,6 +24,7 @@ import type { Detour } from "./detour.ts";
 import type { Split } from "./split.ts";
 import type { DownstreamStream } from "./downstream-stream.ts";
 import type { Engine, Route } from "./engine.ts";
+import { Hedge, type HedgeOwner } from "./hedge.ts";
 import * as outcomes from "./outcomes.ts";
 import { RequestWriter } from "./request-writer.ts";
 import { Target } from "./target.ts";
@@ -51,7 +52,7 @@ export interface AttemptsOwner {
   upstreamFailed(outcome: outcomes.Outcome): void;
 }
 
-export class Attempts implements ResponseSink, Waiter {
+export class Attempts implements HedgeOwner, Waiter {
   readonly #worker: WorkerContext;
   readonly #owner: AttemptsOwner;
   readonly response: Head;
@@ -60,6 +61,9 @@ export class Attempts implements ResponseSink, Waiter {
   readonly #replay: BodyReplay;
   /** Of one attempt, where the policy bounds it. */
   readonly #alarm: Alarm;
+  /** Until a second request is made beside the first. */
+  readonly #hedgeAlarm: Alarm;
+  #hedge: Hedge | null = null;
   #engine: Engine | null = null;
   #downstream: DownstreamStream | null = null;
   #policy: RetryPolicy | null = null;
@@ -92,6 +96,7 @@ export class Attempts implements ResponseSink, Waiter {
     this.#writer = new RequestWriter(worker.workspace);
     this.#replay = new BodyReplay(worker.buffers);
     this.#alarm = new Alarm(worker.loop, () => this.#tookTooLong());
+    this.#hedgeAlarm = new Alarm(worker.loop, () => this.#beginHedge());
   }
 
   /** The endpoint being used, for the log; empty before one is. */
@@ -159,6 +164,7 @@ export class Attempts implements ResponseSink, Waiter {
   /** Nobody waits for a response any more. */
   drop(): void {
     this.#alarm.cancel();
+    this.#dropHedge();
     if (this.#waiting) this.#target.upstream?.queue?.remove(this);
     this.#waiting = false;
     this.stream?.discard();
@@ -220,12 +226,19 @@ export class Attempts implements ResponseSink, Waiter {
   }
 
   #connect(): void {
-    const perTryMs = this.#policy?.spec.perTryMs ?? 0;
-    if (perTryMs > 0) this.#alarm.set(perTryMs);
+    this.#timeAttempt();
     this.#paused = false;
     this.#connects++;
     this.stream = this.#target.acquire(this, this.#engine as Engine, this.#downstream);
     if (this.#target.connected) this.#send();
+  }
+
+  #timeAttempt(): void {
+    if (this.#policy === null) return;
+    const { perTryMs, hedgeAfterMs } = this.#policy.spec;
+    if (perTryMs > 0) this.#alarm.set(perTryMs);
+    const hedges = hedgeAfterMs > 0 && this.#isIdempotent && this.#owner.request.framing === FRAMING_NONE;
+    if (hedges && this.#hedge === null) this.#hedgeAlarm.set(hedgeAfterMs);
   }
 
   onConnected(): void {
@@ -238,6 +251,7 @@ export class Attempts implements ResponseSink, Waiter {
     this.stream = null;
     this.#alarm.cancel();
     this.#noteFailure();
+    if (this.#leadByHedge()) return;
     const policy = this.#policy;
     const byPolicy = policy !== null && policy.spec.onConnectFailure;
     if (this.#connects < CONNECTS_MAX && this.#target.chooseOther(this.#owner.request, this.#client)) this.#again();
@@ -255,15 +269,78 @@ export class Attempts implements ResponseSink, Waiter {
       this.#owner.upstreamFailed(outcomes.HEAD_TOO_LONG);
       return;
     }
-    const sticky = this.#target.upstream?.sticky ?? null;
-    this.#binds = sticky !== null && sticky.memberOf(request) !== this.#target.member;
-    const { upstream } = this.#target;
-    this.#bindsSplit = this.#split !== null && upstream !== null && this.#split.binds(request, upstream);
+    this.#noteBinding();
     const repeats = stream.served > 0 || (this.#policy !== null && this.#isIdempotent);
     if (this.#connects > 1) this.#replay.sendTo(stream);
     if (repeats && request.framing !== FRAMING_NONE && !this.#keepsBody) this.#keepBody();
     if (!repeats && !this.#keepsHead) this.#releaseHead();
     if (this.stream !== null) this.#owner.bodyWanted();
+  }
+
+  /** Whether the response is to bind its client to the endpoint, and to its part of a split. */
+  #noteBinding(): void {
+    const { request } = this.#owner;
+    const { upstream, member } = this.#target;
+    const sticky = upstream?.sticky ?? null;
+    this.#binds = sticky !== null && sticky.memberOf(request) !== member;
+    this.#bindsSplit = this.#split !== null && upstream !== null && this.#split.binds(request, upstream);
+  }
+
+  // A second request beside the first.
+
+  #beginHedge(): void {
+    const { request } = this.#owner;
+    if (this.stream === null || !this.#canRepeat) return;
+    const target = this.#target.beside();
+    if (target.choose(request, this.#client) !== outcomes.OK || !this.#mayRetry(this.#policy as RetryPolicy)) return;
+    this.#retries++;
+    this.#worker.counters.add(UPSTREAM_HEDGES, 1);
+    this.#hedge = new Hedge(this, target);
+    this.#hedge.start(this.#engine as Engine, this.#downstream);
+  }
+
+  sendBeside(stream: UpstreamStream): boolean {
+    const { forwarding } = this.#engine as Engine;
+    const downstream = this.#downstream as DownstreamStream;
+    return this.#writer.send(this.#owner.request, downstream, this.#owner.asker.host, forwarding, stream);
+  }
+
+  hedgeAnswers(): boolean {
+    if (this.stream !== null && this.#policy?.wantsStatus(this.response.status) === true) {
+      // The first may do better.
+      this.response.reset();
+      this.#hedge?.drop();
+      this.hedgeFailed();
+      return false;
+    }
+    this.stream?.discard();
+    this.stream = null;
+    return this.#leadByHedge();
+  }
+
+  hedgeFailed(): void {
+    const { upstream = null, member = null } = this.#hedge?.target ?? {};
+    this.#hedge = null;
+    if (upstream !== null && member !== null) upstream.failed(member);
+  }
+
+  /** The first attempt is over: what stands beside it takes its place. False: nothing does. */
+  #leadByHedge(): boolean {
+    const hedge = this.#hedge;
+    this.#hedgeAlarm.cancel();
+    if (hedge === null) return false;
+    this.#hedge = null;
+    this.stream = hedge.lead();
+    this.#target.follow(hedge.target);
+    this.#noteBinding();
+    this.#timeAttempt();
+    return true;
+  }
+
+  #dropHedge(): void {
+    this.#hedgeAlarm.cancel();
+    this.#hedge?.drop();
+    this.#hedge = null;
   }
 
   // Trying again.
@@ -326,6 +403,7 @@ export class Attempts implements ResponseSink, Waiter {
     this.stream = null;
     stream.discard();
     this.#noteFailure();
+    if (this.#leadByHedge()) return;
     const policy = this.#policy as RetryPolicy;
     // Before it is connected nothing has left: whatever the request is.
     const unsent = !this.#target.connected;
@@ -366,6 +444,7 @@ export class Attempts implements ResponseSink, Waiter {
       if (this.#bindsSplit) this.#split?.bind(this.response, upstream);
     }
     this.#answered = true;
+    this.#dropHedge();
     this.#keepsBody = false;
     this.#replay.forget();
     if (!this.#keepsHead) this.#releaseHead();
@@ -376,11 +455,11 @@ export class Attempts implements ResponseSink, Waiter {
   #retriesStatus(status: number): boolean {
     const policy = this.#policy;
     if (policy === null || !policy.wantsStatus(status) || !this.#canRepeat || !this.#isIdempotent) return false;
-    if (!this.#mayRetry(policy) || !this.#chooseAny()) return false;
+    if (this.#hedge === null && (!this.#mayRetry(policy) || !this.#chooseAny())) return false;
     this.stream?.discard();
     this.stream = null;
     this.response.reset();
-    this.#retry();
+    if (!this.#leadByHedge()) this.#retry();
     return true;
   }
 
@@ -410,6 +489,7 @@ export class Attempts implements ResponseSink, Waiter {
       return;
     }
     this.#noteFailure();
+    if (this.#leadByHedge()) return;
     const policy = this.#policy;
     if (policy !== null && this.#repeatsBroken(reason) && this.#mayRetry(policy) && this.#chooseAny()) this.#retry();
     else this.#owner.upstreamFailed(outcomes.outcomeOf(reason));

@@ -90,6 +90,23 @@ export class Target {
     return this.upstream !== null && this.choose(request, client) === OK;
   }
 
+  /** For a second request to the same upstream: another endpoint is to be chosen. */
+  beside(): Target {
+    const other = new Target(this.#worker);
+    other.upstream = this.upstream;
+    other.#tried.push(...this.#tried);
+    if (this.member !== null) other.#tried.push(this.member);
+    return other;
+  }
+
+  /** Goes where `other` went. */
+  follow(other: Target): void {
+    if (this.member !== null && !this.#tried.includes(this.member)) this.#tried.push(this.member);
+    this.member = other.member;
+    this.#endpoint = other.#endpoint;
+    this.connected = other.connected;
+  }
+
   /** All were tried: from the beginning. */
   forgetTried(): void {
     this.#tried.length = 0;

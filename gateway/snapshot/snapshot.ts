@@ -141,6 +141,8 @@ export interface RetrySpec {
   readonly budgetPercent: number;
   /** From the beginning of an attempt to the head of its response; 0: without bound. */
   readonly perTryMs: number;
+  /** Without a response for so long, a second request is made to another endpoint beside the first; 0: none is. */
+  readonly hedgeAfterMs: number;
   /** A longer body is not sent twice. */
   readonly bodyBytesMax: number;
 }

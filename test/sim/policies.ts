@@ -58,6 +58,7 @@ function drawRetry(random: Random): NonNullable<Policies["retry"]> {
     budgetPercent: 100,
     bodyBytesMax: random.below(50_000),
     perTryMs: random.chance(0.5) ? 1000 + random.below(10_000) : 0,
+    hedgeAfterMs: random.chance(0.5) ? 1 + random.below(30) : 0,
   };
 }
 

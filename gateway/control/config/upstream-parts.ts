@@ -79,19 +79,17 @@ const condition = v.pipe(
   ),
 );
 
-export const Retry = fields(
-  "retries",
-  {
-    /** Further attempts after the first. */
-    attempts: v.optional(integer(1, 10), 1),
-    on: v.optional(list(condition, 32), ["connect-failure", "reset"]),
-    budgetPercent: v.optional(integer(0, 100), 20),
-    perTryMs: v.optional(integer(0, HOUR_MS), 0),
-    /** A longer body is not sent twice. */
-    bodyBytesMax: v.optional(integer(0, 1_048_576), 65_536),
-  },
-  { hedging: "hedging, a second request while the first is under way" },
-);
+export const Retry = fields("retries", {
+  /** Further attempts after the first. */
+  attempts: v.optional(integer(1, 10), 1),
+  on: v.optional(list(condition, 32), ["connect-failure", "reset"]),
+  budgetPercent: v.optional(integer(0, 100), 20),
+  perTryMs: v.optional(integer(0, HOUR_MS), 0),
+  /** A longer body is not sent twice. */
+  bodyBytesMax: v.optional(integer(0, 1_048_576), 65_536),
+  /** A second request to another endpoint while the first is under way, of what may be done twice and has no body; left out: never. */
+  hedging: v.optional(fields("hedging", { afterMs: integer(1, MINUTE_MS) })),
+});
 
 /** What keeps a client with one part of a route's split. */
 export const SplitStickiness = v.pipe(

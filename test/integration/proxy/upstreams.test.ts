@@ -49,6 +49,7 @@ const RETRY: RetrySpec = {
   onStatus: [503],
   budgetPercent: 100,
   perTryMs: 0,
+  hedgeAfterMs: 0,
   bodyBytesMax: 1000,
 };
 
@@ -336,6 +337,63 @@ describe.each(["io_uring", "epoll"] as const)("upstreams over %s", (io) => {
       expect(slow.connections()).toBeGreaterThanOrEqual(3);
       await gateway.settled();
       await alone.settled();
+    });
+
+    it("beside the first, at another endpoint, what has had no answer for a while: the first of the two counts", async () => {
+      const slow = await upstream(() => {});
+      const good = await upstream(named("b"));
+      const endpoints = [slow.address, good.address];
+      const retry = { ...RETRY, hedgeAfterMs: 100 };
+      const gateway = await plane(io, { endpoints, upstream: { retry } });
+      for (let i = 0; i < 4; i++) expect((await ask(gateway.port)).body).toBe("b");
+      expect(slow.connections()).toBeGreaterThan(0);
+      expect(gateway.plane.counters()).toMatchObject({ upstream_hedges: slow.connections(), upstream_retries: 0 });
+      await gateway.settled();
+    });
+
+    it("beside the first: the first may still answer, and goes on when the second fails", async () => {
+      const late = await upstream((socket) => setTimeout(() => socket.write(ok("late")), 300));
+      for (const other of [
+        await upstream(() => {}),
+        await upstream((socket) => socket.resetAndDestroy()),
+        await upstream((socket) => socket.write(empty(503))),
+      ]) {
+        const endpoints = [
+          { address: late.address, weight: 1, priority: 0 },
+          { address: other.address, weight: 1, priority: 1 },
+        ];
+        const gateway = await plane(io, {
+          endpoints: [],
+          upstream: { endpoints, retry: { ...RETRY, hedgeAfterMs: 50 } },
+        });
+        expect((await ask(gateway.port)).body).toBe("late");
+        await gateway.settled();
+      }
+    });
+
+    it("beside the first: when that fails, the second is waited for", async () => {
+      const failing = await upstream((socket) => setTimeout(() => socket.resetAndDestroy(), 200));
+      const late = await upstream((socket) => setTimeout(() => socket.write(ok("late")), 300));
+      const endpoints = [failing.address, late.address];
+      const retry = { ...RETRY, attempts: 1, onReset: false, hedgeAfterMs: 50 };
+      const gateway = await plane(io, { endpoints, upstream: { retry } });
+      for (let i = 0; i < 2; i++) expect((await ask(gateway.port)).body).toBe("late");
+      await gateway.settled();
+    });
+
+    it("beside the first never what may not be done twice, nor where nobody else is", async () => {
+      const late = await upstream((socket) => setTimeout(() => socket.write(ok("late")), 200));
+      const other = await upstream((socket) => setTimeout(() => socket.write(ok("late")), 200));
+      const retry = { ...RETRY, hedgeAfterMs: 20 };
+      const post = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
+      const two = await plane(io, { endpoints: [late.address, other.address], upstream: { retry } });
+      expect((await ask(two.port, post)).body).toBe("late");
+      expect(late.connections() + other.connections()).toBe(1);
+      const one = await plane(io, { endpoints: [late.address], upstream: { retry } });
+      expect((await ask(one.port)).body).toBe("late");
+      expect(one.plane.counters()).toMatchObject({ upstream_hedges: 0 });
+      await one.settled();
+      await two.settled();
     });
 
     it("no more than the budget allows", async () => {

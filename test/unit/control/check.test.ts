@@ -130,9 +130,9 @@ describe("a declaration", () => {
       ["/upstreams/0/healthCheck/path VALUE", "/upstreams/0/healthCheck/timeoutMs VALUE"],
     ],
     [
-      "hedging, and a reason that is none",
+      "hedging without a time, and a reason that is none",
       (d) => Object.assign(at(d.upstreams, 0), { retry: { hedging: {}, on: ["200"] } }),
-      ["/upstreams/0/retry/hedging UNSUPPORTED", "/upstreams/0/retry/on/0 VALUE"],
+      ["/upstreams/0/retry/hedging/afterMs REQUIRED", "/upstreams/0/retry/on/0 VALUE"],
     ],
     [
       "a queue without a limit",
