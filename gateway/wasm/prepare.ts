@@ -41,18 +41,17 @@ export interface PreparedModule {
 
 /** Throws PenstockError (`PENSTOCK_WASM_*`); the detail names the byte offset and the reason. */
 export function prepareModule(bytes: Uint8Array, limits: ModuleLimits = DEFAULT_MODULE_LIMITS): PreparedModule {
-  if (!isComponent(bytes)) return prepareCore(bytes, limits);
+  if (!isComponent(bytes)) return prepareCore(bytes, limits, "uploaded");
   if (bytes.length > limits.bytesMax) throw tooLong(bytes, limits);
-  // What a component becomes is ours, but what is wrong with it is still the author's.
-  const linked = linkComponent(bytes, limits);
-  const prepared = prepareCore(linked, limits);
+  const prepared = prepareCore(linkComponent(bytes, limits), limits, "unknown");
   return { ...prepared, sourceDigest: sha256(bytes), kind: "component", abi: COMPONENT_ABI };
 }
 
-function prepareCore(bytes: Uint8Array, limits: ModuleLimits): PreparedModule {
+/** `offsets`: whether those of its bytes are what the author has uploaded. */
+function prepareCore(bytes: Uint8Array, limits: ModuleLimits, offsets: "uploaded" | "unknown"): PreparedModule {
   const shape = validateModule(bytes, limits);
   const { kind, abi, imports, hooks, suspends } = checkInterface(shape);
-  const metered = meterModule(bytes, shape, limits);
+  const metered = meterModule(bytes, shape, limits, offsets === "uploaded");
   return {
     bytes: metered,
     digest: sha256(metered),

@@ -27,24 +27,39 @@ interface Declared extends Documented {
 
 /** The whole text of the reference. */
 export async function makeReference(): Promise<string> {
-  const index = await readFile(join(SDK, "assembly/index.ts"), "utf8");
-  const parts: string[] = [HEAD, hooksPart(), "## Exports\n"];
-  for (const [, names = "", file = ""] of index.matchAll(/^export \{ (.+) \} from "\.\/(\w+)";$/gm)) {
-    const source = await readFile(join(SDK, "assembly", `${file}.ts`), "utf8");
+  const abi = await readFile(join(SDK, "types/abi.ts"), "utf8");
+  const parts = [
+    HEAD,
+    hooksPart(),
+    "## Exports\n",
+    ...(await exportsOf("assembly")),
+    "## Exports in TypeScript\n",
+    "Of `penstock/plugin`. The hooks are the same.\n",
+    ...(await exportsOf("typescript")),
+    rowsPart("Core interface: host calls", ABI_FUNCTIONS, abi),
+    rowsPart("Core interface: hooks", ABI_HOOKS, abi),
+  ];
+  return parts.join("\n");
+}
+
+/** What the index of one of the packages exports. */
+async function exportsOf(folder: string): Promise<string[]> {
+  const index = await readFile(join(SDK, folder, "index.ts"), "utf8");
+  const parts: string[] = [];
+  for (const [, names = "", file = ""] of index.matchAll(/^export \{ (.+) \} from "\.\/(\w+)(?:\.ts)?";$/gm)) {
+    const source = await readFile(join(SDK, folder, `${file}.ts`), "utf8");
     const declared = declarations(source);
-    for (const name of names.split(", ")) {
+    for (const exported of names.split(", ")) {
+      const name = exported.replace("type ", "");
       const found = declared.find((one) => one.name === name);
-      if (found === undefined) throw new Error(`sdk/assembly/${file}.ts does not declare ${name}`);
+      if (found === undefined) throw new Error(`sdk/${folder}/${file}.ts does not declare ${name}`);
       // An object that there is one of: what its class has.
       const kind = /new (\w+)\(/.exec(found.value)?.[1];
       const { members: ofClass = [] } = declared.find((one) => one.name === kind) ?? {};
       parts.push(exportPart({ ...found, members: [...found.members, ...ofClass] }));
     }
   }
-  const abi = await readFile(join(SDK, "types/abi.ts"), "utf8");
-  parts.push(rowsPart("Core interface: host calls", ABI_FUNCTIONS, abi));
-  parts.push(rowsPart("Core interface: hooks", ABI_HOOKS, abi));
-  return `${parts.join("\n")}`;
+  return parts;
 }
 
 const HEAD = `# Reference
@@ -72,7 +87,7 @@ function exportPart({ name, doc, signature, members }: Declared): string {
 function declarations(source: string): Declared[] {
   const found: Declared[] = [];
   const pattern =
-    /(?:^\/\*\*((?:(?!\*\/)[\s\S])*?)\*\/\n)?^(?:export )?((?:class|function|enum|namespace|const|type) (\w+)[^\n{;]*)(.*)$/gm;
+    /(?:^\/\*\*((?:(?!\*\/)[\s\S])*?)\*\/\n)?^(?:export )?((?:class|function|enum|namespace|const|interface|type) (\w+)[^\n{;]*)(.*)$/gm;
   for (const match of source.matchAll(pattern)) {
     const [text, doc = "", signature = "", name = "", rest = ""] = match;
     const opens = rest.trimEnd().endsWith("{") && !signature.startsWith("function");
@@ -97,7 +112,7 @@ function closing(source: string, from: number): number {
 function members(body: string): Documented[] {
   const found: Documented[] = [];
   const pattern =
-    /(?:^ {2}\/\*\*((?:(?!\*\/)[\s\S])*?)\*\/\n)?^ {2}(?!private |protected |constructor)((?:export function |static |readonly |get )?\w+[^\n;{]*)(?:[;{].*)?$/gm;
+    /(?:^ {2}\/\*\*((?:(?!\*\/)[\s\S])*?)\*\/\n)?^ {2}(?!private |protected |constructor|readonly #)((?:export function |static |readonly |get )?\w+[^\n;{]*)(?:[;{].*)?$/gm;
   for (const [, doc = "", signature = ""] of body.matchAll(pattern)) {
     const shown = shownSignature(signature.replace("export function ", "").replace(/,$/, ""));
     if (/^(if|for|while|return|let|const|function)\b/.test(shown)) continue;

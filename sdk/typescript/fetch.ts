@@ -42,15 +42,15 @@ export class FetchResult {
 }
 
 /** A request of the plugin's own to an upstream that the route's `allow` list holds. The hook waits here; there is no promise. */
-export function fetch(upstream: string, path: string, options: FetchOptions = {}): FetchResult {
+export function fetch(upstream: string, path: string, options?: FetchOptions): FetchResult {
   const handle = upstreams.open(upstream);
   if (handle === null) return new FetchResult(0, `the route does not allow the upstream ${upstream}`);
-  for (const [name, value] of Object.entries(options.headers ?? {})) {
+  for (const [name, value] of Object.entries(options?.headers ?? {})) {
     if (!upstreams.fetchHeader(name, value)) return new FetchResult(0, `the header ${name} was refused`);
   }
-  const { body = "" } = options;
+  const body = options?.body ?? "";
   const bytes = typeof body === "string" ? bytesOf(body) : body;
-  const status = upstreams.fetch(handle, options.method ?? "GET", path, bytes, options.timeoutMs ?? 0);
+  const status = upstreams.fetch(handle, options?.method ?? "GET", path, bytes, options?.timeoutMs ?? 0);
   return new FetchResult(status, status === 0 ? upstreams.fetchedError() : "");
 }
 

@@ -2,7 +2,7 @@
 export { Action, Response, replyHeader, respond } from "./response.ts";
 export { Request } from "./request.ts";
 export { Headers, Trailers } from "./headers.ts";
-export { config } from "./config.ts";
+export { config, Config } from "./config.ts";
 export { log } from "./log.ts";
 export { maps, SharedMap } from "./maps.ts";
 export { connect, Connection, fetch, type FetchOptions, FetchResult, routeTo } from "./fetch.ts";

@@ -38,9 +38,17 @@ import { encodeOffsets } from "./offsets.ts";
 import { planBody } from "./plan.ts";
 import { ByteWriter } from "./writer.ts";
 
-/** `shape` is what `readModule` made of `bytes`. The result is a buffer of its own. */
-export function meterModule(bytes: Uint8Array, shape: ModuleShape, limits: ModuleLimits): Uint8Array {
-  return new Rewriter(bytes, shape, limits).write();
+/**
+ * `shape` is what `readModule` made of `bytes`. `tellsOffsets`: the module carries where its code stood in `bytes`. The result is a
+ * buffer of its own.
+ */
+export function meterModule(
+  bytes: Uint8Array,
+  shape: ModuleShape,
+  limits: ModuleLimits,
+  tellsOffsets = true,
+): Uint8Array {
+  return new Rewriter(bytes, shape, limits).write(tellsOffsets);
 }
 
 class Rewriter {
@@ -60,7 +68,7 @@ class Rewriter {
     this.#out = new ByteWriter(bytes.length * 2 + 1024);
   }
 
-  write(): Uint8Array {
+  write(tellsOffsets: boolean): Uint8Array {
     this.#out.raw(this.#bytes.subarray(0, 8));
     this.#types();
     this.#copy(SECTION_IMPORT);
@@ -73,7 +81,7 @@ class Rewriter {
     this.#copy(SECTION_DATA_COUNT);
     const stretches = this.#code();
     this.#copy(SECTION_DATA);
-    this.#out.section(SECTION_CUSTOM, encodeOffsets(stretches));
+    if (tellsOffsets) this.#out.section(SECTION_CUSTOM, encodeOffsets(stretches));
     if (this.#whole) {
       const name = new ByteWriter(32);
       name.name(WHOLE_SECTION);
