@@ -6,6 +6,7 @@
 import { isMap, isPair, isScalar, isSeq, LineCounter, parseDocument, type Document, type YAMLError } from "yaml";
 import type { Finding } from "#core/errors.ts";
 import { isRecord } from "./fields.ts";
+import { placeIn, readLargeFile, sectionOf } from "./large-files.ts";
 import { pointerSteps } from "./pointer.ts";
 import { expand } from "./variables.ts";
 
@@ -39,19 +40,20 @@ export interface Inclusion {
 
 interface Parsed {
   readonly file: string;
-  readonly document: Document.Parsed;
-  readonly lines: LineCounter;
   readonly data: unknown;
   readonly findings: readonly Finding[];
+  /** `file:line:column` of what the steps lead to; what is missing is shown where it should be. */
+  placeOf(steps: readonly string[]): string | undefined;
 }
 
 /** The files that a file includes. What is no list of texts is a finding when the file is read. */
 export function inclusionsOf(source: SourceFile): Inclusion[] {
+  if (!source.text.includes("include")) return [];
   const parsed = parseOne(source, {});
   const list = isRecord(parsed.data) ? parsed.data["include"] : undefined;
   if (!Array.isArray(list)) return [];
   return list.flatMap((pattern: unknown, index) =>
-    typeof pattern === "string" ? [{ pattern, at: placeOf(parsed, ["include", String(index)]) ?? source.file }] : [],
+    typeof pattern === "string" ? [{ pattern, at: parsed.placeOf(["include", String(index)]) ?? source.file }] : [],
   );
 }
 
@@ -67,14 +69,49 @@ export function readSources(files: readonly SourceFile[], options: SourceOptions
     locate: (finding) => {
       if (finding.at !== undefined) return finding;
       const found = find(finding.pointer);
-      const at = found === undefined ? undefined : placeOf(found.parsed, found.local);
+      const at = found === undefined ? undefined : found.parsed.placeOf(found.local);
       return at === undefined ? finding : { ...finding, at };
     },
     fileOf: (pointer) => find(pointer)?.parsed.file,
   };
 }
 
-function parseOne({ file, text }: SourceFile, { resolve }: SourceOptions): Parsed {
+function parseOne(source: SourceFile, options: SourceOptions): Parsed {
+  const parsed = parseLarge(source, options) ?? parseWhole(source, options);
+  const { data } = parsed;
+  if (options.resolve === undefined || !isRecord(data) || !("include" in data)) return parsed;
+  const { include, ...rest } = data;
+  const findings = [...parsed.findings];
+  if (!Array.isArray(include) || include.some((one) => typeof one !== "string")) {
+    const at = `${source.file}:1:1`;
+    findings.push({ pointer: "/include", code: "PENSTOCK_CONFIG_TYPE", detail: "expected a list of files", at });
+  }
+  return { ...parsed, data: rest, findings };
+}
+
+/** Null: it is not, or references in it are to be put in. */
+function parseLarge({ file, text }: SourceFile, { resolve }: SourceOptions): Parsed | null {
+  const read = resolve !== undefined && text.includes("${") ? null : readLargeFile(text);
+  if (read === null) return null;
+  const findings: Finding[] = [];
+  if (!read.ok) {
+    const at = `${file}:${placeIn(text, read.offset)}`;
+    findings.push({ pointer: "", code: "PENSTOCK_CONFIG_SYNTAX", detail: read.why, at });
+  }
+  return {
+    file,
+    data: read.ok ? read.data : undefined,
+    findings,
+    placeOf: (steps) => {
+      const section = sectionOf(text, steps);
+      if (section === undefined) return undefined;
+      const { document } = documentOf(section.text);
+      return `${file}:${placeIn(text, section.offset + offsetOf(document, section.steps))}`;
+    },
+  };
+}
+
+function documentOf(text: string): { document: Document.Parsed; lines: LineCounter } {
   const lines = new LineCounter();
   const document = parseDocument(text, {
     lineCounter: lines,
@@ -84,6 +121,11 @@ function parseOne({ file, text }: SourceFile, { resolve }: SourceOptions): Parse
     stringKeys: true,
     prettyErrors: false,
   });
+  return { document, lines };
+}
+
+function parseWhole({ file, text }: SourceFile, { resolve }: SourceOptions): Parsed {
+  const { document, lines } = documentOf(text);
   const findings = [...document.errors, ...document.warnings].map((error) => syntaxFinding(error, file, lines));
   if (findings.length === 0 && resolve !== undefined) {
     const missing = expand(document, (reference) => resolve(reference, file));
@@ -101,15 +143,11 @@ function parseOne({ file, text }: SourceFile, { resolve }: SourceOptions): Parse
       findings.push({ pointer: "", code: "PENSTOCK_CONFIG_SYNTAX", detail, at: `${file}:1:1` });
     }
   }
-  if (resolve !== undefined && isRecord(data) && "include" in data) {
-    const { include, ...rest } = data;
-    data = rest;
-    if (!Array.isArray(include) || include.some((one) => typeof one !== "string")) {
-      const at = `${file}:1:1`;
-      findings.push({ pointer: "/include", code: "PENSTOCK_CONFIG_TYPE", detail: "expected a list of files", at });
-    }
-  }
-  return { file, document, lines, data, findings };
+  const placeOf = (steps: readonly string[]): string | undefined => {
+    const { line, col } = lines.linePos(offsetOf(document, steps));
+    return line === 0 ? undefined : `${file}:${line}:${col}`;
+  };
+  return { file, data, findings, placeOf };
 }
 
 function unresolvedFinding(reference: string, at: string): Finding {
@@ -207,7 +245,7 @@ function joinRecord(
       origins.set(place, { parsed, local });
       into[key] = value;
     } else {
-      const at = placeOf(parsed, local);
+      const at = parsed.placeOf(local);
       const finding = {
         pointer: place,
         code: "PENSTOCK_CONFIG_DUPLICATE",
@@ -234,8 +272,8 @@ function origin(
   return undefined;
 }
 
-/** The key, or the list's entry, that the steps lead to; what is missing is shown where it should be. */
-function placeOf({ document, file, lines }: Parsed, steps: readonly string[]): string | undefined {
+/** Of the key, or the list's entry, that the steps lead to; of what is missing, where it should be. */
+function offsetOf(document: Document, steps: readonly string[]): number {
   let node: unknown = document.contents;
   let offset = 0;
   for (const step of steps) {
@@ -254,8 +292,7 @@ function placeOf({ document, file, lines }: Parsed, steps: readonly string[]): s
       break;
     }
   }
-  const { line, col } = lines.linePos(offset);
-  return line === 0 ? undefined : `${file}:${line}:${col}`;
+  return offset;
 }
 
 function rangeOf(node: unknown): number | undefined {
