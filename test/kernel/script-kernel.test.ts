@@ -3,7 +3,7 @@ import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, afterEach, beforeEach, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { startGateway, type Gateway } from "#test/support/gateway.ts";
 import { describeKernel } from "#test/support/kernel.ts";
 import { Namespace, removeLeftovers } from "#test/support/netns.ts";
@@ -14,7 +14,7 @@ describeKernel("kernel work of scripts", () => {
   let [here, peer]: Namespace[] = [];
   let gateway: Gateway | null = null;
 
-  beforeEach(() => {
+  beforeAll(() => {
     removeLeftovers();
     here = new Namespace("script");
     peer = new Namespace("peer");
@@ -26,14 +26,12 @@ describeKernel("kernel work of scripts", () => {
     copyFileSync("bpf/obj/counter.o", join(folder, "counter.o"));
   });
 
-  afterEach(async () => {
+  afterAll(async () => {
     await gateway?.stop();
-    gateway = null;
     here?.destroy();
     peer?.destroy();
+    rmSync(folder, { recursive: true, force: true });
   });
-
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
   /** Answers what the counter knows, or with `attach` empty only that it runs. */
   const script = (attach: string): string => `import { kernel, listen, Message } from "penstock"
@@ -76,16 +74,12 @@ listen("127.0.0.1:0", $ => $.serveHTTP(async msg => {
 
   it("changes the network, says so in the log, and tells a script why not", async () => {
     writeFileSync(file, NETWORK_SCRIPT);
-    gateway = await startGateway({ args: ["--script", file], netns: here?.path ?? "", workers: 1, timeoutMs: 60_000 });
-    const ask = (listen: string, body: object = {}): string =>
-      here?.run(
-        "curl",
-        "-s",
-        "--data",
-        JSON.stringify(body),
-        `http://${listen.replace(/:.*/, "")}:${gateway?.port(`script ${listen}`)}/`,
-      ) ?? "";
-    const change = (verb: string, kind: string, value: object): string => ask("127.0.0.1:0", { verb, kind, value });
+    const from = gateway?.logs.length ?? 0;
+    process.kill(gateway?.pid ?? 0, "SIGHUP");
+    await expect.poll(() => gateway?.logs.slice(from).join("\n"), { timeout: 20_000 }).toContain("script is in force");
+    const ask = (port: number, body: object = {}): string =>
+      here?.run("curl", "-s", "--data", JSON.stringify(body), `http://127.0.0.1:${port}/`) ?? "";
+    const change = (verb: string, kind: string, value: object): string => ask(8001, { verb, kind, value });
 
     const route = { destination: "198.51.100.0/24", gateway: "10.9.0.2", metric: 7 };
     expect(change("add", "route", route)).toBe("done");
@@ -123,15 +117,15 @@ listen("127.0.0.1:0", $ => $.serveHTTP(async msg => {
       expect(change(verb, kind, value)).toContain(why);
 
     // One message for each link, and NLMSG_DONE.
-    expect(ask("127.0.0.2:0")).toBe("16 16 3");
-    expect(ask("127.0.0.3:0")).toContain("500");
+    expect(ask(8002)).toBe("16 16 3");
+    expect(ask(8003)).toContain("500");
     await said("message 19: lists and changes of addresses, routes and neighbours");
   });
 });
 
 /** RTM_GETLINK with NLM_F_DUMP, and RTM_SETLINK, over netlink; and whatever is asked for. */
 const NETWORK_SCRIPT = `import { kernel, listen, Message } from "penstock"
-listen("127.0.0.1:0", $ => $.serveHTTP(async msg => {
+listen(8001, $ => $.serveHTTP(async msg => {
   const { verb, kind, value } = msg.json()
   try {
     if (verb === "add") await kernel.add(kind, value)
@@ -150,6 +144,6 @@ const ask = (type, flags) => $ => $
     ctx.types = [...(ctx.types ?? []), answer.head.type]
     return answer.head.type < 4 ? new Message({ status: 200 }, ctx.types.join(" ")) : undefined
   })
-listen("127.0.0.2:0", $ => $.demuxHTTP().to(ask(18, 0x301)))
-listen("127.0.0.3:0", $ => $.demuxHTTP().to(ask(19, 5)))
+listen(8002, $ => $.demuxHTTP().to(ask(18, 0x301)))
+listen(8003, $ => $.demuxHTTP().to(ask(19, 5)))
 `;

@@ -6,6 +6,7 @@
 import { fileURLToPath } from "node:url";
 import { scriptError } from "#core/errors/script.ts";
 import type { ListenerStatus } from "#control/gateway-status.ts";
+import type { HandedDescriptors } from "#bpf/manager/handed-over.ts";
 import { Listeners } from "#main/supervisor/listeners.ts";
 import { machineAuthorities } from "#main/supervisor/tls-material.ts";
 import type { LogSink } from "#main/supervisor/log.ts";
@@ -37,13 +38,13 @@ export class ScriptDeployment {
   readonly #watching: ScriptWatching;
   #current: InForce | null = null;
 
-  /** `listeners`: of the script alone. */
-  constructor(workers: Workers, listeners: Listeners, log: LogSink) {
+  /** `listeners`: of the script alone. `inherited`: what the script of the gateway before this one steered. */
+  constructor(workers: Workers, listeners: Listeners, log: LogSink, inherited: HandedDescriptors | null = null) {
     this.#workers = workers;
     this.#listeners = listeners;
     this.#log = log;
     this.#kernel = new ScriptKernel(log);
-    this.#steering = new ScriptSteering(workers, log);
+    this.#steering = new ScriptSteering(workers, log, inherited);
     this.#outputs = new ScriptOutputs(log);
     this.#commands = new ScriptCommands(log);
     this.#watching = new ScriptWatching(log, (file) => void workers.exclusively(async () => this.#fileChanged(file)));
@@ -162,13 +163,28 @@ export class ScriptDeployment {
     return this.#current === null ? [] : this.#listeners.addresses(this.#current.specs);
   }
 
-  close(): void {
+  /** What steers clients, for a successor. */
+  handOver(): HandedDescriptors {
+    return this.#steering.handOver();
+  }
+
+  /** Nobody new is steered here, and files are not followed any more. */
+  leave(): void {
     this.#watching.close();
-    this.#commands.close();
     this.#steering.close();
+  }
+
+  /** Sockets and kernel; streams that workers have begun may still run commands. */
+  close(): void {
+    this.leave();
     this.#outputs.close();
     this.#kernel.close();
     this.#listeners.close();
+  }
+
+  /** No worker runs any more. */
+  endCommands(): void {
+    this.#commands.close();
   }
 }
 

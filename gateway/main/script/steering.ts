@@ -4,15 +4,19 @@
  * steers, and open from then on: who is steered must be found after a change, too.
  */
 import { scriptError } from "#core/errors/script.ts";
+import type { HandedDescriptors } from "#bpf/manager/handed-over.ts";
 import type { Listeners } from "#main/supervisor/listeners.ts";
 import { KernelUpkeep } from "#main/supervisor/kernel-upkeep.ts";
 import type { KernelPart } from "#main/supervisor/kernel-part.ts";
 import type { LogSink } from "#main/supervisor/log.ts";
 import { kernelWanted, openKernel } from "#main/supervisor/managed-kernel.ts";
+import { NO_PINS } from "#main/supervisor/pin-place.ts";
 import { tagged, type Tagged } from "#main/supervisor/tags.ts";
 import type { Workers } from "#main/supervisor/workers.ts";
 import type { ListenerSpec } from "#snapshot/snapshot.ts";
 import type { ScriptListen } from "#worker/script/protocol.ts";
+
+const NOTHING: HandedDescriptors = { links: new Map(), maps: new Map() };
 
 export class ScriptSteering {
   readonly #workers: Workers;
@@ -23,15 +27,19 @@ export class ScriptSteering {
   /** What was said last of what is in force. */
   #said = "";
 
-  constructor(workers: Workers, log: LogSink) {
+  /** What the gateway before this one steered, whose place it takes; until it is asked for. */
+  #inherited: HandedDescriptors | null;
+
+  constructor(workers: Workers, log: LogSink, inherited: HandedDescriptors | null) {
     this.#workers = workers;
     this.#log = log;
+    this.#inherited = inherited === null || inherited.maps.size === 0 ? null : inherited;
   }
 
   /** Programs are verified, nothing is attached. `specs` of `listens`, prepared by `listeners`. Throws what is in the way. */
   prepare(listens: readonly ScriptListen[], specs: readonly ListenerSpec[], listeners: Listeners): void {
     const steering = listens.flatMap(({ steer }, listener) => (steer === null ? [] : [{ ...steer, listener }]));
-    if (steering.length === 0 && this.#kernel === null) return;
+    if (steering.length === 0 && this.#kernel === null && this.#inherited === null) return;
     const kernel = this.#open();
     const { grants } = listeners.grants(specs, 0);
     const bound = specs.map(({ name }, index) => ({
@@ -66,6 +74,11 @@ export class ScriptSteering {
     this.#kernel?.abort();
   }
 
+  /** Both gateways have programs on the cgroup for a while: the one that comes first turns clients, and both know where they wanted to go. */
+  handOver(): HandedDescriptors {
+    return this.#kernel?.handOver() ?? NOTHING;
+  }
+
   close(): void {
     this.#upkeep?.stop();
     this.#kernel?.close();
@@ -75,9 +88,10 @@ export class ScriptSteering {
 
   #open(): KernelPart {
     if (this.#kernel !== null) return this.#kernel;
-    const kernel = openKernel(kernelWanted());
+    const kernel = openKernel(kernelWanted(), NO_PINS, this.#inherited);
     const { active, notes } = kernel.status();
     if (!active) throw scriptError("PENSTOCK_SCRIPT_KERNEL", { detail: `nothing can be steered: ${notes.join("; ")}` });
+    this.#inherited = null;
     this.#upkeep = new KernelUpkeep(kernel, this.#workers);
     this.#kernel = kernel;
     return kernel;

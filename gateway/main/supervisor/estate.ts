@@ -14,6 +14,7 @@ export interface EstateParts {
   readonly ticketKeys: readonly Uint8Array[];
   readonly maps: Estate["maps"];
   readonly kernel: HandedDescriptors;
+  readonly scriptKernel: HandedDescriptors;
 }
 
 export function estateOf(parts: EstateParts): { readonly estate: Estate; readonly descriptors: readonly Tagged[] } {
@@ -26,7 +27,12 @@ export function estateOf(parts: EstateParts): { readonly estate: Estate; readonl
     new Map(Array.from(fds, ([name, fd]) => [name, keep(tagged(fd))]));
   const listening = (bound: ReadonlyMap<string, Bound>): ListeningEstate[] =>
     Array.from(bound, ([key, { address, sockets }]) => ({ key, address, tags: sockets.map(keep) }));
-  const { kernel, ticketKeys, maps, echo } = parts;
+  const handed = ({ links, maps }: HandedDescriptors): Estate["kernel"] => ({
+    version: PIN_VERSION,
+    links: named(links),
+    maps: named(maps),
+  });
+  const { ticketKeys, maps, echo } = parts;
   const estate: Estate = {
     listeners: listening(parts.listeners),
     scriptListeners: listening(parts.scriptListeners),
@@ -34,7 +40,8 @@ export function estateOf(parts: EstateParts): { readonly estate: Estate; readonl
     echo: echo === null ? null : keep(tagged(echo)),
     ticketKeys,
     maps,
-    kernel: { version: PIN_VERSION, links: named(kernel.links), maps: named(kernel.maps) },
+    kernel: handed(parts.kernel),
+    scriptKernel: handed(parts.scriptKernel),
   };
   return { estate, descriptors: [...descriptors.values()] };
 }

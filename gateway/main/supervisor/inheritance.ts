@@ -18,4 +18,6 @@ export interface Inheritance {
   readonly maps: readonly { readonly spec: MapSpec; readonly entries: readonly MapEntry[] }[];
   /** Null: made by a version whose layouts are others. */
   readonly kernel: HandedDescriptors | null;
+  /** Of what the script steers; null also when none was. */
+  readonly scriptKernel: HandedDescriptors | null;
 }

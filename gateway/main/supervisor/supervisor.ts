@@ -163,7 +163,7 @@ export class Supervisor {
     });
     this.#recordings = new Recordings(this.#workers);
     this.#scriptListeners = new Listeners(options.workers, data.takeOver, inherited?.scriptListeners);
-    this.scripts = new ScriptDeployment(this.#workers, this.#scriptListeners, log);
+    this.scripts = new ScriptDeployment(this.#workers, this.#scriptListeners, log, inherited?.scriptKernel);
     this.deployment.attach(this.#workers);
     this.#control = new ControlProcess(
       {
@@ -389,6 +389,7 @@ export class Supervisor {
       ticketKeys: this.#ticketKeys.all,
       maps: this.#userMaps.estate(),
       kernel: this.#options.kernel.handOver(),
+      scriptKernel: this.scripts.handOver(),
     });
   }
 
@@ -421,6 +422,7 @@ export class Supervisor {
   async drainGently(): Promise<void> {
     const { upgradeDrainMs = UPGRADE_DRAIN_MS_DEFAULT } = this.deployment.snapshot?.settings ?? {};
     await this.#workers.drain(upgradeDrainMs, true);
+    this.scripts.endCommands();
     this.#options.log("info", "everything that was begun here has ended");
   }
 
@@ -449,6 +451,7 @@ export class Supervisor {
     this.#ticketKeys.stop();
     // Nothing new is steered to a gateway that is about to go.
     this.#upkeep.stop();
+    this.scripts.leave();
     // What another gateway has in force, or will have again, is not taken off.
     if (this.#standing === "owner") this.#options.kernel.close();
     else if (this.#standing === "heir") this.#options.kernel.letGo();
@@ -456,6 +459,7 @@ export class Supervisor {
     // An heir that gives up leaves its clients to the gateway before it: none of them is to notice.
     const isHeir = this.#standing === "heir";
     await Promise.all([control, this.#workers.drain(isHeir ? HEIR_DRAIN_MS : drainMs, isHeir)]);
+    this.scripts.endCommands();
     this.#closeSockets();
     close(this.#shared.fd);
     this.#options.data.release();

@@ -13,6 +13,7 @@ import {
   PREDECESSOR_VARIABLE,
   UPGRADE_PROTOCOL,
   type Estate,
+  type HandedKernel,
   type ToPredecessor,
   type ToSuccessor,
 } from "./protocol.ts";
@@ -118,8 +119,8 @@ function inheritanceOf(estate: Estate): Inheritance {
     new Map(Array.from(tags, ([name, tag]) => [name, descriptor(tag).fd]));
   const listening = (all: Estate["listeners"]): Inheritance["listeners"] =>
     new Map(all.map(({ key, address, tags }) => [key, { address, sockets: tags.map(descriptor) }]));
-  const { kernel } = estate;
-  const fits = kernel.version === PIN_VERSION;
+  const handed = (kernel: HandedKernel | undefined): Inheritance["kernel"] =>
+    kernel?.version === PIN_VERSION ? { links: named(kernel.links), maps: named(kernel.maps) } : null;
   const inheritance: Inheritance = {
     listeners: listening(estate.listeners),
     scriptListeners: listening(estate.scriptListeners),
@@ -127,7 +128,8 @@ function inheritanceOf(estate: Estate): Inheritance {
     echo: estate.echo === null ? null : descriptor(estate.echo).fd,
     ticketKeys: estate.ticketKeys,
     maps: estate.maps,
-    kernel: fits ? { links: named(kernel.links), maps: named(kernel.maps) } : null,
+    kernel: handed(estate.kernel),
+    scriptKernel: handed(estate.scriptKernel),
   };
   for (const [tag, fd] of received) if (!used.has(tag)) close(fd);
   assert(inheritance.admin.length > 0, "the admin socket is handed over");

@@ -41,6 +41,13 @@ export interface ListeningEstate {
   readonly tags: readonly number[];
 }
 
+export interface HandedKernel {
+  /** Of the layouts of what is handed over; another means that the successor begins with its own. */
+  readonly version: number;
+  readonly links: ReadonlyMap<string, number>;
+  readonly maps: ReadonlyMap<string, number>;
+}
+
 /** All that one supervisor leaves to the next; numbers are tags of descriptors. */
 export interface Estate {
   readonly listeners: readonly ListeningEstate[];
@@ -54,12 +61,9 @@ export interface Estate {
   readonly ticketKeys: readonly Uint8Array[];
   /** Maps that live in user space. */
   readonly maps: readonly { readonly spec: MapSpec; readonly entries: readonly MapEntry[] }[];
-  readonly kernel: {
-    /** Of the layouts of what is handed over; another means that the successor begins with its own. */
-    readonly version: number;
-    readonly links: ReadonlyMap<string, number>;
-    readonly maps: ReadonlyMap<string, number>;
-  };
+  readonly kernel: HandedKernel;
+  /** Of what the script steers. Absent: the version before knew none. */
+  readonly scriptKernel?: HandedKernel;
 }
 
 export type ToPredecessor =

@@ -78,6 +78,18 @@ describeKernel("the transparent proxy's script", () => {
     expect(script.gateway.logs.slice(from).filter((line) => line.includes("/outside"))).toEqual([]);
   });
 
+  it("goes on through an upgrade: each client is taken to where it wanted to go", async () => {
+    let upgraded = false;
+    const upgrading = script.gateway.upgrade().then(() => (upgraded = true));
+    const answers = new Set<string>();
+    while (!upgraded) answers.add(await curl(`http://127.0.0.1:${port}/during`));
+    await upgrading;
+    const from = script.gateway.logs.length;
+    answers.add(await curl(`http://127.0.0.1:${port}/after`));
+    expect([...answers]).toEqual([`from ${port}\n`]);
+    await expect.poll(() => script.gateway.logs.slice(from).join("\n"), { timeout: 20_000 }).toContain("/after");
+  });
+
   it("cuts nobody off when it is killed", async () => {
     expect(script.gateway.logs.join("\n")).toContain(`the script steers ${cgroup.directory}: ports ${port}, ${wordy}`);
     await script.gateway.kill();
