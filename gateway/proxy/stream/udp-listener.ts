@@ -74,6 +74,10 @@ export class UdpListener implements DatagramHandler, SessionOwner, Drainable {
   drain(): void {
     const until = this.worker.loop.nowMs + LAST_ANSWER_MS;
     for (const session of this.#sessions.all()) {
+      if (!session.owed) {
+        this.over(session, outcomes.CLOSED);
+        continue;
+      }
       session.deadlineMs = Math.min(session.deadlineMs, until);
       this.worker.loop.timers.watch(session);
     }

@@ -60,6 +60,8 @@ export class UdpSession implements DatagramHandler, Timed, Placed {
   older: Placed | null = null;
   newer: Placed | null = null;
   answered = false;
+  /** The client has asked since it was last answered. */
+  owed = false;
 
   deadlineMs = Number.POSITIVE_INFINITY;
   wheelSlot = -1;
@@ -111,6 +113,7 @@ export class UdpSession implements DatagramHandler, Timed, Placed {
     const { streams } = this.#owner.worker;
     const bytes = from.end - from.start;
     this.#touch();
+    this.owed = true;
     this.#received += bytes;
     streams.add(UDP_DATAGRAMS_RECEIVED, 1);
     streams.add(UDP_BYTES_RECEIVED, bytes);
@@ -124,6 +127,7 @@ export class UdpSession implements DatagramHandler, Timed, Placed {
     const { streams } = this.#owner.worker;
     const bytes = socket.end - socket.start;
     this.#touch();
+    this.owed = false;
     if (!this.answered) this.target.succeeded();
     this.#owner.answered(this);
     const end = this.#taps.any ? this.#tapped(FROM_UPSTREAM, socket) : socket.end;

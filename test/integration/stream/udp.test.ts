@@ -75,6 +75,27 @@ describe.each(["io_uring", "epoll"] as const)("%s", (io) => {
     });
   });
 
+  test("a worker that leaves ends who has been answered, and waits for the answer that another waits for", async () => {
+    const up = await end();
+    let answerLate = (): void => {};
+    up.socket.on("message", (bytes, from) => {
+      const answer = (): void => up.socket.send(`re:${bytes.toString()}`, from.port, from.address);
+      if (bytes.toString() === "late") answerLate = answer;
+      else answer();
+    });
+    const { plane: worker, port, counters } = await plane({ io, endpoints: [`127.0.0.1:${up.port}`] });
+    const [one, other] = [await end(), await end()];
+    one.socket.send("now", port, "127.0.0.1");
+    await until(() => one.received.length === 1, "an answer");
+    other.socket.send("late", port, "127.0.0.1");
+    await until(() => up.received.length === 2, "a question");
+    worker.drain();
+    await until(() => counters()["udp_sessions_open"] === 1, "the end of who has been answered");
+    answerLate();
+    await until(() => other.received.length === 1, "the late answer");
+    expect(other.received[0]?.text).toBe("re:late");
+  });
+
   test.each([0, 1, 1472, 32_768, 40_000, 65_500])("a datagram of %i bytes", async (bytes) => {
     const body = randomBytes(bytes);
     const up = await echo("");
