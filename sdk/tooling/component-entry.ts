@@ -70,7 +70,7 @@ export function componentEntry(source: string, hooks: readonly string[]): string
     .map((name) => {
       const { params, args, answers } = HOOKS[name] ?? hook([], false);
       const call = `plugin.${name}(${args.join(", ")})`;
-      return `export function ${name}(${params}) {\n  ${answers ? `return ${call} ?? "continue";` : `${call};`}\n}`;
+      return exported(name, params, answers ? `return ${call} ?? "continue";` : `${call};`);
     });
   return [
     'import { log } from "penstock/log.ts";',
@@ -78,8 +78,14 @@ export function componentEntry(source: string, hooks: readonly string[]): string
     `globalThis.console = { ${levels.join(", ")}, log: (...values) => log.info(values.map(String).join(" ")) };`,
     `import * as plugin from "${source}";`,
     ...made,
-    `export function onConfigure() {\n  return ${configure};\n}`,
+    exported("onConfigure", "", `return ${configure};`),
     ...functions,
     "",
   ].join("\n");
+}
+
+/** What is thrown ends the guest; before that it is told, in fewer units of fuel than the engine takes to say so. */
+function exported(name: string, params: string, statement: string): string {
+  const told = 'log.error(`${error}\\n${error?.stack ?? ""}`);';
+  return `export function ${name}(${params}) {\n  try {\n    ${statement}\n  } catch (error) {\n    ${told}\n    throw error;\n  }\n}`;
 }

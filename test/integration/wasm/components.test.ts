@@ -142,9 +142,9 @@ describe("a plugin in TypeScript", () => {
   it("is stopped in an endless loop, and throws with the line of its source", () => {
     const host = new FakeHost(bytes, { fuel: 2_000_000 });
     expect(host.request(host.begin({ path: "/loop" })).verdict).toBe("fault");
-    const { verdict, logs } = new FakeHost(bytes, { fuel: 2_000_000 }).request(host.begin({ path: "/throw" }));
+    const { verdict, logs } = new FakeHost(bytes, { fuel: 5_000_000 }).request(host.begin({ path: "/throw" }));
     expect(verdict).toBe("fault");
-    expect(logs.join("\n")).toMatch(/on purpose.*src\/index\.ts:23/s);
+    expect(logs.join("\n")).toMatch(/error: TypeError: on purpose\n +at onRequest \(\/src\/index\.ts:23/s);
   });
 
   it("that is wrong is told with file and line", async () => {
