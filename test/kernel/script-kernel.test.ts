@@ -66,6 +66,26 @@ listen("127.0.0.1:0", $ => $.serveHTTP(async msg => {
     expect(attached()).toBe(true);
     expect(await ask()).toMatchObject({ entries: 1 });
 
+    // Another program in the same place: put there in one step, and put back when the script is refused.
+    const program = (): string => /prog\/xdp id (\d+)/.exec(here?.ip("link", "show", "left") ?? "")?.[1] ?? "";
+    const first = program();
+    const other = (more: string): string =>
+      script(`await counter.attach("counter", { device: "left" })\n${more}`).replace(".fill(0xff)", ".fill(0xf0)");
+    writeFileSync(file, other('await counter.attach("counter", { device: "gone" })'));
+    process.kill(gateway.pid, "SIGHUP");
+    await said("gone");
+    expect(program()).toBe(first);
+    const from = gateway.logs.length;
+    writeFileSync(file, other(""));
+    process.kill(gateway.pid, "SIGHUP");
+    await expect.poll(() => gateway?.logs.slice(from).join("\n"), { timeout: 20_000 }).toContain("script is in force");
+    expect([program() === first, attached()]).toEqual([false, true]);
+
+    // A successor takes the place over: the device is never without a program.
+    const second = program();
+    await gateway.upgrade();
+    expect([program() === second, attached()]).toEqual([false, true]);
+
     writeFileSync(file, script(""));
     process.kill(gateway.pid, "SIGHUP");
     await said("is off");

@@ -6,7 +6,7 @@
 import { fileURLToPath } from "node:url";
 import { scriptError } from "#core/errors/script.ts";
 import type { ListenerStatus } from "#control/gateway-status.ts";
-import type { HandedDescriptors } from "#bpf/manager/handed-over.ts";
+import { HandedOver, type HandedDescriptors } from "#bpf/manager/handed-over.ts";
 import { Listeners } from "#main/supervisor/listeners.ts";
 import { machineAuthorities } from "#main/supervisor/tls-material.ts";
 import type { LogSink } from "#main/supervisor/log.ts";
@@ -38,13 +38,14 @@ export class ScriptDeployment {
   readonly #watching: ScriptWatching;
   #current: InForce | null = null;
 
-  /** `listeners`: of the script alone. `inherited`: what the script of the gateway before this one steered. */
+  /** `listeners`: of the script alone. `inherited`: of the script of the gateway before this one. */
   constructor(workers: Workers, listeners: Listeners, log: LogSink, inherited: HandedDescriptors | null = null) {
     this.#workers = workers;
     this.#listeners = listeners;
     this.#log = log;
-    this.#kernel = new ScriptKernel(log);
-    this.#steering = new ScriptSteering(workers, log, inherited);
+    const links = inherited === null ? null : new HandedOver({ links: inherited.links, maps: new Map() });
+    this.#kernel = new ScriptKernel(log, links);
+    this.#steering = new ScriptSteering(workers, log, inherited?.maps);
     this.#outputs = new ScriptOutputs(log);
     this.#commands = new ScriptCommands(log);
     this.#watching = new ScriptWatching(log, (file) => void workers.exclusively(async () => this.#fileChanged(file)));
@@ -163,9 +164,14 @@ export class ScriptDeployment {
     return this.#current === null ? [] : this.#listeners.addresses(this.#current.specs);
   }
 
-  /** What steers clients, for a successor. */
+  /** What is attached, and what steers clients, for a successor. */
   handOver(): HandedDescriptors {
-    return this.#steering.handOver();
+    return { links: this.#kernel.handOver(), maps: this.#steering.handOver() };
+  }
+
+  /** A successor has failed. */
+  takeBack(): void {
+    this.#kernel.takeBack();
   }
 
   /** Nobody new is steered here, and files are not followed any more. */

@@ -4,33 +4,38 @@
  * loaded; nothing else. Each change is logged.
  *
  * What the script on its way wants is attached when all workers have it, before it is in force; what only the one before
- * wanted comes off behind it. What both want stays as it is.
+ * wanted comes off behind it (attachments.ts). What both want stays as it is.
  */
 import { createHash } from "node:crypto";
 import { scriptError } from "#core/errors/script.ts";
-import { bpf, type Attachment, type LoadedObject } from "#bpf/public/bpf.ts";
+import type { Fd } from "#core/brands.ts";
+import type { HandedOver } from "#bpf/manager/handed-over.ts";
+import { bpf, type LoadedObject } from "#bpf/public/bpf.ts";
 import { netlink } from "#bpf/public/netlink.ts";
+import { ScriptAttachments, type WantedPlace } from "./attachments.ts";
 import { ScriptNetwork } from "./network.ts";
 import type { LogSink } from "#main/supervisor/log.ts";
-import type { KernelPlace, KernelRequest, ObjectAnswer, ScriptBundle } from "#worker/script/protocol.ts";
+import type { KernelRequest, ObjectAnswer, ScriptBundle } from "#worker/script/protocol.ts";
 
 /** What one script wants of the kernel. */
 interface Wants {
   readonly bundle: ScriptBundle;
   readonly objects: Set<string>;
-  readonly places: Map<string, { readonly object: string; readonly program: string; readonly place: KernelPlace }>;
+  readonly places: Map<string, WantedPlace>;
 }
 
 export class ScriptKernel {
   readonly #log: LogSink;
   readonly #network: ScriptNetwork;
   readonly #objects = new Map<string, LoadedObject>();
-  readonly #attached = new Map<string, Attachment>();
+  readonly #attachments: ScriptAttachments;
   #current: Wants | null = null;
   #next: Wants | null = null;
 
-  constructor(log: LogSink) {
+  /** `inherited`: links of the gateway that this one takes the place of. */
+  constructor(log: LogSink, inherited: HandedOver | null) {
     this.#log = log;
+    this.#attachments = new ScriptAttachments(log, inherited);
     this.#network = new ScriptNetwork(log);
   }
 
@@ -41,28 +46,36 @@ export class ScriptKernel {
 
   /** Attaches what it wants and nobody has. Throws PENSTOCK_BPF_*; then `abort`. */
   prepare(): void {
-    for (const [key, { object, program, place }] of this.#next?.places ?? []) {
-      if (this.#attached.has(key)) continue;
-      const attachment = bpf.attach(this.#object(object).program(program), place);
-      this.#attached.set(key, attachment);
-      this.#log("info", `the script's program ${program} is attached`, { place: attachment.place });
-    }
+    if (this.#next === null) return;
+    this.#attachments.prepare(this.#next.places, ({ object, program }) => this.#object(object).program(program));
   }
 
   commit(): void {
     this.#current = this.#next;
     this.#next = null;
+    this.#attachments.commit(this.#current?.places ?? new Map());
     this.#drop();
   }
 
   abort(): void {
     this.#next = null;
+    this.#attachments.abort();
     this.#drop();
   }
 
+  handOver(): Map<string, Fd> {
+    return this.#attachments.handOver();
+  }
+
+  takeBack(): void {
+    this.#attachments.takeBack();
+  }
+
   close(): void {
+    this.#attachments.close();
     this.#current = null;
-    this.abort();
+    this.#next = null;
+    this.#drop();
   }
 
   /** Throws with the reason, which the script gets. */
@@ -130,15 +143,9 @@ export class ScriptKernel {
     return object;
   }
 
-  /** What no script wants goes: attachments first. */
+  /** Objects that no script wants go, once their programs are off. */
   #drop(): void {
     const kept = [this.#current, this.#next];
-    for (const [key, attachment] of this.#attached) {
-      if (kept.some((wants) => wants?.places.has(key))) continue;
-      this.#attached.delete(key);
-      attachment.close();
-      this.#log("info", "a program of the script before is off", { place: attachment.place });
-    }
     for (const [key, object] of this.#objects) {
       if (kept.some((wants) => wants?.objects.has(key))) continue;
       this.#objects.delete(key);

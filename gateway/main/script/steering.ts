@@ -16,7 +16,9 @@ import type { Workers } from "#main/supervisor/workers.ts";
 import type { ListenerSpec } from "#snapshot/snapshot.ts";
 import type { ScriptListen } from "#worker/script/protocol.ts";
 
-const NOTHING: HandedDescriptors = { links: new Map(), maps: new Map() };
+/** The records of connections that are open. */
+type Handed = HandedDescriptors["maps"];
+const NOTHING: Handed = new Map();
 
 export class ScriptSteering {
   readonly #workers: Workers;
@@ -28,12 +30,12 @@ export class ScriptSteering {
   #said = "";
 
   /** What the gateway before this one steered, whose place it takes; until it is asked for. */
-  #inherited: HandedDescriptors | null;
+  #inherited: Handed | null;
 
-  constructor(workers: Workers, log: LogSink, inherited: HandedDescriptors | null) {
+  constructor(workers: Workers, log: LogSink, inherited: Handed = NOTHING) {
     this.#workers = workers;
     this.#log = log;
-    this.#inherited = inherited === null || inherited.maps.size === 0 ? null : inherited;
+    this.#inherited = inherited.size === 0 ? null : inherited;
   }
 
   /** Programs are verified, nothing is attached. `specs` of `listens`, prepared by `listeners`. Throws what is in the way. */
@@ -75,8 +77,8 @@ export class ScriptSteering {
   }
 
   /** Both gateways have programs on the cgroup for a while: the one that comes first turns clients, and both know where they wanted to go. */
-  handOver(): HandedDescriptors {
-    return this.#kernel?.handOver() ?? NOTHING;
+  handOver(): Handed {
+    return this.#kernel?.handOver().maps ?? NOTHING;
   }
 
   close(): void {
@@ -88,7 +90,8 @@ export class ScriptSteering {
 
   #open(): KernelPart {
     if (this.#kernel !== null) return this.#kernel;
-    const kernel = openKernel(kernelWanted(), NO_PINS, this.#inherited);
+    const inherited = this.#inherited === null ? null : { links: new Map(), maps: this.#inherited };
+    const kernel = openKernel(kernelWanted(), NO_PINS, inherited);
     const { active, notes } = kernel.status();
     if (!active) throw scriptError("PENSTOCK_SCRIPT_KERNEL", { detail: `nothing can be steered: ${notes.join("; ")}` });
     this.#inherited = null;

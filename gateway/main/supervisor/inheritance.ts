@@ -18,6 +18,6 @@ export interface Inheritance {
   readonly maps: readonly { readonly spec: MapSpec; readonly entries: readonly MapEntry[] }[];
   /** Null: made by a version whose layouts are others. */
   readonly kernel: HandedDescriptors | null;
-  /** Of what the script steers; null also when none was. */
+  /** Of what the script has attached, and steers. */
   readonly scriptKernel: HandedDescriptors | null;
 }

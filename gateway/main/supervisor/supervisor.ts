@@ -402,6 +402,7 @@ export class Supervisor {
   takeBack(controlStopped: boolean): void {
     try {
       this.#options.kernel.takeBack();
+      this.scripts.takeBack();
     } catch (error) {
       this.#options.log("error", `the kernel part was not taken back: ${(error as Error).message}`);
     }

@@ -62,7 +62,7 @@ export interface Estate {
   /** Maps that live in user space. */
   readonly maps: readonly { readonly spec: MapSpec; readonly entries: readonly MapEntry[] }[];
   readonly kernel: HandedKernel;
-  /** Of what the script steers. Absent: the version before knew none. */
+  /** Of what the script has attached, and steers. Absent: the version before knew none. */
   readonly scriptKernel?: HandedKernel;
 }
 
