@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { existsSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { PenstockError } from "#core/errors.ts";
+import { ProgressLine } from "#main/cli/progress-line.ts";
 import { COMMON_OPTIONS, UsageError } from "#main/cli/verb.ts";
 import type { ExitCode, Output, ParsedArgs, Verb, VerbContext } from "#main/cli/verb.ts";
 import { penstockVersion } from "#main/commands/version.ts";
@@ -93,9 +94,17 @@ function callersFolder(): string {
 
 function output(json: boolean): Output {
   const interactive = process.stdout.isTTY;
+  const progress = new ProgressLine(process.stderr);
   return {
-    print: (text) => process.stdout.write(`${text}\n`),
-    note: (text) => process.stderr.write(`${text}\n`),
+    print: (text) => {
+      progress.clear();
+      process.stdout.write(`${text}\n`);
+    },
+    note: (text) => {
+      progress.clear();
+      process.stderr.write(`${text}\n`);
+    },
+    progress: (text) => progress.show(text),
     json,
     interactive,
     width: interactive ? process.stdout.columns : WIDTH,

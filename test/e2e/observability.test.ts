@@ -286,9 +286,14 @@ test(
         expect([process, nodes.length > 1, samples.length > 10]).toEqual([process, true, true]);
       }),
     );
-    const heap = verb("profile", "heap", "worker-1", "worker.heapsnapshot", "--json");
+    const args = ["profile", "heap", "worker-1", "worker.heapsnapshot", "--data", gateway.data];
+    const heap = penstockOnTerminal(60, at(), ...args);
     await whileServing(Promise.all([recording, heap]));
-    expect(JSON.parse((await heap).out)).toMatchObject({ file: "worker.heapsnapshot" });
+    // Each line of progress takes the place of the one before, and what is said in the end that of the last.
+    const lines = (await heap).out.split("\u001b[K");
+    expect(lines[1]).toBe("looking at the memory of worker-1");
+    expect(lines.at(-2)).toMatch(/^worker\.heapsnapshot: \d+ bytes$/);
+    expect(lines.at(-1)).toMatch(/^worker\.heapsnapshot: \d+ bytes; Chrome's developer tools open it\n$/);
     const { snapshot } = JSON.parse(readFileSync(join(folder, "worker.heapsnapshot"), "utf8")) as {
       snapshot: { node_count: number };
     };

@@ -41,13 +41,13 @@ async function send(
   how: { dryRun: boolean; wait: boolean },
 ): Promise<ExitCode> {
   positionals(args);
-  const path = requiredOption(args, "file", "a file, or a folder of .yaml files");
+  const path = requiredOption(args, "file", "a file, or a folder of .yaml and .json files");
   let texts: Texts = new Map();
   try {
     const files = readDeclarationFiles(path, context.cwd, context.env);
     texts = files.texts;
     const message = textOption(args, "message") ?? `apply ${path}`;
-    report(await submit(files, Client.of(args, context), { ...how, message }), out);
+    report(await submit(files, Client.of(args, context), { ...how, message }, out), out);
     return 0;
   } catch (error) {
     return printFailure(error, out, texts);

@@ -14,7 +14,8 @@ export const backup: Verb = {
   run: async (args, out, context) => {
     const [file = ""] = positionals(args, "FILE");
     try {
-      const bytes = await download(Client.of(args, context), "/v1/backup", within(file, context));
+      out.progress("collecting what the gateway knows");
+      const bytes = await download(Client.of(args, context), "/v1/backup", within(file, context), out);
       out.print(out.json ? JSON.stringify({ file, bytes }) : `${file}: ${bytes} bytes`);
       return 0;
     } catch (error) {

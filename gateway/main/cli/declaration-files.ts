@@ -89,8 +89,8 @@ function namesAt(path: string, cwd: string): string[] {
   const found = statSync(full, { throwIfNoEntry: false });
   if (found === undefined) throw cliError("PENSTOCK_CLI_FILE", { detail: `there is no ${path}` });
   if (!found.isDirectory()) return [path];
-  const names = readdirSync(full).filter((name) => /\.ya?ml$/.test(name));
-  if (names.length === 0) throw cliError("PENSTOCK_CLI_FILE", { detail: `there is no .yaml file in ${path}` });
+  const names = readdirSync(full).filter((name) => /\.(?:ya?ml|json)$/.test(name));
+  if (names.length === 0) throw cliError("PENSTOCK_CLI_FILE", { detail: `there is no .yaml or .json file in ${path}` });
   return names.toSorted().map((name) => join(path, name));
 }
 

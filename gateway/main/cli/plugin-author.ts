@@ -32,6 +32,7 @@ export async function build(args: ParsedArgs, out: Output, { cwd }: VerbContext)
   const [, folder = "."] = positionals(args, "build", "DIR?");
   const path = resolve(cwd, folder);
   const { buildPlugin } = await import("#sdk/tooling/build.ts");
+  out.progress(`compiling ${folder}`);
   const result = await fromFolder(folder, () => buildPlugin(path));
   const failed = result.wasm.length === 0;
   const file = join(path, "build", `${basename(path)}.wasm`);
@@ -59,6 +60,7 @@ export async function test(args: ParsedArgs, out: Output, { cwd }: VerbContext):
     import("#sdk/tooling/test-plugin.ts"),
     import("#worker/meter.ts"),
   ]);
+  out.progress(`compiling ${folder}`);
   // As the gateway would have it: what an upload refuses is refused here, and fuel is counted.
   const result = await fromFolder(folder, () => testPlugin(resolve(cwd, folder), { meter: meterModule }));
   const { diagnostics, tables, passed, failed } = result;

@@ -20,6 +20,7 @@ export async function push(args: ParsedArgs, out: Output, context: VerbContext):
       ? {}
       : { "x-penstock-signature": signed(resolve(context.cwd, keyFile), { tenant, name: plugin, version, digest }) };
   const client = Client.of(args, context);
+  out.progress(`uploading ${module.byteLength} bytes, which the gateway validates`);
   const { status, body } = await client.send("PUT", path, { module, headers });
   if (map !== null) await client.send("PUT", `${path}/source-map`, { json: map });
   const pushed = body as PluginVersion;

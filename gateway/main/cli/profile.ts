@@ -23,9 +23,9 @@ export const profile: Verb = {
     if (!SECONDS.test(seconds)) throw new UsageError("--seconds takes a number from 1 to 60");
     const base = `/v1/processes/${encodeURIComponent(process)}`;
     const path = kind === "cpu" ? `${base}/cpu-profile?seconds=${seconds}` : `${base}/heap-snapshot`;
-    if (out.interactive && kind === "cpu") out.note(`recording ${process} for ${seconds} s`);
+    out.progress(kind === "cpu" ? `recording ${process} for ${seconds} s` : `looking at the memory of ${process}`);
     try {
-      const bytes = await download(Client.of(args, context), path, resolve(context.cwd, file));
+      const bytes = await download(Client.of(args, context), path, resolve(context.cwd, file), out);
       out.print(
         out.json ? JSON.stringify({ file, bytes }) : `${file}: ${bytes} bytes; Chrome's developer tools open it`,
       );

@@ -9,6 +9,7 @@ import { sha256Hex } from "#control/canonical.ts";
 import { PenstockError } from "#core/errors.ts";
 import type { Client } from "./client.ts";
 import type { DeclarationFiles } from "./declaration-files.ts";
+import type { Output } from "./verb.ts";
 
 export interface Submitted {
   readonly revision: number;
@@ -24,18 +25,25 @@ export interface SubmitOptions {
 }
 
 /** Throws what is wrong, located in the files. */
-export async function submit(files: DeclarationFiles, client: Client, options: SubmitOptions): Promise<Submitted> {
+export async function submit(
+  files: DeclarationFiles,
+  client: Client,
+  options: SubmitOptions,
+  out: Pick<Output, "progress">,
+): Promise<Submitted> {
   const { sources } = files;
   if (sources.findings.length > 0) throw refusal(sources.findings);
   try {
     const filled = withFilterFiles(sources.data, (file, pointer) => files.moduleAt(pointer, file));
     const encrypted = withTlsFiles(filled.declaration, (file, pointer) => files.moduleAt(pointer, file));
-    const { declaration, findings: others } = await withDigests(encrypted.declaration, (file, pointer) =>
-      uploaded(files, file, pointer, client, options.dryRun),
-    );
+    const { declaration, findings: others } = await withDigests(encrypted.declaration, (file, pointer) => {
+      out.progress(`${file}: looking whether the gateway has it`);
+      return uploaded(files, file, pointer, client, options.dryRun);
+    });
     const findings = [...filled.findings, ...encrypted.findings, ...others];
     if (findings.length > 0)
       await refuseWithRest(findings, () => put(declaration, client, { ...options, dryRun: true }));
+    out.progress(options.dryRun ? "comparing" : "waiting until every worker runs it");
     return await put(declaration, client, options);
   } catch (error) {
     throw located(error, files);

@@ -20,6 +20,8 @@ export interface Output {
   print(text: string): void;
   /** What went wrong, and progress: goes to stderr, a line feed is added. */
   note(text: string): void;
+  /** What goes on, for who waits at a terminal: each takes the place of the one before, and whatever is said takes its. */
+  progress(text: string): void;
   /** `--json`: print data only. */
   readonly json: boolean;
   /** stdout is a terminal. */

@@ -39,6 +39,7 @@ async function upgradeGateway(dataDir: string, out: Output): Promise<ExitCode> {
     throw mainError("PENSTOCK_MAIN_UPGRADE", { detail: `process ${before.pid}: ${(cause as Error).message}`, cause });
   }
   while (Date.now() < askedMs + WAIT_MS) {
+    out.progress(`process ${before.pid} starts its successor, ${Math.floor((Date.now() - askedMs) / 1000)} s`);
     await sleep(POLL_MS);
     const now = runsOn(dataDir);
     if (now === null) throw mainError("PENSTOCK_MAIN_UPGRADE", { detail: "the gateway ended" });

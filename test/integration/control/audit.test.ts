@@ -23,6 +23,7 @@ async function run(...rest: string[]): Promise<{ code: number; out: string; note
     print: (text: string) => void (printed += text),
     note: (text: string) => void (notes += text),
     json: args.values["json"] === true,
+    progress: () => undefined,
     interactive: false,
     width: 120,
   };

@@ -38,6 +38,7 @@ async function penstock(line: string | readonly string[], env: VerbContext["env"
     print: (text: string) => void printed.push(text),
     note: (text: string) => void noted.push(text),
     json: args.values["json"] === true,
+    progress: () => undefined,
     interactive: true,
     width,
   };
@@ -98,6 +99,9 @@ describe("apply", () => {
     write("folder/a.yaml", listeners);
     write("folder/b.yml", `upstreams:${rest.replace("build/", "../good/build/")}`);
     expect((await penstock("apply -f folder")).out).toBe("nothing to change; revision 1 is in force");
+    write("folder/d.json", '{"settings": {"accessLog": "off"}}');
+    expect((await penstock("diff -f folder")).out).toContain('/accessLog: (none) → "off"');
+    rmSync(join(cwd, "folder/d.json"));
     write("folder/c.yaml", "listeners:\n  - name: web\n    address: 127.0.0.1:8081\n    protocol: http\n");
     const refused = await penstock("apply -f folder");
     expect(refused.code).toBe(1);

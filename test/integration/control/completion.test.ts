@@ -18,6 +18,7 @@ async function script(shell: string): Promise<string> {
     print: (one: string) => void (text += `${one}\n`),
     note() {},
     json: false,
+    progress: () => undefined,
     interactive: false,
     width: 80,
   };
