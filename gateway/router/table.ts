@@ -127,23 +127,36 @@ export function equals(bytes: Uint8Array, at: number, memory: Uint8Array, start:
 /** Space that a table which is revised may leave unused, in cells: cheaper than another copy of it. */
 const SLACK_CELLS = 4096;
 
-/** Makes a table, or the next one from a copy of one that stays as it is. */
+/** Makes a table, or the next one from one that stays as it is. */
 export class TableBuilder {
-  #slots = new Int32Array(SLOTS_MIN << SLOT_SHIFT);
+  /** Whose memory this is, until the first change makes a copy of it. */
+  #origin: ByteTable | null = null;
+  #slots: Int32Array = new Int32Array(SLOTS_MIN << SLOT_SHIFT);
   #count = 0;
-  #cells = new Int32Array(1024);
-  #bytes = new Uint8Array(this.#cells.buffer);
+  #cells: Int32Array = new Int32Array(1024);
+  #bytes: Uint8Array = new Uint8Array(this.#cells.buffer);
   #used = 0;
 
-  static from({ cells, slots, count }: ByteTable): TableBuilder {
+  static from(table: ByteTable): TableBuilder {
     const builder = new TableBuilder();
-    builder.#slots = slots.slice();
-    builder.#count = count;
-    builder.#cells = new Int32Array(cells.length + SLACK_CELLS);
-    builder.#cells.set(cells);
-    builder.#bytes = new Uint8Array(builder.#cells.buffer);
-    builder.#used = cells.length;
+    builder.#origin = table;
+    builder.#slots = table.slots;
+    builder.#count = table.count;
+    builder.#cells = table.cells;
+    builder.#bytes = table.bytes;
+    builder.#used = table.cells.length;
     return builder;
+  }
+
+  /** In front of every change. */
+  #own(): void {
+    if (this.#origin === null) return;
+    const { slots, cells } = this.#origin;
+    this.#origin = null;
+    this.#slots = slots.slice();
+    this.#cells = new Int32Array(cells.length + SLACK_CELLS);
+    this.#cells.set(cells);
+    this.#bytes = new Uint8Array(this.#cells.buffer);
   }
 
   /**
@@ -151,6 +164,7 @@ export class TableBuilder {
    * the index of the record in `cells`, which will not change. A record that the key had before is found no more.
    */
   add(scope: number, hash: number, key: string, record: readonly number[]): number {
+    this.#own();
     const mixed = scopedHash(hash, scope);
     const slot = this.#slot(mixed, scope, key);
     if (this.#slots[slot + 1] === 0) this.#count++;
@@ -166,6 +180,7 @@ export class TableBuilder {
 
   /** A record that no key leads to, or more of the last one. */
   addRecord(record: readonly number[]): number {
+    this.#own();
     const at = this.#used;
     this.#reserve(record.length);
     for (let i = 0; i < record.length; i++) this.#cells[at + i] = record[i] as number;
@@ -175,6 +190,7 @@ export class TableBuilder {
 
   /** Latin-1 text, padded to whole cells; behind a record of the same entry. */
   addText(text: string): void {
+    this.#own();
     this.#reserve(cellsOf(text.length));
     const start = this.#used << 2;
     for (let i = 0; i < text.length; i++) {
@@ -195,10 +211,12 @@ export class TableBuilder {
   }
 
   set(cell: number, value: number): void {
+    this.#own();
     this.#cells[cell] = value;
   }
 
   build(): ByteTable {
+    if (this.#origin !== null) return this.#origin;
     const fits = this.#cells.length - this.#used <= SLACK_CELLS;
     const cells = fits ? this.#cells.subarray(0, this.#used) : this.#cells.slice(0, this.#used);
     return new ByteTable(this.#slots, cells, this.#count);

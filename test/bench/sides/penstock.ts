@@ -87,7 +87,7 @@ export async function startPenstock(scope: Scope, options: PenstockOptions): Pro
   const started = await ready(side, token === null ? {} : { "x-token": token });
   const admin = join(directory, "data/admin.sock");
   const declared = (count: number): Declaration => declaration(port, options, count);
-  // By the API: what is read from a file keeps the place of each word, of which a hundred thousand routes have many.
+  // By the API, as programs do; a start waits for no more than a person would.
   if (services > 0) await adminOf(admin).put(declared(services));
   return { ...started, admin, declared };
 }

@@ -41,6 +41,21 @@ it("a record keeps its place, has any length, and text may follow it", () => {
   expect(Buffer.from(bytes.subarray(4 * (keyed + 2))).toString()).toBe("tail");
 });
 
+it("a table that another is made of stays as it is, and is shared where nothing changes", () => {
+  const builder = new TableBuilder();
+  const record = builder.add(0, hash("a"), "a", [1]);
+  const first = builder.build();
+  expect(TableBuilder.from(first).build()).toBe(first);
+  const next = TableBuilder.from(first);
+  expect(next.find(0, hash("a"), "a")).toBe(record);
+  next.set(record, 2);
+  for (let i = 0; i < 100; i++) next.add(0, hash(`b${i}`), `b${i}`, [i]);
+  next.add(0, hash("b7"), "b7", [70]);
+  const second = next.build();
+  expect([find(first, 0, "a"), find(first, 0, "b7"), find(second, 0, "a")]).toEqual([1, -1, 2]);
+  expect([find(second, 0, "b6"), find(second, 0, "b7"), second.count]).toEqual([6, 70, 101]);
+});
+
 it("keys with the same hash stand beside each other", () => {
   const builder = new TableBuilder();
   const keys = ["one", "two", "three"];
