@@ -1,4 +1,5 @@
-/** HTTP/1.1 answers of 64 KiB and 1 MiB, against nginx. */
+/** HTTP/1.1 answers of 64 KiB and 1 MiB, against nginx and HAProxy. */
+import { startHaproxyHttp } from "#test/bench/sides/haproxy.ts";
 import { startNginx } from "#test/bench/sides/nginx.ts";
 import { startPenstock } from "#test/bench/sides/penstock.ts";
 import { sizesBench } from "./sizes.ts";
@@ -13,5 +14,6 @@ export const bodies = sizesBench({
   start: async (scope, upstream, cpu) => [
     await startPenstock(scope, { upstream, cpu, token: null }),
     await startNginx(scope, { upstream, cpu, token: null }),
+    await startHaproxyHttp(scope, { upstream, cpu }),
   ],
 });

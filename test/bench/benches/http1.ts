@@ -5,6 +5,7 @@ import { assignCpus } from "#test/bench/host/cpus.ts";
 import { startUpstream } from "#test/bench/host/upstream.ts";
 import { requireWrk } from "#test/bench/host/wrk.ts";
 import { runRounds } from "#test/bench/rounds.ts";
+import { startHaproxyHttp } from "#test/bench/sides/haproxy.ts";
 import { startNginx } from "#test/bench/sides/nginx.ts";
 import { startPenstock } from "#test/bench/sides/penstock.ts";
 
@@ -17,8 +18,9 @@ export const http1: Bench = async (scope, options) => {
   const cpus = assignCpus();
   const { address } = await startUpstream(scope, cpus.upstream);
   const peer = await startNginx(scope, { upstream: address, cpu: cpus.proxy, token: null });
+  const other = await startHaproxyHttp(scope, { upstream: address, cpu: cpus.proxy });
   const ours = await startPenstock(scope, { upstream: address, cpu: cpus.proxy, token: null });
-  const [oursRounds = [], peerRounds = []] = await runRounds(scope, [ours, peer], {
+  const [oursRounds = [], peerRounds = [], otherRounds = []] = await runRounds(scope, [ours, peer, other], {
     ...options,
     warmUpSeconds: WARM_UP_SECONDS,
     connections: CONNECTIONS,
@@ -27,5 +29,6 @@ export const http1: Bench = async (scope, options) => {
   });
   return compareReport("http1", { name: ours.name, rounds: oursRounds, bound: null }, [
     { name: peer.name, rounds: peerRounds, bound: BOUND },
+    { name: other.name, rounds: otherRounds, bound: null },
   ]);
 };

@@ -18,9 +18,13 @@ export interface Size {
 export interface SizesOptions {
   readonly bench: string;
   readonly sizes: readonly Size[];
-  /** On our CPU per answer against the peer's. */
+  /** On our CPU per answer against the first peer's. */
   readonly bound: number;
-  readonly start: (scope: Scope, upstream: string, cpu: number) => Promise<readonly [ours: Side, peer: Side]>;
+  readonly start: (
+    scope: Scope,
+    upstream: string,
+    cpu: number,
+  ) => Promise<readonly [ours: Side, peer: Side, ...others: Side[]]>;
 }
 
 const WARM_UP_SECONDS = 2;
@@ -40,19 +44,22 @@ export function sizesBench(sizes: SizesOptions): Bench {
 async function compareSize(scope: Scope, sizes: SizesOptions, size: Size, options: BenchOptions): Promise<Report> {
   const cpus = assignCpus();
   const { address } = await startUpstream(scope, cpus.upstream, size.bytes);
-  const [ours, peer] = await sizes.start(scope, address, cpus.proxy);
-  const [oursRounds = [], peerRounds = []] = await runRounds(scope, [ours, peer], {
+  const sides = await sizes.start(scope, address, cpus.proxy);
+  const [ours, ...peers] = sides;
+  const [oursRounds = [], ...peersRounds] = await runRounds(scope, sides, {
     ...options,
     warmUpSeconds: WARM_UP_SECONDS,
     connections: size.connections,
     headers: [],
     cpus,
   });
-  const report = compareReport(sizes.bench, { name: ours.name, rounds: oursRounds, bound: null }, [
-    { name: peer.name, rounds: peerRounds, bound: sizes.bound },
-  ]);
+  const report = compareReport(
+    sizes.bench,
+    { name: ours.name, rounds: oursRounds, bound: null },
+    // The bound is on the first of the peers.
+    peers.map(({ name }, i) => ({ name, rounds: peersRounds[i] ?? [], bound: i === 0 ? sizes.bound : null })),
+  );
   // What has been measured makes room for the next size.
-  await ours.child.stop();
-  await peer.child.stop();
+  for (const { child } of sides) await child.stop();
   return { ...report, figures: report.figures.map((one) => ({ ...one, figure: `${size.label}_${one.figure}` })) };
 }

@@ -11,6 +11,7 @@ import { startUpstream } from "#test/bench/host/upstream.ts";
 import type { Scope } from "#test/bench/host/scope.ts";
 import { requireWrk } from "#test/bench/host/wrk.ts";
 import { runRounds } from "#test/bench/rounds.ts";
+import { startHaproxyHttp } from "#test/bench/sides/haproxy.ts";
 import { startNginx } from "#test/bench/sides/nginx.ts";
 import { startPenstock } from "#test/bench/sides/penstock.ts";
 import type { TlsFiles } from "#test/bench/sides/side.ts";
@@ -35,17 +36,22 @@ export const tls: Bench = async (scope, options) => {
   const { address } = await startUpstream(scope, cpus.upstream);
   const files = certificate(scope);
   const common = { upstream: address, cpu: cpus.proxy, token: null, tls: files };
-  const sides = [await startPenstock(scope, common), await startNginx(scope, common)];
+  const sides = [
+    await startPenstock(scope, common),
+    await startNginx(scope, common),
+    await startHaproxyHttp(scope, common),
+  ];
   const reports = [];
   for (const [name, headers, bound] of [
     ["tls", [], BOUND],
     ["tls handshake", ["Connection: close"], null],
   ] as const) {
     const load = { ...options, warmUpSeconds: WARM_UP_SECONDS, connections: CONNECTIONS, headers, cpus };
-    const [ours = [], theirs = []] = await runRounds(scope, sides, load);
+    const [ours = [], theirs = [], others = []] = await runRounds(scope, sides, load);
     reports.push(
       compareReport(name, { name: sides[0]?.name ?? "", rounds: ours, bound: null }, [
         { name: sides[1]?.name ?? "", rounds: theirs, bound },
+        { name: sides[2]?.name ?? "", rounds: others, bound: null },
       ]),
     );
   }

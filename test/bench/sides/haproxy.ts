@@ -1,14 +1,14 @@
 /**
- * HAProxy as the peer for TCP: Debian's package, its own configuration and port; one thread, `option splice-auto`, so that it
- * may move bulk within the kernel.
+ * HAProxy as a peer: Debian's package, its own configuration and port, one thread. For TCP with `option splice-auto`, so that it
+ * may move bulk within the kernel; for HTTP with and without TLS; for a filter in Lua.
  */
 import { spawnSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { freePort } from "#test/bench/host/probe.ts";
 import type { Scope } from "#test/bench/host/scope.ts";
 import { Unavailable } from "#test/bench/unavailable.ts";
-import { ready, type Side } from "./side.ts";
+import { ready, type Side, type TlsFiles } from "./side.ts";
 
 function configuration(port: number, upstream: string): string {
   return `global
@@ -39,11 +39,16 @@ core.register_action("check", { "http-req" }, function(txn)
 end)
 `;
 
-function luaConfiguration(port: number, upstream: string): string {
+/** HTTP as ours: keep-alive without an end on both sides, connections to the upstream shared, the same forwarding fields. */
+function httpConfiguration(
+  port: number,
+  upstream: string,
+  more: { global?: string; bind?: string; rules?: string },
+): string {
   return `global
   nbthread 1
   maxconn 2000
-  lua-load filter.lua
+${more.global ?? ""}
 defaults
   mode http
   option http-keep-alive
@@ -52,16 +57,18 @@ defaults
   timeout client 600s
   timeout server 600s
 frontend in
-  bind 127.0.0.1:${port} backlog 4096
-  http-request lua.check
-  http-request return status 401 content-type text/plain lf-string "no token" unless { var(txn.checked) -m bool }
+  bind 127.0.0.1:${port} backlog 4096 ${more.bind ?? ""}
+${more.rules ?? ""}
   http-request set-header x-forwarded-for %[src]
-  http-request set-header x-forwarded-proto http
+  http-request set-header x-forwarded-proto ${more.bind === undefined ? "http" : "https"}
   default_backend up
 backend up
   server up ${upstream}
 `;
 }
+
+const LUA_RULES = `  http-request lua.check
+  http-request return status 401 content-type text/plain lf-string "no token" unless { var(txn.checked) -m bool }`;
 
 /** The token check in Lua, in HTTP. */
 export async function startHaproxyLua(
@@ -71,7 +78,8 @@ export async function startHaproxyLua(
   const name = `${version()} with Lua`;
   const port = await freePort();
   const directory = scope.directory();
-  writeFileSync(join(directory, "haproxy.cfg"), luaConfiguration(port, upstream));
+  const more = { global: "  lua-load filter.lua", rules: LUA_RULES };
+  writeFileSync(join(directory, "haproxy.cfg"), httpConfiguration(port, upstream, more));
   writeFileSync(join(directory, "filter.lua"), luaScript(token));
   const child = scope.spawn("haproxy", ["-db", "-C", directory, "-f", join(directory, "haproxy.cfg")], { cpu });
   return ready({ name, origin: `http://127.0.0.1:${port}`, child }, { "x-token": token });
@@ -91,4 +99,24 @@ export async function startHaproxy(scope: Scope, { upstream, cpu }: { upstream: 
   writeFileSync(file, configuration(port, upstream));
   const child = scope.spawn("haproxy", ["-db", "-f", file], { cpu });
   return ready({ name, origin: `http://127.0.0.1:${port}`, child }, {});
+}
+
+/** HTTP/1.1; over TLS 1.3 where there are files for it, with tickets and without a cache of sessions. */
+export async function startHaproxyHttp(
+  scope: Scope,
+  { upstream, cpu, tls }: { upstream: string; cpu: number; tls?: TlsFiles },
+): Promise<Side> {
+  const name = version();
+  const port = await freePort();
+  const directory = scope.directory();
+  const file = join(directory, "haproxy.cfg");
+  const pem = join(directory, "site.pem");
+  if (tls !== undefined) writeFileSync(pem, readFileSync(tls.certificate, "utf8") + readFileSync(tls.key, "utf8"));
+  const more =
+    tls === undefined
+      ? {}
+      : { global: "  tune.ssl.cachesize 0", bind: `ssl crt ${pem} ssl-min-ver TLSv1.3 alpn http/1.1` };
+  writeFileSync(file, httpConfiguration(port, upstream, more));
+  const child = scope.spawn("haproxy", ["-db", "-f", file], { cpu });
+  return ready({ name, origin: `${tls === undefined ? "http" : "https"}://127.0.0.1:${port}`, child }, {});
 }
