@@ -19,9 +19,9 @@ import type {
   StreamFilterSpec,
   StreamRouteSpec,
 } from "#snapshot/snapshot.ts";
-import { secretContext, secretsIn } from "#snapshot/secrets.ts";
 import { compileCertificate, compileListenerTls, compileUpstreamTls, type SealedKeys } from "./compile-tls.ts";
 import { banMaps } from "./compile-bans.ts";
+import { compileSecrets, type SealedSecrets } from "./compile-secrets.ts";
 import { compileUpstream } from "./compile-upstream.ts";
 import { digestOf } from "./canonical.ts";
 import type { FilterResource, Resolved, RouteResource } from "./config/declaration.ts";
@@ -53,7 +53,7 @@ export interface CompileContext {
   /** The sealed private key of a certificate; without certificates nobody asks. */
   readonly sealedKey?: SealedKeys;
   /** The sealed value of a secret; without references to secrets nobody asks. */
-  sealedSecret?(secret: { readonly tenant: string; readonly name: string; readonly fingerprint: string }): string;
+  readonly sealedSecret?: SealedSecrets;
   /** Left out: everything is compiled anew. */
   readonly knownSpecs?: KnownSpecs;
 }
@@ -94,7 +94,7 @@ export function compile(declared: Resolved, context: CompileContext): Snapshot {
       return context.knownSpecs?.upstream(one, make) ?? make();
     }),
     ...compileCertificates(declared, context),
-    ...compileSecrets(declared, context),
+    ...compileSecrets(declared, context.sealedSecret),
     plugins: declared.plugins.map((one): PluginSpec => ({
       name: one.name,
       tenant: one.tenant,
@@ -149,22 +149,6 @@ function compileCertificates(declared: Resolved, { sealedKey }: CompileContext):
   if (declared.certificates.length === 0) return {};
   const sealed = defined(sealedKey, "keys of declared certificates");
   return { certificates: declared.certificates.map((one) => compileCertificate(one, sealed)) };
-}
-
-/** Those that filters refer to: the others stay in the store. */
-function compileSecrets({ secrets, routes }: Resolved, context: CompileContext): Pick<Snapshot, "secrets"> {
-  if (secrets.length === 0) return {};
-  const named = new Set(
-    routes.flatMap(({ tenant, filters }) => Array.from(secretsIn(filters), (name) => secretContext({ tenant, name }))),
-  );
-  const referred = secrets.filter((one) => named.has(secretContext(one)));
-  if (referred.length === 0) return {};
-  return {
-    secrets: referred.map(({ tenant, name, fingerprint }) => {
-      const secret = { tenant, name, fingerprint: defined(fingerprint, "fingerprint of a checked secret") };
-      return { tenant, name, sealed: defined(context.sealedSecret?.(secret), "sealed value of a checked secret") };
-    }),
-  };
 }
 
 function compileRoute(route: RouteResource, order: number, tables: Tables): RouteSpec {

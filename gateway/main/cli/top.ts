@@ -67,6 +67,8 @@ interface View {
   readonly plugins: readonly {
     readonly name: string;
     readonly callsPerSecond: number;
+    /** Of a sample of the calls; null: none was measured. */
+    readonly p99Us: number | null;
     readonly fuelPerCall: number;
     readonly faults: number;
     readonly skipped: number;
@@ -102,7 +104,15 @@ function viewOf(between: Between): View {
       const of = (what: string): number => between.increase(`plugin_${what}`, withoutWorker(labels));
       const calls = of("calls");
       const fuelPerCall = calls === 0 ? 0 : Math.round(of("fuel") / calls);
-      return { name, callsPerSecond: rate(calls), fuelPerCall, faults: of("faults"), skipped: of("skipped") };
+      const p99 = between.quantile("plugin_duration_seconds", withoutWorker(labels), 0.99);
+      return {
+        name,
+        callsPerSecond: rate(calls),
+        p99Us: p99 === null ? null : Math.round(p99 * 1e7) / 10,
+        fuelPerCall,
+        faults: of("faults"),
+        skipped: of("skipped"),
+      };
     }),
     kernel: between.counters(KERNEL_FAMILY).flatMap((family) =>
       between.increases(family).map(({ labels, increase }) => ({
@@ -167,8 +177,15 @@ function pluginsTable({ plugins }: View, out: Output): string {
   const rows = plugins
     .toSorted((a, b) => b.callsPerSecond - a.callsPerSecond)
     .slice(0, ROWS_MAX)
-    .map((one) => [one.name, `${one.callsPerSecond}`, `${one.fuelPerCall}`, `${one.faults}`, `${one.skipped}`]);
-  return table(["PLUGIN", "CALLS/S", "FUEL/CALL", "FAULTS", "SKIPPED"], rows, out);
+    .map((one) => [
+      one.name,
+      `${one.callsPerSecond}`,
+      one.p99Us === null ? "" : `${one.p99Us}`,
+      `${one.fuelPerCall}`,
+      `${one.faults}`,
+      `${one.skipped}`,
+    ]);
+  return table(["PLUGIN", "CALLS/S", "P99 µs", "FUEL/CALL", "FAULTS", "SKIPPED"], rows, out);
 }
 
 function kernelTable({ kernel }: View, out: Output): string {
