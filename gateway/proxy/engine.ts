@@ -55,7 +55,7 @@ export class Engine {
   readonly snapshot: Snapshot;
   readonly tls: EngineTls;
   readonly routing: Routing;
-  /** By number; made at their first request: of ten thousand routes most serve none before the next snapshot. */
+  /** By number; made at their first request, or when there is time (`settling`). */
   readonly #routes: (Route | null)[];
   readonly #chains: readonly (readonly Filter[])[];
   readonly #splits: Splits;
@@ -70,6 +70,7 @@ export class Engine {
   readonly certificateFields: ClientCertificateFields | null;
   /** Exchanges under way, and one for being in force. */
   #references = 1;
+  #isInForce = false;
 
   readonly #releaseFilters: () => void;
 
@@ -110,17 +111,27 @@ export class Engine {
     return (this.#routes[number] ??= this.#made(number));
   }
 
+  /** Makes all routes, a step for some, as long as it is in force: no request has to do it then. */
+  *settling(): Generator<void, void, void> {
+    for (let number = 0; number < this.#routes.length && this.#isInForce; number++) {
+      this.route(number);
+      if (number % 64 === 63) yield;
+    }
+  }
+
   upstreamNamed(name: string): Upstream | null {
     return this.#upstreamsByName.get(name) ?? null;
   }
 
   /** It is in force: its checks and limits hold from here on. */
   activate(): void {
+    this.#isInForce = true;
     for (const upstream of this.upstreams) upstream.activate();
   }
 
   /** Another takes its place; what is under way ends on it. */
   deactivate(): void {
+    this.#isInForce = false;
     for (const upstream of this.upstreams) upstream.deactivate();
   }
 

@@ -255,6 +255,7 @@ export class WorkerProcess {
     this.#tls.commit();
     this.#descriptors.retain(message);
     this.#options.send({ type: "committed", id });
+    void inSlices(engine.settling());
   }
 
   #abort(id: number): void {
