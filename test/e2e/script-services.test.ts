@@ -175,6 +175,20 @@ test("exec: a command ends with its stream", async () => {
   await expect.poll(sleepers, { timeout: 20_000 }).toEqual([]);
 });
 
+test("a worker that dies takes its commands along; its successor has the files as they are now", async () => {
+  const socket = connect(gateway.port(`script ${WEB}`), "127.0.0.1");
+  socket.on("error", () => {});
+  socket.write("GET /hangs HTTP/1.1\r\nhost: x\r\n\r\n");
+  await expect.poll(sleepers, { timeout: 20_000 }).toHaveLength(1);
+  const before = await gateway.workers();
+  for (const pid of before) process.kill(pid, "SIGKILL");
+  await expect.poll(sleepers, { timeout: 20_000 }).toEqual([]);
+  socket.destroy();
+  await expect.poll(async () => (await ask("/")).body, { timeout: 20_000 }).toBe("third");
+  expect(await talk(COPIED, "after")).toBe("127.0.0.9 after");
+  await expect.poll(() => readFileSync(at("copy.log"), "utf8").slice(-5), { timeout: 20_000 }).toBe("after");
+});
+
 test("figures of a script: a histogram is one", async () => {
   await ask("/", "0123456789ab");
   const { body } = await gateway.admin("GET", "/metrics");
