@@ -117,6 +117,37 @@ describe("modules", () => {
   });
 });
 
+it("a secret's value goes at a start, a day after it was given, when no revision names it", () => {
+  now = 1000;
+  const secret = { tenant: "t", name: "s" };
+  const named = (fingerprint: string) => ({ declaration: { secrets: [{ ...secret, fingerprint }] }, ages: [] });
+  const keep = (store: SqliteStore, fingerprint: string, sealed = `sealed ${fingerprint}`) =>
+    store.secrets.keep({ ...secret, fingerprint, sealed });
+  const kept = (store: SqliteStore) =>
+    ["a", "b", "c"].filter((fingerprint) => store.secrets.sealed({ ...secret, fingerprint }) !== undefined);
+  const bounds = { revisionsMax: 2, contentBytesMax: 2 ** 20 };
+  const store = open(bounds);
+  for (const fingerprint of ["a", "b", "c"]) keep(store, fingerprint);
+  keep(store, "b", "sealed again");
+  expect(store.secrets.sealed({ ...secret, fingerprint: "b" })).toBe("sealed b");
+  for (const fingerprint of ["a", "b"]) store.applied(store.begin({ content: named(fingerprint), ...by }).number, "me");
+  store.close();
+  now += 86_399_000;
+  const second = open(bounds);
+  expect(kept(second)).toEqual(["a", "b", "c"]);
+  second.close();
+  now += 2000;
+  const third = open(bounds);
+  expect(kept(third)).toEqual(["a", "b"]);
+  third.applied(third.begin({ content: content(1), ...by }).number, "me");
+  third.applied(third.begin({ content: content(2), ...by }).number, "me");
+  third.close();
+  // Revisions that named them are gone.
+  const fourth = open(bounds);
+  expect(kept(fourth)).toEqual([]);
+  fourth.close();
+});
+
 it("a database of a later version is refused", () => {
   open().close();
   const db = new DatabaseSync(join(folder, "store.db"));
