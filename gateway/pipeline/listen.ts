@@ -36,19 +36,17 @@ export function listen<C extends object>(
 const LEASE_MS_MIN = 100;
 
 /** What the supervisor is going to be asked for. Throws PENSTOCK_PIPELINE_LISTEN. */
-function checkSteering(address: string, { steer, protocol }: ListenOptions): void {
+function checkSteering(address: string, { steer }: ListenOptions): void {
   if (steer === undefined) return;
   const { cgroup, ports, leaseMs = LEASE_MS_MIN } = steer;
   const wrong =
-    protocol === "udp"
-      ? "steer is for TCP; declare `kernel.steering` for datagrams"
-      : typeof cgroup !== "string" || !cgroup.startsWith("/")
-        ? `steer.cgroup is ${JSON.stringify(cgroup)}: the cgroup's directory, as /sys/fs/cgroup/apps`
-        : !Array.isArray(ports) || ports.length === 0 || !ports.every(isPort)
-          ? `steer.ports is ${JSON.stringify(ports)}: a list of numbers from 1 to 65535`
-          : !Number.isSafeInteger(leaseMs) || leaseMs < LEASE_MS_MIN
-            ? `steer.leaseMs is ${String(leaseMs)}: milliseconds, ${LEASE_MS_MIN} or more`
-            : null;
+    typeof cgroup !== "string" || !cgroup.startsWith("/")
+      ? `steer.cgroup is ${JSON.stringify(cgroup)}: the cgroup's directory, as /sys/fs/cgroup/apps`
+      : !Array.isArray(ports) || ports.length === 0 || !ports.every(isPort)
+        ? `steer.ports is ${JSON.stringify(ports)}: a list of numbers from 1 to 65535`
+        : !Number.isSafeInteger(leaseMs) || leaseMs < LEASE_MS_MIN
+          ? `steer.leaseMs is ${String(leaseMs)}: milliseconds, ${LEASE_MS_MIN} or more`
+          : null;
   if (wrong !== null) throw pipelineError("PENSTOCK_PIPELINE_LISTEN", { detail: `${address}: ${wrong}` });
 }
 

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { startGateway, type Gateway } from "#test/support/gateway.ts";
+import { removeLeftoverCgroups, TestCgroup } from "#test/support/cgroup.ts";
 import { describeKernel } from "#test/support/kernel.ts";
 import { Namespace, removeLeftovers } from "#test/support/netns.ts";
 
@@ -141,6 +142,31 @@ listen("127.0.0.1:0", $ => $.serveHTTP(async msg => {
     expect(ask(8003)).toContain("500");
     await said("message 19: lists and changes of addresses, routes and neighbours");
   });
+
+  it("steers datagrams of a cgroup to a script, each session to where it wanted to go", async () => {
+    removeLeftoverCgroups();
+    const cgroup = new TestCgroup("datagrams");
+    const echo = here?.spawn(process.execPath, "-e", ECHO);
+    try {
+      let ready = "";
+      echo?.stdout?.setEncoding("utf8").on("data", (text: string) => (ready += text));
+      await expect.poll(() => ready, { timeout: 20_000 }).toBe("ready\n");
+      writeFileSync(file, DATAGRAM_SCRIPT.replace("CGROUP", cgroup.directory));
+      const from = gateway?.logs.length ?? 0;
+      process.kill(gateway?.pid ?? 0, "SIGHUP");
+      await expect
+        .poll(() => gateway?.logs.slice(from).join("\n"), { timeout: 20_000 })
+        .toContain("script is in force");
+      const ask = async (host: string): Promise<string> =>
+        (await cgroup.run("ip", "netns", "exec", here?.name ?? "", process.execPath, "-e", ASK, host)).stdout;
+      expect(await ask("127.0.0.1")).toBe("127.0.0.1:7007 HELLO");
+      expect(await ask("::1")).toBe("[::1]:7007 HELLO");
+      expect(here?.run(process.execPath, "-e", ASK, "127.0.0.1")).toBe("hello");
+    } finally {
+      echo?.kill("SIGKILL");
+      await cgroup.destroy();
+    }
+  });
 });
 
 /** RTM_GETLINK with NLM_F_DUMP, and RTM_SETLINK, over netlink; and whatever is asked for. */
@@ -166,4 +192,29 @@ const ask = (type, flags) => $ => $
   })
 listen(8002, $ => $.demuxHTTP().to(ask(18, 0x301)))
 listen(8003, $ => $.demuxHTTP().to(ask(19, 5)))
+`;
+
+/** An echo of datagrams on both loopbacks. */
+const ECHO = `
+const dgram = require("node:dgram")
+let open = 0
+for (const [family, address] of [["udp4", "127.0.0.1"], ["udp6", "::1"]]) {
+  const socket = dgram.createSocket(family, (bytes, from) => socket.send(bytes, from.port, from.address))
+  socket.bind(7007, address, () => ++open === 2 && console.log("ready"))
+}`;
+
+/** Asks again until it is answered: a datagram may be lost. */
+const ASK = `
+const [host] = process.argv.slice(1)
+const socket = require("node:dgram").createSocket(host.includes(":") ? "udp6" : "udp4", bytes => {
+  process.stdout.write(String(bytes), () => process.exit())
+})
+const ask = () => socket.send("hello", 7007, host)
+setInterval(ask, 500)
+ask()`;
+
+const DATAGRAM_SCRIPT = `import { listen } from "penstock"
+listen("127.0.0.1:8005", { protocol: "udp", steer: { cgroup: "CGROUP", ports: [7007] } }, $ => $
+  .connect(ctx => ctx.inbound.originalDestination, { protocol: "udp" })
+  .replaceData((data, ctx) => \`\${ctx.inbound.originalDestination} \${String(data).toUpperCase()}\`))
 `;

@@ -22,7 +22,8 @@ const LOADS = /\b(?:load|object|watch)\(\s*["'`]([^"'`\n]+)["'`]/g;
 const WATCHES = /\bwatch\(\s*["'`]([^"'`\n]+)["'`]/g;
 const TEES = /\btee\(\s*["'`]([^"'`\n]+)["'`]/g;
 
-const COMMANDS = /\bexec\(\s*["'`]([^"'`\n]+)["'`]/g;
+/** Not a regular expression's method. */
+const COMMANDS = /(?<!\/[a-z]{0,8}\.)\bexec\(\s*["'`]([^"'`\n]+)["'`]/g;
 const NETWORK = /\bkernel\s*\.\s*(?:add|replace|remove|setLink)\b|\bprotocol:\s*["'`]netlink\b/;
 
 export interface ReadScript {

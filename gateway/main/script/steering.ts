@@ -40,7 +40,9 @@ export class ScriptSteering {
 
   /** Programs are verified, nothing is attached. `specs` of `listens`, prepared by `listeners`. Throws what is in the way. */
   prepare(listens: readonly ScriptListen[], specs: readonly ListenerSpec[], listeners: Listeners): void {
-    const steering = listens.flatMap(({ steer }, listener) => (steer === null ? [] : [{ ...steer, listener }]));
+    const steering = listens.flatMap(({ steer, protocol }, listener) =>
+      steer === null ? [] : [{ ...steer, protocol, listener }],
+    );
     if (steering.length === 0 && this.#kernel === null && this.#inherited === null) return;
     const kernel = this.#open();
     const { grants } = listeners.grants(specs, 0);

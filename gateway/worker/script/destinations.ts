@@ -22,4 +22,10 @@ export class Destinations {
     const address = formatAddress(this.#originals?.find(peer.address) ?? getsockname(asFd(fd)));
     return this.#own.has(address) ? null : address;
   }
+
+  /** The same of a datagram, by its sender's address; another may have it next. */
+  ofDatagram(client: Uint8Array): string | null {
+    const found = this.#originals?.find(client, "udp") ?? null;
+    return found === null ? null : formatAddress(found);
+  }
 }

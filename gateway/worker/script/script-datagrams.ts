@@ -60,8 +60,10 @@ export class ScriptDatagrams implements DatagramHandler {
     const { memory, addressStart, addressBytes, localStart, start, end } = socket;
     const client = memory.slice(addressStart, addressStart + addressBytes);
     const local = memory.slice(localStart, localStart + LOCAL_BYTES);
-    const key = Buffer.concat([client, local]).toString("latin1");
-    const session = this.#sessions.get(key) ?? this.#begin(key, client, local);
+    const { transparent, steer } = this.#spec.options;
+    const to = transparent === true || steer !== undefined ? this.#runtime.destinations.ofDatagram(client) : null;
+    const key = `${Buffer.concat([client, local]).toString("latin1")} ${to ?? ""}`;
+    const session = this.#sessions.get(key) ?? this.#begin(key, client, local, to);
     this.#sessions.delete(key);
     this.#sessions.set(key, session);
     session.receive(memory.subarray(start, end));
@@ -69,7 +71,7 @@ export class ScriptDatagrams implements DatagramHandler {
 
   onDatagramError(): void {}
 
-  #begin(key: string, client: Uint8Array, local: Uint8Array): Session {
+  #begin(key: string, client: Uint8Array, local: Uint8Array, originalDestination: string | null): Session {
     const { streamsMax = SESSIONS_MAX, idleTimeoutMs = IDLE_MS } = this.#spec.options;
     if (this.#sessions.size >= streamsMax) this.#sessions.values().next().value?.close();
     const send = (bytes: Uint8Array): void => {
@@ -77,7 +79,7 @@ export class ScriptDatagrams implements DatagramHandler {
       const start = socket?.stage(bytes) ?? 0;
       socket?.sendTo(socket, start, start + bytes.length, client, local);
     };
-    const ends = new ClientEnds(client, this.#fd, this.#runtime);
+    const ends = new ClientEnds(client, this.#fd, this.#runtime, originalDestination);
     return new Session(this.#runtime, this.#spec, ends, send, idleTimeoutMs, (one) => {
       if (this.#sessions.get(key) === one) this.#sessions.delete(key);
     });
@@ -88,10 +90,11 @@ class ClientEnds implements Inbound {
   readonly #client: Uint8Array;
   readonly #fd: Fd;
   readonly #runtime: ScriptRuntime;
-  readonly originalDestination = null;
+  readonly originalDestination: string | null;
   readonly serverName = null;
 
-  constructor(client: Uint8Array, fd: Fd, runtime: ScriptRuntime) {
+  constructor(client: Uint8Array, fd: Fd, runtime: ScriptRuntime, originalDestination: string | null) {
+    this.originalDestination = originalDestination;
     this.#client = client;
     this.#fd = fd;
     this.#runtime = runtime;

@@ -32,7 +32,7 @@ test("what is followed, written, run and changed", () => {
   const { bundle } = read(
     `watch("./hosts", f)
     $.tee("./copy.log").tee('/var/log/all.log').tee("copy" + name)
-    $.exec("tr a-z A-Z").exec(command)
+    $.exec("tr a-z A-Z").exec(command); /x/g.exec("some text")
     await kernel
       .add("route", {})`,
     { hosts: "x" },
