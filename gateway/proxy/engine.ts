@@ -70,7 +70,6 @@ export class Engine {
   readonly certificateFields: ClientCertificateFields | null;
   /** Exchanges under way, and one for being in force. */
   #references = 1;
-  #isInForce = false;
 
   readonly #releaseFilters: () => void;
 
@@ -112,8 +111,8 @@ export class Engine {
   }
 
   /** Makes all routes, a step for some, as long as it is in force: no request has to do it then. */
-  *settling(): Generator<void, void, void> {
-    for (let number = 0; number < this.#routes.length && this.#isInForce; number++) {
+  *settling(isInForce: () => boolean): Generator<void, void, void> {
+    for (let number = 0; number < this.#routes.length && isInForce(); number++) {
       this.route(number);
       if (number % 64 === 63) yield;
     }
@@ -125,13 +124,11 @@ export class Engine {
 
   /** It is in force: its checks and limits hold from here on. */
   activate(): void {
-    this.#isInForce = true;
     for (const upstream of this.upstreams) upstream.activate();
   }
 
   /** Another takes its place; what is under way ends on it. */
   deactivate(): void {
-    this.#isInForce = false;
     for (const upstream of this.upstreams) upstream.deactivate();
   }
 

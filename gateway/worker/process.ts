@@ -255,7 +255,7 @@ export class WorkerProcess {
     this.#tls.commit();
     this.#descriptors.retain(message);
     this.#options.send({ type: "committed", id });
-    void inSlices(engine.settling());
+    void inSlices(engine.settling(() => this.#plane.engine === engine));
   }
 
   #abort(id: number): void {
