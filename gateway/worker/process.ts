@@ -48,6 +48,8 @@ interface Prepared {
 
 const NO_MATERIAL: TlsMaterial = { keys: [], systemCa: null, ticketKeys: [] };
 
+/** From a snapshot's coming into force to the making of all its routes: where one follows the other, that would be for nothing. */
+const SETTLE_MS = 1000;
 /** How often a draining worker looks whether its last connection has gone. */
 const DRAIN_POLL_MS = 50;
 /** Without a supervisor: how long what is under way may take. */
@@ -255,7 +257,7 @@ export class WorkerProcess {
     this.#tls.commit();
     this.#descriptors.retain(message);
     this.#options.send({ type: "committed", id });
-    void inSlices(engine.settling(() => this.#plane.engine === engine));
+    setTimeout(() => void inSlices(engine.settling(() => this.#plane.engine === engine)), SETTLE_MS).unref();
   }
 
   #abort(id: number): void {
