@@ -56,6 +56,10 @@ listen("127.0.0.1:0", $ => $.serveHTTP(async msg => {
     writeFileSync(file, script('await counter.attach("counter", { device: "left" })'));
     gateway = await startGateway({ args: ["--script", file], netns: here?.path ?? "", workers: 2, timeoutMs: 60_000 });
     expect(attached()).toBe(true);
+    const { kernel } = JSON.parse((await gateway.admin("GET", "/v1/status")).body) as {
+      kernel: { programs: { name: string; attachedTo: string; foreign: boolean }[] };
+    };
+    expect(kernel.programs).toMatchObject([{ name: "counter", attachedTo: "left xdp native", foreign: false }]);
     peer?.run(process.execPath, "-e", "require('net').connect(9, '10.9.0.1').on('error', () => {})");
     const ask = async (): Promise<unknown> =>
       JSON.parse(here?.run("curl", "-s", `http://127.0.0.1:${gateway?.port("script 127.0.0.1:0")}/`) ?? "");
@@ -162,6 +166,9 @@ listen("127.0.0.1:0", $ => $.serveHTTP(async msg => {
       expect(await ask("127.0.0.1")).toBe("127.0.0.1:7007 HELLO");
       expect(await ask("::1")).toBe("[::1]:7007 HELLO");
       expect(here?.run(process.execPath, "-e", ASK, "127.0.0.1")).toBe("hello");
+      const metrics = (await gateway?.admin("GET", "/metrics"))?.body;
+      expect(metrics).toMatch(/penstock_kernel_steering_connects_total\{.*outcome="redirected",of="script"\} [1-9]/);
+      expect(metrics?.match(/# TYPE penstock_kernel_steering_connects /g)).toHaveLength(1);
     } finally {
       echo?.kill("SIGKILL");
       await cgroup.destroy();

@@ -3,6 +3,7 @@
  * wants another program of the same name, it is put in the place of the one before in one step, and put back when the
  * successor is refused. Links of the gateway before this one are taken over the same way.
  */
+import type { KernelStatus } from "#control/gateway-status.ts";
 import type { Fd } from "#core/brands.ts";
 import type { HandedOver } from "#bpf/manager/handed-over.ts";
 import { Link } from "#bpf/kernel/link.ts";
@@ -99,6 +100,17 @@ export class ScriptAttachments {
     this.#attached.delete(one.key);
     one.attachment.close();
     this.#log("info", "a program of the script before is off", { place: one.attachment.place });
+  }
+
+  /** For the status: what is attached, and where. */
+  programs(): KernelStatus["programs"] {
+    return Array.from(this.#attached.values(), ({ program, attachment }) => ({
+      name: program.name,
+      attachedTo: attachment.place,
+      programId: program.info().id,
+      linkId: attachment instanceof Link ? attachment.info().id : 0,
+      foreign: false,
+    }));
   }
 
   /** Links, which a successor takes over; lent. */

@@ -16,7 +16,7 @@ import type { ListenerSpec } from "#snapshot/snapshot.ts";
 import { ScriptCommands } from "./commands.ts";
 import { ScriptKernel } from "./kernel.ts";
 import { ScriptOutputs } from "./outputs.ts";
-import { ScriptSteering } from "./steering.ts";
+import { ScriptSteering, type ScriptKernelStatus } from "./steering.ts";
 import { ScriptWatching } from "./watching.ts";
 import type { ScriptBundle, ScriptFile, ScriptListen, ScriptToSupervisor } from "#worker/script/protocol.ts";
 
@@ -162,6 +162,11 @@ export class ScriptDeployment {
 
   listenerStatus(): ListenerStatus[] {
     return this.#current === null ? [] : this.#listeners.addresses(this.#current.specs);
+  }
+
+  kernelStatus(): ScriptKernelStatus {
+    const { programs, ...steering } = this.#steering.status();
+    return { ...steering, programs: [...this.#kernel.programs(), ...programs] };
   }
 
   /** What is attached, and what steers clients, for a successor. */

@@ -63,6 +63,10 @@ export class ScriptKernel {
     this.#drop();
   }
 
+  programs(): ReturnType<ScriptAttachments["programs"]> {
+    return this.#attachments.programs();
+  }
+
   handOver(): Map<string, Fd> {
     return this.#attachments.handOver();
   }

@@ -7,7 +7,7 @@ import { scriptError } from "#core/errors/script.ts";
 import type { HandedDescriptors } from "#bpf/manager/handed-over.ts";
 import type { Listeners } from "#main/supervisor/listeners.ts";
 import { KernelUpkeep } from "#main/supervisor/kernel-upkeep.ts";
-import type { KernelPart } from "#main/supervisor/kernel-part.ts";
+import type { KernelPart, KernelPartStatus } from "#main/supervisor/kernel-part.ts";
 import type { LogSink } from "#main/supervisor/log.ts";
 import { kernelWanted, openKernel } from "#main/supervisor/managed-kernel.ts";
 import { NO_PINS } from "#main/supervisor/pin-place.ts";
@@ -15,6 +15,9 @@ import { tagged, type Tagged } from "#main/supervisor/tags.ts";
 import type { Workers } from "#main/supervisor/workers.ts";
 import type { ListenerSpec } from "#snapshot/snapshot.ts";
 import type { ScriptListen } from "#worker/script/protocol.ts";
+
+/** Of what is a script's own. */
+export type ScriptKernelStatus = Pick<KernelPartStatus, "facts" | "programs" | "counters">;
 
 /** The records of connections that are open. */
 type Handed = HandedDescriptors["maps"];
@@ -76,6 +79,11 @@ export class ScriptSteering {
 
   abort(): void {
     this.#kernel?.abort();
+  }
+
+  status(): ScriptKernelStatus {
+    const { facts, programs, counters } = this.#kernel?.status() ?? { facts: [], programs: [], counters: [] };
+    return { facts, programs: programs.filter(({ foreign }) => !foreign), counters };
   }
 
   /** Both gateways have programs on the cgroup for a while: the one that comes first turns clients, and both know where they wanted to go. */

@@ -2,7 +2,7 @@
 import type { GatewayStatus, MetricFamily, WorkerStatus } from "#control/gateway-status.ts";
 import type { Deployment } from "./deployment.ts";
 import { figureFamilies } from "./figure-families.ts";
-import type { KernelPart } from "./kernel-part.ts";
+import type { KernelPart, KernelPartStatus } from "./kernel-part.ts";
 import { meterFamilies } from "./meter-families.ts";
 import type { SharedMetrics } from "#worker/shared-metrics.ts";
 import type { UserMaps } from "./user-maps.ts";
@@ -17,14 +17,17 @@ export interface StatusParts {
   readonly workers: Workers;
   readonly sharedMetrics: SharedMetrics;
   readonly kernel: KernelPart;
+  /** What a script has in the kernel beside it. */
+  readonly scriptKernel: Pick<KernelPartStatus, "facts" | "programs" | "counters">;
   readonly userMaps: UserMaps;
   readonly controlRestarts: number;
 }
 
 export async function gatewayStatus(parts: StatusParts): Promise<GatewayStatus> {
-  const { deployment, workers, kernel, userMaps } = parts;
+  const { deployment, workers, kernel, scriptKernel, userMaps } = parts;
   const snapshot = deployment.snapshot;
-  const { entries, counters, ...kernelStatus } = kernel.status();
+  const { entries, counters, programs, facts, ...kernelStatus } = kernel.status();
+  const scripts = new Set(scriptKernel.programs.map(({ programId }) => programId));
   return {
     version: parts.version,
     startedAtMs: parts.startedAtMs,
@@ -34,6 +37,8 @@ export async function gatewayStatus(parts: StatusParts): Promise<GatewayStatus> 
     listeners: deployment.listenerStatus(),
     kernel: {
       ...kernelStatus,
+      facts: [...facts, ...scriptKernel.facts],
+      programs: [...programs.filter(({ programId }) => !scripts.has(programId)), ...scriptKernel.programs],
       notes: [...(deployment.missing === null ? [] : [deployment.missing]), ...kernelStatus.notes],
       maps: (snapshot?.maps ?? []).map((map) => {
         const inKernel = kernel.mapFd(map.name) !== null;
@@ -41,8 +46,18 @@ export async function gatewayStatus(parts: StatusParts): Promise<GatewayStatus> 
         return { ...map, entries: count ?? 0, inKernel };
       }),
     },
-    metrics: [...(await metrics(parts)), ...counters.map((each) => ({ ...each, name: `penstock_${each.name}` }))],
+    metrics: [...(await metrics(parts)), ...kernelFamilies(counters, scriptKernel.counters)],
   };
+}
+
+/** A family is shown once: a script's samples say so. */
+function kernelFamilies(own: readonly MetricFamily[], scripts: readonly MetricFamily[]): MetricFamily[] {
+  const families = new Map(own.map((each) => [each.name, each]));
+  for (const each of scripts) {
+    const samples = each.samples.map((one) => ({ ...one, labels: { ...one.labels, of: "script" } }));
+    families.set(each.name, { ...each, samples: [...(families.get(each.name)?.samples ?? []), ...samples] });
+  }
+  return Array.from(families.values(), (each) => ({ ...each, name: `penstock_${each.name}` }));
 }
 
 function workerStatus(worker: WorkerProcess): WorkerStatus {

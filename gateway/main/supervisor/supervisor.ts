@@ -365,6 +365,7 @@ export class Supervisor {
       deployment: this.deployment,
       workers: this.#workers,
       sharedMetrics: this.#sharedMetrics,
+      scriptKernel: this.scripts.kernelStatus(),
       userMaps: this.#userMaps,
       controlRestarts: this.#control.child.restarts,
     });
