@@ -8,6 +8,7 @@ import { check, libc } from "./libc.ts";
 const memfdCreate = libc.func("int memfd_create(const char *name, unsigned int flags)");
 const ftruncateCall = libc.func("int ftruncate(int fd, int64_t length)");
 const fallocateCall = libc.func("int fallocate(int fd, int mode, int64_t offset, int64_t length)");
+const lseekCall = libc.func("int64_t lseek(int fd, int64_t offset, int whence)");
 const fcntlCall = libc.func("int fcntl(int fd, int command, int value)");
 const schedYield = libc.func("int sched_yield()");
 
@@ -17,6 +18,7 @@ const MFD_ALLOW_SEALING = 2;
 const F_ADD_SEALS = 1033;
 const F_SEAL_SEAL = 1;
 const F_SEAL_SHRINK = 2;
+const SEEK_END = 2;
 const FALLOC_FL_KEEP_SIZE = 1;
 const FALLOC_FL_PUNCH_HOLE = 2;
 
@@ -30,6 +32,11 @@ export function createMemoryFile(name: string): Fd {
 /** Makes it `length` bytes long; what is new is zero and takes no memory. Throws PENSTOCK_SYS_CALL. */
 export function growMemoryFile(fd: Fd, length: number): void {
   check("ftruncate", ftruncateCall(fd, length) as number);
+}
+
+/** Its length in bytes. Throws PENSTOCK_SYS_CALL. */
+export function memoryFileBytes(fd: Fd): number {
+  return check("lseek", lseekCall(fd, 0, SEEK_END) as number | bigint);
 }
 
 /** Gives the memory of a range of whole pages back: it is zero again, for all who map it. Throws PENSTOCK_SYS_CALL. */

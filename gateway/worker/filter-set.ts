@@ -3,7 +3,6 @@
  * permissions by name) is taken over as it is, guest and counters included; so a change of one route among thousands
  * instantiates one guest. Filters are counted by the engines that use them and disposed with the last.
  */
-import { createHash } from "node:crypto";
 import { defined } from "#core/assert.ts";
 import type { FetchRequest, FetchResponse, Filter, FilterServices } from "#pipeline/filter.ts";
 import type { BucketTable } from "#plugins/bucket-table.ts";
@@ -21,6 +20,7 @@ import { banMapName } from "#snapshot/bans.ts";
 import { boottimeNs } from "#sys/clock.ts";
 import { CanaryFilter, createWasmFilter, loadModule, streamFilterOf, type WasmFilter } from "#wasm/create-filter.ts";
 import type { LoadedModule } from "#wasm/guest/runtime.ts";
+import { identityOf } from "./filter-identity.ts";
 import { canaryChoice } from "./canary-choice.ts";
 import { FileRoots, type FileGrants } from "./file-roots.ts";
 import type { MapSet } from "./map-set.ts";
@@ -372,9 +372,4 @@ function meaningOf(
   const upstreams = allow.upstreams.map((index) => snapshot.upstreams[index]?.name);
   const maps = allow.maps.map((index) => snapshot.maps[index]);
   return [config, configText, vm, limits, onFault, upstreams, maps, allow.keyValue, allow.ban, isolation];
-}
-
-/** Of everything a filter's behaviour depends on. */
-function identityOf(parts: readonly unknown[]): string {
-  return createHash("sha256").update(JSON.stringify(parts)).digest("base64");
 }

@@ -4,7 +4,7 @@
  */
 import { asFd } from "#core/brands.ts";
 import { WorkerProcess } from "./process.ts";
-import { FD_CHANNEL, FD_SHARED, type ToSupervisor, type ToWorker } from "./protocol.ts";
+import { FD_BUCKETS, FD_CHANNEL, FD_SHARED, type ToSupervisor, type ToWorker } from "./protocol.ts";
 import { openSharedArea } from "./shared-area.ts";
 
 const STDOUT = 1;
@@ -16,7 +16,7 @@ const worker = new WorkerProcess({
   descriptors: asFd(FD_CHANNEL),
   workers,
   files: JSON.parse(process.argv[4] ?? "{}") as Record<string, string>,
-  shared: openSharedArea(asFd(FD_SHARED), workers, Number(process.argv[3] ?? 0)),
+  shared: openSharedArea(asFd(FD_SHARED), asFd(FD_BUCKETS), workers, Number(process.argv[3] ?? 0)),
   logFd: STDOUT,
   log: (line: string) => {
     process.stderr.write(`${line}\n`);

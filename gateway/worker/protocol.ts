@@ -28,6 +28,7 @@ export const FD_CHANNEL = 4;
 
 /** The memory that all workers share (shared-area.ts). */
 export const FD_SHARED = 5;
+export const FD_BUCKETS = 6;
 
 export type ToWorker =
   | PrepareMessage

@@ -6,6 +6,7 @@ import { defined } from "#core/assert.ts";
 import type { StreamFilter } from "#pipeline/stream-filter.ts";
 import { createStreamFilter, type StreamFilterServices } from "#plugins/stream-filters.ts";
 import type { Snapshot } from "#snapshot/snapshot.ts";
+import { identityOf } from "./filter-identity.ts";
 
 /** What of a stream route's filters the set of guests has made. */
 export interface StreamGuests {
@@ -31,7 +32,7 @@ export class StreamFilterSet {
     const filters = streamRoutes.map((route, index) =>
       route.filters.map((spec, position) => {
         if (spec.kind === "plugin") return defined(plugins[index]?.guests[position], "plugin of a stream route");
-        const identity = JSON.stringify([route.tenant, route.name, position, spec]);
+        const identity = identityOf([route.tenant, route.name, position, spec]);
         const filter =
           this.#known.get(identity) ?? this.#before.get(identity) ?? createStreamFilter(spec, this.#services, identity);
         next.set(identity, filter);

@@ -10,24 +10,14 @@ import { thisInstallation } from "#main/confine/installation.ts";
 import { startGateway, type Gateway } from "#test/support/gateway.ts";
 import { freePort } from "#test/support/ports.ts";
 import { readOpenMetrics } from "#test/support/openmetrics.ts";
-import { wat } from "#test/support/wat.ts";
+import { countingPlugin, replyPlugin } from "#test/support/reply-plugins.ts";
 
 const TOKEN_CHECK = join(thisInstallation().root, "wasm-plugins/token-check/build/token-check.wasm");
 const PATIENCE_MS = 120_000;
 
-const REPLY = `(import "penstock" "reply" (func $reply (param i32 i32 i32)))`;
-const plugin = (body: string, imports = "", data = "") =>
-  wat(`(module ${imports} ${REPLY} (memory (export "memory") 1) ${data} (func (export "penstock_abi_2"))
-    (func (export "on_request") (result i32) ${body}))`);
-
-/** Answers 200 plus how often it has been asked, by whichever worker. */
-const COUNTING = plugin(
-  `(call $reply (i32.add (i32.const 200) (i32.wrap_i64 (call $count (i32.const 0) (i32.const 4) (i64.const 1) (f64.const 0)))) (i32.const 0) (i32.const 0)) (i32.const 1)`,
-  `(import "penstock" "kv_increment" (func $count (param i32 i32 i64 f64) (result i64)))`,
-  `(data (i32.const 0) "hits")`,
-);
-const GOOD = plugin(`(call $reply (i32.const 204) (i32.const 0) (i32.const 0)) (i32.const 1)`);
-const TRAPPING = plugin(`(unreachable)`);
+const COUNTING = countingPlugin();
+const GOOD = replyPlugin(`(call $reply (i32.const 204) (i32.const 0) (i32.const 0)) (i32.const 1)`);
+const TRAPPING = replyPlugin(`(unreachable)`);
 
 let gateway: Gateway;
 

@@ -1,18 +1,24 @@
 /** The running program is replaced under load: nothing is refused, nothing cut, and a successor that fails changes nothing. */
-import { readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { Agent, createServer, request, type Server } from "node:http";
 import { connect, type AddressInfo, type Socket } from "node:net";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { processStartTime } from "#sys/process.ts";
 import { type Gateway, startGateway } from "#test/support/gateway.ts";
 import { penstock } from "#test/support/penstock.ts";
+import { countingPlugin } from "#test/support/reply-plugins.ts";
 
 let upstream: Server;
 let gateway: Gateway | null = null;
+let directory = "";
 
 beforeAll(async () => {
+  directory = mkdtempSync(join(tmpdir(), "penstock-upgrade-test-"));
+  chmodSync(directory, 0o755);
+  writeFileSync(join(directory, "counting.wasm"), countingPlugin());
   // Some answers are on the way for a while: an upgrade meets requests in every phase.
   upstream = createServer((incoming, answer) => {
     const ms = Number(new URL(incoming.url ?? "/", "http://x").searchParams.get("ms") ?? 0);
@@ -24,6 +30,7 @@ beforeAll(async () => {
 afterAll(() => {
   upstream.close();
   upstream.closeAllConnections();
+  rmSync(directory, { recursive: true });
 });
 afterEach(async () => {
   await gateway?.stop();
@@ -41,8 +48,25 @@ function config(): object {
     ],
     upstreams: [{ name: "app", endpoints: [{ address }] }],
     tenants: [{ name: "ops", hosts: ["*"] }],
+    plugins: [{ name: "counting", tenant: "ops", version: "1", file: join(directory, "counting.wasm") }],
     routes: [
       { name: "all", tenant: "ops", listeners: ["web"], upstream: "app" },
+      {
+        name: "counting",
+        tenant: "ops",
+        listeners: ["web"],
+        match: { path: { prefix: "/counting" } },
+        filters: [{ plugin: "counting@1", allow: { keyValue: true } }],
+        upstream: "app",
+      },
+      {
+        name: "limited",
+        tenant: "ops",
+        listeners: ["web"],
+        match: { path: { prefix: "/limited" } },
+        filters: [{ builtin: "rate-limit", config: { perSecond: 0.001, burst: 6, key: "route" } }],
+        upstream: "app",
+      },
       { name: "raw", tenant: "ops", listeners: ["raw"], upstream: "app" },
     ],
     settings: { accessLog: "off", idleTimeoutMs: 15_000 },
@@ -127,16 +151,23 @@ test("two upgrades under load: no request is refused or cut, streams go on, the 
   gateway = running;
   const stream = raw(running.port("raw"));
   const load = new Load(running.port("web"));
+  const limited = async (): Promise<number> => (await running.request("web", "/limited")).status;
+  const counted = async (): Promise<number> => (await running.request("web", "/counting")).status - 200;
   try {
     await load.more(50);
+    for (let i = 1; i <= 5; i++) expect([await limited(), await counted()]).toEqual([200, i]);
     expect(await stream.ask("/before")).toMatch(/^HTTP\/1.1 200/);
     const first = await running.upgrade();
+    // Rates, and what plugins have stored, go on where they were.
+    expect([await limited(), await limited()]).toEqual([200, 429]);
+    expect([await counted(), await counted()]).toEqual([6, 7]);
     await load.more(100);
     // The stream is the old gateway's, which waits for it.
     expect(await stream.ask("/behind")).toMatch(/^HTTP\/1.1 200/);
     expect(processStartTime(first)).not.toBe(null);
     expect(JSON.parse((await running.admin("GET", "/v1/status")).body)).toMatchObject({ revision: 1 });
     const second = await running.upgrade();
+    expect([await limited(), await counted()]).toEqual([429, 8]);
     await load.more(100);
     stream.socket.destroy();
     await Promise.all([gone(first), gone(second)]);

@@ -5,6 +5,7 @@ import type { Fd } from "#core/brands.ts";
 import type { Estate, ListeningEstate } from "#main/upgrade/protocol.ts";
 import type { Bound } from "./listeners.ts";
 import { tagged, type Tagged } from "./tags.ts";
+import type { TenantRegions } from "./tenant-memory.ts";
 
 export interface EstateParts {
   readonly listeners: ReadonlyMap<string, Bound>;
@@ -13,6 +14,8 @@ export interface EstateParts {
   readonly echo: Fd | null;
   readonly ticketKeys: readonly Uint8Array[];
   readonly maps: Estate["maps"];
+  readonly buckets: Fd;
+  readonly tenantMemory: TenantRegions | null;
   readonly kernel: HandedDescriptors;
   readonly scriptKernel: HandedDescriptors;
 }
@@ -32,7 +35,7 @@ export function estateOf(parts: EstateParts): { readonly estate: Estate; readonl
     links: named(links),
     maps: named(maps),
   });
-  const { ticketKeys, maps, echo } = parts;
+  const { ticketKeys, maps, echo, buckets, tenantMemory } = parts;
   const estate: Estate = {
     listeners: listening(parts.listeners),
     scriptListeners: listening(parts.scriptListeners),
@@ -40,6 +43,8 @@ export function estateOf(parts: EstateParts): { readonly estate: Estate; readonl
     echo: echo === null ? null : keep(tagged(echo)),
     ticketKeys,
     maps,
+    buckets: keep(tagged(buckets)),
+    ...(tenantMemory === null ? {} : { tenantMemory: { tag: keep(tenantMemory.file), regions: tenantMemory.regions } }),
     kernel: handed(parts.kernel),
     scriptKernel: handed(parts.scriptKernel),
   };

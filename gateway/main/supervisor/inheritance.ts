@@ -4,6 +4,7 @@ import type { HandedDescriptors } from "#bpf/manager/handed-over.ts";
 import type { MapSpec } from "#snapshot/snapshot.ts";
 import type { MapEntry } from "#worker/protocol.ts";
 import type { Bound } from "./listeners.ts";
+import type { TenantRegions } from "./tenant-memory.ts";
 
 /** Descriptors are the new supervisor's own. */
 export interface Inheritance {
@@ -16,6 +17,9 @@ export interface Inheritance {
   readonly echo: Fd | null;
   readonly ticketKeys: readonly Uint8Array[];
   readonly maps: readonly { readonly spec: MapSpec; readonly entries: readonly MapEntry[] }[];
+  /** Of rate limits; null: none were handed over. */
+  readonly buckets: Fd | null;
+  readonly tenantMemory: TenantRegions | null;
   /** Null: made by a version whose layouts are others. */
   readonly kernel: HandedDescriptors | null;
   /** Of what the script has attached, and steers. */

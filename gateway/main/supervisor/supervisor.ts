@@ -97,7 +97,7 @@ export class Supervisor {
   readonly #listeners: Listeners;
   readonly #scriptListeners: Listeners;
   readonly #userMaps: UserMaps;
-  readonly #tenantMemory = new TenantMemory();
+  readonly #tenantMemory: TenantMemory;
   /** What workers share, over their lives. */
   readonly #shared: ReturnType<typeof makeSharedArea>;
   readonly #sharedMetrics: SharedMetrics;
@@ -127,7 +127,8 @@ export class Supervisor {
     const { inherited } = options;
     this.#listeners = new Listeners(options.workers, data.takeOver, inherited?.listeners);
     this.#userMaps = new UserMaps(inherited?.maps);
-    this.#shared = makeSharedArea(options.workers);
+    this.#shared = makeSharedArea(options.workers, inherited?.buckets);
+    this.#tenantMemory = new TenantMemory(inherited?.tenantMemory);
     this.#sharedMetrics = new SharedMetrics(this.#shared.metrics);
     const dataDir = data.path;
     this.#sealing = openSealing(dataDir);
@@ -276,7 +277,11 @@ export class Supervisor {
 
   #spawnWorker(slot: number, channel: Fd): ChildProcess {
     const args = [String(this.#options.workers), String(slot), JSON.stringify(this.#options.files ?? {})];
-    const child = this.#spawn({ kind: "worker", args, descriptors: [channel, this.#shared.fd] });
+    const child = this.#spawn({
+      kind: "worker",
+      args,
+      descriptors: [channel, this.#shared.fd, this.#shared.bucketsFd],
+    });
     const pids = this.#workers.all.map((worker) => worker.child.pid);
     this.#options.data.record([...pids, child.pid ?? 0].filter((pid) => pid > 0));
     return child;
@@ -389,6 +394,8 @@ export class Supervisor {
       echo,
       ticketKeys: this.#ticketKeys.all,
       maps: this.#userMaps.estate(),
+      buckets: this.#shared.bucketsFd,
+      tenantMemory: this.#tenantMemory.estate(),
       kernel: this.#options.kernel.handOver(),
       scriptKernel: this.scripts.handOver(),
     });
@@ -464,6 +471,7 @@ export class Supervisor {
     this.scripts.endCommands();
     this.#closeSockets();
     close(this.#shared.fd);
+    close(this.#shared.bucketsFd);
     this.#options.data.release();
     this.#options.log("info", "stopped");
   }

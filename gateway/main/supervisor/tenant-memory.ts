@@ -1,6 +1,7 @@
 /**
  * The memory of tenants' key/value entries: one file in memory, a region of it for each tenant that some route grants them to.
- * Workers are handed the file and map the regions; what a tenant stored outlives each of them, and ends with the gateway.
+ * Workers are handed the file and map the regions; what a tenant stored outlives each of them. A successor is handed it too, and its
+ * workers share the regions with those that drain.
  *
  * A region belongs to one tenant for good: its place is never given to another, since a worker may still have it mapped. When
  * the tenant goes, or its quota changes and its entries have been copied, the memory is given back and the place stays empty.
@@ -8,12 +9,12 @@
 import { randomBytes } from "node:crypto";
 import type { EntriesReply, EntriesRequest } from "#control/protocol.ts";
 import type { Snapshot } from "#snapshot/snapshot.ts";
-import { createMemoryFile, growMemoryFile, punchMemoryFile } from "#sys/memory-file.ts";
+import { createMemoryFile, growMemoryFile, memoryFileBytes, punchMemoryFile } from "#sys/memory-file.ts";
 import { mapMemory, MAP_SHARED, type Mapping } from "#sys/memory.ts";
 import type { TenantMemoryGrant } from "#worker/protocol.ts";
 import { KeyValueRegion } from "#worker/tenants/key-value-region.ts";
 import { REGION_HOST } from "#worker/tenants/region-host.ts";
-import { bucketsFor, formatRegion, regionBytes } from "#worker/tenants/region-layout.ts";
+import { bucketsFor, formatRegion, isRegion, regionBytes } from "#worker/tenants/region-layout.ts";
 import { recover } from "#worker/tenants/region-recovery.ts";
 import { tagged, type Tagged } from "./tags.ts";
 
@@ -25,11 +26,42 @@ interface Region {
   readonly store: KeyValueRegion;
 }
 
+/** The file, and the regions in force, for a successor. */
+export interface TenantRegions {
+  readonly file: Tagged;
+  readonly regions: readonly { readonly tenant: string; readonly limitBytes: number; readonly offset: number }[];
+}
+
 export class TenantMemory {
   #file: Tagged | null = null;
-  #end = 0;
   #regions = new Map<string, Region>();
   #prepared: Map<string, Region> | null = null;
+
+  /** `inherited`: of the gateway before this one. Throws PENSTOCK_SYS_CALL. */
+  constructor(inherited: TenantRegions | null = null) {
+    if (inherited === null) return;
+    this.#file = inherited.file;
+    for (const { tenant, limitBytes, offset } of inherited.regions) {
+      const mapping = mapMemory(regionBytes(limitBytes), inherited.file.fd, offset, MAP_SHARED);
+      if (!isRegion(mapping.bytes, limitBytes)) {
+        mapping.unmap();
+        continue;
+      }
+      const store = new KeyValueRegion(mapping.bytes, REGION_HOST);
+      this.#regions.set(tenant, { tenant, limitBytes, offset, mapping, store });
+    }
+  }
+
+  /** Null: there is nothing. */
+  estate(): TenantRegions | null {
+    if (this.#file === null) return null;
+    const regions = Array.from(this.#regions.values(), ({ tenant, limitBytes, offset }) => ({
+      tenant,
+      limitBytes,
+      offset,
+    }));
+    return { file: this.#file, regions };
+  }
 
   /** The regions of a snapshot. Throws PENSTOCK_SYS_CALL. */
   prepare(snapshot: Snapshot): void {
@@ -101,9 +133,9 @@ export class TenantMemory {
     this.#file ??= tagged(createMemoryFile("penstock-tenants"));
     const { fd } = this.#file;
     const bytes = regionBytes(limitBytes);
-    const offset = this.#end;
+    // Behind all that is there: during an upgrade two supervisors make regions in one file.
+    const offset = memoryFileBytes(fd);
     growMemoryFile(fd, offset + bytes);
-    this.#end = offset + bytes;
     const mapping = mapMemory(bytes, fd, offset, MAP_SHARED);
     formatRegion(mapping.bytes, limitBytes, randomBytes(4).readInt32LE());
     const store = new KeyValueRegion(mapping.bytes, REGION_HOST);

@@ -121,6 +121,7 @@ function inheritanceOf(estate: Estate): Inheritance {
     new Map(all.map(({ key, address, tags }) => [key, { address, sockets: tags.map(descriptor) }]));
   const handed = (kernel: HandedKernel | undefined): Inheritance["kernel"] =>
     kernel?.version === PIN_VERSION ? { links: named(kernel.links), maps: named(kernel.maps) } : null;
+  const { buckets, tenantMemory } = estate;
   const inheritance: Inheritance = {
     listeners: listening(estate.listeners),
     scriptListeners: listening(estate.scriptListeners),
@@ -128,6 +129,9 @@ function inheritanceOf(estate: Estate): Inheritance {
     echo: estate.echo === null ? null : descriptor(estate.echo).fd,
     ticketKeys: estate.ticketKeys,
     maps: estate.maps,
+    buckets: buckets === undefined ? null : descriptor(buckets).fd,
+    tenantMemory:
+      tenantMemory === undefined ? null : { file: descriptor(tenantMemory.tag), regions: tenantMemory.regions },
     kernel: handed(estate.kernel),
     scriptKernel: handed(estate.scriptKernel),
   };

@@ -18,6 +18,7 @@
  * Until `yours` the old one can go on alone: a successor that ends, or takes too long, changes nothing. When the old one
  * dies on the way, the successor goes on as if it had been told everything.
  */
+import type { TenantRegions } from "#main/supervisor/tenant-memory.ts";
 import type { MapSpec } from "#snapshot/snapshot.ts";
 import type { MapChangeMessage, MapEntry } from "#worker/protocol.ts";
 
@@ -62,6 +63,10 @@ export interface Estate {
   /** Maps that live in user space. */
   readonly maps: readonly { readonly spec: MapSpec; readonly entries: readonly MapEntry[] }[];
   readonly kernel: HandedKernel;
+  /** Where the token buckets of rate limits are. Absent: the version before handed none over. */
+  readonly buckets?: number;
+  /** Where tenants' entries are. Absent: there are none. */
+  readonly tenantMemory?: { readonly tag: number; readonly regions: TenantRegions["regions"] };
   /** Of what the script has attached, and steers. Absent: the version before knew none. */
   readonly scriptKernel?: HandedKernel;
 }

@@ -78,6 +78,12 @@ export function heapStart(buckets: number): number {
   return HEADER_BYTES + 4 * buckets;
 }
 
+/** Whether a region of that size stands there, laid out as above: another version may have another magic. */
+export function isRegion(region: ArrayBuffer, limitBytes: number): boolean {
+  const words = new Uint32Array(region, 0, WORD_LIMIT + 1);
+  return words[WORD_MAGIC] === MAGIC && words[WORD_LIMIT] === limitBytes;
+}
+
 /** Makes an empty map of memory that is all zero. `seed` must not be known to tenants: keys that collide are slow. */
 export function formatRegion(memory: ArrayBuffer, limitBytes: number, seed: number): void {
   const words = new Int32Array(memory);
