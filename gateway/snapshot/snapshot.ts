@@ -9,7 +9,7 @@ import type { CertificateSpec, ListenerTlsSpec, UpstreamTlsSpec } from "./tls.ts
 export interface Snapshot {
   /** Revision it was compiled from; grows by one with every change. */
   readonly revision: number;
-  /** SHA-256 (hex) of the canonical JSON of everything below. */
+  /** SHA-256 (hex) of everything below; `#control/canonical.ts` says how. */
   readonly digest: string;
   readonly listeners: readonly ListenerSpec[];
   /** Absent: none. */

@@ -52,19 +52,30 @@ export class Contents {
 
   /** Within a transaction. A content that is there already is not kept twice. */
   put(digest: string, content: RevisionContent): void {
-    if (this.#has(digest)) return;
-    // The base may be gone, or its transaction may have failed.
-    const base = this.#last !== undefined && this.#has(this.#last.digest) ? this.#last : undefined;
-    const patch = base === undefined || base.rows === CHAIN_MAX ? null : canonicalJson(patchOf(base.content, content));
-    const isSmall = base !== undefined && patch !== null && base.newBytes + patch.length < base.wholeBytes;
-    const body = isSmall ? patch : canonicalJson(content);
-    this.#db
-      .prepare("INSERT INTO contents (digest, base, body) VALUES (?, ?, ?)")
-      .run(digest, isSmall ? base.digest : null, body);
+    if (!this.#has(digest)) this.#last = this.#putNew(digest, content) ?? this.#putWhole(digest, content);
+  }
+
+  /** What is new against the last one. Undefined: that would be too much, or the chain too long. */
+  #putNew(digest: string, content: RevisionContent): Known | undefined {
+    const base = this.#last;
+    // It may be gone, or the transaction it was put in has failed.
+    if (base === undefined || base.rows === CHAIN_MAX || !this.#has(base.digest)) return undefined;
+    const body = canonicalJson(patchOf(base.content, content));
+    const newBytes = base.newBytes + body.length;
+    if (newBytes >= base.wholeBytes) return undefined;
+    this.#insert(digest, base.digest, body);
+    return { ...base, digest, content, newBytes, rows: base.rows + 1 };
+  }
+
+  #putWhole(digest: string, content: RevisionContent): Known {
+    const body = canonicalJson(content);
+    this.#insert(digest, null, body);
+    return { digest, content, wholeBytes: body.length, newBytes: 0, rows: 0 };
+  }
+
+  #insert(digest: string, base: string | null, body: string): void {
+    this.#db.prepare("INSERT INTO contents (digest, base, body) VALUES (?, ?, ?)").run(digest, base, body);
     this.#bytes += body.length;
-    this.#last = isSmall
-      ? { ...base, digest, content, newBytes: base.newBytes + body.length, rows: base.rows + 1 }
-      : { digest, content, wholeBytes: body.length, newBytes: 0, rows: 0 };
   }
 
   /** Throws when it is not there, or the rows it is made of are not what they were. */

@@ -22,7 +22,7 @@ export type RevisionState = "pending" | "applied" | "refused";
 export interface Revision {
   /** 1, 2, 3 …; a refused revision keeps its number. */
   readonly number: number;
-  /** SHA-256 of the content's canonical JSON. */
+  /** SHA-256 of the content (`digestOf`). */
   readonly digest: string;
   readonly state: RevisionState;
   readonly author: string;

@@ -148,6 +148,24 @@ it("a secret's value goes at a start, a day after it was given, when no revision
   fourth.close();
 });
 
+it("a module and its files go when the last revision that named it has gone, and a day has passed", () => {
+  const kept = { revisionsMax: 1, contentBytesMax: 2 ** 20 };
+  const store = open(kept);
+  const module = store.addModule(Buffer.from("once"), Buffer.from("once, metered"), facts, "me");
+  store.applied(store.begin({ content: content(1, module.digest), ...by }).number, "me");
+  now += 90_000_000;
+  store.close();
+  const second = open(kept);
+  expect(second.module(module.digest)).toEqual(module);
+  // Neither as a revision nor as what a later one is based on.
+  for (const drainMs of [2, 3]) second.applied(second.begin({ content: content(drainMs), ...by }).number, "me");
+  expect(second.revisions(undefined, 10).map(({ number }) => number)).toEqual([3, 2]);
+  second.close();
+  const third = open(kept);
+  expect([third.module(module.digest), readdirSync(join(folder, "blobs"))]).toEqual([undefined, []]);
+  third.close();
+});
+
 it("a database of a later version is refused", () => {
   open().close();
   const db = new DatabaseSync(join(folder, "store.db"));
