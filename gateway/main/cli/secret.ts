@@ -1,6 +1,7 @@
 /** `penstock secret`: gives a secret its value, which nobody reads again. `get secrets` lists them, `delete secret` removes one. */
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
+import { isatty } from "node:tty";
 import { cliError } from "#core/errors/cli.ts";
 import { positionals, textOption } from "./arguments.ts";
 import { Client } from "./client.ts";
@@ -20,6 +21,8 @@ export const secret: Verb = {
     if (action !== "set") throw new UsageError(`there is no "secret ${action}"`);
     const path = pathOf(kindOf("secret"), name);
     const file = textOption(args, "file");
+    if (file === undefined && isatty(STDIN))
+      out.note("the value, then Enter and Ctrl-D; it is seen here as it is typed");
     try {
       const value = valueIn(file === undefined ? STDIN : resolve(context.cwd, file));
       const client = Client.of(args, context);
