@@ -40,8 +40,8 @@ export interface Driver {
   /** Accepts from a listening, non-blocking socket until stopped. The descriptor stays the caller's. */
   accept(fd: Fd, handler: AcceptHandler): Listening;
   /**
-   * Takes no more from the queue. A driver that takes several at once may have some: they are told as ever, since closing
-   * them would cut clients off. `onAcceptEnd` follows.
+   * Takes no more from the queue, but for what waits in it at this moment: others who accept from the same socket may not have been woken for
+   * that. They are told as ever, since closing them would cut clients off. `onAcceptEnd` follows.
    */
   stopAccept(listening: Listening): void;
 

@@ -1,18 +1,28 @@
-/** Ports that nobody bound reach a listener of the gateway, by declaration alone. On loopback, all of which is this host's. */
+/**
+ * Ports that nobody bound reach a listener of the gateway, by declaration alone. On the loopback of a namespace, where no other
+ * gateway's bindings are in the way.
+ */
+import { once } from "node:events";
+import path from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { startGateway, type Gateway } from "#test/support/gateway.ts";
 import { describeKernel } from "#test/support/kernel.ts";
-import { run } from "#test/support/netns.ts";
-import { freePort } from "#test/support/ports.ts";
+import { Namespace, removeLeftovers } from "#test/support/netns.ts";
+
+const ASK_AGAIN = path.join(import.meta.dirname, "../support/ask-again.ts");
 
 describeKernel("bindings, end to end", () => {
+  let namespace: Namespace;
   let gateway: Gateway;
 
   beforeAll(async () => {
+    removeLeftovers();
+    namespace = new Namespace("bound");
     gateway = await startGateway({
       workers: 2,
+      netns: namespace.path,
       config: {
-        listeners: [{ name: "web", address: `127.0.0.1:${await freePort()}`, protocol: "http" }],
+        listeners: [{ name: "web", address: "127.0.0.1:8080", protocol: "http" }],
         tenants: [{ name: "ops", hosts: ["*"] }],
         routes: [
           {
@@ -39,11 +49,14 @@ describeKernel("bindings, end to end", () => {
       },
     });
   });
-  afterAll(() => gateway.kill());
+  afterAll(async () => {
+    await gateway.kill();
+    namespace.destroy();
+  });
 
   const ask = (place: string): string => {
     try {
-      return run("curl", "-sS", "-m", "5", `http://${place}/`);
+      return namespace.run("curl", "-sS", "-m", "5", `http://${place}/`);
     } catch (error) {
       return /Failed to connect|Couldn't connect/.test(String(error)) ? "refused" : String(error);
     }
@@ -68,8 +81,25 @@ describeKernel("bindings, end to end", () => {
     expect(metrics).toContain('penstock_kernel_trace_response_seconds_count{listener="web"} 3');
   });
 
+  it("refuse nobody while the running program is replaced", async () => {
+    const places = ["127.78.1.2:20000", "127.78.3.4:20500", "127.78.5.6:80"].map((place) => `http://${place}/`);
+    const client = namespace.spawnWithInput(process.execPath, ASK_AGAIN, ...places);
+    let text = "";
+    client.stdout?.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
+    try {
+      await gateway.upgrade();
+      client.stdin?.end();
+      await once(client, "close");
+      expect(Object.keys(JSON.parse(text) as object)).toEqual(["bound\n"]);
+      expect(ask("127.78.6.6:20666")).toBe("refused");
+    } finally {
+      client.kill("SIGKILL");
+    }
+  }, 60_000);
+
   it("are gone with the gateway", async () => {
     await gateway.kill();
-    expect(ask("127.78.1.2:20000")).toBe("refused");
+    // Processes of an upgrade are none of our children: the last of them may still be ending.
+    await expect.poll(() => ask("127.78.1.2:20000")).toBe("refused");
   });
 });

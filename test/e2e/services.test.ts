@@ -85,6 +85,29 @@ describeKernel("L4 services", () =>
       expect(await labels()).toEqual(["one x", "two x"]);
     });
 
+    it("keep every flow with its endpoint while the running program is replaced", async () => {
+      const flows = new Map<string, string>();
+      for (let i = 0; i < 12; i++) {
+        const key = `u${++keys}`;
+        flows.set(key, await ask(key));
+      }
+      const moved: string[] = [];
+      let upgrading = true;
+      const talking = (async () => {
+        while (upgrading)
+          for (const [key, label] of flows) {
+            const answer = await ask(key);
+            if (answer !== label) moved.push(`${key}: ${label}, then ${answer}`);
+          }
+      })();
+      await gateway.upgrade();
+      upgrading = false;
+      await talking;
+      expect(moved).toEqual([]);
+      expect(new Set(flows.values())).toEqual(new Set(["one x", "two x"]));
+      expect(await facts()).toContain("2 of 2 endpoints");
+    }, 60_000);
+
     it("drains by REST, refuses what can't be, and goes on with what was", async () => {
       const current = await gateway.admin("GET", "/v1/kernel/services/echo");
       const etag = String(current.headers["etag"]);

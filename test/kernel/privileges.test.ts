@@ -28,12 +28,14 @@ describeKernel("least privileges", () => {
       const found = JSON.parse(text) as {
         uid: number;
         capabilities: string[];
+        objects: string[];
         originals: boolean;
         status: KernelStatus;
       };
       expect(found).toMatchObject({
         uid: 65_534,
         capabilities: ["CAP_BPF", "CAP_NET_ADMIN", "CAP_PERFMON"],
+        objects: ["balancer", "bind", "counter", "firewall", "interceptor", "splice", "steer", "trace"],
         originals: true,
       });
       expect(found.status).toMatchObject({

@@ -58,6 +58,8 @@ const EVENTS_MAX = 512;
 const RECEIVES_MAX = 4;
 /** Fairness: connections taken from one listener a turn. */
 const ACCEPTS_MAX = 64;
+/** Of a listening socket, as net.core.somaxconn bounds it where nobody has changed that. */
+const QUEUE_MAX = 4096;
 
 const SOCKET_EVENTS = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET;
 /** Only one of the workers that wait on a shared listener is woken. */
@@ -105,7 +107,7 @@ class EpollDriver implements Driver, SplicingDriver {
   #datagramTable: DatagramTable | null = null;
   readonly #listenings = new Map<number, EpollListening>();
   /** Stopped, and not yet told so. */
-  #stopped: AcceptHandler[] = [];
+  #stopped: EpollListening[] = [];
   readonly #watches = new Map<number, () => void>();
   #listeningsMade = 0;
   /** Sockets with something queued that are not waiting for room; and the array that serves next. */
@@ -141,7 +143,7 @@ class EpollDriver implements Driver, SplicingDriver {
     for (const one of this.#listenings.values()) {
       if (one !== listening) continue;
       this.#forget(one);
-      this.#stopped.push(one.handler);
+      this.#stopped.push(one);
     }
   }
 
@@ -292,7 +294,22 @@ class EpollDriver implements Driver, SplicingDriver {
     const stopped = this.#stopped;
     this.#stopped = [];
     this.#dispatched += stopped.length;
-    for (const handler of stopped) handler.onAcceptEnd();
+    for (const listening of stopped) {
+      this.#sweep(listening);
+      listening.handler.onAcceptEnd();
+    }
+  }
+
+  /** A connection wakes one of those who wait for it: those that woke us, and were not taken, nobody else was told of. */
+  #sweep({ fd, handler }: EpollListening): void {
+    for (let i = 0; i < QUEUE_MAX; i++) {
+      const accepted = accept4(fd);
+      if (accepted === -EINTR || accepted === -ECONNABORTED) continue;
+      if (accepted < 0) return;
+      const socket = this.#sockets.take(-1);
+      this.#register(socket, accepted);
+      handler.onAccept(socket);
+    }
   }
 
   dispose(): void {

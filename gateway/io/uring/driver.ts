@@ -48,6 +48,10 @@ const KIND_WRITABLE = 8;
 /** linux/io_uring.h */
 const RECV_MULTISHOT = 1 << 1;
 const ACCEPT_MULTISHOT = 1 << 0;
+/** Linux 6.10; EINVAL before. */
+const ACCEPT_DONTWAIT = 1 << 1;
+/** Of a listening socket, as net.core.somaxconn bounds it where nobody has changed that. */
+const QUEUE_MAX = 4096;
 const CQE_F_BUFFER = 1 << 0;
 const CQE_F_MORE = 1 << 1;
 const CANCEL_ALL = 1 << 0;
@@ -66,6 +70,8 @@ interface UringListening extends Listening {
   readonly handler: AcceptHandler;
   readonly index: number;
   active: boolean;
+  /** After it was stopped: how often it was looked whether one waits in the queue. */
+  sweeps: number;
 }
 
 interface Watch {
@@ -116,9 +122,9 @@ class UringDriver implements Driver {
 
   accept(fd: Fd, handler: AcceptHandler): Listening {
     setBlocking(fd, true);
-    const listening: UringListening = { fd, handler, index: this.#listenings.length, active: true };
+    const listening: UringListening = { fd, handler, index: this.#listenings.length, active: true, sweeps: 0 };
     this.#listenings.push(listening);
-    this.#armAccept(listening);
+    this.#armAccept(listening, ACCEPT_MULTISHOT);
     return listening;
   }
 
@@ -394,7 +400,12 @@ class UringDriver implements Driver {
       this.#listenings[index] = null;
       listening.handler.onAcceptError(-result);
     } else if (listening.active) {
-      this.#armAccept(listening);
+      this.#armAccept(listening, ACCEPT_MULTISHOT);
+    } else if (listening.sweeps === 0 || (result >= 0 && listening.sweeps < QUEUE_MAX)) {
+      // A connection wakes one of those who wait for it: those that woke us, and were not taken, nobody else was told of. One at a
+      // time: a multishot that is not to wait does wait, once it has taken one.
+      listening.sweeps++;
+      this.#armAccept(listening, ACCEPT_DONTWAIT);
     } else {
       this.#listenings[index] = null;
       listening.handler.onAcceptEnd();
@@ -442,10 +453,10 @@ class UringDriver implements Driver {
     if (socket.pending === 0 && socket.fd < 0) this.#sockets.give(socket);
   }
 
-  #armAccept(listening: UringListening): void {
+  #armAccept(listening: UringListening, flags: number): void {
     const at = this.#ring.prepare(OP_ACCEPT, listening.fd, listening.index, KIND_ACCEPT);
     this.#ring.sqe[at + 7] = SOCK_CLOEXEC;
-    this.#ring.sqe16[(at << 1) + 1] = ACCEPT_MULTISHOT;
+    this.#ring.sqe16[(at << 1) + 1] = flags;
   }
 
   #armReceive(socket: Socket): void {
