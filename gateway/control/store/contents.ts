@@ -80,10 +80,16 @@ export class Contents {
 
   /** Throws when it is not there, or the rows it is made of are not what they were. */
   get(digest: string): RevisionContent {
-    const chain = this.#db.prepare(SELECT_CHAIN).all(digest);
-    const [whole, ...patches] = chain.map((row) => String(row["body"]));
-    if (whole === undefined) throw new Error(`store: there is no content ${digest}`);
-    if (chain[0]?.["base"] !== null) throw new Error(`store: what content ${digest} is based on is gone`);
+    const select = this.#db.prepare("SELECT base, body FROM contents WHERE digest = ?");
+    const bodies: string[] = [];
+    for (let at: unknown = digest; at !== null;) {
+      const row = select.get(String(at));
+      if (row === undefined)
+        throw new Error(`store: content ${digest} ${at === digest ? "is not there" : "has lost its base"}`);
+      bodies.push(String(row["body"]));
+      at = row["base"];
+    }
+    const [whole = "", ...patches] = bodies.toReversed();
     let content = JSON.parse(whole) as RevisionContent;
     for (const patch of patches) content = patched(content, JSON.parse(patch) as ContentPatch);
     if (patches.length > 0 && digestOf(content) !== digest) throw new Error(`store: content ${digest} is damaged`);
@@ -111,14 +117,6 @@ export class Contents {
     return this.#db.prepare("SELECT 1 FROM contents WHERE digest = ?").get(digest) !== undefined;
   }
 }
-
-/** The whole first, then what is new, in order. */
-const SELECT_CHAIN = `
-  WITH RECURSIVE chain (body, base, step) AS (
-    SELECT body, base, 0 FROM contents WHERE digest = ?
-    UNION ALL SELECT contents.body, contents.base, step + 1 FROM contents JOIN chain ON contents.digest = chain.base
-  )
-  SELECT body, base FROM chain ORDER BY step DESC`;
 
 function patchOf(base: RevisionContent, content: RevisionContent): ContentPatch {
   const before = fieldsOf(base);

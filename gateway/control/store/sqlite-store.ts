@@ -60,7 +60,9 @@ export class SqliteStore implements Store {
     this.#blobs = new Blobs(dataDir);
     this.#db = new DatabaseSync(join(dataDir, "store.db"), { timeout: 5000 });
     this.#db.exec(
-      "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF;",
+      "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF; " +
+        // A confined process has nowhere else to sort.
+        "PRAGMA temp_store=MEMORY;",
     );
     migrate(this.#db);
     this.#contents = new Contents(this.#db);

@@ -119,8 +119,8 @@ it("a chain that was tampered with is refused", () => {
   db.prepare("UPDATE contents SET body = replace(body, '/p9', '/x9') WHERE digest = ?").run(whole);
   expect(() => new Contents(db).get(next)).toThrow("is damaged");
   db.prepare("DELETE FROM contents WHERE digest = ?").run(whole);
-  expect(() => new Contents(db).get(next)).toThrow("is based on is gone");
-  expect(() => new Contents(db).get(whole)).toThrow("there is no content");
+  expect(() => new Contents(db).get(next)).toThrow("has lost its base");
+  expect(() => new Contents(db).get(whole)).toThrow("is not there");
 });
 
 it("a store of the layout before is taken over", () => {
