@@ -35,6 +35,8 @@ listen("${WEB}", $ => $.demuxHTTP().to($ => $
     ({ path }) => path === "/upper", $ => $
       .exec("tr a-z A-Z").replaceStream(data => new Message({ status: 200 }, data)),
     ({ path }) => path === "/fails", $ => $.exec("./fails.sh").replaceStream(data => new Message({ status: 200 }, data)),
+    ({ path }) => path === "/absent", $ => $.exec("./absent.sh").replaceStream(() => new Message("never")),
+    $ => $.branch(
     ({ path }) => path === "/hangs", $ => $.exec("sleep 1007"),
     $ => $.replaceMessage(msg => {
       const { path } = msg.head
@@ -42,7 +44,7 @@ listen("${WEB}", $ => $.demuxHTTP().to($ => $
       if (path === "/reload") reload()
       if (path === "/exit") exit()
       return new Message({ status: 200, headers: { "x-version": "${version}" } }, word)
-    }))))
+    })))))
 
 listen("${COPIED}", $ => $.tee("./copy.log").connect("127.0.0.1:${port}", { bind: "127.0.0.9" }))
 listen("${NAMED}", $ => $.connect("echo.test:${port}"))
@@ -146,6 +148,8 @@ test("exec: what a command prints, as nobody; one that fails is a 500, with its 
   expect([upper.status, upper.body]).toEqual([200, text.toUpperCase()]);
   expect((await ask("/fails", "x")).status).toBe(500);
   await said("exec ./fails.sh: exit code 3: this is why");
+  expect((await ask("/absent", "x")).status).toBe(500);
+  await said(/exec \.\/absent\.sh: spawn .*absent\.sh ENOENT/);
   expect((await ask("/upper", "again")).body).toBe("AGAIN");
 });
 

@@ -54,7 +54,7 @@ export function readScript(path: string): ReadScript {
       const content = readAsset(file);
       if (content !== null) files.set(file, { url: file, bytes: content });
     }
-    for (const file of namedBy(source, [WATCHES], entry)) watched.add(file);
+    for (const file of namedBy(source, [WATCHES], entry)) if (files.has(file)) watched.add(file);
     for (const [, command = ""] of source.matchAll(COMMANDS)) commands.add(command);
     for (const file of namedBy(source, [TEES], entry, /^(?:\.\.?)?\//)) outputs.add(file);
   }

@@ -74,6 +74,9 @@ export class ScriptCommands {
       this.#follow(child, key, (failure) => worker.tellScript({ type: "script-exited", run, failure }));
       worker.hand(item);
       return item.tag;
+    } catch (error) {
+      this.#kill(key);
+      throw error;
     } finally {
       close(theirs);
       close(ours);
@@ -86,7 +89,9 @@ export class ScriptCommands {
       complaint = (complaint + text).slice(0, COMPLAINT_MAX);
     });
     const ended = (failure: string | null): void => {
-      if (!this.#running.delete(key)) return;
+      // A worker's next life counts from the beginning.
+      if (this.#running.get(key) !== child) return;
+      this.#running.delete(key);
       exited(failure === null ? null : [failure, complaint.trim()].filter((part) => part !== "").join(": "));
     };
     child.once("error", (error) => ended(error.message));
