@@ -21,6 +21,11 @@ const OWN: Readonly<Record<string, () => Promise<Verb>>> = {
 /** Columns of a table where there is no terminal to fit into. */
 const WIDTH = 120;
 
+// Who reads no further, as `head` does, wants no more. A gateway goes on without those lines.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  if (process.argv[2] !== "run") process.exit();
+});
 process.exitCode = await main(process.argv.slice(2));
 
 async function main(argv: readonly string[]): Promise<ExitCode> {

@@ -89,6 +89,12 @@ describe("what fails says why, and with what code", () => {
   });
 });
 
+test("a reader that has gone is no failure", () => {
+  const command = `"${process.execPath}" --no-warnings "${join(root, "gateway/main/penstock.ts")}" help; echo "$?" >&2`;
+  const { stderr } = spawnSync("sh", ["-c", `{ ${command}; } | true`], { encoding: "utf8", timeout: 20_000 });
+  expect(stderr).toBe("0\n");
+});
+
 test("doctor --json has every area, and says what is done instead", () => {
   const { code, out } = penstock("doctor", "--json");
   expect(code).toBe(0);
