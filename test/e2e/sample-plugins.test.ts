@@ -4,14 +4,17 @@
  */
 import { createHmac } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import dgram from "node:dgram";
 import http from "node:http";
 import net from "node:net";
 import type { AddressInfo } from "node:net";
+import tls from "node:tls";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { buildToFile } from "#sdk/tooling/build-all.ts";
+import { TestAuthority } from "#test/support/certificates.ts";
 import { startGateway, type Gateway } from "#test/support/gateway.ts";
 import { freePort } from "#test/support/ports.ts";
 import { sampleModule } from "#test/support/sample-plugins.ts";
@@ -87,6 +90,24 @@ export function onRequest(req: Request): Action {
 export function onResponse(_req: Request, res: Response): void { res.setHeader("x-path", kept.get()) }
 `;
 
+/** In TypeScript, over streams: changes datagrams, keeps some back, and refuses by the name that a TLS client asks for. */
+const WIRE = `import { Action, type Data, facts, log, refuse, type Stream } from "penstock/plugin"
+export function onConnection(stream: Stream): Action {
+  log.info("opens " + stream.protocol + " " + stream.clientAddress + " " + (stream.serverName || "no name"))
+  return stream.serverName === "no.acme.example" ? refuse() : Action.Continue
+}
+export function onData(stream: Stream, data: Data): Action {
+  if (stream.protocol === "udp" && data.fromClient) {
+    const { text } = data
+    if (text === "stop") return refuse()
+    if (text === "nothing") data.clear()
+    else data.setText(text.toUpperCase())
+  }
+  return Action.Continue
+}
+export function onEnd(): void { log.info("ends " + facts.protocol + " " + facts.outcome + " " + facts.bytesSent) }
+`;
+
 /** Answers with its name, what it was told, and what it was sent. */
 function echo(name: string): http.Server {
   return http.createServer((request, response) => {
@@ -123,7 +144,13 @@ const line = net.createServer((socket) => {
   socket.on("error", () => undefined);
 });
 const [green, blue] = [echo("green"), echo("blue")];
-const servers = [green, blue, auth, broker, line];
+const authority = new TestAuthority();
+const issued = authority.issue();
+const secure = tls.createServer({ cert: issued.certificate, key: issued.key }, (socket) => socket.end("secret\n"));
+secure.on("tlsClientError", () => undefined);
+const servers = [green, blue, auth, broker, line, secure];
+const datagrams = dgram.createSocket("udp4");
+datagrams.on("message", (bytes, from) => datagrams.send(`got ${bytes.toString()}`, from.port, from.address));
 let gateway: Gateway;
 let folder: string;
 
@@ -150,6 +177,12 @@ beforeAll(async () => {
   mkdirSync(join(folder, "session", "src"), { recursive: true });
   writeFileSync(join(folder, "session", "src", "index.ts"), SESSION);
   const session = await buildToFile(join(folder, "session"));
+  mkdirSync(join(folder, "wire", "src"), { recursive: true });
+  writeFileSync(join(folder, "wire", "src", "index.ts"), WIRE);
+  const wire = await buildToFile(join(folder, "wire"));
+  await new Promise<void>((resolve) => {
+    datagrams.bind(0, "127.0.0.1", resolve);
+  });
   const filters: Record<string, object> = {
     session: { config: { upstream: "auth" }, allow: { upstreams: ["auth"] } },
     "graphql-guard": { config: { depth: 2 } },
@@ -170,6 +203,8 @@ beforeAll(async () => {
       listeners: [
         { name: "web", address: `127.0.0.1:${await freePort()}`, protocol: "http" },
         { name: "mqtt", address: `127.0.0.1:${await freePort()}`, protocol: "tcp" },
+        { name: "udp", address: `127.0.0.1:${await freePort()}`, protocol: "udp", idleTimeoutMs: 1000 },
+        { name: "pass", address: `127.0.0.1:${await freePort()}`, protocol: "tls-passthrough" },
       ],
       upstreams: [
         upstream("green", 0),
@@ -177,15 +212,18 @@ beforeAll(async () => {
         upstream("auth", 2),
         upstream("broker", 3),
         upstream("line", 4),
+        upstream("secure", 5),
+        { name: "datagrams", endpoints: [{ address: `127.0.0.1:${datagrams.address().port}` }] },
       ],
       tenants: [
-        { name: "acme", hosts: ["acme.example"] },
+        { name: "acme", hosts: ["acme.example", "*.acme.example"] },
         { name: "other", hosts: ["other.example"] },
       ],
       plugins: [
         { name: "guard", tenant: "acme", version: "1", file: guard },
         { name: "probe", tenant: "acme", version: "1", file: probe },
         { name: "session", tenant: "acme", version: "1", file: session },
+        { name: "wire", tenant: "acme", version: "1", file: wire },
         {
           name: "token",
           tenant: "acme",
@@ -205,6 +243,15 @@ beforeAll(async () => {
           filters: [{ plugin: `${name}@1`, ...filter }],
           upstream: "green",
         })),
+        { name: "udp", tenant: "acme", listeners: ["udp"], filters: [{ plugin: "wire@1" }], upstream: "datagrams" },
+        {
+          name: "pass",
+          tenant: "acme",
+          listeners: ["pass"],
+          match: { hosts: ["*.acme.example"] },
+          filters: [{ plugin: "wire@1" }],
+          upstream: "secure",
+        },
         { name: "all", tenant: "other", listeners: ["web"], match: { path: { prefix: "/" } }, upstream: "green" },
         {
           name: "mqtt",
@@ -226,6 +273,8 @@ afterAll(async () => {
   blue.closeAllConnections();
   auth.closeAllConnections();
   for (const server of servers) server.close();
+  datagrams.close();
+  authority.dispose();
   rmSync(folder, { recursive: true });
 });
 
@@ -324,6 +373,45 @@ it("mqtt-guard, over a TCP listener", async () => {
   socket.write(publish("doors/1"));
   await ended;
   expect(Buffer.from(received), "nothing of what is not allowed has passed").toEqual(good);
+});
+
+const logged = (words: RegExp): Promise<void> =>
+  expect.poll(() => gateway.logs.some((text) => words.test(text)), { timeout: 20_000 }).toBe(true);
+
+it("over UDP a plugin changes datagrams, keeps them back, and ends a session", async () => {
+  const client = dgram.createSocket("udp4");
+  const answers: string[] = [];
+  client.on("message", (bytes) => answers.push(bytes.toString()));
+  const send = (text: string) => client.send(text, gateway.port("udp"), "127.0.0.1");
+  send("hello");
+  await expect.poll(() => answers, { timeout: 20_000 }).toEqual(["got HELLO"]);
+  send("nothing");
+  send("again");
+  await expect.poll(() => answers.at(-1), { timeout: 20_000 }).toBe("got AGAIN");
+  expect(answers).not.toContain("got NOTHING");
+  send("stop");
+  await logged(/ends udp /);
+  await logged(/opens udp 127\.0\.0\.1 no name/);
+  client.close();
+});
+
+it("over passed-through TLS a plugin sees the name that is asked for, and refuses by it", async () => {
+  const told = (servername: string): Promise<string> =>
+    new Promise((resolve) => {
+      const socket = tls.connect({
+        port: gateway.port("pass"),
+        host: "127.0.0.1",
+        servername,
+        rejectUnauthorized: false,
+      });
+      let text = "";
+      socket.on("data", (bytes: Buffer) => (text += bytes.toString()));
+      socket.on("end", () => resolve(text));
+      socket.on("error", () => resolve("refused"));
+    });
+  expect(await told("yes.acme.example")).toBe("secret\n");
+  await logged(/opens tls 127\.0\.0\.1 yes\.acme\.example/);
+  expect(await told("no.acme.example")).toBe("refused");
 });
 
 it("a connection of the plugin's own: what comes in pieces, until the peer ends", async () => {
