@@ -244,6 +244,8 @@ export class ProxyExchange extends ClientSide implements Exchange, AttemptsOwner
 
   filterResponseBody(stage: BodyStage, effect: LengthEffect): void {
     this.#bodies.addResponse(stage, effect);
+    // It was thinking, and now wants the body to decide: what was held back for that long comes.
+    if (this.#walk.suspended && this.#bodies.response?.holds === true) this.#attempts.stream?.unblock();
   }
 
   routeTo(upstream: string, endpoint: string): boolean {

@@ -10,7 +10,7 @@ export enum Action {
   Continue = 0,
   /** The reply made by `respond` goes back to the client. */
   Reply = 1,
-  /** Not yet: `onRequestBody` will decide; of a body or data, more must come first. */
+  /** Not yet: a hook of the body will decide, and may still change the head; of a body or data, more must come first. */
   Pause = 2,
 }
 

@@ -135,7 +135,9 @@ export class FakeHost implements FakeState {
     for (const [name, value] of new FakeHeaders(response.headers ?? {}).fields) exchange.response.add(name, value);
     for (const [name, value] of Object.entries(response.trailers ?? {})) exchange.responseTrailers.add(name, value);
     const head = this.#run("on_response", exchange);
-    return head.verdict === "continue" ? this.#body(exchange, "on_response", head, response.body) : head;
+    return head.verdict === "continue" || head.verdict === "pause"
+      ? this.#body(exchange, "on_response", head, response.body)
+      : head;
   }
 
   end(exchange: Exchange): Outcome {

@@ -245,13 +245,13 @@ export const ABI_HOOKS = {
   on_configure: { params: [], results: ["i32"] },
   /** The request's head is there → an action; ACTION_PAUSE: it waits until `on_request_body` lets it go. */
   on_request: { params: [], results: ["i32"] },
-  /** (1: the last, else 0): bytes of the request's body are at hand → CONTINUE: they go on; PAUSE: they wait for more; REPLY. */
+  /** (1: the last, else 0): bytes of the request's body are at hand → CONTINUE: they go on; PAUSE: they wait for more; REPLY. The head can be changed while it waits. */
   on_request_body: { since: 2, params: ["i32"], results: ["i32"] },
   /** The request's body is over; its trailers are head 2. */
   on_request_end: { since: 2, params: [], results: [] },
-  /** The response's head is there, from the upstream or from a filter behind this one → CONTINUE or REPLY. */
+  /** The response's head is there, from the upstream or from a filter behind this one → as `on_request`, with `on_response_body`. */
   on_response: { params: [], results: ["i32"] },
-  /** As for the request. A reply can only cut the response off by now. */
+  /** As for the request. Once the head has left, a reply can only cut the response off. */
   on_response_body: { since: 2, params: ["i32"], results: ["i32"] },
   /** The response's body is over; its trailers are head 3. */
   on_response_end: { since: 2, params: [], results: [] },

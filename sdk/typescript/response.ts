@@ -7,7 +7,7 @@ export const Action = {
   Continue: "continue",
   /** The reply made by `respond` goes back to the client. */
   Reply: "reply",
-  /** Not yet: `onRequestBody` will decide; of a body or data, more must come first. */
+  /** Not yet: a hook of the body will decide, and may still change the head; of a body or data, more must come first. */
   Pause: "pause",
 } as const;
 export type Action = (typeof Action)[keyof typeof Action];

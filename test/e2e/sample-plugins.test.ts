@@ -76,7 +76,7 @@ export function onEnd(req: Request): void {
 `;
 
 /** In TypeScript: asks an upstream and waits for it, changes responses, and misbehaves when it is told to. */
-const SESSION = `import { Action, config, fetch, kept, type Request, type Response, respond } from "penstock/plugin"
+const SESSION = `import { Action, type Body, config, fetch, kept, type Request, Response, respond } from "penstock/plugin"
 export function onConfigure(): boolean { return config().get("upstream") !== null }
 export function onRequest(req: Request): Action {
   if (req.query === "loop") for (;;) kept.put("again")
@@ -87,7 +87,19 @@ export function onRequest(req: Request): Action {
   kept.put(req.path)
   return Action.Continue
 }
-export function onResponse(_req: Request, res: Response): void { res.setHeader("x-path", kept.get()) }
+export function onResponse(req: Request, res: Response): Action {
+  res.setHeader("x-path", kept.get())
+  return req.query === "sum" || req.query === "cut" ? Action.Pause : Action.Continue
+}
+export function onResponseBody(req: Request, body: Body): Action {
+  if (req.query === "cut") throw new Error("while the head waits")
+  if (req.query !== "sum") return Action.Continue
+  if (!body.isLast) return Action.Pause
+  const response = new Response()
+  response.setHeader("x-was", response.status + " " + body.size)
+  response.setStatus(203)
+  return Action.Continue
+}
 `;
 
 /** In TypeScript, over streams: changes datagrams, keeps some back, and refuses by the name that a TLS client asks for. */
@@ -343,6 +355,12 @@ it("a component in TypeScript waits for an upstream, with others of its kind, an
   for (const answer of answers) expect(answer).toMatchObject({ status: 200, body: "green kim -  the secret\n" });
   expect(answers[0]?.headers["x-path"]).toBe("/session");
   expect(await ask("/session")).toMatchObject({ status: 401, body: '{"error":"","status":403}' });
+  expect(await known("?sum"), "a head that waits for its body").toMatchObject({
+    status: 203,
+    headers: { "x-was": "200 24" },
+    body: "green kim -  the secret\n",
+  });
+  expect((await known("?cut")).status).toBe(503);
   const [looped, beside, thrown] = await Promise.all([known("?loop"), known(""), known("?throw")]);
   expect([looped.status, beside.status, thrown.status]).toEqual([503, 200, 503]);
   const told = (): boolean => gateway.logs.some((text) => /on purpose.*\/src\/index\.ts:5:/.test(text));

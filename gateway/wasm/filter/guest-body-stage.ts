@@ -25,6 +25,8 @@ import {
 import { PHASE_REQUEST_BODY, PHASE_REQUEST_END, PHASE_RESPONSE_BODY, PHASE_RESPONSE_END } from "#wasm/guest/phases.ts";
 import { FAULTED, type ShortRun } from "./short-run.ts";
 
+const PLAIN_TEXT = [["content-type", "text/plain; charset=utf-8"]] as const;
+
 /** Of what waits for its head to leave: from here on the client does. One batch of receives may still come. */
 const WAITING_BYTES_MAX = 256 * 1024;
 
@@ -63,6 +65,7 @@ export class GuestBodyStage extends PassingStage {
     this.#seesBytes = (present & (isRequest ? GUEST_REQUEST_BODY : GUEST_RESPONSE_BODY)) !== 0;
     this.#seesEnd = (present & (isRequest ? GUEST_REQUEST_END : GUEST_RESPONSE_END)) !== 0;
     this.#undecided = holds;
+    this.#window.headWaits = holds;
     this.#closed = holds;
   }
 
@@ -74,7 +77,8 @@ export class GuestBodyStage extends PassingStage {
     }
     const window = this.#window;
     if (!window.add(this.link.memory, start, end)) {
-      this.#fail(413, "body-too-long", `a plugin looks at ${BODY_WINDOW_BYTES_MAX} bytes of a body at most`);
+      const status = this.#phase === PHASE_REQUEST_BODY ? 413 : 502;
+      this.#fail(status, "body-too-long", `a plugin looks at ${BODY_WINDOW_BYTES_MAX} bytes of a body at most`);
       return;
     }
     const paused = this.#ask(0);
@@ -137,6 +141,7 @@ export class GuestBodyStage extends PassingStage {
   #decide(verdict: typeof CONTINUE | typeof REPLY): void {
     if (!this.#undecided) return;
     this.#undecided = false;
+    this.#window.headWaits = false;
     this.#exchange.resume(verdict);
   }
 
@@ -163,6 +168,12 @@ export class GuestBodyStage extends PassingStage {
   #fail(status: number, code: string, detail: string): void {
     this.#over = true;
     this.#discards = true;
+    if (this.#undecided && this.#phase === PHASE_RESPONSE_BODY) {
+      // Nothing has been sent: there is still something to say to the client.
+      this.#exchange.respond(status, PLAIN_TEXT, Buffer.from(`${detail}\n`));
+      this.#decide(REPLY);
+      return;
+    }
     this.#undecided = false;
     this.link.fail(status, code, detail);
   }

@@ -28,6 +28,7 @@ import {
   GUEST_REQUEST_BODY,
   GUEST_REQUEST_CONTENT,
   GUEST_REQUEST_HEAD,
+  GUEST_RESPONSE_BODY,
   GUEST_RESPONSE_CONTENT,
   GUEST_RESPONSE_HEAD,
   GUEST_TICK,
@@ -38,6 +39,7 @@ import {
   PHASE_MESSAGE,
   PHASE_REQUEST,
   PHASE_REQUEST_BODY,
+  PHASE_RESPONSE_BODY,
   PHASE_TICK,
 } from "#wasm/guest/phases.ts";
 import type { Interpose, LoadedModule } from "#wasm/guest/runtime.ts";
@@ -166,7 +168,7 @@ export abstract class HookFilter extends WasmFilter implements ShortRun {
     if ((this.present & wanted) === 0 || skips) return CONTINUE;
     const holds = action === ACTION_PAUSE;
     if (!hasBody(isRequest ? exchange.request : exchange.response)) {
-      return holds ? this.#decideWithoutBody(exchange, position) : CONTINUE;
+      return holds ? this.#decideWithoutBody(exchange, position, isRequest) : CONTINUE;
     }
     const stage = new GuestBodyStage(this, exchange, position, isRequest, holds);
     if (isRequest) exchange.filterRequestBody(stage, this.#lengthEffect);
@@ -175,8 +177,11 @@ export abstract class HookFilter extends WasmFilter implements ShortRun {
   }
 
   /** It wants to see the body before it decides, and there is none: it is shown that. */
-  #decideWithoutBody(exchange: Exchange, position: number): Verdict {
-    const action = this.run(exchange, position, PHASE_REQUEST_BODY, 1, 0, new ByteWindow(), null, null);
+  #decideWithoutBody(exchange: Exchange, position: number, isRequest: boolean): Verdict {
+    const window = new ByteWindow();
+    window.headWaits = true;
+    const phase = isRequest ? PHASE_REQUEST_BODY : PHASE_RESPONSE_BODY;
+    const action = this.run(exchange, position, phase, 1, 0, window, null, null);
     if (action === FAULTED) return this.answerFault(exchange);
     const { reply } = this;
     if (action !== ACTION_REPLY || reply === null) return CONTINUE;
@@ -184,9 +189,9 @@ export abstract class HookFilter extends WasmFilter implements ShortRun {
     return REPLY;
   }
 
-  /** A request's head hook may leave the decision to the hook of the body. */
+  /** A head hook may leave the decision to the hook of the body. */
   protected mayPause(phase: number): boolean {
-    return phase === PHASE_REQUEST && (this.present & GUEST_REQUEST_BODY) !== 0;
+    return (this.present & (phase === PHASE_REQUEST ? GUEST_REQUEST_BODY : GUEST_RESPONSE_BODY)) !== 0;
   }
 }
 

@@ -77,7 +77,7 @@ export class SuspendingFilter extends HookFilter {
   }
 
   protected override takeIdle(): Guest | null {
-    this.#short = this.#take();
+    this.#short = this.#idleOrNew();
     return this.#short?.guest ?? null;
   }
 
@@ -93,18 +93,19 @@ export class SuspendingFilter extends HookFilter {
     this.guestFaulted(guest, error);
   }
 
-  #take(): Pooled | null {
-    if (!this.#mayRun()) return null;
+  #idleOrNew(): Pooled | null {
     const entry = this.#idle.pop();
     if (entry !== undefined) return entry;
     const guest = this.#disposed ? null : this.tryMakeGuest();
-    if (guest === null) this.tenant.suspended.give();
     return guest === null ? null : pooled(guest);
   }
 
   /** Takes one of the calls that may be under way at one time, of this filter and of the tenant. */
-  #mayRun(): boolean {
-    return this.#running < SUSPENDED_MAX && this.tenant.suspended.take();
+  #take(): Pooled | null {
+    if (this.#running >= SUSPENDED_MAX || !this.tenant.suspended.take()) return null;
+    const entry = this.#idleOrNew();
+    if (entry === null) this.tenant.suspended.give();
+    return entry;
   }
 
   /** Counts the fuel; keeps the guest if it is whole and there is room. False when it had been ended. */

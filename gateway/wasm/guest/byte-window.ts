@@ -13,6 +13,8 @@ export class ByteWindow {
   end = 0;
   /** `memory` is this window's own. */
   owned = false;
+  /** The head that these bytes belong to has not left yet. */
+  headWaits = false;
 
   get size(): number {
     return this.end - this.start;

@@ -18,8 +18,10 @@ import {
   PHASE_DEAD,
   PHASE_IDLE,
   PHASE_REQUEST,
+  PHASE_REQUEST_BODY,
   PHASE_REQUEST_END,
   PHASE_RESPONSE,
+  PHASE_RESPONSE_BODY,
   PHASE_RESPONSE_END,
   PHASES_REQUEST_HEAD,
 } from "./phases.ts";
@@ -184,19 +186,29 @@ export class Guest {
     const { exchange } = this;
     if (exchange !== null) {
       if (which === HEAD_REQUEST && (this.phase & PHASES_REQUEST_HEAD) !== 0) return exchange.request;
-      if (which === HEAD_RESPONSE && this.phase === PHASE_RESPONSE) return exchange.response;
+      if (which === HEAD_RESPONSE && this.responseIsOpen) return exchange.response;
       if (this.#atTrailers(which)) return this.trailers ?? NO_FIELDS;
     }
     this.fail(`head ${which} at a time when there is none`);
     return null;
   }
 
+  /** The response's head is at hand: in its own hook, and in those of its body while it waits. */
+  get responseIsOpen(): boolean {
+    return this.phase === PHASE_RESPONSE || (this.phase === PHASE_RESPONSE_BODY && this.window?.headWaits === true);
+  }
+
+  /** The same of the request, for changes: read it can be at any time. */
+  get requestIsOpen(): boolean {
+    return this.phase === PHASE_REQUEST || (this.phase === PHASE_REQUEST_BODY && this.window?.headWaits === true);
+  }
+
   /** The head that can still be changed: the request's on its way in, the response's on its way out, trailers. */
   editableHead(which: number): Head | null {
     const { exchange } = this;
     if (exchange !== null) {
-      if (which === HEAD_REQUEST && this.phase === PHASE_REQUEST) return exchange.request;
-      if (which === HEAD_RESPONSE && this.phase === PHASE_RESPONSE) return exchange.response;
+      if (which === HEAD_REQUEST && this.requestIsOpen) return exchange.request;
+      if (which === HEAD_RESPONSE && this.responseIsOpen) return exchange.response;
       if (this.#atTrailers(which)) return this.trailers ?? NO_FIELDS;
     }
     this.fail(`an edit of head ${which} at a time when it can't be changed`);

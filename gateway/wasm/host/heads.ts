@@ -2,11 +2,10 @@
 import { formatIp } from "#core/address.ts";
 import type { Head } from "#http/head.ts";
 import { findName } from "#http/names.ts";
-import { HEADER_VALUE_BYTES_MAX, REQUEST_PARTS } from "#sdk/types/abi.ts";
+import { HEAD_REQUEST, HEAD_RESPONSE, HEADER_VALUE_BYTES_MAX, REQUEST_PARTS } from "#sdk/types/abi.ts";
 import type { Guest } from "#wasm/guest/guest.ts";
 import {
-  PHASE_REQUEST,
-  PHASE_RESPONSE,
+  PHASE_RESPONSE_BODY,
   PHASES_ALL,
   PHASES_EXCHANGE,
   PHASES_HEADS,
@@ -196,8 +195,7 @@ export const headCalls: Makers<
   },
 
   set_target: (guest) => (pointer, length) => {
-    if (!guest.may(PHASE_REQUEST, "set_target")) return 0;
-    const head = guest.editableHead(0);
+    const head = guest.editableHead(HEAD_REQUEST);
     if (head === null || !inMemory(guest, pointer, length)) return 0;
     guest.charge(length >>> 0);
     const start = pointer >>> 0;
@@ -205,12 +203,12 @@ export const headCalls: Makers<
   },
 
   status: (guest) => () => {
-    if (!guest.may(PHASES_HEADS, "status")) return 0;
-    return guest.phase === PHASE_RESPONSE && guest.exchange !== null ? guest.exchange.response.status : 0;
+    if (!guest.may(PHASES_HEADS | PHASE_RESPONSE_BODY, "status")) return 0;
+    return guest.responseIsOpen && guest.exchange !== null ? guest.exchange.response.status : 0;
   },
 
   set_status: (guest) => (status) => {
-    if (!guest.may(PHASE_RESPONSE, "set_status") || guest.exchange === null) return 0;
-    return guest.exchange.response.setStatus(status) ? 1 : 0;
+    const head = guest.editableHead(HEAD_RESPONSE);
+    return head !== null && head.setStatus(status) ? 1 : 0;
   },
 };

@@ -138,7 +138,7 @@ const FAULTS: readonly (readonly [string, Uint8Array, string, RegExp])[] = [
   ["the response before there is one", hook(dropped(1, 1, 0, 0), imports.header_get), "host-call", /head 1/],
   ["a map it never opened", hook(dropped(0, 0, 16, 0, 8), imports.map_get), "host-call", /unknown handle 0/],
   ["a negative handle", hook(dropped(-1, 0, 16, 0, 8), imports.map_get), "host-call", /unknown handle -1/],
-  ["a status before there is a response", hook(dropped(200), imports.set_status), "host-call", /can't be called/],
+  ["a status before there is a response", hook(dropped(200), imports.set_status), "host-call", /can't be changed/],
   ["an unknown level", hook(`${call(4, 0, 0)} (i32.const 0)`, imports.log), "host-call", /unknown level 4/],
   [
     "going on after a refused call",

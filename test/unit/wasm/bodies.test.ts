@@ -198,3 +198,74 @@ describe("in the middle of a body", () => {
     expect([one.link.seen, two.link.seen]).toEqual([["bytes 1"], ["bytes 2"]]);
   });
 });
+
+describe("a response's head that waits for its body", () => {
+  const HEADS = `(import "penstock" "status" (func $status (result i32)))
+    (import "penstock" "set_status" (func $set_status (param i32) (result i32)))
+    (import "penstock" "set_target" (func $set_target (param i32 i32) (result i32)))
+    (import "penstock" "reply" (func $reply (param i32 i32 i32)))`;
+
+  async function responding(body: string) {
+    const wasm = wat(`(module ${HEADS} (memory (export "memory") 1) (func (export "penstock_abi_2"))
+      (func (export "on_response") (result i32) (i32.const 2))
+      (func (export "on_response_body") (param $last i32) (result i32) ${body}))`);
+    const loaded = await loadModule(prepareModule(wasm).bytes);
+    const filter = await createWasmFilter(filterSpec(), PLUGIN, loaded, new TestServices(), RESOURCES);
+    const exchange = new TestExchange().respondWith("HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\n");
+    const verdict = filter.responseHead(exchange, 0);
+    const link = new Link();
+    const stage = exchange.responseStages[0];
+    stage?.attach(link);
+    link.memory.set(Buffer.from("abcdef"));
+    return { filter, exchange, verdict, link, stage };
+  }
+
+  const CHANGE = "(drop (call $set_status (i32.add (call $status) (i32.const 1))))";
+
+  it("can be changed until it leaves, and leaves before the body", async () => {
+    const { exchange, verdict, link, stage } = await responding(
+      `(if (local.get $last) (then ${CHANGE})) ${PAUSE_UNTIL_LAST}`,
+    );
+    expect(verdict).toBe(SUSPEND);
+    stage?.data(7, 0, 6);
+    expect([exchange.resumed, link.seen]).toEqual([[], []]);
+    stage?.end(null);
+    expect([exchange.resumed, exchange.response.status]).toEqual([[CONTINUE], 201]);
+    expect(link.seen).toEqual([]);
+    stage?.drained();
+    expect(link.seen).toEqual(["bytes abcdef", "end"]);
+  });
+
+  it("can't be changed afterwards", async () => {
+    const { filter, exchange, link, stage } = await responding(`${CHANGE} (i32.const 0)`);
+    stage?.data(7, 0, 3);
+    expect([exchange.resumed, exchange.response.status]).toEqual([[CONTINUE], 201]);
+    stage?.data(7, 3, 6);
+    expect(filter.stats.lastFault).toMatchObject({ cause: "host-call" });
+    expect(link.seen.at(-1)).toBe("fail 503 plugin-failed");
+  });
+
+  it("is replaced by a reply", async () => {
+    const { exchange, stage } = await responding(
+      "(call $reply (i32.const 451) (i32.const 0) (i32.const 0)) (i32.const 1)",
+    );
+    stage?.data(7, 0, 6);
+    expect([exchange.resumed, exchange.reply?.status]).toEqual([[REPLY], 451]);
+  });
+
+  it("is replaced when the guest faults", async () => {
+    const { exchange, link, stage } = await responding("unreachable");
+    stage?.data(7, 0, 6);
+    expect([exchange.resumed, exchange.reply?.status, link.seen]).toEqual([[REPLY], 503, []]);
+  });
+
+  it("is decided about without a body, too", async () => {
+    const wasm = wat(`(module ${HEADS} (memory (export "memory") 1) (func (export "penstock_abi_2"))
+      (func (export "on_response") (result i32) (i32.const 2))
+      (func (export "on_response_body") (param $last i32) (result i32) ${CHANGE} (i32.const 0)))`);
+    const loaded = await loadModule(prepareModule(wasm).bytes);
+    const filter = await createWasmFilter(filterSpec(), PLUGIN, loaded, new TestServices(), RESOURCES);
+    const exchange = new TestExchange().respondWith("HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n");
+    expect([filter.responseHead(exchange, 0), exchange.response.status]).toEqual([CONTINUE, 203]);
+  });
+});
