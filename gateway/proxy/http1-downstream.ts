@@ -58,7 +58,10 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
   #body: BodyReader | null = null;
   #responseFraming = FRAMING_NONE;
   #keepAlive = true;
+  /** The next response is the last. */
   #draining = false;
+  /** And who has not asked by now is not waited for. */
+  #leaving = false;
   /** Within `#consume`: what ends there must not start it again. */
   #consuming = false;
   /** The client has sent FIN. */
@@ -123,6 +126,7 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
 
   drain(gently: boolean): void {
     this.#draining = true;
+    this.#leaving ||= !gently;
     if (!gently && this.#phase === IDLE && this.#held.empty) this.#closeAfterAnswer(true);
   }
 
@@ -285,7 +289,7 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
     }
     if (!this.#canConsume() || this.#phase === CLOSED) return;
     if (this.#clientEnded) this.onEnd();
-    else if (this.#draining && this.#phase === IDLE) this.#closeAfterAnswer(true);
+    else if (this.#leaving && this.#phase === IDLE) this.#closeAfterAnswer(true);
     else this.#connection.resume();
   }
 
@@ -308,7 +312,7 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
       this.#held.unshift(buffer, at, end);
       this.#connection.pause();
     } else if (this.#phase === IDLE && this.#held.empty) {
-      if (this.#clientEnded || this.#draining) this.#closeAfterAnswer(true);
+      if (this.#clientEnded || this.#leaving) this.#closeAfterAnswer(true);
       else this.#connection.resume();
     }
   }

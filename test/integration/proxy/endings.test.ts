@@ -73,6 +73,27 @@ describe.each(["io_uring", "epoll"] as const)("endings over %s", (io) => {
     await gateway.settled();
   });
 
+  it("a gentle drain waits for the request behind a response that has promised to take it", async () => {
+    let rest = (): unknown => 0;
+    const up = await upstream((socket, request) => {
+      if (request.includes("/next")) socket.write(OK);
+      else {
+        socket.write("HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\nhalf");
+        rest = () => socket.write("half");
+      }
+    });
+    const gateway = await plane(io, { endpoints: [up.address] });
+    const client = new RawClient(gateway.port).send(GET);
+    await client.until((one) => one.received.endsWith("half"));
+    expect(client.received).not.toMatch(/connection: close/i);
+    gateway.plane.drain(true);
+    rest();
+    await client.until((one) => one.received.endsWith("halfhalf"));
+    const next = await client.send("GET /next HTTP/1.1\r\nHost: a\r\n\r\n").untilEnd();
+    expect(next).toMatch(/halfhalfHTTP\/1\.1 200 OK[^]*connection: close[^]*ok$/i);
+    await gateway.settled();
+  });
+
   it("keeps the connection after a request with Content-Length 0, on both sides", async () => {
     const up = await upstream((socket) => socket.write(OK));
     const gateway = await plane(io, { endpoints: [up.address] });
