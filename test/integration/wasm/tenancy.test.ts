@@ -91,4 +91,15 @@ describe("guests", () => {
     filter.dispose();
     expect(services.tenant.guests.taken).toBe(0);
   });
+
+  it("are not taken by hooks that never wait, of a plugin that can", async () => {
+    const services = new TestServices(MAPS, { suspendedCalls: 2 });
+    const fetching = hook(
+      "(i32.const 0)",
+      `(import "penstock" "fetch" (func (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32))) (func (export "on_end"))`,
+    );
+    const { filter } = await fromWasm(fetching, {}, services);
+    for (let count = 0; count < 5; count++) filter.end(new TestExchange(), 0);
+    expect([filter.stats.calls, filter.stats.skipped, services.tenant.suspended.taken]).toEqual([5, 0, 0]);
+  });
 });
