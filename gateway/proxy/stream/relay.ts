@@ -262,6 +262,10 @@ class RelaySide implements Protocol, SpliceHandler, JoinedOwner {
     this.passEnd();
   }
 
+  goOn(): void {
+    if (!this.#paused) this.connection.resume();
+  }
+
   lost(): void {
     this.#relay.finish("reset", this.#side);
   }

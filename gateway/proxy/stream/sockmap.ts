@@ -47,6 +47,8 @@ export interface JoinedOwner {
   /** May go on now, in order. */
   forward(buffer: number, start: number, end: number): void;
   forwardEnd(): void;
+  /** Nothing is kept any more: it may be received again, unless the other reads too slowly. */
+  goOn(): void;
   /** Received behind the owner's back, and its turn. */
   late(buffer: number, start: number, end: number): void;
   /** Bytes are missing. */
@@ -126,7 +128,7 @@ export class JoinedSide {
       this.#from.buffers.release(buffer);
     }
     if (this.#ended) this.#lookForRest();
-    else this.#from.resume();
+    else this.#owner.goOn();
   }
 
   #lookForRest(): void {
