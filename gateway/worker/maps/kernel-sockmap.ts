@@ -25,6 +25,8 @@ const MSG_TRUNC = 0x20;
 const MSG_DONTWAIT = 0x40;
 /** More than any receive buffer holds. */
 const UNREAD_BYTES_MAX = 1 << 30;
+/** A segment takes microseconds to come, and a look takes one. */
+const LOOKS_MAX = 16;
 
 export interface SockmapDescriptors {
   readonly sockets: Fd;
@@ -139,11 +141,22 @@ class KernelJoin implements JoinedSockets {
   }
 }
 
-/** Null: no TCP socket. */
+/** Null: no TCP socket, or one whose peer does not stop sending for as long as it takes to look. */
 function side(fd: number, held: number, queued: number): Side | null {
-  const [received, taken] = [bytesReceived(fd), bytesTaken(fd)];
-  if (received < 0 || taken < 0) return null;
-  const unread = Math.max(recv(fd, 0, UNREAD_BYTES_MAX, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT), 0);
+  const taken = bytesTaken(fd);
+  const begin = readBytes(fd);
+  if (taken < 0 || begin === null || begin < held) return null;
   const cookie = getsockoptBytes(asFd(fd), SOL_SOCKET, SO_COOKIE, COOKIE_BYTES);
-  return { fd, cookie, begin: received - unread - held, sentBefore: taken + queued };
+  return { fd, cookie, begin: begin - held, sentBefore: taken + queued };
+}
+
+/** Bytes of a connection that were received and are not unread any more. Two numbers of the kernel that hold at one time. */
+function readBytes(fd: number): number | null {
+  for (let received = bytesReceived(fd), i = 0; received >= 0 && i < LOOKS_MAX; i++) {
+    const unread = Math.max(recv(fd, 0, UNREAD_BYTES_MAX, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT), 0);
+    const now = bytesReceived(fd);
+    if (now === received) return received - unread;
+    received = now;
+  }
+  return null;
 }
