@@ -53,7 +53,7 @@ function objectsOf(hooks: readonly string[]): (readonly [string, string, string]
 
 /** Files of the SDK that the entry imports. */
 export function entryFiles(hooks: readonly string[]): string[] {
-  return [...new Set(["log.ts", ...objectsOf(hooks).map(([file]) => file)])];
+  return [...new Set(["log.ts", "chance.ts", ...objectsOf(hooks).map(([file]) => file)])];
 }
 
 /** `source`: of the plugin, from where the entry is. */
@@ -74,11 +74,12 @@ export function componentEntry(source: string, hooks: readonly string[]): string
     });
   return [
     'import { log } from "penstock/log.ts";',
+    'import { seedChance } from "penstock/chance.ts";',
     ...imports,
     `globalThis.console = { ${levels.join(", ")}, log: (...values) => log.info(values.map(String).join(" ")) };`,
     `import * as plugin from "${source}";`,
     ...made,
-    exported("onConfigure", "", `return ${configure};`),
+    exported("onConfigure", "", `seedChance();\n    return ${configure};`),
     ...functions,
     "",
   ].join("\n");
