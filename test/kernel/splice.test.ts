@@ -80,6 +80,8 @@ describeKernel("splice", () => {
         expect(heard).toBe("0123456789abcdeFGHIJKLMNO");
         // 5 and 2 that overlap; what was there whole the kernel itself throws away.
         expect(rig.counts()).toMatchObject({ moved: 25, passed: 0, repeated: 7 });
+        // Both sockets, and what each side says of them: whoever sweeps sees that they are there.
+        expect(rig.left()).toBe(6);
         // The client's kernel knows nothing of what was sent in its name.
         for (const each of connections) each.resetAndDestroy();
       } finally {
