@@ -19,7 +19,7 @@ import { connectEnds, type End } from "./connection.ts";
 import { type DatagramService, FakeDatagramNetwork } from "./datagrams.ts";
 import type { SpliceHandler } from "#io/splice.ts";
 import { CALM, type Faults } from "./faults.ts";
-import { type FakeSplice, FakeSplices } from "./splices.ts";
+import { FakeSplices } from "./splices.ts";
 import { FakeListener } from "./listener.ts";
 import { FakePeer, type PeerHandler } from "./peer.ts";
 import { World } from "./world.ts";
@@ -33,8 +33,6 @@ const FIRST_FD = 0x4000_0000;
 
 /** So little that the streams of a simulation come to it. */
 const BULK_BYTES = 1000;
-/** Of a pipe. */
-const PIPE_BYTES = 10_000;
 
 /** Bits of `Socket.marks`: the schedule holds a receive, a send of this life. */
 const RECEIVE_PLANNED = 1;
@@ -60,7 +58,7 @@ export class FakeDriver implements Driver {
   readonly #world: World;
   readonly bulkBytes = BULK_BYTES;
   readonly #sockets = new SocketTable();
-  readonly #splices = new FakeSplices();
+  readonly #splices: FakeSplices;
   readonly #datagramNetwork: FakeDatagramNetwork;
   /** The connected end of each socket, by index. */
   readonly #ends: (End | null)[] = [];
@@ -81,6 +79,11 @@ export class FakeDriver implements Driver {
   constructor(options: FakeDriverOptions) {
     this.buffers = options.arena.buffers;
     this.#world = new World(options.seed, { ...CALM, ...options.faults }, options.nowMs ?? 0);
+    this.#splices = new FakeSplices(this.#world, {
+      receiveSoon: (from) => this.#receiveSoon(from),
+      sendSoon: (to) => this.#planSend(to),
+      dispatched: () => this.#dispatched++,
+    });
     this.#datagramNetwork = new FakeDatagramNetwork(this.#world, () => this.#dispatched++);
   }
 
@@ -232,7 +235,7 @@ export class FakeDriver implements Driver {
   }
 
   splice(from: Socket, to: Socket, handler: SpliceHandler): void {
-    if (from.fd >= 0 && to.fd >= 0) this.#splices.begin(from, to, handler);
+    this.#splices.begin(from, to, handler);
   }
 
   queuedBytes(socket: Socket): number {
@@ -257,8 +260,8 @@ export class FakeDriver implements Driver {
     socket.handler = null;
     socket.receiving = false;
     socket.marks = 0;
-    this.#endSplice(this.#splices.from(socket));
-    this.#endSplice(this.#splices.to(socket));
+    this.#splices.end(this.#splices.from(socket));
+    this.#splices.end(this.#splices.to(socket));
     clearRegions(socket, this.buffers);
     this.#sockets.give(socket);
   }
@@ -398,7 +401,7 @@ export class FakeDriver implements Driver {
     } else if (splice === undefined) {
       this.#deliver(socket, end);
     } else {
-      this.#fill(splice, end);
+      this.#splices.fill(splice, end);
     }
     if (socket.generation === generation) this.#planReceive(socket, incoming.nextMs);
   }
@@ -422,26 +425,9 @@ export class FakeDriver implements Driver {
     this.buffers.release(buffer);
   }
 
-  /** Received bytes into a splice's pipe. */
-  #fill(splice: FakeSplice, { incoming }: End): void {
-    const { random, faults, nowMs } = this.#world;
-    const most = Math.min(PIPE_BYTES, incoming.arrived(nowMs));
-    splice.held = new Uint8Array(random.chance(faults.shortRead) ? random.upTo(most) : most);
-    incoming.take(splice.held, splice.held.length, nowMs);
-    splice.to.queuedBytes += splice.held.length;
-    this.#planSend(splice.to);
-  }
-
-  #endSplice(splice: FakeSplice | undefined): void {
-    if (splice === undefined) return;
-    this.#splices.end(splice);
-    const end = this.#endOf(splice.from);
-    if (end !== null) this.#planReceive(splice.from, end.incoming.nextMs);
-  }
-
   #deliverEnd(socket: Socket, error: number): void {
     socket.receiving = false;
-    this.#endSplice(this.#splices.from(socket));
+    this.#splices.end(this.#splices.from(socket));
     this.#dispatched++;
     if (error === 0) socket.handler?.onEnd(socket);
     else socket.handler?.onError(socket, error);
@@ -489,7 +475,7 @@ export class FakeDriver implements Driver {
       end.incoming.end(this.nowMs, ECONNRESET);
     }
     if (end.broken || end.outgoing.ended) {
-      this.#endSplice(this.#splices.to(socket));
+      this.#splices.end(this.#splices.to(socket));
       clearRegions(socket, this.buffers);
       this.#dispatched++;
       socket.handler?.onError(socket, lost || end.broken ? ECONNRESET : EPIPE);
@@ -497,7 +483,7 @@ export class FakeDriver implements Driver {
     }
     const splice = this.#splices.to(socket);
     if (socket.queueLength === 0 && splice !== undefined) {
-      this.#drainPipe(splice, end);
+      this.#splices.drain(splice, end);
       return;
     }
     while (socket.queueLength > 0 && end.room > 0) {
@@ -516,33 +502,12 @@ export class FakeDriver implements Driver {
     }
     if (socket.shutdownWanted) end.finish();
     this.#dispatched++;
-    if (splice !== undefined) this.#planFill(splice);
+    if (splice !== undefined) this.#receiveSoon(splice.from);
     socket.handler?.onSent(socket);
   }
 
-  #drainPipe(splice: FakeSplice, end: End): void {
-    const { random, faults } = this.#world;
-    const { to, held, handler } = splice;
-    const most = Math.min(held.length, end.room);
-    const count = most > 0 && random.chance(faults.shortWrite) ? random.upTo(most) : most;
-    if (count > 0) {
-      end.write(held.subarray(0, count));
-      splice.held = held.subarray(count);
-      to.queuedBytes -= count;
-      this.#dispatched++;
-      handler.onSpliced(count);
-    }
-    if (to.queuedBytes > 0) {
-      if (end.room > 0) this.#planSend(to);
-      return;
-    }
-    if (to.shutdownWanted) end.finish();
-    if (random.chance(faults.spliceEnd)) this.#endSplice(splice);
-    else this.#planFill(splice);
-  }
-
-  #planFill({ from }: FakeSplice): void {
-    const end = this.#endOf(from);
-    if (end !== null) this.#planReceive(from, end.incoming.nextMs);
+  #receiveSoon(socket: Socket): void {
+    const end = this.#endOf(socket);
+    if (end !== null) this.#planReceive(socket, end.incoming.nextMs);
   }
 }
