@@ -87,7 +87,7 @@ test.each([
 
 test(`${RELOADS} reloads under load lose no request`, async () => {
   const agent = new Agent({ keepAlive: true, maxSockets: 8 });
-  let [running, answers] = [true, 0];
+  let running = true;
   const versions = new Set<unknown>();
   const ask = (path: string): Promise<void> =>
     new Promise((resolve, reject) => {
@@ -97,15 +97,15 @@ test(`${RELOADS} reloads under load lose no request`, async () => {
       }).on("error", reject);
     });
   const clients = Array.from({ length: 8 }, async (_, client) => {
-    for (let i = 0; running; i++) {
-      await ask(`/${client}/${i}`);
-      answers++;
-    }
+    for (let i = 0; running; i++) await ask(`/${client}/${i}`);
   });
+  const answered = async (version: number): Promise<void> => {
+    while (!versions.has(`v${version}`)) await Promise.race([sleep(10), ...clients]);
+  };
+  await answered(1);
   for (let version = 2; version <= RELOADS + 1; version++) {
-    const before = answers;
     await reload(scriptOf(String(version)), "is in force");
-    while (answers < before + 20) await Promise.race([sleep(10), ...clients]);
+    await answered(version);
   }
   running = false;
   await Promise.all(clients);
