@@ -63,7 +63,7 @@ export class Listener implements AcceptHandler, Timed {
     this.#listening = this.#loop.driver.accept(this.fd, this);
   }
 
-  /** Accepts no more; what the kernel has queued stays for the next owner of the socket. */
+  /** Accepts no more, but for what waits at this moment; what the kernel queues later is for the next owner of the socket. */
   stop(): void {
     this.#loop.timers.forget(this);
     if (this.#listening === null) return;
