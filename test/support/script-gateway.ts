@@ -27,13 +27,21 @@ export async function startScript(
       Object.entries(replace).reduce((all, [from, to]) => all.replaceAll(from, to), text),
     );
   }
-  const gateway = await startGateway({ workers, args: ["--script", join(folder, "main.ts")], timeoutMs: 60_000 });
+  const remove = (): void => rmSync(folder, { recursive: true, force: true });
+  const gateway = await startGateway({
+    workers,
+    args: ["--script", join(folder, "main.ts")],
+    timeoutMs: 60_000,
+  }).catch((error: unknown) => {
+    remove();
+    throw error;
+  });
   return {
     gateway,
     port: (address = "127.0.0.1:0") => gateway.port(`script ${address}`),
     stop: async () => {
       await gateway.stop();
-      rmSync(folder, { recursive: true, force: true });
+      remove();
     },
   };
 }
