@@ -6,9 +6,10 @@
  * are bounds on all of it.
  */
 import { ByteReader, exceeded, refused } from "#wasm/validate/reader.ts";
+import { canonical } from "./canonical.ts";
+import { at, coreSort, each, externName, externType } from "./cursor.ts";
 import {
   type ComponentBody,
-  type ComponentFunction,
   CORE_FUNCTION,
   CORE_GLOBAL,
   CORE_MEMORY,
@@ -27,7 +28,6 @@ const PREAMBLE_BYTES = 8;
 const DEPTH_MAX = 8;
 const INSTANCES_MAX = 100;
 const CORE_INSTANCES_MAX = 1_000;
-const VECTOR_MAX = 10_000;
 
 const SECTIONS = [
   "custom",
@@ -184,48 +184,6 @@ class ComponentReader {
   }
 }
 
-function each(reader: ByteReader, read: () => void): void {
-  for (let left = reader.count("entries", VECTOR_MAX); left > 0; left--) read();
-}
-
-/** The entry of an index space that the next number names. */
-function at<T>(space: readonly T[], reader: ByteReader, what: string): T {
-  const offset = reader.at;
-  const index = reader.u32();
-  const entry = space[index];
-  if (entry === undefined) throw refused(offset, `${what} ${index}, which there is not`);
-  return entry;
-}
-
-function coreSort(reader: ByteReader): CoreSort {
-  const offset = reader.at;
-  const sort = reader.u8();
-  if (sort === CORE_FUNCTION || sort === CORE_TABLE || sort === CORE_MEMORY || sort === CORE_GLOBAL) return sort;
-  throw refused(offset, sort === 4 ? "exception handling (a tag)" : `core sort ${sort}`);
-}
-
-/** `importname'` and `exportname'`: a byte, a name, and since some versions a suffix. */
-function externName(reader: ByteReader): string {
-  const form = reader.u8();
-  const name = reader.name();
-  if (form === 2) reader.name();
-  return name;
-}
-
-/** Passes over an `externdesc`; answers its sort. */
-function externType(reader: ByteReader): number {
-  const offset = reader.at;
-  const sort = reader.u8();
-  if (sort === 0) reader.u8(); // core: a module
-  if (sort === 3) {
-    if (reader.u8() === 0) reader.u32(); // equal to a type; else some resource
-    return sort;
-  }
-  if (sort === 2) throw refused(offset, "a value as an import or export");
-  reader.u32();
-  return sort;
-}
-
 /** `sortidx` of the component's own sorts. */
 function itemAt(reader: ByteReader, scope: Scope): Item {
   const offset = reader.at;
@@ -305,58 +263,4 @@ function importItem(reader: ByteReader, scope: Scope, given: ReadonlyMap<string,
   } else if (sort === 5) scope.instances.push({ kind: "import", interface: name });
   else if (sort === 1) scope.functions.push({ kind: "import", interface: "", name, offset });
   else throw refused(offset, `import ${name}, which is a ${sort === 0 ? "module" : "component"}`);
-}
-
-interface CanonicalOptions {
-  realloc: CoreItem | null;
-  postReturn: CoreItem | null;
-}
-
-function canonical(reader: ByteReader, scope: Scope): void {
-  const { at: offset } = reader;
-  const functions = scope.core[CORE_FUNCTION];
-  const opcode = reader.u8();
-  switch (opcode) {
-    case 0: {
-      reader.u8();
-      const core = at(functions, reader, "core function");
-      const { postReturn } = canonicalOptions(reader, scope);
-      reader.u32(); // its type
-      scope.functions.push({ kind: "lifted", core, postReturn, instances: scope.made, offset });
-      return;
-    }
-    case 1: {
-      reader.u8();
-      const lowered: ComponentFunction = at(scope.functions, reader, "function");
-      const { realloc } = canonicalOptions(reader, scope);
-      functions.push({ kind: "lowered", function: lowered, realloc, offset });
-      return;
-    }
-    case 2:
-    case 3:
-    case 4:
-      reader.u32();
-      functions.push({ kind: "resource", does: opcode === 3 ? "drop" : opcode === 2 ? "new" : "rep" });
-      return;
-    default:
-      throw refused(
-        offset,
-        `canonical function 0x${opcode.toString(16)} (tasks, streams and futures are not run here)`,
-      );
-  }
-}
-
-function canonicalOptions(reader: ByteReader, scope: Scope): CanonicalOptions {
-  const options: CanonicalOptions = { realloc: null, postReturn: null };
-  each(reader, () => {
-    const { at: offset } = reader;
-    const option = reader.u8();
-    if (option === 0) return; // UTF-8
-    if (option === 3) at(scope.core[CORE_MEMORY], reader, "core memory");
-    else if (option === 4) options.realloc = at(scope.core[CORE_FUNCTION], reader, "core function");
-    else if (option === 5) options.postReturn = at(scope.core[CORE_FUNCTION], reader, "core function");
-    else if (option <= 2) throw refused(offset, "strings in UTF-16 or Latin-1: build the component with UTF-8");
-    else throw refused(offset, "an asynchronous function: build the component without async");
-  });
-  return options;
 }
