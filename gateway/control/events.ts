@@ -63,7 +63,7 @@ export class Events {
     if (this.#closed || this.#listeners.size >= LISTENERS_MAX) return undefined;
     const listener: Listener = { after, waiting: ["retry: 1000\n\n"], wake: Promise.withResolvers() };
     this.#listeners.add(listener);
-    this.#watch ??= setInterval(() => void this.#lookAtWorkers(), this.#times.workersMs);
+    this.#beginToLook();
     const encoder = new TextEncoder();
     return new ReadableStream<Uint8Array>(
       {
@@ -105,6 +105,13 @@ export class Events {
       clearTimeout(timer);
       if (woken === "heartbeat" && allowed()) return ": heartbeat\n\n";
     }
+  }
+
+  #beginToLook(): void {
+    if (this.#watch !== undefined) return;
+    this.#watch = setInterval(() => void this.#lookAtWorkers(), this.#times.workersMs);
+    // At once: what happens within the first interval must have something to be compared with.
+    void this.#lookAtWorkers();
   }
 
   #forget(listener: Listener): void {

@@ -1,5 +1,5 @@
 /** Secrets by the admin API: given, referred to, replaced and deleted, and shown to nobody. */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { secretContext } from "#snapshot/secrets.ts";
@@ -151,6 +151,8 @@ it("there are no more than the tenant's quota", async () => {
 it("no answer, no log and no file has a value", async () => {
   const shown = ["/v1/config", "/v1/tenants/acme/config", "/v1/tenants/acme/secrets", "/v1/revisions", "/v1/audit"];
   const texts = await Promise.all(shown.map(async (path) => (await gateway.call("GET", path)).text));
+  // It is written behind the answer.
+  await expect.poll(() => existsSync(join(gateway.dataDir, "snapshot.json"))).toBe(true);
   for (const file of ["store.db", "store.db-wal", "snapshot.json"]) {
     texts.push(readFileSync(join(gateway.dataDir, file)).toString("latin1"));
   }
