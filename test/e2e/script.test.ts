@@ -16,7 +16,7 @@ let server: Server;
 /** The talk's router, which also says which version of it answers. */
 function scriptOf(version: string, more = ""): string {
   const { port } = server.address() as AddressInfo;
-  return `import { listen, LoadBalancer, URLRouter } from "penstock"
+  return `import { kernel, listen, LoadBalancer, URLRouter } from "penstock"
 import { greeting } from "./greeting.ts"
 
 const router = new URLRouter({ "/*": new LoadBalancer(["127.0.0.1:${port}"]) })
@@ -26,10 +26,17 @@ listen<Memory>("127.0.0.1:0", $ => $
   .demuxHTTP().to($ => $
     .handleMessageStart((msg, ctx) => {
       if (msg.head.path === "/boom") throw new TypeError("boom")
+      if (msg.head.path === "/stray") stray()
       ctx.target = router.find(msg.head.headers.host, msg.head.path)?.allocate().target
     })
     .muxHTTP(ctx => ctx.target).to($ => $.connect(ctx => ctx.target))
     .handleMessageStart(msg => { msg.head.headers["x-version"] = greeting + "${version}" })))
+
+function stray() {
+  setTimeout(() => { throw new RangeError("of a timer") })
+  void Promise.reject(new RangeError("of nobody"))
+  void kernel.remove("route", { destination: "203.0.113.0/24" })
+}
 `;
 }
 
@@ -73,6 +80,20 @@ test("it serves, and what it throws is one request's 500 with its place in the l
   const from = gateway.logs.length;
   expect((await gateway.request(name, "/boom")).status).toBe(500);
   expect(await said("boom", from)).toContain(`${file}:10:44: TypeError: boom`);
+});
+
+test("what it throws where no stream waits for it is logged with its place, and ends nobody", async () => {
+  const before = await gateway.workers();
+  const from = gateway.logs.length;
+  expect((await gateway.request(name, "/stray")).status).toBe(200);
+  for (const [words, line] of [
+    ["RangeError: of a timer", 18],
+    ["RangeError: of nobody", 19],
+    ["203.0.113.0", 20],
+  ] as const)
+    expect(await said(words, from)).toContain(`${file}:${line}:`);
+  expect((await gateway.request(name, "/after")).status).toBe(200);
+  expect(await gateway.workers()).toEqual(before);
 });
 
 test.each([

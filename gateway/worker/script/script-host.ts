@@ -18,6 +18,7 @@ import type { ScriptFile, ScriptGrant, ScriptListen, ScriptToSupervisor, ScriptT
 import { ScriptDatagrams } from "./script-datagrams.ts";
 import { handlerOf } from "./script-listener.ts";
 import { scriptPlace } from "./script-place.ts";
+import { outliveStrayErrors } from "./stray-errors.ts";
 import { ScriptRuntime, scriptShared, type ScriptShared } from "./script-runtime.ts";
 
 interface Loaded {
@@ -31,7 +32,7 @@ interface Loaded {
 
 interface Asking {
   readonly resolve: (value: unknown) => void;
-  readonly reject: (error: Error) => void;
+  readonly reject: (reason: string) => void;
 }
 
 export interface ScriptHostParts {
@@ -65,8 +66,10 @@ export class ScriptHost {
 
   #kernel(request: KernelRequest): Promise<unknown> {
     const id = ++this.#asked;
+    // Made here, where the script's place is known.
+    const refusal = new Error();
     return new Promise((resolve, reject) => {
-      this.#asking.set(id, { resolve, reject });
+      this.#asking.set(id, { resolve, reject: (reason) => reject(Object.assign(refusal, { message: reason })) });
       this.#parts.send({ type: "script-kernel", id, request });
     });
   }
@@ -75,7 +78,7 @@ export class ScriptHost {
     const asking = this.#asking.get(reply.id);
     this.#asking.delete(reply.id);
     if (reply.ok) asking?.resolve(reply.value);
-    else asking?.reject(new Error(reply.error));
+    else asking?.reject(reply.error);
   }
 
   receive(message: ScriptToWorker): void {
@@ -123,6 +126,7 @@ export class ScriptHost {
     const runtime = new ScriptRuntime(worker, this.#shared, systemCa);
     const loaded: Loaded = { id, program, runtime, tls: [], grants: [] };
     this.#next = loaded;
+    outliveStrayErrors((line) => worker.log(line));
     try {
       await loadProgram(program, () => importBundle(bundle));
       loaded.tls = program.listens.map(({ options }) =>
