@@ -12,7 +12,7 @@ import { copyContext } from "#pipeline/layout/context.ts";
 import { Instance } from "#pipeline/layout/instance.ts";
 import type { Pipeline } from "#pipeline/layout/pipeline.ts";
 import type { Scope } from "#pipeline/layout/scope.ts";
-import { durationMs, type Duration } from "#pipeline/library/duration.ts";
+import type { Duration } from "#pipeline/library/duration.ts";
 import { Collector, WHOLE_BYTES_MAX } from "./collector.ts";
 import { PipeFilter } from "./pipe-filter.ts";
 
@@ -31,10 +31,10 @@ export class Demux<C extends object> extends PipeFilter<C> {
   #current: Question<C> | null = null;
   #ending: Ending | null = null;
 
-  constructor(scope: Scope<C>, pipeline: Pipeline<C>, { timeout = 10, waitingMax = 1024 }: DemuxOptions) {
+  constructor(scope: Scope<C>, pipeline: Pipeline<C>, timeoutMs: number, waitingMax: number) {
     super(scope);
     this.#pipeline = pipeline;
-    this.#timeoutMs = durationMs("timeout", timeout);
+    this.#timeoutMs = timeoutMs;
     this.#waitingMax = waitingMax;
   }
 

@@ -67,7 +67,7 @@ export abstract class HoldingFilter<C extends object> extends PipeFilter<C> impl
     promise.then(
       (answer) => {
         runtime.promises.end();
-        go(answer);
+        this.attempt(go, answer);
         this.release();
       },
       (error: unknown) => {
@@ -75,6 +75,15 @@ export abstract class HoldingFilter<C extends object> extends PipeFilter<C> impl
         this.scope.fail(error);
       },
     );
+  }
+
+  /** What a script answered may be something that nothing can be done with: that is its failure. */
+  protected attempt<A>(go: (answer: A) => void, answer: A): void {
+    try {
+      go(answer);
+    } catch (error) {
+      this.scope.fail(error);
+    }
   }
 
   override dispose(): void {

@@ -17,9 +17,8 @@ export class Insert<C extends object> extends ScriptFilter<C> {
   override started(): void {
     const answer = this.call<Context<C>, Emission>(this.#handler, this.scope.context);
     if (answer === FAILED) return;
-    const go = (first: Emission): void =>
-      this.attempt((each: Emission) => emit(each, this.output, this.scope.runtime), first);
+    const go = (first: Emission): void => emit(first, this.output, this.scope.runtime);
     if (answer instanceof Promise) this.waitFor(answer, go);
-    else go(answer);
+    else this.attempt(go, answer);
   }
 }

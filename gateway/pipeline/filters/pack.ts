@@ -4,7 +4,7 @@ import { writeBytes } from "#pipeline/events/emit.ts";
 import { OVERLOADED, TOO_LARGE, type Ending } from "#pipeline/events/ending.ts";
 import { withLength } from "#pipeline/events/length.ts";
 import type { Scope } from "#pipeline/layout/scope.ts";
-import { durationMs, type Duration } from "#pipeline/library/duration.ts";
+import type { Duration } from "#pipeline/library/duration.ts";
 import { Collector, WHOLE_BYTES_MAX } from "./collector.ts";
 import { PipeFilter } from "./pipe-filter.ts";
 
@@ -25,10 +25,10 @@ export class Pack<C extends object> extends PipeFilter<C> {
   #within = false;
   #due = false;
 
-  constructor(scope: Scope<C>, size: number, { interval = 5, bytesMax = WHOLE_BYTES_MAX }: PackOptions) {
+  constructor(scope: Scope<C>, size: number, intervalMs: number, bytesMax = WHOLE_BYTES_MAX) {
     super(scope);
     this.#size = size;
-    this.#intervalMs = durationMs("interval", interval);
+    this.#intervalMs = intervalMs;
     this.#body = new Collector(bytesMax);
     this.#alarm = new Alarm(scope.runtime.loop, () => this.#ring());
   }

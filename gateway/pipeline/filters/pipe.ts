@@ -6,6 +6,7 @@
  * What is known beforehand is joined when the stream begins, what a script says with the first event. Nothing to join: it
  * passes as it is.
  */
+import { pipelineError } from "#core/errors/pipeline.ts";
 import type { Ending } from "#pipeline/events/ending.ts";
 import type { Sink } from "#pipeline/events/sink.ts";
 import { Instance } from "#pipeline/layout/instance.ts";
@@ -37,6 +38,8 @@ abstract class Joining<C extends object> extends ScriptFilter<C> {
     const chain = Array.isArray(target) ? (target as readonly Pipeline<C>[]) : null;
     const first = chain === null ? (target as Pipeline<C> | undefined | null) : chain[0];
     if (first === undefined || first === null) return;
+    if (!Array.isArray(first.makers))
+      throw pipelineError("PENSTOCK_PIPELINE_LAYOUT", { detail: `pipe to ${typeof first}, which is no pipeline` });
     const { context, runtime, chain: outer } = this.scope;
     this.#child = new Instance(first, context, runtime, this.output, chain === null ? outer : chain.slice(1));
     this.#child.start();
@@ -105,7 +108,7 @@ export class Pipe<C extends object> extends Joining<C> {
     const target = this.call<Context<C>, PipeTarget<C>>(this.#target, this.scope.context);
     if (target === FAILED) return;
     if (target instanceof Promise) this.waitFor(target, (settled) => this.join(settled));
-    else this.join(target);
+    else this.attempt((settled) => this.join(settled), target);
   }
 }
 

@@ -2,7 +2,6 @@
  * Filters that run a handler of a script. What it throws ends this one stream with SCRIPT_FAILED and is logged; a promise
  * it answers makes the stream wait.
  */
-import { PenstockError } from "#core/errors.ts";
 import { Data } from "#pipeline/events/data.ts";
 import type { Context } from "#pipeline/layout/context.ts";
 import { HoldingFilter } from "./holding-filter.ts";
@@ -52,21 +51,11 @@ export abstract class ScriptFilter<C extends object> extends HoldingFilter<C> {
         data.invalidate();
         buffers.release(buffer);
       };
-      this.waitFor(answer, (value) => this.attempt((each: A) => go(each, data), value));
+      this.waitFor(answer, (value) => go(value, data));
       answer.then(done, done);
       return;
     }
     if (answer !== FAILED) this.attempt((each: A) => go(each, data), answer);
     data.invalidate();
-  }
-
-  /** What a script answered may be something that can't be sent: that is its failure. */
-  protected attempt<A>(go: (answer: A) => void, answer: A): void {
-    try {
-      go(answer);
-    } catch (error) {
-      if (!(error instanceof PenstockError)) throw error;
-      this.scope.fail(error);
-    }
   }
 }

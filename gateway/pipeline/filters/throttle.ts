@@ -6,7 +6,7 @@ import { Alarm } from "#net/alarm.ts";
 import { REJECTED } from "#pipeline/events/ending.ts";
 import type { Context } from "#pipeline/layout/context.ts";
 import type { Scope } from "#pipeline/layout/scope.ts";
-import type { Quota } from "#pipeline/library/quota.ts";
+import { Quota } from "#pipeline/library/quota.ts";
 import { HoldingFilter } from "./holding-filter.ts";
 
 /** One quota for all streams, or which one this stream takes from; undefined: none. */
@@ -36,7 +36,9 @@ abstract class Throttle<C extends object> extends HoldingFilter<C> {
     if (this.#quota !== undefined) return this.#quota;
     try {
       const { context } = this.scope;
-      this.#quota = (typeof this.#quotaOf === "function" ? this.#quotaOf(context) : this.#quotaOf) ?? null;
+      const found = (typeof this.#quotaOf === "function" ? this.#quotaOf(context) : this.#quotaOf) ?? null;
+      if (found !== null && !(found instanceof Quota)) throw new TypeError(`a throttle's quota is ${typeof found}`);
+      this.#quota = found;
     } catch (error) {
       this.#quota = null;
       this.scope.fail(error);

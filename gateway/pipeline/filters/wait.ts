@@ -6,7 +6,7 @@ import { Alarm } from "#net/alarm.ts";
 import { IDLE_TIMEOUT } from "#pipeline/events/ending.ts";
 import type { Context } from "#pipeline/layout/context.ts";
 import type { Scope } from "#pipeline/layout/scope.ts";
-import { durationMs, type Duration } from "#pipeline/library/duration.ts";
+import type { Duration } from "#pipeline/library/duration.ts";
 import { FAILED, ScriptFilter } from "./script-filter.ts";
 
 export type Condition<C extends object> = (context: Context<C>) => boolean | Promise<unknown>;
@@ -24,10 +24,10 @@ export class Wait<C extends object> extends ScriptFilter<C> {
   readonly #timeout: Alarm;
   readonly #timeoutMs: number;
 
-  constructor(scope: Scope<C>, condition: Condition<C>, { timeout }: WaitOptions) {
+  constructor(scope: Scope<C>, condition: Condition<C>, timeoutMs: number) {
     super(scope);
     this.#condition = condition;
-    this.#timeoutMs = timeout === undefined ? Infinity : durationMs("timeout", timeout);
+    this.#timeoutMs = timeoutMs;
     this.#again = new Alarm(scope.runtime.loop, () => this.#ask());
     this.#timeout = new Alarm(scope.runtime.loop, () => scope.break(IDLE_TIMEOUT));
   }

@@ -60,7 +60,13 @@ export class DecodeHttp<C extends object> extends PipeFilter<C> {
 
   #parse(wire: Head, at: number, end: number): number {
     if (this.#bodiless === null) return parseRequestHead(wire, at, end, DEFAULT_HEAD_LIMITS);
-    const method = this.#bodiless(this.scope.context) ? METHOD_HEAD : METHOD_GET;
+    let method = METHOD_GET;
+    try {
+      if (this.#bodiless(this.scope.context)) method = METHOD_HEAD;
+    } catch (error) {
+      this.scope.fail(error);
+      return -1;
+    }
     return parseResponseHead(wire, at, end, DEFAULT_HEAD_LIMITS, method);
   }
 

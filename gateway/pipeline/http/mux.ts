@@ -95,7 +95,7 @@ export class MuxHttp<C extends object> extends ScriptFilter<C> implements MuxExc
     const key = this.call(this.#keyOf, this.scope.context);
     if (key === FAILED) return;
     if (key instanceof Promise) this.waitFor(key, (settled) => this.#go(settled));
-    else this.#go(key);
+    else this.attempt((settled) => this.#go(settled), key);
   }
 
   #go(key: unknown): void {

@@ -3,13 +3,14 @@
  * upgrade, by a script's word, and what follows is a stream of bytes for the sub-pipeline; a client asks for one over
  * the connection that its sub-pipeline is.
  */
+import { pipelineError } from "#core/errors/pipeline.ts";
 import { parseResponseHead } from "#http/h1/parse-response.ts";
 import { METHOD_CONNECT, METHOD_GET, type Head } from "#http/head.ts";
 import { DEFAULT_HEAD_LIMITS } from "#http/limits.ts";
 import { Carry } from "#net/carry.ts";
 import { emit } from "#pipeline/events/emit.ts";
 import { BAD_RESPONSE, CONNECT_FAILED, ENDED, OVERLOADED, RESET, type Ending } from "#pipeline/events/ending.ts";
-import { MessageStart, type Message } from "#pipeline/events/messages.ts";
+import { Message, MessageStart } from "#pipeline/events/messages.ts";
 import type { Sink } from "#pipeline/events/sink.ts";
 import { HoldingFilter } from "#pipeline/filters/holding-filter.ts";
 import { ScriptFilter, type Handler } from "#pipeline/filters/script-filter.ts";
@@ -38,6 +39,8 @@ export class AcceptHttpTunnel<C extends object> extends ScriptFilter<C> {
   }
 
   #answer(response: Message): void {
+    if (!(response instanceof Message))
+      throw pipelineError("PENSTOCK_PIPELINE_EMISSION", { detail: `acceptHTTPTunnel: ${typeof response}` });
     const { status = 200 } = response.head as { readonly status?: number };
     const { context, runtime } = this.scope;
     if (status === 101 || (status >= 200 && status < 300)) {

@@ -21,6 +21,7 @@ import {
 import { Tee } from "#pipeline/filters/tee.ts";
 import { Wait, type Condition, type WaitOptions } from "#pipeline/filters/wait.ts";
 import { pipelineError } from "#core/errors/pipeline.ts";
+import { durationMs } from "#pipeline/library/duration.ts";
 import { currentProgram } from "#pipeline/program.ts";
 import { CodecSteps } from "./codec-steps.ts";
 
@@ -38,11 +39,12 @@ export abstract class FlowSteps<C extends object> extends CodecSteps<C> {
   }
 
   /** `size` messages become one, with the head of the first; fewer after `interval`. */
-  pack(size = 1, options: PackOptions = {}): this {
+  pack(size = 1, { interval = 5, bytesMax }: PackOptions = {}): this {
     if (!Number.isSafeInteger(size) || size < 1) {
       throw pipelineError("PENSTOCK_PIPELINE_LAYOUT", { detail: `pack of ${size} messages` });
     }
-    return this.use((scope) => new Pack(scope, size, options));
+    const intervalMs = durationMs("interval", interval);
+    return this.use((scope) => new Pack(scope, size, intervalMs, bytesMax));
   }
 
   /** Bodies, or a stream of bytes, by gzip, br or zstd. */
@@ -70,8 +72,9 @@ export abstract class FlowSteps<C extends object> extends CodecSteps<C> {
   }
 
   /** Nothing passes until the condition holds, or its promise has settled. */
-  wait(condition: Condition<C>, options: WaitOptions = {}): this {
-    return this.use((scope) => new Wait(scope, condition, options));
+  wait(condition: Condition<C>, { timeout }: WaitOptions = {}): this {
+    const timeoutMs = timeout === undefined ? Infinity : durationMs("timeout", timeout);
+    return this.use((scope) => new Wait(scope, condition, timeoutMs));
   }
 
   /** Events in front of everything that comes. */

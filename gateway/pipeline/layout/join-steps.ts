@@ -2,6 +2,7 @@
 import { Demux, type DemuxOptions } from "#pipeline/filters/demux.ts";
 import { Fork, ForkJoin, ForkRace, type ForkValues } from "#pipeline/filters/fork.ts";
 import { Branch, Pipe, PipeNext, type Case, type PipeTargetOf } from "#pipeline/filters/pipe.ts";
+import { durationMs } from "#pipeline/library/duration.ts";
 import type { Context } from "./context.ts";
 import type { Pipeline } from "./pipeline.ts";
 import { FlowSteps } from "./flow-steps.ts";
@@ -26,8 +27,9 @@ export abstract class JoinSteps<C extends object> extends FlowSteps<C> {
   }
 
   /** Each message to an instance of its own, whose first message is its answer; answers come as they are ready. */
-  demux(options: DemuxOptions = {}): Joint<this, C> {
-    return this.joint("demux", (pipeline) => (scope) => new Demux(scope, pipeline, options));
+  demux({ timeout = 10, waitingMax = 1024 }: DemuxOptions = {}): Joint<this, C> {
+    const timeoutMs = durationMs("timeout", timeout);
+    return this.joint("demux", (pipeline) => (scope) => new Demux(scope, pipeline, timeoutMs, waitingMax));
   }
 
   /** Through a pipeline, or a chain of them; which one a script may say, also later, by a promise. */

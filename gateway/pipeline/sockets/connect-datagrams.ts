@@ -14,7 +14,7 @@ import { FAILED, ScriptFilter } from "#pipeline/filters/script-filter.ts";
 import type { Context } from "#pipeline/layout/context.ts";
 import type { Scope } from "#pipeline/layout/scope.ts";
 import type { DatagramHandler, DatagramSocket } from "#pipeline/runtime.ts";
-import { reachableFrom, type ConnectOptions, type Target, type TargetOf } from "./connect.ts";
+import { checkedTarget, reachableFrom, type ConnectOptions, type Target, type TargetOf } from "./connect.ts";
 import { DatagramSource, DatagramWriter } from "./datagram-writer.ts";
 
 const IDLE_MS = 60_000;
@@ -90,7 +90,7 @@ export class ConnectDatagrams<C extends object> extends ScriptFilter<C> implemen
     const answer = typeof target === "function" ? this.call(target as Asked<C>, this.scope.context) : target;
     if (answer === FAILED) return;
     if (answer instanceof Promise) this.waitFor(answer, (settled) => this.#reach(settled));
-    else this.#reach(answer);
+    else this.attempt((settled) => this.#reach(settled), answer);
   }
 
   #reach(target: Target): void {
@@ -98,7 +98,7 @@ export class ConnectDatagrams<C extends object> extends ScriptFilter<C> implemen
       this.scope.break(NO_TARGET);
       return;
     }
-    const address = readAddress(target);
+    const address = readAddress(checkedTarget(target));
     if (typeof address !== "string") {
       this.#open(address);
       return;

@@ -103,12 +103,12 @@ export class Connect<C extends object> extends ScriptFilter<C> implements Socket
 
   /** `tentative`: a target that is not known yet is asked for again later. */
   #ask(tentative = false): void {
-    const target = this.#targetOf;
-    const answer = typeof target === "function" ? this.call(target as Asked<C>, this.scope.context) : target;
+    const targetOf = this.#targetOf;
+    const answer = typeof targetOf === "function" ? this.call(targetOf as Asked<C>, this.scope.context) : targetOf;
     if (answer === FAILED || (tentative && (answer === undefined || answer === null))) return;
     this.#asked = true;
     if (answer instanceof Promise) this.waitFor(answer, (settled) => this.#dial(settled));
-    else this.#dial(answer);
+    else this.attempt((target) => this.#dial(target), answer);
   }
 
   #dial(target: Target): void {
@@ -116,7 +116,7 @@ export class Connect<C extends object> extends ScriptFilter<C> implements Socket
       this.scope.break(NO_TARGET);
       return;
     }
-    this.#target = target;
+    this.#target = checkedTarget(target);
     this.hold();
     this.#reach();
   }
@@ -210,6 +210,12 @@ export class Connect<C extends object> extends ScriptFilter<C> implements Socket
 }
 
 type Asked<C extends object> = (context: Context<C>) => Target | Promise<Target>;
+
+/** Scripts may run unchecked. Throws PENSTOCK_PIPELINE_TARGET. */
+export function checkedTarget(target: unknown): string {
+  if (typeof target === "string") return target;
+  throw pipelineError("PENSTOCK_PIPELINE_TARGET", { detail: `${typeof target} ${String(target)}` });
+}
 
 /** What `bind` says, as the kernel wants it. Throws PENSTOCK_PIPELINE_TARGET. */
 export function localAddress({ bind }: ConnectOptions): Uint8Array | undefined {

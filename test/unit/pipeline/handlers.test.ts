@@ -109,6 +109,7 @@ test.each([
   ["throws", () => fail()],
   ["rejects", async () => fail()],
   ["answers what is no event", () => 7 as unknown as null],
+  ["promises what is no event", async () => 7 as unknown as null],
 ])("a handler that %s ends this stream, and is logged", async (_, handler) => {
   const one = rig(($) => $.replaceData(handler));
   one.data("a");
