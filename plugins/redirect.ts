@@ -6,11 +6,11 @@ import type { Head } from "#http/head.ts";
 import { HOOK_REQUEST_HEAD, REPLY, type Exchange, type Verdict } from "#pipeline/filter.ts";
 import type { RedirectConfig } from "#snapshot/builtin-filters.ts";
 import { BuiltinFilter } from "./builtin-filter.ts";
+import { filled, filledQuery } from "./template.ts";
 import { lineOf } from "./texts.ts";
 
 const NO_HOST = lineOf("the request names no host to be redirected from");
 const NOTHING = new Uint8Array(0);
-const PLACEHOLDER = /\{(host|path|query)\}/g;
 
 export class RedirectFilter extends BuiltinFilter {
   readonly #config: RedirectConfig;
@@ -34,7 +34,7 @@ export class RedirectFilter extends BuiltinFilter {
     if (request.hostStart === request.hostEnd && hostOf.includes("{host}")) return null;
     const scheme = config.scheme ?? exchange.scheme ?? "http";
     const path = filled(config.path ?? "{path}", request);
-    const query = config.query === undefined ? request.queryText() : filled(config.query, request).replace(/&$/, "");
+    const query = config.query === undefined ? request.queryText() : filledQuery(config.query, request);
     return `${scheme}://${filled(hostOf, request)}${this.#port(request)}${path}${query === "" ? "" : `?${query}`}`;
   }
 
@@ -44,11 +44,4 @@ export class RedirectFilter extends BuiltinFilter {
     if (port !== undefined) return `:${port}`;
     return scheme === undefined && host === undefined && request.port !== 0 ? `:${request.port}` : "";
   }
-}
-
-function filled(template: string, request: Head): string {
-  return template.replaceAll(PLACEHOLDER, (_, name: string) => {
-    if (name === "host") return request.hostText();
-    return name === "path" ? request.pathText() : request.queryText();
-  });
 }

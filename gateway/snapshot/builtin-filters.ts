@@ -80,6 +80,8 @@ export interface RedirectConfig {
 export interface RewriteConfig {
   /** Whole segments at the beginning of the path, and what stands there instead. */
   readonly prefix?: { readonly from: string; readonly to: string } | undefined;
+  /** As in a redirect: with placeholders, without the question mark; empty: none. */
+  readonly query?: string | undefined;
   /** `name` or `name:port`. */
   readonly host?: string | undefined;
 }

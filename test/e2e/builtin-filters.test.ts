@@ -37,7 +37,12 @@ const ROUTES: Readonly<Record<string, readonly object[]>> = {
   denied: [{ builtin: "ip-access", config: { deny: ["127.0.0.0/8"] } }],
   allowed: [{ builtin: "ip-access", config: { allow: ["127.0.0.0/8"] } }],
   redirect: [{ builtin: "redirect", config: { status: 301, scheme: "https", host: "www.{host}" } }],
-  rewrite: [{ builtin: "rewrite", config: { prefix: { from: "/rewrite", to: "/v2" }, host: "app.internal" } }],
+  rewrite: [
+    {
+      builtin: "rewrite",
+      config: { prefix: { from: "/rewrite", to: "/v2" }, query: "{query}&via=edge", host: "app.internal" },
+    },
+  ],
   basic: [{ builtin: "basic-auth", config: { users: [USER], userHeader: "x-user" } }],
   key: [{ builtin: "key-auth", config: KEY_QUERY }],
   cors: [{ builtin: "cors", config: { origins: ["https://shop.example"], credentials: true } }],
@@ -109,7 +114,7 @@ describe.each(["io_uring", "epoll"])("built-in filters over %s", (io) => {
     const { status, headers } = await ask("/redirect/a?b=1", { headers: { host: "shop.example" } });
     expect([status, headers.location]).toEqual([301, "https://www.shop.example/redirect/a?b=1"]);
     const seen = await seenBy("/rewrite/a?b=1");
-    expect([seen.url, seen.headers["host"]]).toEqual(["/v2/a?b=1", ["app.internal"]]);
+    expect([seen.url, seen.headers["host"]]).toEqual(["/v2/a?b=1&via=edge", ["app.internal"]]);
   });
 
   it("basic-auth and key-auth: the secret reaches neither upstream nor log", async () => {

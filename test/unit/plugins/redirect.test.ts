@@ -60,6 +60,30 @@ describe("rewrite", () => {
     expect(targetOf(exchange)).toBe(after);
   });
 
+  it.each<[string, RewriteConfig, string, string]>([
+    ["more query", { query: "from=a&{query}" }, "/a?b=1", "/a?from=a&b=1"],
+    ["more query than none", { query: "from=a&{query}" }, "/a", "/a?from=a"],
+    ["more query behind none", { query: "{query}&from=a" }, "/a", "/a?from=a"],
+    ["no query", { query: "" }, "/a?b=1", "/a"],
+    [
+      "what came, in a query",
+      { prefix: { from: "/old", to: "/new" }, query: "at={host}{path}" },
+      "/old/a?b",
+      "/new/a?at=shop.example/old/a",
+    ],
+    ["a query alone where the prefix is another", { prefix: { from: "/old", to: "/new" }, query: "c" }, "/a?b", "/a?c"],
+  ])("%s", (_what, config, before, after) => {
+    const exchange = requestOf(`GET ${before}`);
+    expect(through(made("rewrite", config), exchange)).toBe(CONTINUE);
+    expect(targetOf(exchange)).toBe(after);
+  });
+
+  it("answers where a query becomes too long", () => {
+    const exchange = requestOf(`GET /a?${"b".repeat(1000)}`);
+    expect(through(made("rewrite", { query: "{query}".repeat(100) }), exchange)).toBe(REPLY);
+    expect([exchange.reply?.status, targetOf(exchange).length]).toEqual([500, 1003]);
+  });
+
   it("the host", () => {
     const exchange = requestOf("GET /a");
     expect(through(made("rewrite", { host: "app.internal:8080" }), exchange)).toBe(CONTINUE);

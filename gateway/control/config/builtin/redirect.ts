@@ -54,9 +54,13 @@ export const RedirectConfig = v.pipe(
 export const RewriteConfig = v.pipe(
   fields("the configuration of rewrite", {
     prefix: v.optional(fields("a prefix", { from: requestPath, to: requestPath })),
+    query: v.optional(queryTemplate),
     host: v.optional(
       v.pipe(text, v.regex(HOST, 'a host is written in lower case: "app.internal", "app.internal:8080"')),
     ),
   }),
-  v.check(({ prefix, host }) => (prefix ?? host) !== undefined, "give `prefix`, `host` or both"),
+  v.check(
+    ({ prefix, query, host }) => (prefix ?? query ?? host) !== undefined,
+    "nothing is rewritten: give `prefix`, `query` or `host`",
+  ),
 );
