@@ -162,6 +162,7 @@ export type JwtAlgorithm =
   | "PS512"
   | "ES256"
   | "ES384"
+  | "ES512"
   | "EdDSA";
 
 /** RFC 7517. Of an upstream it is whatever that said. */

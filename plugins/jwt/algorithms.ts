@@ -25,6 +25,7 @@ export const ALGORITHMS: Readonly<Record<JwtAlgorithm, Algorithm>> = {
   PS512: { kty: "RSA", hash: "sha512", pss: true },
   ES256: { kty: "EC", crv: "P-256", hash: "sha256" },
   ES384: { kty: "EC", crv: "P-384", hash: "sha384" },
+  ES512: { kty: "EC", crv: "P-521", hash: "sha512" },
   EdDSA: { kty: "OKP", crv: "Ed25519", hash: null },
 };
 

@@ -12,6 +12,7 @@ const otherRsa = generateKeyPairSync("rsa", { modulusLength: 2048 });
 const weakRsa = generateKeyPairSync("rsa", { modulusLength: 1024 });
 const p256 = generateKeyPairSync("ec", { namedCurve: "P-256" });
 const p384 = generateKeyPairSync("ec", { namedCurve: "P-384" });
+const p521 = generateKeyPairSync("ec", { namedCurve: "P-521" });
 const ed = generateKeyPairSync("ed25519");
 
 const jwk = (key: KeyObject, more: object = {}): Record<string, unknown> => ({
@@ -23,6 +24,7 @@ const KEYS = [
   jwk(rsa.publicKey),
   jwk(p256.publicKey),
   jwk(p384.publicKey),
+  jwk(p521.publicKey),
   jwk(ed.publicKey),
 ];
 const PRIVATE: Readonly<Record<string, KeyObject>> = {
@@ -30,6 +32,7 @@ const PRIVATE: Readonly<Record<string, KeyObject>> = {
   P: rsa.privateKey,
   ES256: p256.privateKey,
   ES384: p384.privateKey,
+  ES512: p521.privateKey,
   Ed: ed.privateKey,
 };
 const ALL: JwtAlgorithm[] = [
@@ -44,6 +47,7 @@ const ALL: JwtAlgorithm[] = [
   "PS512",
   "ES256",
   "ES384",
+  "ES512",
   "EdDSA",
 ];
 

@@ -18,6 +18,7 @@ const ALGORITHMS = [
   "PS512",
   "ES256",
   "ES384",
+  "ES512",
   "EdDSA",
 ] as const;
 
