@@ -28,8 +28,8 @@ import { rangesOf } from "#plugins/ranges.ts";
 import { lineOf, octetsOf } from "#plugins/texts.ts";
 import type { CacheConfig } from "#snapshot/builtin-filters.ts";
 import { FillStage, MemorySource } from "./bodies.ts";
-import { ageOf, entryOf, freshened, storedFields, varyOf, type Entry, type Fields } from "./entry.ts";
-import { bypasses, isSafe, isStorable, mayHideError, requestDirectives, useOf } from "./policy.ts";
+import { ageOf, dated, entryOf, freshened, storedFields, varyOf, type Entry, type Fields } from "./entry.ts";
+import { bypasses, isForbidden, isSafe, isStorable, mayHideError, requestDirectives, useOf } from "./policy.ts";
 import { Store } from "./store.ts";
 import { Waiting } from "./waiting.ts";
 
@@ -165,12 +165,14 @@ export class CacheFilter extends BuiltinFilter {
       this.#settle(asking);
       return this.#hit(exchange, old, `hit; fwd=${asking.forward}; fwd-status=${status}`);
     }
-    const fields = storedFields(response.entries(), this.#config.setCookie);
+    const fields = dated(storedFields(response.entries(), this.#config.setCookie), nowMs);
     if (old !== null && conditions !== null && status === NOT_MODIFIED) {
       const age = response.get("age");
       const entry = freshened(old, fields, age, [asking.sentMs, nowMs], this.#config.ttlSeconds);
       this.#restore(request, conditions);
-      if (asking.era === this.#era) this.#store.put(key, entry, request, old);
+      // A 304 may also say that it must not be kept any longer.
+      if (isForbidden(entry.directives)) this.#store.delete(key);
+      else if (asking.era === this.#era) this.#store.put(key, entry, request, old);
       this.#settle(asking);
       return this.#hit(exchange, entry, `hit; fwd=${asking.forward}; fwd-status=304`);
     }

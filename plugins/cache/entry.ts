@@ -50,6 +50,12 @@ export function storedFields(entries: Fields, setCookie: boolean): Fields {
   return entries.filter(([name]) => !LEFT_OUT.has(name) && (setCookie || name !== "set-cookie"));
 }
 
+/** RFC 9110 section 6.6.1: what comes without a date has that of its arrival, a 304 too. */
+export function dated(fields: Fields, receivedMs: number): Fields {
+  if (valueOf(fields, "date") !== undefined) return fields;
+  return [...fields, ["date", new Date(receivedMs).toUTCString()]];
+}
+
 /** The request's values of what Vary names; null for `*`, which nothing matches. */
 export function varyOf(vary: string | undefined, request: Head): Fields | null {
   const names = (vary ?? "").split(",").map((name) => name.trim().toLowerCase());

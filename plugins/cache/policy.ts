@@ -59,11 +59,17 @@ function mustRevalidate({ has }: Directives): boolean {
   return has.has("must-revalidate") || has.has("proxy-revalidate") || has.has("s-maxage");
 }
 
+/** Section 5.2.2: what a shared cache must not keep, whatever else is said. */
+export function isForbidden({ has }: Directives): boolean {
+  return has.has("no-store") || has.has("private");
+}
+
 /** Section 3: may it be stored? `fields`: the response's. */
 export function isStorable(request: Head, status: number, fields: Fields, config: CacheConfig): boolean {
   if (request.method !== METHOD_GET || request.get("range") !== undefined) return false;
-  const { has } = directivesOf(valueOf(fields, "cache-control"));
-  if (has.has("no-store") || has.has("private") || requestDirectives(request).has.has("no-store")) return false;
+  const directives = directivesOf(valueOf(fields, "cache-control"));
+  const { has } = directives;
+  if (isForbidden(directives) || requestDirectives(request).has.has("no-store")) return false;
   // Section 3.5.
   const shareable = has.has("public") || has.has("s-maxage") || has.has("must-revalidate");
   if (request.get("authorization") !== undefined && !shareable) return false;

@@ -178,6 +178,65 @@ describe.each(["io_uring", "epoll"] as const)("cache over %s", (io) => {
     expect([own.status, own.body.length, own.headers.etag, count]).toEqual([304, 0, '"1"', 2]);
   });
 
+  it("asks by the date of the last change where there is no tag; a 304 without a date is as old as its arrival", async () => {
+    const changed = "Wed, 31 Dec 2025 00:00:00 GMT";
+    const ask = await start((request, response) => {
+      const headers = { "cache-control": "max-age=60", "last-modified": changed };
+      if (request.headers["if-modified-since"] === undefined)
+        response.writeHead(200, { ...headers, date: "Thu, 01 Jan 2026 00:00:00 GMT" }).end("body");
+      else response.writeHead(304, headers).end();
+    });
+    await ask("/");
+    clock.ms += 3_600_000;
+    expect((await ask("/")).headers["cache-status"]).toBe("penstock; hit; fwd=stale; fwd-status=304; ttl=60");
+    const hit = await ask("/");
+    expect([hit.headers["cache-status"], hit.headers.date]).toEqual([
+      "penstock; hit; ttl=60",
+      "Thu, 01 Jan 2026 01:00:00 GMT",
+    ]);
+    expect(seen.map((headers) => headers["if-modified-since"])).toEqual([undefined, changed]);
+  });
+
+  it("a 304 that forbids it ends what was kept", async () => {
+    const ask = await start((request, response) => {
+      const isKept = request.headers["if-none-match"] !== undefined;
+      response.writeHead(isKept ? 304 : 200, {
+        etag: '"1"',
+        "cache-control": isKept ? "private, max-age=60" : "max-age=0",
+      });
+      response.end(isKept ? undefined : "body");
+    });
+    await ask("/");
+    expect((await ask("/")).body.toString()).toBe("body");
+    await ask("/");
+    expect(seen.map((headers) => headers["if-none-match"])).toEqual([undefined, '"1"', undefined]);
+  });
+
+  it.each(["must-revalidate", "proxy-revalidate", "s-maxage=10"])("%s: never an old answer", async (directive) => {
+    let fail = false;
+    const stale = "stale-while-revalidate=60, stale-if-error=60";
+    const ask = await start((_request, response, n) => {
+      if (fail) response.writeHead(503).end("down");
+      else response.writeHead(200, { "cache-control": `max-age=10, ${stale}, ${directive}` }).end(`answer ${n}`);
+    });
+    await ask("/");
+    clock.ms += 11_000;
+    expect((await ask("/", { headers: { "cache-control": "max-stale" } })).body.toString()).toBe("answer 2");
+    fail = true;
+    clock.ms += 11_000;
+    expect((await ask("/")).status).toBe(503);
+  });
+
+  it("ttlSeconds for who says nothing, setCookie for who may set one for all", async () => {
+    const ask = await start(says({ "set-cookie": "a=1" }), { ttlSeconds: 60, setCookie: true });
+    await ask("/");
+    clock.ms += 59_000;
+    const hit = await ask("/");
+    expect([hit.headers["cache-status"], hit.headers["set-cookie"]]).toEqual(["penstock; hit; ttl=1", ["a=1"]]);
+    clock.ms += 2000;
+    expect((await ask("/")).body.toString()).toBe("answer 2");
+  });
+
   it("an old answer instead of an error, where it may be", async () => {
     let fail = false;
     const answer: Answer = (_request, response, n) => {
