@@ -24,6 +24,8 @@ export const TLS_REFUSALS = [
   "protocol",
   /** A certificate whose fingerprint is not in the list. */
   "fingerprint",
+  /** A client of TLS 1.2 asked for another handshake: it was told no, and the connection is its own to end. */
+  "renegotiation",
   /** Records without data, many of them. */
   "no-data",
 ] as const satisfies readonly (string | TlsFailure)[];

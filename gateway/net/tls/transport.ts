@@ -19,6 +19,7 @@ import type { Transport } from "#net/transport.ts";
 import { answerWith, type HandshakeAnswers } from "#sys/openssl-callbacks.ts";
 import { ENDED, FAILED, WANTS_MORE, type Ssl } from "#sys/openssl-connection.ts";
 import { clearErrors, takeError } from "#sys/openssl-errors.ts";
+import { versionOf } from "#sys/openssl-session.ts";
 import type { TlsRecords } from "./records.ts";
 import type { TlsRefusal } from "./refusals.ts";
 
@@ -209,6 +210,7 @@ export class TlsTransport implements Transport, SocketHandler {
         from = io.next;
         if (result > 0) to += result;
       } while (result > 0 && from < end && limit - to >= RECORD_BYTES);
+      if (io.outputBytes > 0 && result !== FAILED) this.#spokeByItself();
       // Before anything else: the output is shared.
       if (io.outputBytes > 0 && !records.flush(this.#socket)) this.#breakSoon(ENOBUFS);
       if (to > plain) {
@@ -227,6 +229,11 @@ export class TlsTransport implements Transport, SocketHandler {
   #firstData(tell: () => void): void {
     this.onFirstData = null;
     tell();
+  }
+
+  /** OpenSSL has answered what it read: with TLS 1.3 a key update, with 1.2 a client that would shake hands again. */
+  #spokeByItself(): void {
+    if (this.#side === "server" && versionOf(this.#ssl) === "TLSv1.2") this.#records.counters.refused("renegotiation");
   }
 
   #readNothing(result: number, bytes: number): void {

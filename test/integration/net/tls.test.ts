@@ -417,6 +417,7 @@ describe.each(["io_uring", "epoll"] as const)("over %s", (io) => {
         client.renegotiate({}, (error) => resolve(error !== null));
       });
       expect(refused).toBe(true);
+      expect(one.counters()['tls_refused{reason="renegotiation"}']).toBe(1);
       client.destroy();
       await one.settled();
     });

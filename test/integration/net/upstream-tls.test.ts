@@ -114,6 +114,22 @@ it("keeps connections, and resumes sessions where it makes new ones", async () =
   expect(one.counters()).toMatchObject({ tls_upstream_handshakes: 2, tls_upstream_resumed: 1 });
 });
 
+it("uses a connection under the settings that it was made with, and under no others", async () => {
+  const up = await server(good, { ca: authority.certificate, requestCert: true, rejectUnauthorized: false });
+  const { certificate: ca } = authority;
+  const one = await gateway({ endpoints: [up.address], certificates: [mine], upstreamTls: { ca } });
+  const connections = async (): Promise<number> => {
+    expect(await talk(one.port, GET)).toContain("200 OK");
+    return up.sockets.length;
+  };
+  expect([await connections(), await connections()]).toEqual([1, 1]);
+  one.change({ timeouts: { requestMs: 5000 } });
+  expect(await connections()).toBe(1);
+  one.change({ upstreamTls: { ca, clientCertificate: 0 } });
+  expect(await connections()).toBe(2);
+  expect(up.sockets[1]?.getPeerCertificate().subject.CN).toBe("the gateway");
+});
+
 it("a response that ends with its connection is whole when the upstream says so", async () => {
   const up = await server(good, {}, (socket) =>
     socket.on("data", () => {
