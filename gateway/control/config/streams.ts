@@ -144,7 +144,13 @@ function checkDatagramEndpoints(pointer: string, route: RouteResource, draft: Dr
   for (const { pointer: place, value } of draft.upstreams) {
     const key = keyOf("upstreams", value);
     const meant = named.some((name) => known.has(name) && (key === name || key === `${route.tenant}/${name}`));
-    if (!meant || !value.endpoints.some((one) => one.address.startsWith("unix:"))) continue;
-    report(pointer, "PENSTOCK_CONFIG_VALUE", `a udp route needs endpoints with ports, and ${place} has Unix sockets`);
+    if (!meant) continue;
+    const refuse = (detail: string) => report(pointer, "PENSTOCK_CONFIG_VALUE", detail);
+    if (value.endpoints.some((one) => one.address.startsWith("unix:"))) {
+      refuse(`a udp route needs endpoints with ports, and ${place} has Unix sockets`);
+    }
+    if (value.proxyProtocol !== undefined) {
+      refuse(`a udp route sends no PROXY headers, and ${place} asks for them by \`proxyProtocol\``);
+    }
   }
 }

@@ -22,11 +22,12 @@ function declared(): Declared {
     upstreams: [
       { name: "up", endpoints: [{ address: "127.0.0.1:1" }], proxyProtocol: "v2" },
       { name: "local", endpoints: [{ address: "unix:/run/x.sock" }] },
+      { name: "plain", endpoints: [{ address: "127.0.0.1:1" }] },
     ],
     tenants: [{ name: "t", hosts: ["*.t.example"] }],
     routes: [
       { name: "db", tenant: "t", listeners: ["db"], match: { sources: ["10.0.0.0/8"] }, upstream: "up" },
-      { name: "dns", tenant: "t", listeners: ["dns"], upstream: "up" },
+      { name: "dns", tenant: "t", listeners: ["dns"], upstream: "plain" },
       {
         name: "pass",
         tenant: "t",
@@ -74,7 +75,7 @@ describe("streams", () => {
       ["web", undefined],
     ]);
     expect(snapshot.listeners[4]?.proxyProtocol).toEqual({ trusted: ["10.0.0.0/8"], required: true });
-    expect(snapshot.upstreams.map((one) => one.proxyProtocol)).toEqual(["v2", undefined]);
+    expect(snapshot.upstreams.map((one) => one.proxyProtocol)).toEqual(["v2", undefined, undefined]);
     expect(snapshot.streamRoutes?.map((route) => route.match)).toEqual([
       { serverNames: [], sources: ["10.0.0.0/8"], destinations: [] },
       { serverNames: [], sources: [], destinations: [] },
@@ -162,6 +163,7 @@ describe("streams", () => {
       (d) => set(d.routes[0], { filters: [{ builtin: "rate-limit", config: { perSecond: 1, key: "header:x" } }] }),
       ["/routes/0/filters/0/config/key VALUE"],
     ],
+    ["datagrams behind PROXY headers", (d) => set(d.routes[1], { upstream: "up" }), ["/routes/1 VALUE"]],
     ["datagrams to a Unix socket", (d) => set(d.routes[1], { upstream: "local" }), ["/routes/1 VALUE"]],
     [
       "`original` of a plain listener",
