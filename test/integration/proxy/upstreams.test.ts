@@ -1,5 +1,9 @@
 /** Upstreams whole: who gets a request, who is left out, who waits, and what is tried again. */
+import { mkdtempSync, rmSync } from "node:fs";
+import http from "node:http";
 import type net from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { Engine } from "#proxy/engine.ts";
 import type { HealthCheckSpec, RetrySpec, UpstreamSpec } from "#snapshot/snapshot.ts";
@@ -65,6 +69,17 @@ const CHECK: HealthCheckSpec = {
   healthyThreshold: 2,
 };
 
+/** The answer to a client of that address. */
+function askFrom(localAddress: string, port: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const asked = http.get({ host: "127.0.0.1", port, localAddress, agent: false }, (response) => {
+      response.setEncoding("latin1");
+      response.once("data", resolve);
+    });
+    asked.on("error", reject);
+  });
+}
+
 function put(plane: TestPlane, upstream: Partial<UpstreamSpec>, endpoints: readonly string[]): void {
   const engine = new Engine(testSnapshot({ endpoints, upstream }), [[]], plane.plane.context.endpoints, () => {});
   plane.plane.commit(engine, [{ index: 0, name: "web", address: `127.0.0.1:${plane.port}`, fdTag: 1 }], new Map(), {
@@ -94,6 +109,47 @@ describe.each(["io_uring", "epoll"] as const)("upstreams over %s", (io) => {
       expect(seen.size).toBeGreaterThan(1);
       await gateway.settled();
     }
+  });
+
+  it("keeps a client with its endpoint by its address", async () => {
+    const ups = await Promise.all(["a", "b", "c", "d"].map((letter) => upstream(named(letter))));
+    const balancer = { type: "ring-hash", key: "client-ip" } as const;
+    const gateway = await plane(io, { endpoints: ups.map((one) => one.address), upstream: { balancer } });
+    const clients = Array.from({ length: 12 }, (_, i) => `127.0.0.${i + 1}`);
+    const all = (): Promise<string[]> => Promise.all(clients.map((client) => askFrom(client, gateway.port)));
+    const first = await all();
+    expect(new Set(first).size).toBeGreaterThan(1);
+    expect(await all()).toEqual(first);
+    await gateway.settled();
+  });
+
+  it("reaches an endpoint by its Unix socket", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "penstock-upstream-"));
+    const server = http.createServer((_request, response) => response.end("over a path")).listen(join(folder, "s"));
+    after(async () => {
+      server.closeAllConnections();
+      server.close();
+      rmSync(folder, { recursive: true });
+    });
+    const gateway = await plane(io, { endpoints: [`unix:${join(folder, "s")}`] });
+    for (let i = 0; i < 2; i++) expect(await askFrom("127.0.0.1", gateway.port)).toBe("over a path");
+    await gateway.settled();
+  });
+
+  it("binds a client anew when its endpoint is gone", async () => {
+    const ups = await Promise.all(["a", "b"].map((letter) => upstream(named(letter))));
+    const balancer = { type: "round-robin", key: "", sticky: { cookie: "at", ttlSeconds: 0 } } as const;
+    const gateway = await plane(io, { endpoints: ups.map((one) => one.address), upstream: { balancer } });
+    const first = await ask(gateway.port);
+    const cookieOf = ({ head }: { head: string }): string => /set-cookie: (at=[0-9a-f]{8});/.exec(head)?.[1] ?? "";
+    const bound = (cookie: string): string => `GET / HTTP/1.1\r\nHost: a\r\nCookie: ${cookie}\r\n\r\n`;
+    await ups[first.body === "a" ? 0 : 1]?.close();
+    const second = await ask(gateway.port, bound(cookieOf(first)));
+    expect(second.body).not.toBe(first.body);
+    expect(cookieOf(second)).not.toBe("");
+    const third = await ask(gateway.port, bound(cookieOf(second)));
+    expect([third.body, cookieOf(third)]).toEqual([second.body, ""]);
+    await gateway.settled();
   });
 
   it("binds a client to its endpoint by a cookie, also to one that drains", async () => {
