@@ -1,6 +1,6 @@
 /** The contract's `secure` listener through the whole gateway: files, sealed keys, workers, reload, and a start without control. */
 import { execFile } from "node:child_process";
-import { copyFileSync, mkdirSync, readFileSync, readdirSync, statSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
@@ -16,6 +16,9 @@ const authority = new TestAuthority();
 let upstream: Server;
 let gateway: Gateway;
 
+/** No response of an authority: what is stapled is not looked into. */
+const OCSP = Buffer.from([0x30, 0x03, 0x0a, 0x01, 0x03, 0xff, 0x00]);
+
 /** Where the declaration is, and the files it names. */
 const folder = join(authority.folder, "declared");
 
@@ -24,7 +27,14 @@ function config(more: object = {}): object {
     listeners: [
       { name: "secure", address: "127.0.0.1:0", protocol: "http", tls: { certificates: ["site"], clientAuth: "none" } },
     ],
-    certificates: [{ name: "site", certFile: join(folder, "site.pem"), keyFile: join(folder, "site.key") }],
+    certificates: [
+      {
+        name: "site",
+        certFile: join(folder, "site.pem"),
+        keyFile: join(folder, "site.key"),
+        ocspFile: join(folder, "site.ocsp"),
+      },
+    ],
     upstreams: [{ name: "api", endpoints: [{ address: `127.0.0.1:${(upstream.address() as AddressInfo).port}` }] }],
     tenants: [{ name: "acme", hosts: ["*"] }],
     routes: [{ name: "all", tenant: "acme", match: { path: { prefix: "/" } }, upstream: "api" }],
@@ -60,6 +70,7 @@ async function subject(): Promise<unknown> {
 beforeAll(async () => {
   mkdirSync(folder, { recursive: true });
   place("/CN=first");
+  writeFileSync(join(folder, "site.ocsp"), OCSP);
   upstream = createServer((request, response) =>
     response.end(`proto ${String(request.headers["x-forwarded-proto"])}\n`),
   );
@@ -82,6 +93,16 @@ test("curl is served over TLS", async () => {
     `https://localhost:${gateway.port("secure")}/`,
   ]);
   expect(stdout).toBe("proto https\n");
+});
+
+test("the OCSP response of a file is stapled, by either worker", async () => {
+  for (let i = 0; i < 4; i++) {
+    const options = { host: "127.0.0.1", port: gateway.port("secure"), servername: "localhost", requestOCSP: true };
+    const client = tls.connect({ ...options, ca: authority.certificate });
+    const [response] = (await once(client, "OCSPResponse")) as [Buffer | null];
+    expect(response).toEqual(OCSP);
+    client.destroy();
+  }
 });
 
 test("sessions are resumed, whichever worker it is", async () => {

@@ -12,7 +12,7 @@ type Item = Readonly<Record<string, unknown>>;
 type Part = Readonly<Record<string, readonly Item[] | Readonly<Record<string, readonly Item[]>>>>;
 
 const README = readFileSync(join(thisInstallation().root, "README.md"), "utf8");
-const PARTS = /^(listeners|upstreams|filters|kernel|certificates|routes):/;
+const PARTS = /^(listeners|upstreams|filters|kernel|certificates|routes|settings):/;
 
 const authority = new TestAuthority();
 const site = authority.issue();
@@ -70,6 +70,7 @@ function completed(part: Part): object {
     routes: lists(part, "routes", filters === undefined ? [] : [route]),
     certificates: part["certificates"] ?? [],
     kernel: { ...kernel, maps: lists(kernel, "maps", maps) },
+    ...("settings" in part ? { settings: part["settings"] } : {}),
   };
 }
 
