@@ -98,6 +98,27 @@ describe("the talk's router", () => {
     await plane.settled();
   });
 
+  test("connections are shared by the key's value; without a key each client has its own", async () => {
+    const one = await upstream(echoPaths);
+    for (const [key, connections] of [
+      [() => ({ to: one.address }), 1],
+      [undefined, 2],
+    ] as const) {
+      const plane = await script(($) => $.demuxHTTP().to(($) => $.muxHTTP(key).to(($) => $.connect(one.address))));
+      const before = one.connections();
+      for (let i = 0; i < 2; i++) {
+        const client = new RawClient(plane.port);
+        for (const path of ["/1", "/2"]) {
+          client.send(get(path));
+          await client.until(({ received }) => received.endsWith(path));
+        }
+        client.end();
+      }
+      expect(one.connections() - before).toBe(connections);
+      await plane.settled();
+    }
+  });
+
   test("a connection that was idle and has died is noticed or replaced", async () => {
     const one = await upstream((socket, all) => {
       echoPaths(socket, all);

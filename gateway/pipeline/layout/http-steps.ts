@@ -1,7 +1,9 @@
 /** Steps that speak HTTP. */
 import { pipelineError } from "#core/errors/pipeline.ts";
 import { DEFAULT_HEAD_LIMITS } from "#http/limits.ts";
-import type { Message, MessageStart } from "#pipeline/events/messages.ts";
+import { Data } from "#pipeline/events/data.ts";
+import type { Emission } from "#pipeline/events/emit.ts";
+import { Message, type MessageStart } from "#pipeline/events/messages.ts";
 import { DetectProtocol, HandleTlsClientHello, type Protocol, type TlsHello } from "#pipeline/filters/detect.ts";
 import type { Replacing } from "#pipeline/filters/replace-events.ts";
 import type { Handler } from "#pipeline/filters/script-filter.ts";
@@ -60,12 +62,13 @@ export abstract class HttpSteps<C extends object> extends EventSteps<C> {
     });
   }
 
-  /** A server: what `answer` says to each whole request, up to `bytesMax` of its body (1 MiB, then 413). */
+  /** A server: what `answer` says to each whole request, up to `bytesMax` of its body (1 MiB, then 413). Text or bytes are a 200. */
   serveHTTP(
     answer: Replacing<Message<HttpHead>, C> | Message,
     options: WholeOptions & Partial<DemuxLimits> = {},
   ): this {
-    return this.demuxHTTP(options).to(($) => $.replaceMessage<HttpHead>(answer, options));
+    const handler = answering(answer);
+    return this.demuxHTTP(options).to(($) => $.replaceMessage<HttpHead>(handler, options));
   }
 
   /** Bytes to requests, in this stream; what is none ends it. */
@@ -108,6 +111,23 @@ export abstract class HttpSteps<C extends object> extends EventSteps<C> {
   handleTLSClientHello(handler: Handler<TlsHello, C, unknown>): this {
     return this.use((scope) => new HandleTlsClientHello(scope, handler));
   }
+}
+
+/** Each request has an answer: one that is forgotten would leave its client waiting. */
+function answering<C extends object>(
+  answer: Replacing<Message<HttpHead>, C> | Message,
+): Replacing<Message<HttpHead>, C> {
+  if (typeof answer !== "function") return () => answer;
+  return (message, context) => {
+    const said = answer(message, context);
+    return said instanceof Promise ? said.then(asResponse) : asResponse(said);
+  };
+}
+
+function asResponse(said: Emission): Emission {
+  if (said === undefined || said === null)
+    throw pipelineError("PENSTOCK_PIPELINE_EMISSION", { detail: "serveHTTP: nothing" });
+  return typeof said === "string" || said instanceof Uint8Array || said instanceof Data ? new Message(said) : said;
 }
 
 /** Keys are compared by value: a number for each connection. */

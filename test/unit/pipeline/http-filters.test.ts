@@ -17,6 +17,33 @@ test("serveHTTP: a text, a function, and its bound", () => {
   two.data("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\n1234");
   expect(two.out.text).toMatch(/^HTTP\/1.1 413 /);
   two.check();
+  const bare = rig(($) => $.serveHTTP(() => "text"));
+  bare.data(GET);
+  expect(bare.out.text).toBe("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\ntext");
+  bare.check();
+});
+
+test.each([
+  ["none", () => {}],
+  ["none in the end", async () => null],
+])("serveHTTP: a request whose answer is %s gets 500", async (_name, answer) => {
+  const one = rig(($) => $.serveHTTP(answer));
+  one.data(GET);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(one.out.text).toMatch(/^HTTP\/1.1 500 /);
+  expect(one.runtime.reported.map(String)).toEqual([expect.stringContaining("serveHTTP: nothing")]);
+  one.check();
+});
+
+test("a request's context begins as its connection's is, and is its own", () => {
+  const one = rig<{ n?: number }>(($) =>
+    $.onStart((context) => void (context.n = 7))
+      .demuxHTTP()
+      .to(($) => $.replaceMessage((_, context) => new Message(String(context.n!++)))),
+  );
+  one.data(GET + GET);
+  expect(one.out.text.match(/(?<=\r\n\r\n)\d/g)).toEqual(["7", "7"]);
+  one.check();
 });
 
 test("decode and encode are each other's inverse; what is malformed ends the stream", () => {

@@ -106,6 +106,23 @@ describe("targets", () => {
   });
 });
 
+it.each(["round-robin", "least-load"] as const)(
+  "%s remembers tags in the cache that it is given, as long as that does",
+  (algorithm) => {
+    const sessionCache = new Cache<unknown, unknown>(null, { size: 1 });
+    const [one, other] = [
+      new LoadBalancer(["a", "b"], { algorithm, sessionCache }),
+      new LoadBalancer(["a", "b"], { algorithm, sessionCache }),
+    ];
+    const first = one.allocate("kim").target;
+    expect(sessionCache.get("kim")).toBe(first);
+    other.allocate();
+    expect([one.allocate("kim").target, other.allocate("kim").target]).toEqual([first, first]);
+    one.allocate("lee");
+    expect([sessionCache.has("kim"), sessionCache.has("lee")]).toEqual([false, true]);
+  },
+);
+
 it("least-load goes by what is out, for its weight", () => {
   const balancer = new LoadBalancer(
     [
