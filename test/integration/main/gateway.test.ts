@@ -152,6 +152,28 @@ test("a revision that can't be served is refused whole, and the old one goes on"
   expect(await gateway.request("web", "/")).toMatchObject({ status: 200 });
 });
 
+test("a revision of megabytes comes back by a roll-back, though control has nowhere to put temporary files", async () => {
+  const routes = Array.from({ length: 250 }, (_, i) => ({
+    name: `r${i}`,
+    tenant: "t",
+    match: { path: { exact: `/${i}` } },
+    filters: [{ builtin: "static-response", config: { body: `${i} `.padEnd(16_000, "x") } }],
+    upstream: "up",
+  }));
+  const gateway = await start({ config: config({ routes }) });
+  const change = async (method: string, path: string, body?: object): Promise<string> => {
+    const { headers } = await gateway.admin("GET", "/v1/config");
+    const answer = await gateway.admin(method, path, body, { "if-match": String(headers["etag"]) });
+    return `${answer.status} ${answer.status === 200 ? "" : answer.body}`;
+  };
+  // So that what is gone back to is a whole and what was new to it.
+  expect(await change("PUT", "/v1/config", config({ routes: routes.slice(1) }))).toBe("200 ");
+  expect(await change("PUT", "/v1/config", config())).toBe("200 ");
+  expect(await change("POST", "/v1/revisions/2/rollback")).toBe("200 ");
+  expect((await gateway.request("web", "/7")).body).toMatch(/^7 x/);
+  expect((await gateway.request("web", "/0")).status).toBe(404);
+});
+
 test("a listener added later serves, and one taken away does not", async () => {
   const gateway = await start({ workers: 2 });
   const later = await freePort();
