@@ -244,6 +244,26 @@ test(
 );
 
 test(
+  "on a terminal explain names the way of a request, and why not another",
+  async () => {
+    const url = `http://127.0.0.1:${gateway.port("web")}/traced/x`;
+    const { code, out } = await penstockOnTerminal(60, at(), "explain", "GET", url, "--data", gateway.data);
+    expect(code).toBe(0);
+    const lines = out.trim().split("\n");
+    expect(lines.slice(0, 5)).toEqual([
+      expect.stringMatching(/^revision  \d+$/),
+      "listener  web",
+      "route     ops/traced",
+      "filters   1. trace (built in)",
+      "action    upstream app (1)",
+    ]);
+    expect(lines.slice(5).join("\n")).toMatch(/^because   [^]*traced \(any host\): chosen/);
+    expect(lines.filter((line) => /(?:good|bad) \(any host\): path/.test(line))).toHaveLength(2);
+  },
+  PATIENCE_MS,
+);
+
+test(
   "logs tell of changes as they happen, of those before, and of workers that end and come back",
   async () => {
     const logs = startPenstock(at(), "logs", "--since", "1", "--data", gateway.data);

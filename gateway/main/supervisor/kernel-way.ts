@@ -1,5 +1,5 @@
 /** What in the kernel a request meets before a worker sees it: for people, in the order in which packets come by. */
-import type { BindPlaceSpec, InterfaceSpec, Snapshot } from "#snapshot/snapshot.ts";
+import type { BindPlaceSpec, FirewallSpec, InterfaceSpec, Snapshot } from "#snapshot/snapshot.ts";
 
 export function kernelWay({ kernel, maps, listeners }: Snapshot, listener: string): string[] {
   const index = listeners.findIndex((one) => one.name === listener);
@@ -20,9 +20,19 @@ export function kernelWay({ kernel, maps, listeners }: Snapshot, listener: strin
 
 function programsOf({ device, firewall, counter }: InterfaceSpec, mapName: (map: number) => string): string {
   const programs = [];
-  if (firewall !== undefined) programs.push(`firewall (denies what is in "${mapName(firewall.blocklist)}")`);
+  if (firewall !== undefined) programs.push(`firewall (${firewallText(firewall, mapName)})`);
   if (counter !== undefined) programs.push("packet counter");
   return programs.length === 0 ? "" : `on ${device}: ${programs.join(", ")}`;
+}
+
+function firewallText(firewall: FirewallSpec, mapName: (map: number) => string): string {
+  const { blocklist, allowlist, limits, synsPerSecond } = firewall;
+  const parts = [`denies what is in "${mapName(blocklist)}"`];
+  if (allowlist !== undefined) parts.push(`never what is in "${mapName(allowlist)}"`);
+  for (const { prefix, packetsPerSecond, each } of limits)
+    parts.push(`${prefix}: ${packetsPerSecond} packets/s${each === "source" ? " a source" : ""}`);
+  if (synsPerSecond > 0) parts.push(`SYN cookies above ${synsPerSecond} SYNs/s`);
+  return parts.join("; ");
 }
 
 function placeText({ prefix, ports }: BindPlaceSpec): string {

@@ -99,12 +99,10 @@ describe.each(["tenant:acme:write", "tenant:acme:read", "metrics"])("a token wit
     const let_in: string[] = [];
     for (const operation of operations) {
       const { method, path, isPublic } = operation;
-      // Streams do not end.
-      if (path === "/v1/events") continue;
       const { status, text } = await attempt(operation, tokens.get(scope) ?? "");
       const named = `${method} ${path}: ${status}`;
       expect(text, named).not.toContain(HOSTS);
-      expect(text.replaceAll(`"${SECRET}"`, "").includes(`${SECRET}"`), named).toBe(false);
+      expect(text, named).not.toContain(SECRET);
       if (isPublic) continue;
       if (status < 400) let_in.push(named);
       else expect([403, 404], named).toContain(status);
