@@ -9,7 +9,7 @@
  *                                                               └ goes on here only if it begins exactly there, and the peer takes it
  *
  * A segment beyond that finds the process with bytes in its hands, and passes; it is taken again when the process is empty. After
- * a segment that passed, the process waits until what was moved before is really in the peer's queue (gateway/proxy/stream/splice.ts).
+ * a segment that passed, the process waits until what was moved before is really in the peer's queue (gateway/proxy/stream/sockmap.ts).
  */
 #include "splice_helpers.h"
 

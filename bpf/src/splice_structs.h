@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0 OR BSD-3-Clause) */
-/* Layouts shared with user space: gateway/worker/maps/splices.ts. And what is read of the kernel's own, found by name when loading. */
+/* Layouts shared with user space: gateway/worker/maps/kernel-sockmap.ts. And what is read of the kernel's own, found by name when loading. */
 #ifndef PENSTOCK_SPLICE_STRUCTS_H
 #define PENSTOCK_SPLICE_STRUCTS_H
 

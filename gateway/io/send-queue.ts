@@ -23,6 +23,7 @@ export function pushRegion(socket: Socket, buffers: Buffers, buffer: number, sta
   queue[at + 2] = end;
   socket.queueLength++;
   socket.queuedBytes += end - start;
+  socket.writtenBytes += end - start;
   buffers.retain(buffer);
 }
 

@@ -40,6 +40,8 @@ export class SocketTable {
     socket.connecting = false;
     socket.queueHead = 0;
     socket.queuedBytes = 0;
+    socket.receivedBytes = 0;
+    socket.writtenBytes = 0;
     this.#free.push(socket);
   }
 

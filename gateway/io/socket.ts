@@ -37,6 +37,9 @@ export class Socket {
   /** FIN once the queue has drained. */
   shutdownWanted = false;
   connecting = false;
+  /** Bytes that the handler has been given, and bytes that were queued to be sent, since the socket is here; spliced ones are in neither. */
+  receivedBytes = 0;
+  writtenBytes = 0;
   /** Operations the kernel still holds for this life of the object. */
   pending = 0;
   /** What is moved within the kernel from here, to here; null where nothing is. */

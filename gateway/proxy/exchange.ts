@@ -403,7 +403,7 @@ export class ProxyExchange extends ClientSide implements Exchange, AttemptsOwner
     }
     const up = this.#attempts.release();
     this.#end(outcomes.TUNNEL, true);
-    startTunnel(stream.release(), up);
+    startTunnel(stream.listener, stream.release(), up);
   }
 
   // Replies of the gateway's own.

@@ -1,7 +1,9 @@
 /** Two connections joined byte for byte, after an upgrade. */
 import type { Connection } from "#net/connection.ts";
 import type { HeldRegions } from "#net/held.ts";
+import type { ListenerContext } from "./context.ts";
 import { Relay } from "./stream/relay.ts";
+import { NO_TAPS } from "./stream/taps.ts";
 
 interface Side {
   readonly connection: Connection;
@@ -16,8 +18,8 @@ interface ClientSide extends Side {
 /** Without a byte in either direction for this long, a tunnel is closed. */
 const IDLE_MS = 10 * 60_000;
 
-/** Takes both over; what was received behind the heads goes first. */
-export function startTunnel(down: ClientSide, up: Side): void {
+/** Takes both over; what was received behind the heads goes first. `listener`: the client's. */
+export function startTunnel(listener: ListenerContext, down: ClientSide, up: Side): void {
   const owner = {
     onRelayEnd(): void {
       down.held.clear();
@@ -25,5 +27,7 @@ export function startTunnel(down: ClientSide, up: Side): void {
       down.left();
     },
   };
-  new Relay(down.connection, up.connection, IDLE_MS, owner).start(down.held, up.held);
+  const wanted = listener.engine.snapshot.listeners[listener.index]?.sockmap === true;
+  const sockmap = wanted ? listener.worker.sockmap() : null;
+  new Relay(down.connection, up.connection, IDLE_MS, owner, NO_TAPS, sockmap).start(down.held, up.held);
 }

@@ -42,6 +42,8 @@ export interface ListenerSpec {
   readonly proxyProtocol?: ProxyProtocolSpec;
   /** Absent: plaintext. */
   readonly tls?: ListenerTlsSpec;
+  /** TCP, and HTTP/1.1 that was upgraded: a program moves bytes from socket to socket where they arrive. Absent: the worker does, and splices bulk. */
+  readonly sockmap?: boolean;
   /** Of listeners that do not speak HTTP. */
   readonly stream?: StreamListenerSpec;
 }
@@ -56,8 +58,6 @@ export interface ProxyProtocolSpec {
 export interface StreamListenerSpec {
   /** Without a byte, or a datagram, in either direction for this long, a connection or session ends. */
   readonly idleTimeoutMs: number;
-  /** TCP: a program moves bytes from socket to socket where they arrive. Absent: the worker does, and splices bulk. */
-  readonly sockmap?: boolean;
   /** UDP: sessions at one time in one worker; past it the one used longest ago goes. 0 for the others. */
   readonly sessionsMax: number;
 }

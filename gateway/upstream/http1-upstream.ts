@@ -61,7 +61,6 @@ export class Http1Upstream implements Protocol, UpstreamStream {
   #endSeen = false;
   /** There was no buffer for its introduction. */
   #nameless = false;
-  #released = false;
   #decoder: ChunkedDecoder | null = null;
   /** Exchanges this connection has served before: a failure on a used one may only mean that it was idle too long. */
   served = 0;
@@ -200,7 +199,6 @@ export class Http1Upstream implements Protocol, UpstreamStream {
   release(): { connection: Connection; held: HeldRegions } {
     this.#sink = null;
     this.#phase = CLOSED;
-    this.#released = true;
     this.endpoint.leave();
     this.#carry.clear();
     return { connection: this.#connection, held: this.#held };
@@ -291,9 +289,8 @@ export class Http1Upstream implements Protocol, UpstreamStream {
       if (this.#phase === WAITING) at = this.#readHead(buffer, at, end);
       else if (this.#phase === BODY) at = this.#readBody(buffer, at, end);
       else {
-        // Behind 101 begins what is not HTTP. Bytes that answer nothing: the connection can't be trusted any more.
-        if (this.#released) this.#connection.protocol?.onBytes(buffer, at, end);
-        else if (this.#phase === IDLE) this.#leavePool();
+        // Bytes that answer nothing: the connection can't be trusted any more.
+        if (this.#phase === IDLE) this.#leavePool();
         return;
       }
     }
@@ -310,8 +307,9 @@ export class Http1Upstream implements Protocol, UpstreamStream {
     if (!carry.active) {
       const next = parseResponseHead(sink.response, at, end, this.#limits, sink.requestMethod);
       if (next > 0) {
+        const on = this.#keepBehind(sink, buffer, next, end);
         this.#headRead(sink, buffer, next < end);
-        return next;
+        return on;
       }
       if (next < 0) return this.#badResponse(end);
       if (carry.append(at, end) < 0) {
@@ -326,9 +324,17 @@ export class Http1Upstream implements Protocol, UpstreamStream {
     if (next === 0) return end;
     const owned = carry.detach();
     const behind = at + (next - before);
+    const on = this.#keepBehind(sink, buffer, behind, end);
     this.#headRead(sink, owned, behind < end);
     this.#connection.buffers.release(owned);
-    return behind;
+    return on;
+  }
+
+  /** Behind 101 begins what is not HTTP: it is there when the connection is handed over. Answers where to go on. */
+  #keepBehind(sink: ResponseSink, buffer: number, at: number, end: number): number {
+    if (sink.response.status !== SWITCHING_PROTOCOLS || at === end) return at;
+    this.#held.push(buffer, at, end);
+    return end;
   }
 
   #badResponse(end: number): number {

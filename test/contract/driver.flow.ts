@@ -17,6 +17,7 @@ export function flowCases(bench: Bench): void {
       await bench.until("end", () => recorder.log.length > 0);
       expect(recorder.log).toEqual(["end"]);
       expect(recorder.received).toMatchObject({ count: at, wrongAt: -1 });
+      expect(socket.receivedBytes).toBe(at);
     });
 
     test("stops and starts with nothing lost", async () => {
@@ -90,6 +91,7 @@ export function flowCases(bench: Bench): void {
       expect(bench.driver.queuedBytes(socket)).toBe(at);
       await bench.until("all", () => remote.received.count === at);
       expect(remote.received.wrongAt).toBe(-1);
+      expect(socket.writtenBytes).toBe(at);
       await bench.until("sent", () => recorder.log.length > 0);
       await bench.settle();
       expect(recorder.log).toEqual(["sent"]);

@@ -8,6 +8,7 @@ import { WebSocket, WebSocketServer } from "ws";
 import { sleep } from "#test/support/data-plane.ts";
 import { startGateway, type Gateway } from "#test/support/gateway.ts";
 import { freePort } from "#test/support/ports.ts";
+import { noSockmap } from "#test/support/sockmap-rig.ts";
 
 const LARGE_BYTES = 1 << 20;
 const AT_ONCE = 20;
@@ -40,7 +41,14 @@ server.on("connection", (socket) => {
   socket.on("close", (code, reason) => closes.push(`${code} ${reason.toString()}`));
 });
 
-describe.each(["io_uring", "epoll"])("over %s", (io) => {
+const without = noSockmap();
+if (without !== null) process.stdout.write(`skipped: messages moved by the kernel: ${without}\n`);
+
+describe.each([
+  ["io_uring", "auto"],
+  ["epoll", "auto"],
+  ["io_uring", "sockmap"],
+])("over %s, splice: %s", (io, splice) => {
   let gateway: Gateway;
 
   beforeAll(async () => {
@@ -48,7 +56,7 @@ describe.each(["io_uring", "epoll"])("over %s", (io) => {
     gateway = await startGateway({
       env: { PENSTOCK_IO: io },
       config: {
-        listeners: [{ name: "web", address: `127.0.0.1:${await freePort()}`, protocol: "http" }],
+        listeners: [{ name: "web", address: `127.0.0.1:${await freePort()}`, protocol: "http", splice }],
         upstreams: [{ name: "up", endpoints: [{ address: `127.0.0.1:${(upstream.address() as AddressInfo).port}` }] }],
         tenants: [{ name: "acme", hosts: ["*"] }],
         routes: [{ name: "all", tenant: "acme", match: { path: { prefix: "/" } }, upstream: "up" }],
@@ -180,6 +188,15 @@ describe.each(["io_uring", "epoll"])("over %s", (io) => {
       .poll(async () => (await gateway.admin("GET", "/metrics")).body)
       .toMatch(/^penstock_exchanges_open\{.*\} 0$/m);
   });
+
+  it(
+    splice === "sockmap" ? "all that by a program in the kernel, where it can" : "and nothing by a program",
+    async () => {
+      const { body } = await gateway.admin("GET", "/metrics");
+      const moved = /^penstock_kernel_splice_bytes_total\{how="moved"\} (\d+)$/m.exec(body)?.[1] ?? "0";
+      expect(Number(moved) > LARGE_BYTES).toBe(splice === "sockmap" && without === null);
+    },
+  );
 
   it("events one by one, as they are sent", async () => {
     let text = "";

@@ -4,8 +4,11 @@ import net, { type AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { parseAddress } from "#core/address.ts";
+import type { Fd } from "#core/brands.ts";
+import type { JoinEnd } from "#proxy/stream/sockmap.ts";
 import { addressOf } from "#sys/memory.ts";
-import { AF_INET, close, connect, send, socket } from "#sys/socket.ts";
+import { AF_INET, close, connect, recv, send, socket } from "#sys/socket.ts";
+import { bytesReceived } from "#sys/tcp-info.ts";
 import { describeKernel } from "#test/support/kernel.ts";
 import { SockmapRig } from "#test/support/sockmap-rig.ts";
 import { startStreamPlane, type StreamPlane } from "#test/support/stream-plane.ts";
@@ -20,6 +23,104 @@ async function until(met: () => boolean, what: () => string): Promise<void> {
 }
 
 describeKernel("splice", () => {
+  describe("of two sockets", () => {
+    let rig: SockmapRig;
+    let server: net.Server;
+    /** The other ends of `fds`. */
+    let peers: net.Socket[] = [];
+    const heard: string[] = [];
+    const fds: Fd[] = [];
+
+    beforeEach(async () => {
+      rig = new SockmapRig();
+      peers = [];
+      heard.length = 0;
+      server = net.createServer({ allowHalfOpen: true }, (peer) => {
+        const i = peers.push(peer) - 1;
+        heard[i] = "";
+        peer.on("error", () => {}).on("data", (bytes) => (heard[i] += bytes.toString("latin1")));
+      });
+      server.listen(0, "127.0.0.1");
+      await once(server, "listening");
+      for (let i = 0; i < 2; i++) {
+        const fd = socket(AF_INET);
+        fds.push(fd);
+        connect(fd, parseAddress(`127.0.0.1:${(server.address() as AddressInfo).port}`));
+        await until(
+          () => peers.length > i,
+          () => "a connection",
+        );
+      }
+    });
+    afterEach(() => {
+      for (const fd of fds.splice(0)) close(fd);
+      for (const peer of peers) peer.destroy();
+      server.close();
+      rig.close();
+    });
+
+    const write = (fd: Fd, text: string): void => {
+      const bytes = Buffer.from(text);
+      expect(send(fd, Number(addressOf(bytes)), bytes.length)).toBe(bytes.length);
+    };
+    const read = (fd: Fd): string => {
+      const bytes = Buffer.alloc(100);
+      return bytes.toString("latin1", 0, Math.max(recv(fd, Number(addressOf(bytes)), bytes.length), 0));
+    };
+    const end = (i: number, over: Partial<JoinEnd> = {}): JoinEnd => ({
+      fd: fds[i] as number,
+      begin: 0,
+      written: 0,
+      busy: false,
+      ...over,
+    });
+
+    it("nothing overtakes what was on its way to the other when they were joined", async () => {
+      const [from, to] = fds as [Fd, Fd];
+      const joined = rig.sockmap.join(end(0), end(1, { written: 6, busy: true }));
+      peers[0]?.write("second ");
+      let came = "";
+      await until(
+        () => (came += read(from)) === "second ",
+        () => came,
+      );
+      expect(rig.counts()).toMatchObject({ moved: 0, passed: 7 });
+      expect(joined?.inOrder(0, 0, 0)).toBe(false);
+      write(to, "first ");
+      expect(joined?.inOrder(0, 0, 0)).toBe(true);
+      write(to, came);
+      joined?.empty(0, came.length);
+      peers[0]?.write("third");
+      await until(
+        () => heard[1] === "first second third",
+        () => heard[1] ?? "",
+      );
+      expect(rig.counts()).toMatchObject({ moved: 5, passed: 7 });
+      joined?.leave();
+      expect(rig.left()).toBe(0);
+    });
+
+    it("what comes from one goes by the process, and is not lost, when the other's peer has ended before", async () => {
+      const [first, second] = fds as [Fd, Fd];
+      peers[0]?.end();
+      await until(
+        () => bytesReceived(first) === 1,
+        () => "an end",
+      );
+      const joined = rig.sockmap.join(end(0), end(1));
+      peers[1]?.write("still here");
+      let came = "";
+      await until(
+        () => (came += read(second)) === "still here",
+        () => came,
+      );
+      expect(rig.counts()).toMatchObject({ moved: 0, passed: 10 });
+      expect(joined?.whole(1, 10)).toBe(true);
+      joined?.leave();
+      expect(rig.left()).toBe(0);
+    });
+  });
+
   describe.each(["io_uring", "epoll"] as const)("over %s", (io) => {
     let rig: SockmapRig;
     let plane: StreamPlane;
@@ -41,7 +142,7 @@ describeKernel("splice", () => {
       plane = await startStreamPlane({
         io,
         endpoints: [`127.0.0.1:${(upstream.address() as AddressInfo).port}`],
-        listener: { protocol: "tcp", stream: { idleTimeoutMs: 60_000, sessionsMax: 0, sockmap: true } },
+        listener: { protocol: "tcp", stream: { idleTimeoutMs: 60_000, sessionsMax: 0 }, sockmap: true },
         kernel: { sockmap: rig.sockmap },
       });
     });

@@ -7,13 +7,14 @@ import type { Fd } from "#core/brands.ts";
 import type { Filter } from "#pipeline/filter.ts";
 import { Engine } from "#proxy/engine.ts";
 import { bind, getsockname, listen, setsockoptInt, SO_REUSEADDR, socket, SOL_SOCKET } from "#sys/socket.ts";
-import { DataPlane } from "#worker/data-plane.ts";
+import { DataPlane, type KernelView } from "#worker/data-plane.ts";
 import { openDriver } from "#worker/driver.ts";
 import { type SnapshotOptions, testSnapshot } from "./snapshot.ts";
 
 export interface PlaneOptions extends SnapshotOptions {
   readonly io: "io_uring" | "epoll";
   readonly filters?: readonly Filter[];
+  readonly kernel?: Partial<KernelView>;
 }
 
 export interface TestPlane {
@@ -37,6 +38,7 @@ export async function startPlane(options: PlaneOptions): Promise<TestPlane> {
     originalOf: () => null,
     leadsTo: () => true,
     banned: () => false,
+    ...options.kernel,
   });
   return { plane, port, settled: () => settled(plane), stop: () => stop(plane) };
 }

@@ -17,6 +17,8 @@ export interface SnapshotOptions {
   /** Addresses of the one upstream's endpoints. */
   readonly endpoints: readonly string[];
   readonly listener?: string;
+  /** Of the listener. */
+  readonly sockmap?: boolean;
   readonly settings?: Partial<SettingsSpec>;
   readonly timeouts?: Partial<UpstreamSpec["timeouts"]>;
   readonly routes?: readonly RouteSpec[];
@@ -46,7 +48,15 @@ export function testSnapshot(options: SnapshotOptions): Snapshot {
   return {
     revision: 1,
     digest: "",
-    listeners: [{ name: "web", address: options.listener ?? "127.0.0.1:0", protocol: "http", transparent: false }],
+    listeners: [
+      {
+        name: "web",
+        address: options.listener ?? "127.0.0.1:0",
+        protocol: "http",
+        transparent: false,
+        sockmap: options.sockmap ?? false,
+      },
+    ],
     upstreams: [
       {
         name: "up",

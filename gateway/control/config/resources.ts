@@ -52,7 +52,7 @@ export const Listener = resource("a listener", {
   /** Which of these fit which protocol is checked in `streams.ts`. */
   idleTimeoutMs: v.optional(integer(1, 24 * HOUR_MS)),
   sessionsMax: v.optional(integer(1, 1_000_000)),
-  /** `auto`: bulk by splice(2). `sockmap`: everything, by a program in the kernel, where it arrives. */
+  /** `auto`: bulk by splice(2). `sockmap`: everything, by a program in the kernel, where it arrives. Of HTTP: what was upgraded. */
   splice: v.optional(choice("splice", ["auto", "sockmap"])),
 });
 

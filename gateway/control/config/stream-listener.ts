@@ -9,14 +9,16 @@ const UDP_IDLE_MS = 30_000;
 /** A descriptor and about 1 KiB of kernel memory each. */
 const UDP_SESSIONS = 10_000;
 
-export function streamListenerParts(one: ListenerResource): Pick<ListenerSpec, "proxyProtocol" | "stream"> {
-  const proxy = one.proxyProtocol === undefined ? {} : { proxyProtocol: { ...one.proxyProtocol } };
-  if (one.protocol === "http") return proxy;
+export function streamListenerParts(one: ListenerResource): Pick<ListenerSpec, "proxyProtocol" | "sockmap" | "stream"> {
+  const parts = {
+    ...(one.proxyProtocol === undefined ? {} : { proxyProtocol: { ...one.proxyProtocol } }),
+    ...(one.splice === "sockmap" ? { sockmap: true } : {}),
+  };
+  if (one.protocol === "http") return parts;
   const udp = one.protocol === "udp";
   const stream = {
     idleTimeoutMs: one.idleTimeoutMs ?? (udp ? UDP_IDLE_MS : TCP_IDLE_MS),
     sessionsMax: udp ? (one.sessionsMax ?? UDP_SESSIONS) : 0,
-    ...(one.splice === "sockmap" ? { sockmap: true } : {}),
   };
-  return { ...proxy, stream };
+  return { ...parts, stream };
 }

@@ -31,9 +31,9 @@ function checkListener({ pointer, value }: Entry<ListenerResource>, report: Repo
   const { protocol } = value;
   if (protocol === "http") only("idleTimeoutMs", value.idleTimeoutMs, "tcp, udp and tls-passthrough");
   if (protocol !== "udp") only("sessionsMax", value.sessionsMax, "udp");
-  if (protocol !== "tcp" && protocol !== "tls-passthrough") only("splice", value.splice, "tcp and tls-passthrough");
   if (protocol === "udp") {
     only("proxyProtocol", value.proxyProtocol, "http, tcp and tls-passthrough");
+    only("splice", value.splice, "http, tcp and tls-passthrough");
     if (value.address.startsWith("unix:")) {
       report(`${pointer}/address`, "PENSTOCK_CONFIG_ADDRESS", "a udp listener has an IP address and a port");
     }

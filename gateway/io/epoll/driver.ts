@@ -415,6 +415,7 @@ class EpollDriver implements Driver, SplicingDriver {
       }
       socket.receiveArmed = result < BUFFER_BYTES && (socket.marks & READ_TO_END) === 0;
       this.#dispatched++;
+      socket.receivedBytes += result;
       socket.handler?.onReceive(socket, buffer, start, start + result);
       this.buffers.release(buffer);
       if (socket.generation !== generation || !socket.receiving || socket.receiveArmed) return;

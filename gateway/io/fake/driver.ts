@@ -421,6 +421,7 @@ export class FakeDriver implements Driver {
     const count = random.chance(faults.shortRead) ? random.upTo(most) : most;
     end.incoming.take(this.buffers.memory.subarray(start, start + count), count, nowMs);
     this.#dispatched++;
+    socket.receivedBytes += count;
     socket.handler?.onReceive(socket, buffer, start, start + count);
     this.buffers.release(buffer);
   }

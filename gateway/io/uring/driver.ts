@@ -342,6 +342,7 @@ class UringDriver implements Driver {
       this.#provided.taken();
       if (handler !== null && result > 0) {
         const start = buffer * BUFFER_BYTES;
+        socket.receivedBytes += result;
         handler.onReceive(socket, buffer, start, start + result);
       }
       this.buffers.release(buffer);

@@ -13,7 +13,7 @@ import { HIGH_WATERMARK_BYTES, type Connection, type Protocol } from "#net/conne
 import type { SpliceHandler } from "#io/splice.ts";
 import type { HeldRegions } from "#net/held.ts";
 import { CLOSE, HOLD, PASS, type StreamLine, type TapVerdict } from "#pipeline/stream-filter.ts";
-import { JoinedSide, type JoinedOwner, type JoinedSockets, type Sockmap } from "./sockmap.ts";
+import { JoinedSide, type JoinedOwner, type JoinedSockets, type JoinEnd, type Sockmap } from "./sockmap.ts";
 import { NO_TAPS, type Taps } from "./taps.ts";
 
 /** How a relay ends; which side, where there is one, is the side that did it. */
@@ -67,17 +67,18 @@ export class Relay implements StreamLine {
     // Before anything moves: what was held may end it, and a closed connection must not be watched.
     first.connection.expireBy(first.connection.deadlineMs);
     if (this.taps.any) this.taps.attached(this);
-    this.#join(firstHeld);
+    this.#join(firstHeld, secondHeld);
     first.begin(firstHeld);
     second.begin(secondHeld);
   }
 
-  #join(held: HeldRegions | null): void {
+  #join(firstHeld: HeldRegions | null, secondHeld: HeldRegions | null): void {
     const [first, second] = this.#sides;
     const [one, two] = [first.connection, second.connection];
-    if (this.#sockmap === null || one.transport !== one.loop.driver || two.transport !== two.loop.driver) return;
-    const [from, to] = [one.socket?.fd ?? -1, two.socket?.fd ?? -1];
-    this.#joined = this.#sockmap.join(from, to, held?.bytes ?? 0, [one.queuedBytes, two.queuedBytes]);
+    if (this.#sockmap === null) return;
+    const [from, to] = [joinEnd(one, firstHeld), joinEnd(two, secondHeld)];
+    if (from === null || to === null) return;
+    this.#joined = this.#sockmap.join(from, to);
     if (this.#joined === null) return;
     first.joined = new JoinedSide(this.#joined, FIRST, one, two, first);
     second.joined = new JoinedSide(this.#joined, SECOND, two, one, second);
@@ -152,6 +153,15 @@ export class Relay implements StreamLine {
     }
     this.#owner.onRelayEnd(end, side);
   }
+}
+
+/** Null: there is no socket, or TLS on it. `held`: what was received from it, and is still to be relayed. */
+function joinEnd(connection: Connection, held: HeldRegions | null): JoinEnd | null {
+  connection.flush();
+  const { socket, transport, loop } = connection;
+  if (socket === null || transport !== loop.driver) return null;
+  const { fd, receivedBytes, writtenBytes, queuedBytes } = socket;
+  return { fd, begin: receivedBytes - (held?.bytes ?? 0), written: writtenBytes, busy: queuedBytes > 0 };
 }
 
 class RelaySide implements Protocol, SpliceHandler, JoinedOwner {

@@ -13,13 +13,21 @@ import { BUFFER_BYTES } from "#io/buffers.ts";
 import { Alarm } from "#net/alarm.ts";
 import { HeldRegions } from "#net/held.ts";
 
+/** A connected socket as a relay takes it over. It may be received from at this moment, and sent to. */
+export interface JoinEnd {
+  readonly fd: number;
+  /** Bytes of its peer before those that the relay is given. */
+  readonly begin: number;
+  /** Bytes that were written to it before the relay's. */
+  readonly written: number;
+  /** Not all of those are in the kernel yet. */
+  readonly busy: boolean;
+}
+
 /** One for a worker. */
 export interface Sockmap {
-  /**
-   * Joins two connected sockets, from neither of which is received at this moment. `held`: bytes that were received from the
-   * first and have gone nowhere yet; `queued`: those on their way to each. Null: the kernel refuses, and all goes through the process.
-   */
-  join(first: number, second: number, held: number, queued: readonly [number, number]): JoinedSockets | null;
+  /** Null: the kernel refuses, and all goes through the process. */
+  join(first: JoinEnd, second: JoinEnd): JoinedSockets | null;
 }
 
 /** Two sockets that are joined. Sides are 0 and 1; bytes are those received from that side since it was joined. */

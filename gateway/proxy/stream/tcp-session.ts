@@ -188,7 +188,7 @@ export class TcpSession implements Protocol, RelayOwner, Drainable {
     }
     this.#target.succeeded();
     const idleMs = this.#spec?.stream?.idleTimeoutMs ?? Number.POSITIVE_INFINITY;
-    const sockmap = this.#spec?.stream?.sockmap === true ? this.#listener.worker.sockmap() : null;
+    const sockmap = this.#spec?.sockmap === true ? this.#listener.worker.sockmap() : null;
     this.#relay = new Relay(this.#client, upstream, idleMs, this, this.#taps, sockmap);
     this.#relay.start(this.#held, null);
   }

@@ -9,7 +9,7 @@
  */
 import type { Fd } from "#core/brands.ts";
 import { asFd } from "#core/brands.ts";
-import type { JoinedSockets, Sockmap } from "#proxy/stream/sockmap.ts";
+import type { JoinedSockets, JoinEnd, Sockmap } from "#proxy/stream/sockmap.ts";
 import { BPF_ANY, MapIo } from "#sys/bpf.ts";
 import { addressOf } from "#sys/memory.ts";
 import { getsockoptBytes, recv, SOL_SOCKET } from "#sys/socket.ts";
@@ -19,14 +19,8 @@ const COOKIE_BYTES = 8;
 const STATE_BYTES = 16;
 /** include/uapi/asm-generic/socket.h, include/linux/socket.h */
 const SO_COOKIE = 57;
-const MSG_PEEK = 2;
-const MSG_TRUNC = 0x20;
 /** The io_uring driver's sockets block. */
 const MSG_DONTWAIT = 0x40;
-/** More than any receive buffer holds. */
-const UNREAD_BYTES_MAX = 1 << 30;
-/** A segment takes microseconds to come, and a look takes one. */
-const LOOKS_MAX = 16;
 
 export interface SockmapDescriptors {
   readonly sockets: Fd;
@@ -34,13 +28,8 @@ export interface SockmapDescriptors {
   readonly moved: Fd;
 }
 
-interface Side {
-  readonly fd: number;
+interface Side extends JoinEnd {
   readonly cookie: Uint8Array;
-  /** Offset in what the peer has sent at which the relay begins. */
-  readonly begin: number;
-  /** What the kernel had taken for it before that, or will. */
-  readonly sentBefore: number;
 }
 
 export class KernelSockmap implements Sockmap {
@@ -54,28 +43,32 @@ export class KernelSockmap implements Sockmap {
     this.#moved = new MapIo(moved, COOKIE_BYTES, STATE_BYTES);
   }
 
-  join(first: number, second: number, held: number, queued: readonly [number, number]): JoinedSockets | null {
-    const sides = [side(first, held, queued[0]), side(second, 0, queued[1])] as const;
-    const [one, two] = sides;
+  join(first: JoinEnd, second: JoinEnd): JoinedSockets | null {
+    const [one, two] = [side(first), side(second)];
     if (one === null || two === null) return null;
     const joined = new KernelJoin(this, one, two);
-    // The program lets everything pass for a socket that it finds no peer of.
-    if (this.begin(one, two) && this.begin(two, one) && this.#enter(one, two) && this.#enter(two, one)) return joined;
-    joined.leave();
-    return null;
+    if (!this.#begin(one, two) || !this.#begin(two, one) || !this.#enter(one, two)) {
+      joined.leave();
+      return null;
+    }
+    // One whose peer has ended is refused. The other stays all the same: what has passed is lost with its place in the map. The
+    // program lets everything pass for a socket that it finds no peer of.
+    this.#enter(two, one);
+    return joined;
   }
 
-  begin(from: Side, to: Side): boolean {
+  #begin(from: Side, to: Side): boolean {
     this.#moved.key.set(from.cookie);
     this.#moved.value.fill(0);
-    return this.#moved.update(BPF_ANY) === 0 && this.take(from, to, 0);
+    // What is on its way to the other goes first: no segment begins there, until it is said that all is in the kernel.
+    return this.#moved.update(BPF_ANY) === 0 && this.take(from, to, to.busy ? -1 : 0);
   }
 
   take(from: Side, to: Side, bytes: number): boolean {
     const { key, value } = this.#taken;
     key.set(from.cookie);
-    value.writeBigUInt64LE(BigInt(from.begin + bytes), 0);
-    value.writeBigUInt64LE(BigInt.asUintN(64, BigInt(to.sentBefore - from.begin)), 8);
+    value.writeBigUInt64LE(BigInt.asUintN(64, BigInt(from.begin + bytes)), 0);
+    value.writeBigUInt64LE(BigInt.asUintN(64, BigInt(to.written - from.begin)), 8);
     return this.#taken.update(BPF_ANY) === 0;
   }
 
@@ -123,7 +116,7 @@ class KernelJoin implements JoinedSockets {
 
   inOrder(index: number, written: number, queued: number): boolean {
     const { from, to } = this.#of(index);
-    return bytesTaken(to.fd) + queued >= to.sentBefore + written + this.#sockmap.moved(from);
+    return bytesTaken(to.fd) + queued >= to.written + written + this.#sockmap.moved(from);
   }
 
   whole(index: number, bytes: number): boolean {
@@ -141,22 +134,8 @@ class KernelJoin implements JoinedSockets {
   }
 }
 
-/** Null: no TCP socket, or one whose peer does not stop sending for as long as it takes to look. */
-function side(fd: number, held: number, queued: number): Side | null {
-  const taken = bytesTaken(fd);
-  const begin = readBytes(fd);
-  if (taken < 0 || begin === null || begin < held) return null;
-  const cookie = getsockoptBytes(asFd(fd), SOL_SOCKET, SO_COOKIE, COOKIE_BYTES);
-  return { fd, cookie, begin: begin - held, sentBefore: taken + queued };
-}
-
-/** Bytes of a connection that were received and are not unread any more. Two numbers of the kernel that hold at one time. */
-function readBytes(fd: number): number | null {
-  for (let received = bytesReceived(fd), i = 0; received >= 0 && i < LOOKS_MAX; i++) {
-    const unread = Math.max(recv(fd, 0, UNREAD_BYTES_MAX, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT), 0);
-    const now = bytesReceived(fd);
-    if (now === received) return received - unread;
-    received = now;
-  }
-  return null;
+/** Null: no TCP socket. */
+function side(end: JoinEnd): Side | null {
+  if (bytesTaken(end.fd) < 0) return null;
+  return { ...end, cookie: getsockoptBytes(asFd(end.fd), SOL_SOCKET, SO_COOKIE, COOKIE_BYTES) };
 }

@@ -1,13 +1,17 @@
 /** After an upgrade: two connections joined, in all four orders of half-close, under back-pressure, and with data waiting. */
 import { createHash, randomBytes } from "node:crypto";
 import net from "node:net";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { sleep, startPlane, type PlaneOptions, type TestPlane } from "#test/support/data-plane.ts";
+import { noSockmap, SockmapRig } from "#test/support/sockmap-rig.ts";
 
 const UPGRADE = "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: raw\r\n\r\n";
 const SWITCH = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: raw\r\n\r\n";
 
 const open: (() => Promise<void>)[] = [];
+
+/** Moves what it can in the kernel; null: every byte goes through the process. */
+let rig: SockmapRig | null = null;
 
 afterEach(async () => {
   for (const close of open.splice(0)) await close();
@@ -51,21 +55,35 @@ interface Tunnel {
   readonly server: End;
 }
 
-/** `early`: sent by the client in one piece with its request; `behind`: by the server with its 101. */
-async function tunnel(io: PlaneOptions["io"], early: Buffer | string = "", behind = ""): Promise<Tunnel> {
+interface Waiting {
+  /** Sent by the client in one piece with its request. */
+  readonly early?: Buffer | string;
+  /** By the server with its 101. */
+  readonly behind?: Buffer | string;
+  /** Who has sent FIN by then. */
+  readonly ended?: "client" | "server";
+}
+
+async function tunnel(io: PlaneOptions["io"], { early = "", behind = "", ended }: Waiting = {}): Promise<Tunnel> {
   let server: End | null = null;
   const listener = net.createServer({ allowHalfOpen: true }, (socket) => {
     socket.once("readable", () => {
       const head = (socket.read() as Buffer | null) ?? Buffer.alloc(0);
       const at = head.indexOf("\r\n\r\n") + 4;
-      socket.write(SWITCH + behind);
+      socket.write(Buffer.concat([Buffer.from(SWITCH), Buffer.from(behind)]));
+      if (ended === "server") socket.end();
       server = new End(socket);
       if (at < head.length) server.take(head.subarray(at));
     });
   });
   await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", () => resolve()));
   const { port } = listener.address() as net.AddressInfo;
-  const gateway = await startPlane({ io, endpoints: [`127.0.0.1:${port}`] });
+  const gateway = await startPlane({
+    io,
+    endpoints: [`127.0.0.1:${port}`],
+    sockmap: rig !== null,
+    kernel: { sockmap: rig?.sockmap ?? null },
+  });
   const socket = net.connect({ port: gateway.port, host: "127.0.0.1", allowHalfOpen: true });
   open.push(async () => {
     socket.destroy();
@@ -74,6 +92,7 @@ async function tunnel(io: PlaneOptions["io"], early: Buffer | string = "", behin
     await new Promise((resolve) => listener.close(resolve));
   });
   socket.write(Buffer.concat([Buffer.from(UPGRADE), Buffer.from(early)]));
+  if (ended === "client") socket.end();
   const head = await new Promise<Buffer>((resolve) => socket.once("data", resolve));
   const client = new End(socket);
   const rest = head.subarray(head.indexOf("\r\n\r\n") + 4);
@@ -82,7 +101,28 @@ async function tunnel(io: PlaneOptions["io"], early: Buffer | string = "", behin
   return { gateway, client, server: server as unknown as End };
 }
 
-describe.each(["io_uring", "epoll"] as const)("tunnels over %s", (io) => {
+const without = noSockmap();
+if (without !== null) process.stdout.write(`skipped: tunnels that the kernel moves: ${without}\n`);
+
+describe.each([
+  { io: "io_uring", joined: false },
+  { io: "epoll", joined: false },
+  ...(without === null
+    ? ([
+        { io: "io_uring", joined: true },
+        { io: "epoll", joined: true },
+      ] as const)
+    : []),
+] as const)("tunnels over $io, joined: $joined", ({ io, joined }) => {
+  beforeAll(() => {
+    rig = joined ? new SockmapRig() : null;
+  });
+  afterAll(() => {
+    expect(rig?.left() ?? 0).toBe(0);
+    rig?.close();
+    rig = null;
+  });
+
   it.each([
     ["the client ends, then the server", ["client", "server"]],
     ["the server ends, then the client", ["server", "client"]],
@@ -154,11 +194,52 @@ describe.each(["io_uring", "epoll"] as const)("tunnels over %s", (io) => {
 
   it("carries what stood behind the two heads, first", async () => {
     const early = randomBytes(300_000);
-    const one = await tunnel(io, early, "welcome");
+    const one = await tunnel(io, { early, behind: "welcome" });
     await until(() => one.client.text === "welcome" && one.server.bytes === early.length);
     expect(one.server.hash.digest("hex")).toBe(createHash("sha256").update(early).digest("hex"));
     one.client.socket.end();
     one.server.socket.end();
+    await one.gateway.settled();
+  });
+
+  it("carries what waits on both sides and what follows, in order and once", async () => {
+    const [early, behind] = [randomBytes(3_000_000), randomBytes(3_000_000)];
+    const one = await tunnel(io, { early, behind });
+    const sent = { client: createHash("sha256").update(early), server: createHash("sha256").update(behind) };
+    let total = early.length;
+    let movedBefore = 0;
+    // Without a pause at first, then a message for a message.
+    for (let i = 0; i < 120; i++) {
+      for (const name of ["client", "server"] as const) {
+        const bytes = randomBytes((i * 997) % 20_000);
+        sent[name].update(bytes);
+        one[name].socket.write(bytes);
+      }
+      total += (i * 997) % 20_000;
+      if (i >= 100) await until(() => one.client.bytes === total && one.server.bytes === total);
+      if (i === 100) movedBefore = rig?.counts().moved ?? 0;
+    }
+    one.client.socket.end();
+    one.server.socket.end();
+    await until(() => one.client.ended && one.server.ended);
+    expect(one.server.hash.digest("hex")).toBe(sent.client.digest("hex"));
+    expect(one.client.hash.digest("hex")).toBe(sent.server.digest("hex"));
+    await one.gateway.settled();
+    // Of 367 460 bytes, most.
+    if (rig !== null) expect(rig.counts().moved - movedBefore).toBeGreaterThan(200_000);
+  });
+
+  it.each(["client", "server"] as const)("the %s has ended before the switch: the other goes on", async (ended) => {
+    const one = await tunnel(io, { early: "early", behind: "behind", ended });
+    await until(() => one.client.text === "behind" && one.server.text === "early");
+    const [gone, other] = ended === "client" ? [one.client, one.server] : [one.server, one.client];
+    await until(() => other.ended);
+    for (let i = 0; i < 20; i++) {
+      other.socket.write("more");
+      await until(() => gone.text.endsWith("more".repeat(i + 1)));
+    }
+    other.socket.end();
+    await until(() => gone.ended && gone.closed && other.closed);
     await one.gateway.settled();
   });
 

@@ -38,8 +38,8 @@ async function upstream(on: (socket: net.Socket) => void): Promise<string> {
 async function plane(
   options: Partial<StreamPlaneOptions> & Pick<StreamPlaneOptions, "io" | "endpoints">,
 ): Promise<StreamPlane> {
-  const stream = { idleTimeoutMs: 60_000, sessionsMax: 0, ...options.listener?.stream, sockmap: rig !== null };
-  const listener = { protocol: "tcp" as const, ...options.listener, stream };
+  const stream = { idleTimeoutMs: 60_000, sessionsMax: 0, ...options.listener?.stream };
+  const listener = { protocol: "tcp" as const, ...options.listener, stream, sockmap: rig !== null };
   const kernel = { ...options.kernel, sockmap: rig?.sockmap ?? null };
   const made = await startStreamPlane({ ...options, listener, kernel });
   open.push({ close: () => made.stop() });
