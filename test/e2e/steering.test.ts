@@ -156,12 +156,22 @@ describeKernel("steering, end to end", () => {
     expect(await curl("127.0.0.1", port)).toBe(`origin ${port} by penstock`);
   });
 
-  it("lets clients go straight to their server within the lease when every process was killed", async () => {
+  it("lets clients go straight to their server within the lease when every process was killed under load", async () => {
     const { port } = origins[1] as Origin;
+    let lapsed = false;
+    const load = (async () => {
+      while (!lapsed) await wrongOf(200);
+    })();
+    await sleep(200);
     await gateway.kill();
     await sleep(LEASE_MS);
+    lapsed = true;
     expect(await curl("127.0.0.1", port)).toBe(`origin ${port} direct`);
     expect(await curl("[::1]", port)).toBe(`origin ${port} direct`);
+    await load;
+    const straight = await wrongOf(200);
+    expect(straight).toHaveLength(200);
+    expect(straight.filter((reply) => !reply.includes(" direct"))).toEqual([]);
     gateway = await start();
     expect(await curl("127.0.0.1", port)).toBe(`origin ${port} by penstock`);
   });
