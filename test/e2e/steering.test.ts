@@ -156,6 +156,33 @@ describeKernel("steering, end to end", () => {
     expect(await curl("127.0.0.1", port)).toBe(`origin ${port} by penstock`);
   });
 
+  it("undoes steering on trial that nobody confirms, and keeps what was confirmed", async () => {
+    const trial = new TestCgroup("trial");
+    const { port } = origins[0] as Origin;
+    const place = "/v1/kernel/steering/trial";
+    const declare = async (): Promise<number> => {
+      const entry = { cgroup: trial.directory, ports: [port], listener: "steered", leaseMs: LEASE_MS, confirmMs: 2000 };
+      return (await gateway.admin("PUT", place, entry, { "if-none-match": "*" })).status;
+    };
+    const ask = async (): Promise<string> =>
+      (await trial.run("curl", "-s", "--max-time", "5", `http://127.0.0.1:${port}/`)).stdout.trim();
+    const there = async (): Promise<number> => (await gateway.admin("GET", place)).status;
+    try {
+      expect(await declare()).toBe(201);
+      expect(await ask()).toBe(`origin ${port} by penstock`);
+      await expect.poll(ask).toBe(`origin ${port} direct`);
+      await expect.poll(there).toBe(404);
+      expect(await declare()).toBe(201);
+      expect((await gateway.admin("POST", `${place}/confirm`)).status).toBe(200);
+      await sleep(2500);
+      expect(await ask()).toBe(`origin ${port} by penstock`);
+      expect((await gateway.admin("DELETE", place, undefined, { "if-match": "*" })).status).toBe(200);
+      expect(await ask()).toBe(`origin ${port} direct`);
+    } finally {
+      await trial.destroy();
+    }
+  });
+
   it("lets clients go straight to their server within the lease when every process was killed under load", async () => {
     const { port } = origins[1] as Origin;
     let lapsed = false;
