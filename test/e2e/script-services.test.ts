@@ -13,6 +13,7 @@ const at = (name: string): string => join(folder, name);
 let gateway: Gateway;
 let server: Server;
 let names: Server;
+let local: Server;
 
 /** Says from where it is reached, and then all that it is told. */
 const [WEB, COPIED, NAMED] = ["127.0.0.1:0", "127.0.0.2:0", "127.0.0.3:0"];
@@ -48,6 +49,7 @@ listen("${WEB}", $ => $.demuxHTTP().to($ => $
 
 listen("${COPIED}", $ => $.tee("./copy.log").connect("127.0.0.1:${port}", { bind: "127.0.0.9" }))
 listen("${NAMED}", $ => $.connect("echo.test:${port}"))
+listen("unix:${at("edge.sock")}", $ => $.connect("unix:${at("app.sock")}"))
 `;
 }
 
@@ -80,6 +82,11 @@ beforeAll(async () => {
     socket.write(`${socket.remoteAddress} `);
     socket.pipe(socket);
   });
+  local = createServer((socket) => {
+    socket.on("error", () => socket.destroy());
+    socket.once("data", (bytes) => socket.end(`${String(bytes)} by a path`));
+  });
+  await once(local.listen(at("app.sock")), "listening");
   names = nameServer({ "echo.test": "127.0.0.1" });
   await once(names.listen(0, "127.0.0.1"), "listening");
   await once(server.listen(0, "127.0.0.1"), "listening");
@@ -87,6 +94,8 @@ beforeAll(async () => {
   writeFileSync(at("fails.sh"), "#!/bin/sh\necho half\necho this is why >&2\nexit 3\n");
   // Commands run as nobody.
   for (const path of [folder, at("fails.sh")]) chmodSync(path, 0o755);
+  // So do workers.
+  chmodSync(at("app.sock"), 0o777);
   writeFileSync(at("main.ts"), scriptOf("1"));
   gateway = await startGateway({
     workers: 2,
@@ -98,7 +107,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await gateway.stop();
-  for (const one of [server, names]) await new Promise<void>((resolve) => one.close(() => resolve()));
+  for (const one of [server, names, local]) await new Promise<void>((resolve) => one.close(() => resolve()));
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -140,6 +149,16 @@ test("tee: a copy of all bytes at the end of a file; connect from an address", a
 
 test("a name, resolved by the gateway's own nameserver", async () => {
   expect(await talk(NAMED, "x")).toBe("127.0.0.1 x");
+});
+
+test("Unix sockets: from one to another", async () => {
+  for (let i = 0; i < 4; i++) {
+    const socket = connect(at("edge.sock"));
+    socket.write(`${i}`);
+    let all = "";
+    for await (const chunk of socket) all += String(chunk);
+    expect(all).toBe(`${i} by a path`);
+  }
 });
 
 test("exec: what a command prints, as nobody; one that fails is a 500, with its reason in the log", async () => {
