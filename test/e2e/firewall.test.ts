@@ -10,6 +10,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { startGateway, type Gateway } from "#test/support/gateway.ts";
 import { describeKernel } from "#test/support/kernel.ts";
 import { connect, Namespace, removeLeftovers, run } from "#test/support/netns.ts";
+import { penstock } from "#test/support/penstock.ts";
 import { sampleModule } from "#test/support/sample-plugins.ts";
 import { sleep } from "#test/support/data-plane.ts";
 
@@ -17,6 +18,10 @@ const BAN_SECONDS = 4;
 const THRESHOLD = 5;
 const WEB = 8080;
 const TOKEN = "s3cret";
+/** A datagram after the other. */
+const INSIST = `
+const socket = require("node:dgram").createSocket("udp4")
+setInterval(() => socket.send("x", 9, process.argv[1]), 20)`;
 
 describeKernel("the firewall, fed by a plugin", () => {
   let edge: Namespace;
@@ -117,10 +122,36 @@ describeKernel("the firewall, fed by a plugin", () => {
 
   it("and over IPv6", () => banAndRelease("[fd91:2::1]", "[fd91:1::1]"));
 
+  /** By the command line. */
+  const told = async <T>(...words: readonly string[]): Promise<T> => {
+    const { out, err } = await penstock({ cwd: "/" }, ...words, "--json", "--data", gateway.data);
+    expect(err).toBe("");
+    return JSON.parse(out) as T;
+  };
+
+  it("is named by explain, in front of the filters", async () => {
+    const { kernel, filters } = await told<{ kernel: string[]; filters: { runs: string }[] }>(
+      "explain",
+      "GET",
+      `http://10.91.1.1:${WEB}/`,
+    );
+    expect(kernel).toEqual(["a0", "b0"].map((device) => `on ${device}: firewall (denies what is in "blocklist")`));
+    expect(filters.map(({ runs }) => runs)).toEqual(["wasm", "wasm"]);
+  });
+
   it("bans and pardons by the admin API", async () => {
     const entry = "/v1/kernel/maps/blocklist/entries/10.91.2.0%2F24";
     expect((await gateway.admin("PUT", entry, { ttlSeconds: 60 })).status).toBeLessThan(300);
     expect(status(abuser, "10.91.2.1", TOKEN)).toBe("000");
+    const insisting = abuser.spawn(process.execPath, "-e", INSIST, "10.91.2.1");
+    try {
+      const { kernel } = await told<{ kernel: { name: string; perSecond: number }[] }>("top", "--interval", "1");
+      expect(kernel.filter(({ name }) => /b0.*drop|drop.*b0/.test(name)).some(({ perSecond }) => perSecond > 0)).toBe(
+        true,
+      );
+    } finally {
+      insisting.kill("SIGKILL");
+    }
     expect((await gateway.admin("DELETE", entry)).status).toBeLessThan(300);
     expect(status(abuser, "10.91.2.1", TOKEN)).toBe("200");
   });
