@@ -325,18 +325,25 @@ it("dump and print show what passes, and change nothing", () => {
 });
 
 describe("PROXY headers", () => {
-  const header = encodeProxyHeader("v2", parseAddress("192.0.2.1:1234"), parseAddress("192.0.2.2:80"));
+  const [first, header] = (["v1", "v2"] as const).map((version) =>
+    encodeProxyHeader(version, parseAddress("192.0.2.1:1234"), parseAddress("192.0.2.2:80")),
+  ) as [Uint8Array, Uint8Array];
 
-  it.each([1, 1000])("are taken off, %d bytes at a time", (size) => {
+  it.each([
+    [1, first, 1],
+    [1000, first, 1],
+    [1, header, 2],
+    [1000, header, 2],
+  ])("are taken off, %d bytes at a time", (size, wire, version) => {
     const line = rig<{ from?: string }>(($) =>
       $.acceptProxyProtocol(({ sourceAddress, sourcePort, destinationPort, version }, context) => {
         context.from = `${sourceAddress}:${sourcePort} ${destinationPort} v${version}`;
         return true;
       }).to(($) => $.replaceData((data, { from }) => `${from} ${data};`)),
     );
-    feed(line, `${Buffer.from(header).toString("latin1")}hi`, size);
+    feed(line, `${Buffer.from(wire).toString("latin1")}hi`, size);
     line.close();
-    const seen = "192.0.2.1:1234 80 v2";
+    const seen = `192.0.2.1:1234 80 v${version}`;
     expect(line.out.text).toBe(`${size === 1 ? `${seen} h;${seen} i;` : `${seen} hi;`}\nEND`);
     line.check();
   });
@@ -368,6 +375,17 @@ describe("PROXY headers", () => {
     line.close(MALFORMED);
     expect(line.out.text).toBe("PROXY TCP4 192.0.2.1 192.0.2.2 1234 80\r\nhi\nEND malformed");
     line.check();
+    const second = rig(($) =>
+      $.connectProxyProtocol(() => ({
+        version: 2,
+        sourceAddress: "192.0.2.1",
+        sourcePort: 1234,
+        destinationAddress: "192.0.2.2",
+        destinationPort: 80,
+      })).to(($) => $),
+    );
+    expect(second.out.text).toBe(Buffer.from(header).toString("latin1"));
+    second.check();
     const unknown = rig(($) => $.connectProxyProtocol(() => ({})).to(($) => $));
     expect(unknown.out.text).toBe("PROXY UNKNOWN\r\n");
     unknown.check();
