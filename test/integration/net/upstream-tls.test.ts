@@ -39,11 +39,14 @@ async function server(
     serve(socket);
   });
   one.on("tlsClientError", () => {});
+  // Those too that are still shaking hands when the test is over.
+  const connections: net.Socket[] = [];
+  one.on("connection", (socket) => connections.push(socket));
   one.listen(0, "127.0.0.1");
   await once(one, "listening");
   open.push({
     stop: async () => {
-      for (const socket of sockets) socket.destroy();
+      for (const socket of [...sockets, ...connections]) socket.destroy();
       one.close();
       await once(one, "close");
     },
@@ -128,6 +131,19 @@ it("uses a connection under the settings that it was made with, and under no oth
   one.change({ upstreamTls: { ca, clientCertificate: 0 } });
   expect(await connections()).toBe(2);
   expect(up.sockets[1]?.getPeerCertificate().subject.CN).toBe("the gateway");
+});
+
+it.each(["http", "tcp"] as const)("checks by %s shake hands too, and leave out who is not trusted", async (type) => {
+  const checkedBy = { intervalMs: 100, timeoutMs: 1000, unhealthyThreshold: 1, healthyThreshold: 1 };
+  const healthCheck = { type, path: "/", host: "", statusMin: 200, statusMax: 299, ...checkedBy };
+  const upstreamTls = { ca: authority.certificate };
+  const trusted = await server(good);
+  const sound = await gateway({ endpoints: [trusted.address], upstreamTls, upstream: { healthCheck } });
+  await expect.poll(() => trusted.sockets.length).toBeGreaterThan(1);
+  expect(await talk(sound.port, GET)).toContain("200 OK");
+  const untrusted = await server(theirs);
+  const sick = await gateway({ endpoints: [untrusted.address], upstreamTls, upstream: { healthCheck } });
+  await expect.poll(() => talk(sick.port, GET)).toContain('"no-healthy-endpoint"');
 });
 
 it("a response that ends with its connection is whole when the upstream says so", async () => {

@@ -502,6 +502,12 @@ describe.each(["io_uring", "epoll"] as const)("upstreams over %s", (io) => {
     for (let i = 0; i < 100; i++) if ((await ask(gateway.port)).body === "b") seen++;
     // A tenth of what it would get otherwise, 50.
     expect(seen).toBeLessThan(25);
+    // When its time is over it has all of it.
+    put(gateway, { slowStartMs: 1 }, [a.address, b.address]);
+    await sleep(20);
+    seen = 0;
+    for (let i = 0; i < 20; i++) if ((await ask(gateway.port)).body === "b") seen++;
+    expect(seen).toBe(10);
     await gateway.settled();
   });
 });

@@ -1,5 +1,7 @@
 /** What is compressed for whom; the bodies themselves in test/integration/plugins. */
 import { describe, expect, it } from "vitest";
+import { defined } from "#core/assert.ts";
+import type { BodyLink, BodyStage } from "#pipeline/body.ts";
 import { CONTINUE, REPLY, type Filter } from "#pipeline/filter.ts";
 import { preferred } from "#plugins/coding/codings.ts";
 import type { CompressConfig } from "#snapshot/builtin-filters.ts";
@@ -91,6 +93,34 @@ describe("compress", () => {
   });
 });
 
+describe("compress, of a worker", () => {
+  it("goes on as it is beyond 128 at a time, and compresses again when one is over", async () => {
+    const filter = made("compress", CONFIG);
+    // Streams that were disposed of, those of other tests too, are gone a moment later.
+    const closed = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+    await closed();
+    const answer = (): TestExchange => {
+      const exchange = requestOf("GET /", "accept-encoding: gzip");
+      exchange.respondWith("HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 500\r\n\r\n");
+      expect(filter.responseHead(exchange, 0)).toBe(CONTINUE);
+      return exchange;
+    };
+    const busy = Array.from({ length: 128 }, answer);
+    const stages = busy.flatMap((exchange) => exchange.responseStages);
+    const beyond = answer().response;
+    expect([stages.length, beyond.get("content-encoding"), beyond.get("vary")]).toEqual([
+      128,
+      undefined,
+      "accept-encoding",
+    ]);
+    stages.pop()?.dispose();
+    await closed();
+    const next = answer();
+    expect(next.response.get("content-encoding")).toBe("gzip");
+    for (const stage of [...stages, ...next.responseStages]) stage.dispose();
+  });
+});
+
 describe("decompress", () => {
   const filter = made("decompress", { request: true, response: "unless-accepted", bytesMax: 1000 });
   it("takes the coding off a request, and refuses one that it can't", () => {
@@ -125,5 +155,41 @@ describe("buffer", () => {
     expect([through(filter, held), held.requestStages.length]).toEqual([2, 1]);
     const long = requestOf("POST /", "content-length: 11");
     expect([through(filter, long), long.reply?.status]).toEqual([REPLY, 413]);
+  });
+
+  it("holds 128 MiB of a worker's bodies, and refuses what is beyond until some have gone", () => {
+    const MIB = 1 << 20;
+    const filter = made("buffer", { bytesMax: 100 * MIB });
+    const failed: number[] = [];
+    const link: BodyLink = {
+      memory: new Uint8Array(0),
+      full: true,
+      data: () => {},
+      write: () => {},
+      end: () => {},
+      pause: () => {},
+      resume: () => {},
+      retain: () => {},
+      release: () => {},
+      fail: (status) => void failed.push(status),
+    };
+    const holding = (): BodyStage => {
+      const exchange = requestOf("POST /", "transfer-encoding: chunked");
+      through(filter, exchange);
+      const stage = defined(exchange.requestStages[0], "stage");
+      stage.attach(link);
+      return stage;
+    };
+    const [first, second] = [holding(), holding()];
+    first.data(0, 0, 64 * MIB);
+    second.data(0, 0, 64 * MIB);
+    expect(failed).toEqual([]);
+    second.data(0, 0, 1);
+    expect(failed).toEqual([503]);
+    for (const stage of [first, second]) stage.dispose();
+    const third = holding();
+    third.data(0, 0, 100 * MIB);
+    third.dispose();
+    expect(failed).toEqual([503]);
   });
 });
