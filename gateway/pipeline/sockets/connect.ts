@@ -32,7 +32,7 @@ export interface ConnectOptions {
   readonly connectTimeoutMs?: number;
   /** Milliseconds without a byte in either direction; 600 000. */
   readonly idleTimeoutMs?: number;
-  /** How often a connect that failed is tried again; 0. */
+  /** How often a connect that failed is tried again; 0. Datagrams are not connected: this, the delay and `onState` are not theirs. */
   readonly retryCount?: number;
   readonly retryDelayMs?: number;
   /** Encrypts; `{}` verifies the target by the name or address it has here. */
