@@ -217,7 +217,7 @@ test("a slow target bounds memory, and gets all of it in the end", async () => {
   const held = heldBy(plane);
   const client = new RawClient(plane.port).send(`PUT / HTTP/1.1\r\nhost: a\r\ncontent-length: ${bytes}\r\n\r\n`);
   client.socket.write(Buffer.alloc(bytes, 0x61));
-  // What was under way when it was stopped is little of 24 MiB, in buffers of 16 KiB.
+  // What was under way when it was stopped is little of 24 MiB, in buffers of 32 KiB.
   expect(await held()).toBeLessThan(LENT_BUFFERS + 128);
   expect(client.socket.writableLength).toBeGreaterThan(0);
   go();

@@ -1,7 +1,11 @@
 /** The scripts that put programs into the kernel, run as they stand, between namespaces. */
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { startGateway, type Gateway } from "#test/support/gateway.ts";
 import { describeKernel } from "#test/support/kernel.ts";
 import { connect, Namespace, removeLeftovers } from "#test/support/netns.ts";
 
@@ -18,6 +22,11 @@ const SERVE = `
 const server = require("node:http").createServer(({ socket }, response) =>
   response.end("asked for " + socket.localAddress + ":" + socket.localPort))
 server.listen(0, "127.0.0.1", () => console.log(server.address().port))`;
+
+/** Says where its client wanted to go. */
+const TRANSPARENT = `import { listen } from "penstock"
+listen("127.0.0.1:9000", { transparent: true }, $ => $.serveHTTP((_, ctx) => String(ctx.inbound.originalDestination)))
+`;
 
 describeKernel("scripts in the kernel", () => {
   let here: Namespace;
@@ -100,5 +109,25 @@ describeKernel("scripts in the kernel", () => {
     expect(() => ask("10.77.0.1")).toThrow();
     server.kill("SIGKILL");
     await once(server, "exit");
+  });
+
+  it("a transparent listener of a script behind it knows what was asked for", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "penstock-transparent-"));
+    writeFileSync(join(folder, "main.ts"), TRANSPARENT);
+    let gateway: Gateway | undefined;
+    try {
+      gateway = await startGateway({ args: ["--script", join(folder, "main.ts")], netns: here.path });
+      const script = spawn("plugins/scripts/port-interceptor/main.ts", "8001", "127.0.0.1:9000");
+      let said = "";
+      script.stdout?.setEncoding("utf8").on("data", (text: string) => (said += text));
+      await expect.poll(() => said, { timeout: 30_000 }).toContain("on near");
+      expect(there.run("curl", "-s", "--max-time", "10", "http://10.77.0.1:8001/")).toBe("10.77.0.1:8001");
+      expect(here.run("curl", "-s", "--max-time", "10", "http://127.0.0.1:9000/")).toBe("null");
+      script.kill("SIGKILL");
+      await once(script, "exit");
+    } finally {
+      await gateway?.stop();
+      rmSync(folder, { recursive: true, force: true });
+    }
   });
 });
