@@ -26,8 +26,6 @@ type Protocol = keyof typeof CLIENTS;
 
 const PORTS = [80, 8080];
 const LEASE_MS = 600_000;
-/** At once, of those that are not one after the other. */
-const PARALLEL = 500;
 
 /** So many one after the other, and so many at once, over each protocol and both families. */
 export async function steering(sequential: number, parallel: number): Promise<Steered> {
@@ -55,7 +53,7 @@ export async function steering(sequential: number, parallel: number): Promise<St
     for (const protocol of ["tcp", "udp"] as const) {
       wrong.push(
         ...(await reach(clients, protocol, sequential, 1)),
-        ...(await reach(clients, protocol, parallel, PARALLEL)),
+        ...(await reach(clients, protocol, parallel, parallel)),
       );
     }
     const status = manager.status();
