@@ -410,6 +410,30 @@ describe("verbs", () => {
     expect(JSON.parse(json.out)).toMatchObject({ seq: 3, listener: "other" });
   });
 
+  it.each([
+    "get listeners",
+    "get tenant acme",
+    "export",
+    "diff -f exported.yaml",
+    "apply -f exported.yaml",
+    "revisions",
+    "explain GET http://shop.acme.example/",
+    "plugin ls acme",
+    "plugin inspect acme/check@1",
+    "get secrets acme",
+    "audit",
+    "token ls",
+    "audit verify",
+    "kernel status",
+    "kernel maps blocklist",
+    "top --interval 0.01",
+    "completion fish",
+  ])("%s --json prints JSON, and nothing else", async (line) => {
+    const { code, out, notes } = await penstock(`${line} --json`);
+    expect([code, notes]).toEqual([0, ""]);
+    expect(JSON.parse(out)).toBeTypeOf("object");
+  });
+
   it("explain a request", async () => {
     const { out } = await penstock(["explain", "GET", "http://shop.acme.example/", "-H", "x-beta: 1"]);
     expect(out).toContain("route     acme/orders");
