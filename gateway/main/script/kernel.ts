@@ -165,7 +165,12 @@ function valueOf(value: unknown): MapKey {
   return value as MapKey;
 }
 
+const LISTS: readonly string[] = ["links", "addresses", "routes", "neighbours"];
+
+/** The name comes from a worker, which may be in other hands by now. */
 function listed(kind: (KernelRequest & { op: "list" })["kind"]): unknown {
+  if (!LISTS.includes(kind))
+    throw scriptError("PENSTOCK_SCRIPT_KERNEL", { detail: `${kind} is no list: ${LISTS.join(", ")}` });
   const socket = netlink.open();
   try {
     return socket[kind]();
