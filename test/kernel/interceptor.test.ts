@@ -17,6 +17,7 @@ import {
   socket,
   SOL_SOCKET,
 } from "#sys/socket.ts";
+import { attachTc } from "#bpf/kernel/tcx.ts";
 import { DevicePlaces } from "#bpf/manager/device-places.ts";
 import { KernelManager } from "#bpf/manager/manager.ts";
 import type { NetworkLink } from "#bpf/netlink/links.ts";
@@ -126,6 +127,31 @@ describeKernel("port interceptor", () => {
       "proxy [fd00:75:2::1]:8080",
     ]);
     expect(interceptor.counters()).toEqual({ diverted: 5, leaseExpired: 0, noListener: 0, routed: 0, refused: 0 });
+  });
+
+  it("does the same behind clsact, which older kernels have", async () => {
+    await serveProxy();
+    const attachments = inside(() =>
+      links()
+        .filter(({ name }) => name.startsWith("gw"))
+        .map(({ name, index }) => attachTc(interceptor.program, name, index, "ingress", "clsact")),
+    );
+    try {
+      expect(attachments.map(({ kind, device }) => [kind, device])).toEqual([
+        ["clsact", "gw0"],
+        ["clsact", "gw1"],
+      ]);
+      expect(await ask("10.75.1.1 80", "fd00:75:2::1 8080")).toEqual([
+        "proxy 10.75.1.1:80",
+        "proxy [fd00:75:2::1]:8080",
+      ]);
+      expect(interceptor.counters()).toMatchObject({ diverted: 2, noListener: 0, refused: 0 });
+    } finally {
+      inside(() => {
+        for (const each of attachments) each.close();
+      });
+    }
+    expect(await ask("10.75.1.1 80")).toEqual(["error ECONNREFUSED"]);
   });
 
   it("leaves alone other ports, and what this host only routes", async () => {
