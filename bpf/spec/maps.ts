@@ -19,6 +19,7 @@ import {
   type ElfSection,
   type ElfSymbol,
 } from "#bpf/elf/elf.ts";
+import { plainMap } from "./plain-map.ts";
 import type { GlobalSpec, MapDefinition } from "./spec.ts";
 
 const BPF_MAP_TYPE_ARRAY = 2;
@@ -28,22 +29,7 @@ const BPF_F_RDONLY_PROG = 1 << 7;
 type Draft = { -readonly [Key in keyof MapDefinition]: MapDefinition[Key] };
 
 function draft(name: string): Draft {
-  return {
-    name,
-    type: 0,
-    keyBytes: 0,
-    valueBytes: 0,
-    maxEntries: 0,
-    flags: 0,
-    extra: 0n,
-    pinning: 0,
-    keyType: 0,
-    valueType: 0,
-    inner: null,
-    slots: [],
-    contents: null,
-    frozen: false,
-  };
+  return plainMap({ name, type: 0, keyBytes: 0, valueBytes: 0, maxEntries: 0 });
 }
 
 export function readMaps(elf: ElfFile, btf: Btf | null): Map<string, MapDefinition> {

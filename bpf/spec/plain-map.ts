@@ -1,4 +1,4 @@
-/** A map that no object file declares: sizes and a kind, and nothing else said. */
+/** A map of sizes and a kind, nothing else said: one that no object file declares, or of which a file has not said more yet. */
 import type { MapDefinition } from "./spec.ts";
 
 type PlainMap = Pick<MapDefinition, "name" | "type" | "keyBytes" | "valueBytes" | "maxEntries"> &

@@ -6,6 +6,20 @@ import { committedSpec } from "#bpf/kernel/objects.ts";
 import { requireKernel } from "#bpf/manager/probe.ts";
 import { KernelSockmap } from "#worker/maps/kernel-sockmap.ts";
 
+export interface Moving {
+  readonly io: "io_uring" | "epoll";
+  /** By a program in the kernel, else by the process. */
+  readonly joined: boolean;
+}
+
+/** Each driver with and without the program; without it alone, and the reason is printed, where there can be none. `what`: is skipped then. */
+export function movings(what: string): Moving[] {
+  const without = noSockmap();
+  if (without !== null) process.stdout.write(`skipped: ${what} that the kernel moves: ${without}\n`);
+  const drivers = ["io_uring", "epoll"] as const;
+  return (without === null ? [false, true] : [false]).flatMap((joined) => drivers.map((io) => ({ io, joined })));
+}
+
 /** Null, or why there can be none here. */
 export function noSockmap(): string | null {
   try {

@@ -3,7 +3,7 @@ import { createHash, randomBytes } from "node:crypto";
 import net from "node:net";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { sleep, startPlane, type PlaneOptions, type TestPlane } from "#test/support/data-plane.ts";
-import { noSockmap, SockmapRig } from "#test/support/sockmap-rig.ts";
+import { movings, SockmapRig } from "#test/support/sockmap-rig.ts";
 
 const UPGRADE = "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: raw\r\n\r\n";
 const SWITCH = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: raw\r\n\r\n";
@@ -101,19 +101,7 @@ async function tunnel(io: PlaneOptions["io"], { early = "", behind = "", ended }
   return { gateway, client, server: server as unknown as End };
 }
 
-const without = noSockmap();
-if (without !== null) process.stdout.write(`skipped: tunnels that the kernel moves: ${without}\n`);
-
-describe.each([
-  { io: "io_uring", joined: false },
-  { io: "epoll", joined: false },
-  ...(without === null
-    ? ([
-        { io: "io_uring", joined: true },
-        { io: "epoll", joined: true },
-      ] as const)
-    : []),
-] as const)("tunnels over $io, joined: $joined", ({ io, joined }) => {
+describe.each(movings("tunnels"))("tunnels over $io, joined: $joined", ({ io, joined }) => {
   beforeAll(() => {
     rig = joined ? new SockmapRig() : null;
   });

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { noSockmap, SockmapRig } from "#test/support/sockmap-rig.ts";
+import { movings, SockmapRig } from "#test/support/sockmap-rig.ts";
 import { startStreamPlane, type StreamPlane, type StreamPlaneOptions } from "#test/support/stream-plane.ts";
 
 const open: { close(): unknown }[] = [];
@@ -72,19 +72,7 @@ async function until(met: () => boolean, what: string): Promise<void> {
   throw new Error(`never: ${what}`);
 }
 
-const without = noSockmap();
-if (without !== null) process.stdout.write(`skipped: streams that the kernel moves: ${without}\n`);
-
-describe.each([
-  { io: "io_uring", joined: false },
-  { io: "epoll", joined: false },
-  ...(without === null
-    ? ([
-        { io: "io_uring", joined: true },
-        { io: "epoll", joined: true },
-      ] as const)
-    : []),
-] as const)("$io, joined: $joined", ({ io, joined }) => {
+describe.each(movings("streams"))("$io, joined: $joined", ({ io, joined }) => {
   beforeAll(() => {
     rig = joined ? new SockmapRig() : null;
   });
