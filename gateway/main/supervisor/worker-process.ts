@@ -26,6 +26,7 @@ import type {
 } from "#worker/protocol.ts";
 import type { ScriptToSupervisor, ScriptToWorker } from "#worker/script/protocol.ts";
 import { Child } from "./child.ts";
+import { yieldHelpers } from "./helper-threads.ts";
 import type { LogSink } from "./log.ts";
 import { Replies, requestId } from "./replies.ts";
 import type { Tagged } from "./tags.ts";
@@ -157,6 +158,7 @@ export class WorkerProcess {
         this.introduced = true;
         this.#pid = this.child.pid;
         this.driver = message.driver;
+        yieldHelpers(this.#pid);
         this.#handler.onHello(this);
         return;
       case "map-change":
