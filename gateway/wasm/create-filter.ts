@@ -10,7 +10,7 @@ import type { PluginFilterSpec, PluginSpec } from "#snapshot/snapshot.ts";
 import { type FilterResources, GuestEnvironment } from "./guest/environment.ts";
 import { PHASE_DEAD, PHASE_REQUEST } from "./guest/phases.ts";
 import { instantiateGuest } from "./guest/instantiate.ts";
-import { type Interpose, type LoadedModule, suppress } from "./guest/runtime.ts";
+import { type Interposer, type LoadedModule, suppress } from "./guest/runtime.ts";
 import { HttpWasmFilter } from "./http-wasm/filter.ts";
 import { ProxyWasmFilter } from "./proxy-wasm/filter.ts";
 import { ProxyWasmStreams } from "./proxy-wasm/tcp-filter.ts";
@@ -30,7 +30,7 @@ const WARM_UP_RUNS = 3;
 
 /**
  * `loaded`: a metered module, compiled. `resources`: the snapshot, which the filter's `allow` list points into.
- * `interpose` sees every host call, for a trace or a replay.
+ * `interposer` sees all that goes in and out of the guests, for a trace or a recording.
  *
  * Throws PenstockError: PENSTOCK_WASM_CONFIGURE, PENSTOCK_WASM_LIMIT.
  */
@@ -40,7 +40,7 @@ export async function createWasmFilter(
   loaded: LoadedModule,
   services: FilterServices,
   resources: FilterResources,
-  interpose: Interpose | null = null,
+  interposer: Interposer | null = null,
 ): Promise<WasmFilter> {
   const environment = new GuestEnvironment(plugin, spec, services, resources);
   if (loaded.kind === "proxy-wasm" || loaded.kind === "http-wasm") {
@@ -53,7 +53,7 @@ export async function createWasmFilter(
       plugin,
       loaded,
       environment,
-      interpose,
+      interposer,
     );
     // Warmed up by its own start and configuration.
     foreign.prepare();
@@ -61,8 +61,8 @@ export async function createWasmFilter(
   }
   await warmUp(loaded, environment);
   const filter = loaded.suspends
-    ? new SuspendingFilter(plugin, loaded, environment, interpose)
-    : new PlainFilter(plugin, loaded, environment, interpose);
+    ? new SuspendingFilter(plugin, loaded, environment, interposer)
+    : new PlainFilter(plugin, loaded, environment, interposer);
   filter.prepare();
   return filter;
 }

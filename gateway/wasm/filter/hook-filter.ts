@@ -42,7 +42,7 @@ import {
   PHASE_RESPONSE_BODY,
   PHASE_TICK,
 } from "#wasm/guest/phases.ts";
-import type { Interpose, LoadedModule } from "#wasm/guest/runtime.ts";
+import type { Interposer, LoadedModule } from "#wasm/guest/runtime.ts";
 import { GuestBodyStage } from "./guest-body-stage.ts";
 import { invoke } from "./invoke.ts";
 import { FAULTED, type ShortRun } from "./short-run.ts";
@@ -59,8 +59,8 @@ export abstract class HookFilter extends WasmFilter implements ShortRun {
   readonly #lengthEffect: LengthEffect;
   #stopTicking: (() => void) | null = null;
 
-  constructor(plugin: PluginSpec, loaded: LoadedModule, environment: GuestEnvironment, interpose: Interpose | null) {
-    super(plugin, loaded, environment, interpose);
+  constructor(plugin: PluginSpec, loaded: LoadedModule, environment: GuestEnvironment, interposer: Interposer | null) {
+    super(plugin, loaded, environment, interposer);
     this.deniesFaults = environment.spec.onFault === "deny";
     this.#lengthEffect = loaded.calls.some((call) => call.changesBody) ? UNKNOWN_LENGTH : SAME_LENGTH;
   }

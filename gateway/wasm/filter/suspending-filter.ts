@@ -11,6 +11,7 @@ import { ADMIT } from "#pipeline/tenant.ts";
 import type { Guest } from "#wasm/guest/guest.ts";
 import { ACTION_CONTINUE, ACTION_PAUSE, GUEST_REQUEST_HEAD, GUEST_RESPONSE_HEAD } from "#wasm/guest/hooks.ts";
 import { type ExchangeRecord, recordOf, type WaitingCall } from "#wasm/guest/kept.ts";
+import { suspendable } from "#wasm/guest/entries.ts";
 import { PHASE_DEAD, PHASE_REQUEST, PHASE_RESPONSE } from "#wasm/guest/phases.ts";
 import { HookFilter } from "./hook-filter.ts";
 
@@ -187,13 +188,12 @@ export class SuspendingFilter extends HookFilter {
   }
 }
 
-/** Only what the module itself exports can be suspended. */
 function pooled(guest: Guest): Pooled {
   const { present, requestHead, responseHead } = guest.hooks;
   return {
     guest,
-    onRequest: (present & GUEST_REQUEST_HEAD) === 0 ? absentHook : WebAssembly.promising(requestHead),
-    onResponse: (present & GUEST_RESPONSE_HEAD) === 0 ? absentHook : WebAssembly.promising(responseHead),
+    onRequest: (present & GUEST_REQUEST_HEAD) === 0 ? absentHook : suspendable(requestHead),
+    onResponse: (present & GUEST_RESPONSE_HEAD) === 0 ? absentHook : suspendable(responseHead),
   };
 }
 

@@ -12,7 +12,7 @@ import { describeFault, type Fault } from "#wasm/guest/faults.ts";
 import type { Guest } from "#wasm/guest/guest.ts";
 import { ACTION_CONTINUE, ACTION_REPLY } from "#wasm/guest/hooks.ts";
 import { instantiateGuest } from "#wasm/guest/instantiate.ts";
-import type { Interpose, LoadedModule } from "#wasm/guest/runtime.ts";
+import type { Interposer, LoadedModule } from "#wasm/guest/runtime.ts";
 import { Breaker } from "./breaker.ts";
 import { FilterStats } from "./stats.ts";
 
@@ -31,10 +31,10 @@ export abstract class WasmFilter implements Filter {
   protected readonly loaded: LoadedModule;
   /** No hook finds what another left. */
   protected readonly isolates: boolean;
-  readonly #interpose: Interpose | null;
+  readonly #interposer: Interposer | null;
   readonly #breaker: Breaker;
 
-  constructor(plugin: PluginSpec, loaded: LoadedModule, environment: GuestEnvironment, interpose: Interpose | null) {
+  constructor(plugin: PluginSpec, loaded: LoadedModule, environment: GuestEnvironment, interposer: Interposer | null) {
     this.name = environment.name;
     this.plugin = plugin;
     this.stats = new FilterStats();
@@ -42,7 +42,7 @@ export abstract class WasmFilter implements Filter {
     this.tenant = environment.tenant;
     this.loaded = loaded;
     this.isolates = environment.spec.isolation === "request";
-    this.#interpose = interpose;
+    this.#interposer = interposer;
     this.#breaker = new Breaker();
   }
 
@@ -64,7 +64,7 @@ export abstract class WasmFilter implements Filter {
       throw wasmError("PENSTOCK_WASM_QUOTA", { detail: `tenant "${this.tenant.name}" has as many guests as it may` });
     }
     try {
-      return instantiateGuest(this.loaded, this.environment, this.#interpose);
+      return instantiateGuest(this.loaded, this.environment, this.#interposer);
     } catch (error) {
       this.tenant.guests.give();
       throw error;

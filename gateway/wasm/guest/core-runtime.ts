@@ -16,7 +16,6 @@ import {
   makeHooks,
   type OwnHooks,
 } from "./hooks.ts";
-import { instantiateModule } from "./instantiate-module.ts";
 import type { GuestRuntime } from "./runtime.ts";
 
 type Name = Exclude<keyof GuestHooks, "present" | "start">;
@@ -41,8 +40,7 @@ export const coreRuntime: GuestRuntime = {
   kind: "core",
   calls: CORE_CALLS,
 
-  instantiate(loaded, imports, guest) {
-    const { exports, meter, start } = instantiateModule(loaded.module, imports, guest);
+  partsOf({ exports, meter, start }) {
     const own: Record<string, unknown> = { start };
     let present = 0;
     for (const [exported, name, bit] of HOOKS) {

@@ -81,7 +81,7 @@ export class Guest {
   lastLog: string;
   /** Called when the deadline passes while it is suspended. */
   onDeadline: (() => void) | null;
-  /** Set by an interposer that records: called after each write of a host call into the memory. */
+  /** Set by an interposer that records: called after each write of the host into the memory. */
   onWrite: ((pointer: number, length: number) => void) | null;
   /** Fuel of one hook. */
   readonly fuelLimit: number;
@@ -169,7 +169,7 @@ export class Guest {
     return this.#view;
   }
 
-  /** A host call has put bytes into the memory: told to whoever records what host calls do. */
+  /** The host has put bytes into the memory: told to whoever records. */
   wrote(pointer: number, length: number): void {
     if (this.onWrite !== null) this.onWrite(pointer, length);
   }
@@ -266,6 +266,7 @@ export class Guest {
     const { globals } = this.meter;
     if (globals === null || this.#image === null || this.bytes.length !== this.#image.length) return false;
     this.bytes.set(this.#image);
+    this.wrote(0, this.#image.length);
     globals.restore();
     return true;
   }

@@ -67,6 +67,14 @@ export interface GuestMeter {
   readonly growthRefused: WebAssembly.Global;
 }
 
+/** An instance, before its kind has made hooks of it. */
+export interface Instantiated {
+  readonly exports: Readonly<Record<string, unknown>>;
+  readonly meter: GuestMeter;
+  /** What was the module's start function; undefined: it has none. */
+  readonly start: (() => void) | undefined;
+}
+
 export interface GuestParts {
   readonly meter: GuestMeter;
   readonly hooks: GuestHooks;

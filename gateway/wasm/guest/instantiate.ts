@@ -6,8 +6,9 @@ import { wasmError } from "#core/errors/wasm.ts";
 import type { GuestEnvironment } from "./environment.ts";
 import { describeFault } from "./faults.ts";
 import { Guest } from "./guest.ts";
+import { instantiateModule } from "./instantiate-module.ts";
 import { PHASE_CONFIGURE, PHASE_DEAD } from "./phases.ts";
-import { bindHostCalls, type Interpose, type LoadedModule } from "./runtime.ts";
+import { bindHostCalls, type Interposer, type LoadedModule } from "./runtime.ts";
 
 /** Start function and configuration together: at most about 5 ms. */
 export const CONFIGURE_FUEL = 5_000_000;
@@ -16,11 +17,12 @@ export const CONFIGURE_FUEL = 5_000_000;
 export function instantiateGuest(
   loaded: LoadedModule,
   environment: GuestEnvironment,
-  interpose: Interpose | null,
+  interposer: Interposer | null,
 ): Guest {
   const guest = new Guest(environment);
-  const imports = bindHostCalls(guest, loaded.calls, interpose);
-  guest.adopt(loaded.runtime.instantiate(loaded, imports, guest));
+  const imports = bindHostCalls(guest, loaded.calls, interposer);
+  const instance = instantiateModule(loaded.module, imports, guest, interposer);
+  guest.adopt(loaded.runtime.partsOf(instance, loaded, guest));
   guest.begin(null, PHASE_CONFIGURE);
   guest.meter.refuel(loaded.runtime.startFuel ?? CONFIGURE_FUEL);
   let accepted: number;

@@ -4,13 +4,13 @@
  */
 import type { GuestKind } from "#wasm/validate/kind.ts";
 import type { Guest } from "./guest.ts";
-import type { GuestParts } from "./hooks.ts";
+import type { GuestParts, Instantiated } from "./hooks.ts";
 
 export type HostFunction = (...args: (number | bigint)[]) => number | bigint | undefined | Promise<number>;
 
 /**
  * What a host call does, apart from answering: nothing that outlives the guest (`none`), it looks at what may be different
- * next time (`reads`), or it changes something (`acts`). Shadow runs suppress what acts; a replay, what is not `none`.
+ * next time (`reads`), or it changes something (`acts`). Shadow runs suppress what acts; a replay runs none of them.
  */
 export type HostEffect = "none" | "reads" | "acts";
 
@@ -33,8 +33,19 @@ export interface HostCall {
 /** By `module.name`. */
 export type HostCallTable = ReadonlyMap<string, HostCall>;
 
-/** Takes a host call's place, for a trace, a replay, a shadow run. `run` is the real one. */
-export type Interpose = (call: HostCall, run: HostFunction, guest: Guest) => HostFunction;
+/** A function of the guest that the host calls. Where it can be suspended, it answers a promise of its result. */
+export type GuestFunction = (...args: (number | bigint)[]) => unknown;
+
+/**
+ * Stands between guests and their host, for a trace, a recording, a shadow run: all that crosses, of every kind of guest, crosses
+ * it. `run` is the function whose place is taken. What host calls write into the memory is told by `guest.onWrite`.
+ */
+export interface Interposer {
+  /** The place of a host call. */
+  readonly hostCall: (call: HostCall, run: HostFunction, guest: Guest) => HostFunction;
+  /** The place of a function of the guest, by the name of its export; absent: the host calls guests directly. */
+  readonly entry?: (name: string, run: GuestFunction, guest: Guest) => GuestFunction;
+}
 
 /** A prepared module, compiled: what all guests of all its filters share. */
 export interface LoadedModule {
@@ -52,25 +63,27 @@ export interface GuestRuntime {
   readonly calls: HostCallTable;
   /** Fuel for start function and configuration together; absent: CONFIGURE_FUEL. */
   readonly startFuel?: number;
-  /** Instantiates, without running anything of the guest. `imports`: bound host calls by module and name. */
-  instantiate(loaded: LoadedModule, imports: Record<string, WebAssembly.ModuleImports>, guest: Guest): GuestParts;
+  /** From an instance, of which nothing has run yet, to hooks. */
+  partsOf(instance: Instantiated, loaded: LoadedModule, guest: Guest): GuestParts;
 }
 
 /** The functions that a module imports, bound to one guest, each through the interposer. */
 export function bindHostCalls(
   guest: Guest,
   calls: readonly HostCall[],
-  interpose: Interpose | null,
+  interposer: Interposer | null,
 ): Record<string, WebAssembly.ModuleImports> {
   const bound: Record<string, WebAssembly.ModuleImports> = {};
   for (const call of calls) {
     const real = call.make(guest);
-    const used = interpose === null ? real : interpose(call, real, guest);
-    const suspends = call.suspends && interpose !== suppress;
+    const used = interposer === null ? real : interposer.hostCall(call, real, guest);
+    const suspends = call.suspends && interposer !== suppress;
     (bound[call.module] ??= {})[call.name] = suspends ? new WebAssembly.Suspending(used) : used;
   }
   return bound;
 }
 
 /** For warming up: nothing is there, and everything is as if it had been done. */
-export const suppress: Interpose = (call, run) => (call.effect === "none" ? run : () => call.suppressed);
+export const suppress: Interposer = {
+  hostCall: (call, run) => (call.effect === "none" ? run : () => call.suppressed),
+};

@@ -1,5 +1,4 @@
 /** http-wasm guests: from an instance to its handler, which stands in the place of a guest's hooks. */
-import { instantiateModule } from "#wasm/guest/instantiate-module.ts";
 import type { GuestRuntime } from "#wasm/guest/runtime.ts";
 import { configurationText } from "#wasm/proxy-wasm/identity.ts";
 import { FOREIGN_START_FUEL } from "#wasm/wasi/start-fuel.ts";
@@ -13,8 +12,7 @@ export const httpWasmRuntime: GuestRuntime = {
   calls: HTTP_WASM_CALLS,
   startFuel: FOREIGN_START_FUEL,
 
-  instantiate(loaded, imports, guest) {
-    const { exports, meter, start } = instantiateModule(loaded.module, imports, guest);
+  partsOf({ exports, meter, start }, loaded, guest) {
     const run = (exports["_initialize"] ?? exports["_start"]) as (() => void) | undefined;
     const own: HandlerExports = {
       start: () => {

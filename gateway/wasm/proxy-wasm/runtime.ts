@@ -1,5 +1,4 @@
 /** Proxy-Wasm guests: from an instance to its VM, which stands in the place of a guest's hooks. */
-import { instantiateModule } from "#wasm/guest/instantiate-module.ts";
 import type { GuestRuntime } from "#wasm/guest/runtime.ts";
 import { PROXY_CALLBACKS, type ProxyCallbackName, type ProxyWasmVersion } from "./abi.ts";
 import { PROXY_WASM_CALLS } from "./calls.ts";
@@ -16,8 +15,7 @@ export const proxyWasmRuntime: GuestRuntime = {
   calls: PROXY_WASM_CALLS,
   startFuel: FOREIGN_START_FUEL,
 
-  instantiate(loaded, imports, guest) {
-    const { exports, meter, start } = instantiateModule(loaded.module, imports, guest);
+  partsOf({ exports, meter, start }, _loaded, guest) {
     const version = versionOf(Object.keys(exports)) ?? OLDEST;
     const found: Partial<Record<ProxyCallbackName, Callback>> = {};
     for (const name of Object.keys(PROXY_CALLBACKS) as ProxyCallbackName[]) {

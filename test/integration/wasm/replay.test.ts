@@ -1,10 +1,16 @@
-/** The same recorded inputs and host-call results give the same verdict and the same fuel, as often as one likes. */
+/**
+ * The same recorded inputs and host-call results give the same verdict and the same fuel, as often as one likes: guests of the core
+ * interface. `replay-foreign.test.ts` has the others.
+ */
 import { describe, expect, it } from "vitest";
-import { REPLY, SUSPEND, type FilterServices } from "#pipeline/filter.ts";
+import { CONTINUE, REPLY, SUSPEND, type Verdict } from "#pipeline/filter.ts";
+import type { PluginFilterSpec } from "#snapshot/snapshot.ts";
 import { filterSpec, PLUGIN, RESOURCES, TestExchange, TestServices } from "#test/support/wasm.ts";
-import { Recorder, Replayer } from "#test/support/wasm-recording.ts";
+import { Recorder, type RecordedEvent, type Recording } from "#test/support/wasm-recording.ts";
+import { replay } from "#test/support/wasm-replay.ts";
 import { wat } from "#test/support/wat.ts";
-import { createWasmFilter, loadModule } from "#wasm/create-filter.ts";
+import { createWasmFilter, loadModule, type WasmFilter } from "#wasm/create-filter.ts";
+import type { LoadedModule } from "#wasm/guest/runtime.ts";
 import { prepareModule } from "#wasm/prepare.ts";
 
 const TIMES = 100;
@@ -49,46 +55,49 @@ const CURIOUS = wat(`(module
 
 const request = () => new TestExchange("GET /a HTTP/1.1\r\nhost: a\r\nx-user: somebody\r\n\r\n");
 
-/** Whatever is asked of it is more than the recording. */
-const NOTHING = (() => {
-  const { tenant } = new TestServices();
-  return new Proxy({} as FilterServices, {
-    get: (_, property) => {
-      if (property === "tenant") return tenant;
-      // Time as the filter's own book-keeping needs it, which no guest sees.
-      if (property === "nowMs") return () => 0;
-      if (property === "every") return undefined;
-      // The filter's own line about a fault: what the guest logs is played back.
-      if (property === "log") return () => undefined;
-      // Opened anew, and never asked: that would throw.
-      if (property === "map") return () => ({});
-      throw new Error(`a replay has asked the gateway for ${String(property)}`);
-    },
-  });
-})();
+interface Life {
+  readonly exchange: TestExchange;
+  readonly recorder: Recorder;
+  readonly filter: WasmFilter;
+  readonly loaded: LoadedModule;
+  readonly verdict: Verdict;
+}
 
-async function outcome(services: FilterServices, interpose: Recorder["interpose"]) {
-  const loaded = await loadModule(prepareModule(CURIOUS).bytes);
-  const filter = await createWasmFilter(SPEC, PLUGIN, loaded, services, RESOURCES, interpose);
+/** A filter around the module that is recorded, and its first request. */
+async function recorded(wasm: Uint8Array, spec: PluginFilterSpec = SPEC, services = new TestServices()): Promise<Life> {
+  const loaded = await loadModule(prepareModule(wasm).bytes);
+  const recorder = new Recorder();
+  const filter = await createWasmFilter(spec, PLUGIN, loaded, services, RESOURCES, recorder);
   const exchange = request();
-  const verdict = filter.requestHead(exchange, 0);
-  const { fuel, faults, lastFault } = filter.stats;
-  return { verdict, reply: exchange.reply, fuel, faults, lastFault };
+  return { exchange, recorder, filter, loaded, verdict: filter.requestHead(exchange, 0) };
+}
+
+function only({ recorder }: Life): Recording {
+  const [recording, ...others] = recorder.recordings;
+  if (recording === undefined || others.length > 0) throw new Error("more than one guest, or none");
+  return recording;
+}
+
+/** Changed at one place: another event, or none. */
+function changed(recording: Recording, at: number, event?: RecordedEvent): Recording {
+  return { ...recording, events: recording.events.toSpliced(at, 1, ...(event === undefined ? [] : [event])) };
 }
 
 describe("a recording", () => {
   it("is enough to run a guest again, to the unit of fuel", async () => {
     const fuels = new Set<number>();
-    for (let recording = 0; recording < 3; recording++) {
-      const recorder = new Recorder();
-      const original = await outcome(new TestServices(), recorder.interpose);
-      expect(original).toMatchObject({ verdict: REPLY, faults: 0 });
-      expect(recorder.calls.length).toBeGreaterThan(10);
-      fuels.add(original.fuel);
-      for (let time = 0; time < TIMES; time++) {
-        const replayer = new Replayer(recorder.calls);
-        expect(await outcome(NOTHING, replayer.interpose)).toEqual(original);
-        expect([replayer.difference, replayer.done]).toEqual([null, true]);
+    for (let time = 0; time < 3; time++) {
+      const life = await recorded(CURIOUS);
+      const { verdict, filter, loaded } = life;
+      expect([verdict, filter.stats.faults]).toEqual([REPLY, 0]);
+      fuels.add(filter.stats.fuel);
+      const recording = only(life);
+      expect(recording.events.filter(({ kind }) => kind === "call").length).toBeGreaterThan(10);
+      expect(recording.events.at(-1)).toMatchObject({ kind: "exit", result: 1 });
+      for (let run = 0; run < TIMES; run++) {
+        const again = replay(loaded, recording);
+        expect(again).toMatchObject({ difference: null, results: [0, 1] });
+        expect(Buffer.compare(again.memory, recording.memory())).toBe(0);
       }
     }
     // Chance had its part: without the recording there is nothing to rely on.
@@ -96,21 +105,90 @@ describe("a recording", () => {
   });
 
   it("finds out who is not the one that was recorded", async () => {
-    const recorder = new Recorder();
-    await outcome(new TestServices(), recorder.interpose);
-    const cut = new Replayer(recorder.calls.slice(0, -3));
-    expect(await outcome(NOTHING, cut.interpose)).toMatchObject({ faults: 1 });
-    expect(cut.difference).toMatch(/^call \d+: penstock\./);
-    const other = recorder.calls.map((call) =>
-      call.name === "penstock.random_bytes" ? { ...call, args: [2112, 15] } : call,
+    const life = await recorded(CURIOUS);
+    const { loaded } = life;
+    const recording = only(life);
+    const { events } = recording;
+    for (const [at, event] of events.slice(0, -1).entries()) {
+      // Nobody looks at every byte that is written; chance decides how long the guest runs.
+      if (event.kind !== "write") expect(replay(loaded, changed(recording, at)).difference).not.toBeNull();
+    }
+    const random = events.findIndex((event) => event.kind === "call" && event.name === "penstock.random_bytes");
+    const written = events[random + 1] as Extract<RecordedEvent, { kind: "write" }>;
+    const bytes = written.bytes.map((byte) => byte ^ 1);
+    expect(replay(loaded, changed(recording, random + 1, { ...written, bytes })).difference).toMatch(
+      /^event \d+: penstock\.\w+ was called: .*"fuel":\d+.*, recorded was /,
     );
-    const replayer = new Replayer(other);
-    expect(await outcome(NOTHING, replayer.interpose)).toMatchObject({ faults: 1 });
-    expect(replayer.difference).toContain("recorded was penstock.random_bytes(2112,15)");
+    const asked = { ...(events[random] as Extract<RecordedEvent, { kind: "call" }>), args: [2112, 15] };
+    expect(replay(loaded, changed(recording, random, asked)).difference).toContain('recorded was {"kind":"call"');
+  });
+
+  it("may end in the middle of something", async () => {
+    const life = await recorded(CURIOUS);
+    const recording = only(life);
+    for (let length = 0; length < recording.events.length; length++) {
+      const cut = { ...recording, events: recording.events.slice(0, length) };
+      expect(replay(life.loaded, cut).difference).toBeNull();
+    }
   });
 });
 
-it("records calls that wait, and plays them back without waiting for anybody", async () => {
+describe("what ends a guest ends it again", () => {
+  const ending = (code: string, imports = ""): Uint8Array =>
+    wat(`(module ${imports} (memory (export "memory") 1 4000) (func (export "penstock_abi_1"))
+      (func (export "on_request") (result i32) ${code} (i32.const 0)))`);
+
+  it.each([
+    ["trap", ending("(drop (i32.div_u (i32.const 1) (i32.const 0)))")],
+    ["fuel", ending("(loop $l (br $l))")],
+    ["memory", ending("(drop (memory.grow (i32.const 3000))) unreachable")],
+    [
+      "host-call",
+      ending(
+        "(call $random (i32.const -1) (i32.const 9)) (loop $l (br $l))",
+        '(import "penstock" "random_bytes" (func $random (param i32 i32)))',
+      ),
+    ],
+  ])("%s", async (cause, wasm) => {
+    const { filter, recorder, loaded } = await recorded(wasm);
+    expect(filter.stats.lastFault?.cause).toBe(cause);
+    const [recording] = recorder.recordings;
+    expect(recording?.events.at(-1)).toMatchObject({ kind: "exit", trap: expect.any(String) });
+    for (let run = 0; run < TIMES; run++) expect(replay(loaded, recording as Recording).difference).toBeNull();
+  });
+});
+
+it("a guest that is put back after each hook is put back in a replay", async () => {
+  const counter =
+    wat(`(module (memory (export "memory") 1) (global $count (mut i32) (i32.const 0)) (func (export "penstock_abi_1"))
+    (func (export "on_request") (result i32) (local $turns i32)
+      (global.set $count (i32.add (global.get $count) (i32.const 1)))
+      (i32.store (i32.const 8) (i32.add (i32.load (i32.const 8)) (global.get $count)))
+      (local.set $turns (i32.add (global.get $count) (i32.load (i32.const 8))))
+      (loop $l (br_if $l (local.tee $turns (i32.sub (local.get $turns) (i32.const 1)))))
+      (i32.const 0)))`);
+  const fuels = new Map<string, Set<number>>();
+  for (const [isolation, spec] of [
+    ["none", filterSpec()],
+    ["request", filterSpec({ isolation: "request" })],
+  ] as const) {
+    const life = await recorded(counter, spec);
+    const used = new Set([life.filter.stats.fuel]);
+    for (let more = 0; more < 3; more++) {
+      const before = life.filter.stats.fuel;
+      expect(life.filter.requestHead(request(), 0)).toBe(CONTINUE);
+      used.add(life.filter.stats.fuel - before);
+    }
+    fuels.set(isolation, used);
+    const recording = only(life);
+    const again = replay(life.loaded, recording);
+    expect(again.difference).toBeNull();
+    expect(Buffer.compare(again.memory, recording.memory())).toBe(0);
+  }
+  expect([fuels.get("none")?.size, fuels.get("request")?.size]).toEqual([4, 1]);
+});
+
+it("calls that wait are recorded, and played back without waiting for anybody", async () => {
   const wasm = wat(`(module
     (import "penstock" "upstream_open" (func $open (param i32 i32) (result i32)))
     (import "penstock" "fetch" (func $fetch (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
@@ -123,20 +201,28 @@ it("records calls that wait, and plays them back without waiting for anybody", a
         (call $fetch (call $open (i32.const 0) (i32.const 3)) (i32.const 8) (i32.const 3) (i32.const 16) (i32.const 1) (i32.const 0) (i32.const 0) (i32.const 0))
         (i32.const 100) (call $body (i32.const 100) (i32.const 50)))
       (i32.const 1)))`);
-  const loaded = await loadModule(prepareModule(wasm).bytes);
-  const run = async (services: FilterServices, interpose: Recorder["interpose"]) => {
-    const filter = await createWasmFilter(SPEC, PLUGIN, loaded, services, RESOURCES, interpose);
-    const exchange = request();
-    const resumed = exchange.nextResume();
-    expect(filter.requestHead(exchange, 0)).toBe(SUSPEND);
-    return { verdict: await resumed, reply: exchange.reply, fuel: filter.stats.fuel };
-  };
   const services = new TestServices();
-  services.answer = async () => ({ status: 418, headers: [], body: Buffer.from(String(Math.random())), error: "" });
-  const recorder = new Recorder();
-  const original = await run(services, recorder.interpose);
-  expect(original).toMatchObject({ verdict: REPLY, reply: { status: 418 } });
-  for (let time = 0; time < 10; time++) {
-    expect(await run(NOTHING, new Replayer(recorder.calls).interpose)).toEqual(original);
+  let answerFirst = (): void => undefined;
+  const first = new Promise<void>((resolve) => (answerFirst = resolve));
+  let asked = 0;
+  services.answer = async () => {
+    if (asked++ === 0) await first;
+    return { status: 418, headers: [], body: Buffer.from(String(Math.random())), error: "" };
+  };
+  const { exchange, filter, loaded, recorder, verdict } = await recorded(wasm, SPEC, services);
+  const [one, two] = [exchange, request()];
+  const resumed = [one.nextResume(), two.nextResume()] as const;
+  expect([verdict, filter.requestHead(two, 0)]).toEqual([SUSPEND, SUSPEND]);
+  // The second guest is through while the first one still waits: each has a recording of its own.
+  expect(await resumed[1]).toBe(REPLY);
+  answerFirst();
+  expect(await resumed[0]).toBe(REPLY);
+  expect([one.reply?.status, two.reply?.status]).toEqual([418, 418]);
+  expect(recorder.recordings.length).toBe(2);
+  for (const recording of recorder.recordings) {
+    expect(recording.events.some((event) => event.kind === "call" && event.name === "penstock.fetch")).toBe(true);
+    for (let run = 0; run < TIMES; run++) {
+      expect(replay(loaded, recording)).toMatchObject({ difference: null, results: [1] });
+    }
   }
 });

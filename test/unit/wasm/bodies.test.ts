@@ -1,9 +1,9 @@
 /** Bodies through a guest: what passes uncopied, what waits, what holds the head, and what a fault or a reply does in the middle. */
 import { describe, expect, it } from "vitest";
-import type { Head } from "#http/head.ts";
-import type { BodyLink, BodyStage } from "#pipeline/body.ts";
+import type { BodyStage } from "#pipeline/body.ts";
 import { CONTINUE, REPLY, SUSPEND } from "#pipeline/filter.ts";
 import type { PluginFilterSpec } from "#snapshot/snapshot.ts";
+import { Link } from "#test/support/body-link.ts";
 import { filterSpec, PLUGIN, RESOURCES, TestExchange, TestServices } from "#test/support/wasm.ts";
 import { wat } from "#test/support/wat.ts";
 import { createWasmFilter, loadModule, type WasmFilter } from "#wasm/create-filter.ts";
@@ -27,32 +27,6 @@ async function filterOf(body: string, head = "(i32.const 0)", spec: Partial<Plug
     (func (export "on_request_body") (param $last i32) (result i32) ${body}))`);
   const loaded = await loadModule(prepareModule(wasm).bytes);
   return createWasmFilter(filterSpec(spec), PLUGIN, loaded, new TestServices(), RESOURCES);
-}
-
-class Link implements BodyLink {
-  readonly memory = new Uint8Array(2_000_000);
-  readonly full = false;
-  readonly seen: string[] = [];
-  data(buffer: number, start: number, end: number): void {
-    this.seen.push(`region ${buffer} ${start}-${end}`);
-  }
-  write(bytes: Uint8Array): void {
-    this.seen.push(`bytes ${bytes.length > 20 ? bytes.length : Buffer.from(bytes).toString()}`);
-  }
-  end(_trailers: Head | null): void {
-    this.seen.push("end");
-  }
-  pause(): void {
-    this.seen.push("pause");
-  }
-  resume(): void {
-    this.seen.push("resume");
-  }
-  retain(): void {}
-  release(): void {}
-  fail(status: number, code: string): void {
-    this.seen.push(`fail ${status} ${code}`);
-  }
 }
 
 function start(filter: WasmFilter, text = POST) {

@@ -9,7 +9,7 @@ import { createWasmFilter, loadModule } from "#wasm/create-filter.ts";
 import { GuestEnvironment } from "#wasm/guest/environment.ts";
 import { instantiateGuest } from "#wasm/guest/instantiate.ts";
 import { PHASE_REQUEST } from "#wasm/guest/phases.ts";
-import type { HostFunction, Interpose } from "#wasm/guest/runtime.ts";
+import type { HostFunction, Interposer } from "#wasm/guest/runtime.ts";
 import { CORE_CALLS } from "#wasm/host/table.ts";
 import { prepareModule } from "#wasm/prepare.ts";
 
@@ -66,9 +66,9 @@ describe("an interposer", () => {
     (import "penstock" "status" (func $status (result i32))) (memory (export "memory") 1) (func (export "penstock_abi_1"))
     (func (export "on_request") (result i32) (if (call $status) (then (return (i32.const 0))))
       (call $reply (i32.const 204) (i32.const 0) (i32.const 0)) (i32.const 1)))`);
-  const run = async (interpose: Interpose) => {
+  const run = async (hostCall: Interposer["hostCall"]) => {
     const module = await loadModule(prepareModule(replier).bytes);
-    const filter = await createWasmFilter(filterSpec(), PLUGIN, module, new TestServices(), RESOURCES, interpose);
+    const filter = await createWasmFilter(filterSpec(), PLUGIN, module, new TestServices(), RESOURCES, { hostCall });
     const exchange = new TestExchange();
     return { verdict: filter.requestHead(exchange, 0), status: exchange.reply?.status };
   };
