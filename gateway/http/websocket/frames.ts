@@ -1,6 +1,7 @@
 /**
  * Frames of WebSocket (RFC 6455 §5): the bytes of a stream that was upgraded, one way, into messages, and messages into
- * frames. Pure. Fragments are put together up to a bound; control frames come between them as they arrive, whole.
+ * frames. Pure. Fragments are put together up to a bound, in memory that is never more than it, however many they are;
+ * control frames come between them as they arrive, whole.
  *
  *     FIN rsv opcode │ MASK length │ length, 0, 2 or 8 bytes │ mask, 0 or 4 │ payload
  */
@@ -19,6 +20,7 @@ const CONTROL_BYTES_MAX = 125;
 const HEADER_BYTES_MAX = 14;
 const MASK_BYTES = 4;
 
+const NOTHING = new Uint8Array(0);
 const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Why a stream is given up, with the code that its sender is told (§7.4.1). */
@@ -46,17 +48,24 @@ export class FrameDecoder {
   readonly #head = new Uint8Array(HEADER_BYTES_MAX);
   #headBytes = 0;
   #header: Header | null = null;
-  /** Of the frame whose header is there. */
-  #payload: Uint8Array = new Uint8Array(0);
+  /** Room for the payload of the frame whose header is there; of a data frame, a part of `#message`. */
+  #payload: Uint8Array = NOTHING;
   #filled = 0;
+  /** Of the message that has begun. */
   #opcode = CONTINUATION;
-  #fragments: Uint8Array[] = [];
-  #fragmentBytes = 0;
+  #message: Uint8Array = NOTHING;
+  /** Of its frames that are whole. */
+  #messageBytes = 0;
 
   /** `masked`: whether frames must be, as a client's must, or must not. `bytesMax`: of a message. */
   constructor(masked: boolean, bytesMax: number) {
     this.#masked = masked;
     this.#bytesMax = bytesMax;
+  }
+
+  /** Memory of what has begun, in bytes. */
+  get held(): number {
+    return this.#message.length + (this.#payload.buffer === this.#message.buffer ? 0 : this.#payload.length);
   }
 
   /** Null, or why nothing more is read. */
@@ -98,13 +107,25 @@ export class FrameDecoder {
     if ((opcode === TEXT || opcode === BINARY) && this.#opcode !== CONTINUATION)
       return protocolError("a message in a message");
     if (length < 0) return protocolError("a length in the wrong form");
-    if (!control && this.#fragmentBytes + length > this.#bytesMax) {
+    if (!control && this.#messageBytes + length > this.#bytesMax) {
       return { closeCode: 1009, reason: `a message of more than ${this.#bytesMax} bytes` };
     }
     this.#header = header;
-    this.#payload = new Uint8Array(length);
+    this.#payload = control ? new Uint8Array(length) : this.#room(length);
     this.#filled = 0;
     return null;
+  }
+
+  /** For the next frame of the message. Fragments of a byte each would cost a hundred times that by themselves. */
+  #room(bytes: number): Uint8Array {
+    const needed = this.#messageBytes + bytes;
+    if (needed > this.#message.length) {
+      const doubled = this.#messageBytes === 0 ? 0 : Math.min(2 * this.#message.length, this.#bytesMax);
+      const grown = new Uint8Array(Math.max(needed, doubled));
+      grown.set(this.#message.subarray(0, this.#messageBytes));
+      this.#message = grown;
+    }
+    return this.#message.subarray(this.#messageBytes, needed);
   }
 
   #finish({ opcode, final, maskAt }: Header, take: TakeMessage): FrameRefusal | null {
@@ -112,7 +133,7 @@ export class FrameDecoder {
     if (maskAt >= 0) unmask(payload, this.#head, maskAt);
     this.#header = null;
     this.#headBytes = 0;
-    this.#payload = new Uint8Array(0);
+    this.#payload = NOTHING;
     this.#filled = 0;
     if (opcode >= CONTROL) {
       const refusal = opcode === CLOSE ? checkClose(payload) : null;
@@ -120,14 +141,13 @@ export class FrameDecoder {
       return refusal;
     }
     if (opcode !== CONTINUATION) this.#opcode = opcode;
-    this.#fragments.push(payload);
-    this.#fragmentBytes += payload.length;
+    this.#messageBytes += payload.length;
     if (!final) return null;
-    const whole = this.#fragments.length === 1 ? payload : Buffer.concat(this.#fragments);
+    const whole = this.#message.subarray(0, this.#messageBytes);
     const type = this.#opcode;
     this.#opcode = CONTINUATION;
-    this.#fragments = [];
-    this.#fragmentBytes = 0;
+    this.#message = NOTHING;
+    this.#messageBytes = 0;
     if (type === TEXT && !isText(whole)) return { closeCode: 1007, reason: "text that is not UTF-8" };
     take(type, whole);
     return null;
