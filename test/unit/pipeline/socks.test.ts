@@ -95,7 +95,7 @@ describe.each([1, 2, 3, 1000])("a server, %d bytes at a time", (size) => {
     ["an empty name", "05 01 00  05 01 00 03 00 0050", "empty name", "050005080001000000000000"],
     ["a name with a line break", "05 01 00  05 01 00 03 03 610a62 0050", "characters", "050005080001000000000000"],
     ["BIND of 4", "04 02 0050 c0000201 00", "command 2", "005b0050c0000201"],
-    ["a user name without end", `04 01 0050 c0000201 ${"61".repeat(600)}`, "more than a handshake", ""],
+    ["a user name without end", `04 01 0050 c0000201 ${"61".repeat(600)}`, "a user name of over 255 bytes", ""],
   ])("refuses %s", (_name, wire, reason, sent) => {
     const outcome = serve(bytes(wire), size);
     expect(outcome.refused).toContain(reason);

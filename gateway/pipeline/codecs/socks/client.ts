@@ -18,8 +18,6 @@ export interface ConnectStep {
 
 const OPEN = 0;
 const BY_PASSWORD = 2;
-/** A reply with the longest name. */
-const BYTES_MAX = 4 + 1 + 255 + 2;
 /** More is to come. */
 export const WAITING: ConnectStep = { send: null, done: false, failed: null };
 
@@ -70,9 +68,7 @@ export class SocksClient {
       const step = this.#next();
       if (step.send !== null) sent.push(step.send);
       if (!step.done && step.failed === null && this.#stage !== before) continue;
-      const tooLong = this.#stage !== "done" && this.#held.length > BYTES_MAX;
-      const failed = tooLong ? (step.failed ?? "the server says more than a handshake has") : step.failed;
-      return { send: sent.length === 0 ? null : Buffer.concat(sent), done: step.done, failed };
+      return { ...step, send: sent.length === 0 ? null : Buffer.concat(sent) };
     }
   }
 

@@ -30,8 +30,10 @@ const NO_METHOD = 0xff;
 const OPEN = 0;
 const BY_PASSWORD = 2;
 const CONNECT = 1;
-/** Version, user name and password, each with its length: the longest thing a client may say at once. */
-const BYTES_MAX = 1 + 1 + 255 + 1 + 255;
+/** Of a name of version 4, which says no length: as long as those of version 5. So every step is bounded by itself. */
+const TEXT_BYTES_MAX = 255;
+const NOT_ENDED = -1;
+const TOO_LONG = -2;
 const NOTHING: SocksStep = { send: null, request: null, refused: null };
 
 export class SocksServer {
@@ -61,9 +63,7 @@ export class SocksServer {
       if (step.send !== null) sent.push(step.send);
       const over = step.request !== null || step.refused !== null || this.#stage === before;
       if (!over) continue;
-      const tooLong = this.#stage !== "done" && step.refused === null && this.#held.length > BYTES_MAX;
-      const refused = tooLong ? "more than a handshake has" : step.refused;
-      return { send: sent.length === 0 ? null : Buffer.concat(sent), request: step.request, refused };
+      return { ...step, send: sent.length === 0 ? null : Buffer.concat(sent) };
     }
   }
 
@@ -136,11 +136,13 @@ export class SocksServer {
   /** Version, command, port, address, user name and zero; a name and zero where the address is 0.0.0.x (4a). */
   #readRequest4(): SocksStep {
     const held = Buffer.from(this.#held);
-    const userEnd = held.indexOf(0, 8);
-    if (held.length < 9 || userEnd < 0) return NOTHING;
+    const userEnd = textEnd(held, 8);
+    if (userEnd === TOO_LONG) return refuse("a user name of over 255 bytes");
+    if (userEnd === NOT_ENDED) return NOTHING;
     const named = held.readUInt32BE(4) > 0 && held.readUInt32BE(4) < 256;
-    const nameEnd = named ? held.indexOf(0, userEnd + 1) : userEnd;
-    if (nameEnd < 0) return NOTHING;
+    const nameEnd = named ? textEnd(held, userEnd + 1) : userEnd;
+    if (nameEnd === TOO_LONG) return refuse("a name of over 255 bytes");
+    if (nameEnd === NOT_ENDED) return NOTHING;
     this.#version = 4;
     this.#echo = [...held.subarray(2, 8)];
     if (held[1] !== CONNECT) return refuse(`command ${held[1]}: only CONNECT is served`, this.reject());
@@ -158,6 +160,13 @@ export class SocksServer {
     this.#held = this.#held.subarray(bytes);
     return taken;
   }
+}
+
+/** Where the zero stands that ends a text, NOT_ENDED or TOO_LONG. */
+function textEnd(held: Buffer, from: number): number {
+  const end = held.subarray(from, from + TEXT_BYTES_MAX + 1).indexOf(0);
+  if (end >= 0) return from + end;
+  return held.length > from + TEXT_BYTES_MAX ? TOO_LONG : NOT_ENDED;
 }
 
 function refuse(refused: string, send: Uint8Array | null = null): SocksStep {
