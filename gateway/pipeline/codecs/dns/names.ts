@@ -52,9 +52,10 @@ export function writeName(out: number[], name: string, known: Map<string, number
   }
   if (bytes > NAME_BYTES_MAX) throw new RangeError(`${JSON.stringify(name)} is longer than a name can be`);
   for (let i = 0; i < labels.length; i++) {
+    // As they are spelled: names are the same in any case (RFC 4343), but who passes them on changes nothing about them.
     const ending = labels
       .slice(i)
-      .map((label) => labelText(label).toLowerCase())
+      .map((label) => labelText(label))
       .join(".");
     const before = known.get(ending);
     if (before !== undefined) {

@@ -1,4 +1,5 @@
 /** Data of DNS records (RFC 1035 §3.3, RFC 3596, RFC 2782): the types that scripts ask about as values, others as bytes. */
+import { isUtf8 } from "node:buffer";
 import { formatIp, isIpv4, parseIp } from "#core/address.ts";
 import { readName, writeName } from "./names.ts";
 
@@ -30,7 +31,7 @@ export interface SoaData {
   readonly minimum: number;
 }
 
-/** A, AAAA: an address. CNAME, NS, PTR: a name. TXT: its strings. Those without a form of their own: bytes. */
+/** A, AAAA: an address. CNAME, NS, PTR: a name. TXT: its strings. Those without a form of their own, or TXT that is no text: bytes. */
 export type RecordData =
   | string
   | readonly string[]
@@ -118,15 +119,19 @@ function nameUpTo(message: Uint8Array, at: number, end: number): string | null {
   return read === null || read.end !== end ? null : read.name;
 }
 
-function readTexts(message: Uint8Array, at: number, end: number): readonly string[] | null {
+/** Bytes where some of it is not UTF-8, so that it can be passed on as it came. */
+function readTexts(message: Uint8Array, start: number, end: number): readonly string[] | Uint8Array | null {
   const texts: string[] = [];
+  let [at, isText] = [start, true];
   while (at < end) {
     const next = at + 1 + (message[at] as number);
     if (next > end) return null;
-    texts.push(Buffer.from(message.subarray(at + 1, next)).toString("utf8"));
+    const bytes = message.subarray(at + 1, next);
+    isText &&= isUtf8(bytes);
+    texts.push(Buffer.from(bytes).toString("utf8"));
     at = next;
   }
-  return texts;
+  return isText ? texts : new Uint8Array(message.subarray(start, end));
 }
 
 function writeTexts(out: number[], texts: readonly string[]): void {
