@@ -124,7 +124,7 @@ export function outcome({ body, flags }: Message): { readonly errno: number; rea
   if ((flags & NLM_F_ACK_TLVS) === 0) return { errno, detail: "" };
   // The request's header is echoed, its body too unless capped; the attributes come after it.
   const echoed = (flags & NLM_F_CAPPED) === 0 ? body.readUInt32LE(4) : HEADER_BYTES;
-  const found = attributes(body.subarray(Math.min(4 + align(echoed), body.length)));
+  const found = attributes(body.subarray(4 + align(Math.min(echoed, body.length))));
   const words = found.get(NLMSGERR_ATTR_MSG);
   const parts = words === undefined ? [] : [readText(words)];
   const offset = uint32Of(found, NLMSGERR_ATTR_OFFS);

@@ -67,9 +67,10 @@ export class ClientHello {
       const length = u16(memory, at + 3);
       const fragment = at + RECORD_HEADER_BYTES;
       const there = Math.min(length, end - fragment);
-      if (joined + there > this.#joined.length) return HELLO_TOO_LONG;
-      this.#joined.set(memory.subarray(fragment, fragment + there), joined);
-      joined += there;
+      // What there is no room for stands behind the longest message that is taken.
+      const taken = Math.min(there, this.#joined.length - joined);
+      this.#joined.set(memory.subarray(fragment, fragment + taken), joined);
+      joined += taken;
       const whole = this.#messageBytes(joined);
       if (whole < 0) return whole;
       at = fragment + length;
