@@ -7,10 +7,8 @@
 import { Alarm } from "#net/alarm.ts";
 import { Connection, type Protocol } from "#net/connection.ts";
 import type { UpstreamContext } from "#upstream/context.ts";
+import { DnsFramer, framed } from "./framing.ts";
 import { decodeAnswer, encodeQuery, messageId, TYPE_A, TYPE_AAAA, type DnsAnswer } from "./message.ts";
-
-/** Before each message on a stream stands its length (RFC 1035 §4.2.2). */
-const LENGTH_BYTES = 2;
 
 export interface Addresses {
   readonly ipv4: DnsAnswer;
@@ -24,7 +22,7 @@ export class DnsQuery implements Protocol {
   readonly #id: number;
   readonly #done: (answer: Addresses | string) => void;
   readonly #alarm: Alarm;
-  #received: Uint8Array = new Uint8Array(0);
+  readonly #framer = new DnsFramer();
   #ipv4: DnsAnswer | null = null;
   #ipv6: DnsAnswer | null = null;
 
@@ -65,34 +63,16 @@ export class DnsQuery implements Protocol {
   #ask(id: number, type: number): boolean {
     const query = encodeQuery(id, this.#name, type);
     if (query === null) return false;
-    const at = this.#connection.reserve(LENGTH_BYTES + query.length);
+    const bytes = framed(query);
+    const at = this.#connection.reserve(bytes.length);
     if (at < 0) return false;
-    const { memory } = this.#connection;
-    memory[at] = query.length >> 8;
-    memory[at + 1] = query.length & 0xff;
-    memory.set(query, at + LENGTH_BYTES);
-    this.#connection.commit(at + LENGTH_BYTES + query.length);
+    this.#connection.memory.set(bytes, at);
+    this.#connection.commit(at + bytes.length);
     return true;
   }
 
   onBytes(_buffer: number, start: number, end: number): void {
-    const more = this.#connection.memory.subarray(start, end);
-    const all = new Uint8Array(this.#received.length + more.length);
-    all.set(this.#received);
-    all.set(more, this.#received.length);
-    this.#received = all;
-    this.#read();
-  }
-
-  #read(): void {
-    for (;;) {
-      const all = this.#received;
-      if (all.length < LENGTH_BYTES) return;
-      const bytes = ((all[0] as number) << 8) | (all[1] as number);
-      if (all.length < LENGTH_BYTES + bytes) return;
-      this.#received = all.slice(LENGTH_BYTES + bytes);
-      if (!this.#take(all.subarray(LENGTH_BYTES, LENGTH_BYTES + bytes))) return;
-    }
+    this.#framer.push(this.#connection.memory.subarray(start, end), (message) => this.#take(message));
   }
 
   /** False once it is over. */
