@@ -1,7 +1,6 @@
 import net from "node:net";
 import tls from "node:tls";
 import { once } from "node:events";
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
   ClientHello,
@@ -13,8 +12,6 @@ import {
   HELLO_TOO_LONG,
 } from "#net/tls/client-hello.ts";
 import { extension, handshakeRecords, helloMessage, vector } from "#test/support/client-hello.ts";
-
-const VERDICTS = [HELLO_MORE, HELLO_NOT_TLS, HELLO_PLAIN_HTTP, HELLO_MALFORMED, HELLO_TOO_LONG];
 
 function read(bytes: Uint8Array): { verdict: number; hello: ClientHello } {
   const hello = new ClientHello();
@@ -147,28 +144,4 @@ describe("what is none", () => {
     expect(whole.length - 4).toBe(HELLO_BYTES_MAX);
     expect(read(handshakeRecords(whole, 9000)).verdict).toBeGreaterThan(0);
   });
-});
-
-test("bytes changed anywhere, pieces of any size: a verdict, the same one however it is cut", () => {
-  const base = handshakeRecords(
-    helloMessage({ serverName: "a.example", alpn: ["h2", "http/1.1"], versions: [0x0304] }),
-    40,
-  );
-  fc.assert(
-    fc.property(
-      fc.array(fc.tuple(fc.nat(base.length - 1), fc.nat(255)), { maxLength: 4 }),
-      fc.nat(base.length),
-      (changes, cut) => {
-        const bytes = Buffer.from(base);
-        for (const [at, value] of changes) bytes[at] = value;
-        const { verdict } = read(bytes);
-        expect(verdict > 0 ? verdict <= bytes.length : VERDICTS.includes(verdict)).toBe(true);
-        const hello = new ClientHello();
-        const early = hello.read(bytes, 0, cut);
-        if (early !== HELLO_MORE) expect(early).toBe(verdict);
-        else expect(hello.read(bytes, 0, bytes.length)).toBe(verdict);
-      },
-    ),
-    { numRuns: 3000 },
-  );
 });

@@ -1,9 +1,8 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { decodePacket, type Decoded } from "#pipeline/codecs/mqtt/decode.ts";
 import { encodePacket } from "#pipeline/codecs/mqtt/encode.ts";
 import { Framer } from "#pipeline/codecs/mqtt/framer.ts";
-import { LEVEL_3_1_1, LEVEL_5, type Level, type Packet, type QoS } from "#pipeline/codecs/mqtt/packets.ts";
+import { LEVEL_3_1_1, LEVEL_5, type Level, type Packet } from "#pipeline/codecs/mqtt/packets.ts";
 import { topicMatches } from "#pipeline/codecs/mqtt/topics.ts";
 
 const bytes = (hex: string): Uint8Array => Uint8Array.from(Buffer.from(hex.replaceAll(" ", ""), "hex"));
@@ -204,66 +203,7 @@ describe("malformed", () => {
   });
 });
 
-const topic = fc.string({ unit: "grapheme", minLength: 1, maxLength: 40 }).filter((text) => !/[+#\0]/.test(text));
-const publish = fc
-  .record({ topic, qos: fc.constantFrom<QoS>(0, 1, 2), retain: fc.boolean(), id: fc.integer({ min: 1, max: 65_535 }) })
-  .map(({ topic: name, qos, retain, id }) => ({
-    type: "PUBLISH" as const,
-    topic: name,
-    qos,
-    dup: false,
-    retain,
-    ...(qos === 0 ? undefined : { packetIdentifier: id }),
-  }));
-
 describe("a stream of packets", () => {
-  it("is the same however it is cut", () => {
-    const one = fc.record({ packet: publish, payload: fc.uint8Array({ maxLength: 300 }) });
-    fc.assert(
-      fc.property(
-        fc.array(one, { minLength: 1, maxLength: 6 }),
-        fc.array(fc.nat(400), { maxLength: 30 }),
-        (all, cuts) => {
-          const wire = Buffer.concat(all.map(({ packet, payload }) => encodePacket(packet, LEVEL_5, payload)));
-          const framer = new Framer(1 << 16);
-          const found: Decoded[] = [];
-          let at = 0;
-          for (const length of [...cuts, wire.length]) {
-            const malformed = framer.push(wire.subarray(at, at + length), (first, body) => {
-              const decoded = decodePacket(first, Uint8Array.from(body), LEVEL_5);
-              if (typeof decoded !== "string") found.push(decoded);
-              return true;
-            });
-            expect(malformed).toBeNull();
-            at += length;
-          }
-          expect(framer.held).toBe(0);
-          expect(found).toEqual(all.map(({ packet, payload }) => ({ packet, payload: Uint8Array.from(payload) })));
-        },
-      ),
-      { numRuns: 300 },
-    );
-  });
-
-  it("of any bytes has packets or a reason, and holds no more than its bound", () => {
-    fc.assert(
-      fc.property(fc.array(fc.uint8Array({ maxLength: 50 }), { maxLength: 10 }), (pieces) => {
-        const framer = new Framer(64);
-        for (const piece of pieces) {
-          const malformed = framer.push(piece, (first, body) => {
-            expect(body.length).toBeLessThanOrEqual(64);
-            decodePacket(first, body, LEVEL_5);
-            decodePacket(first, body, LEVEL_3_1_1);
-            return true;
-          });
-          expect(framer.held).toBeLessThanOrEqual(64);
-          if (malformed !== null) return;
-        }
-      }),
-      { numRuns: 2000 },
-    );
-  });
-
   it("ends at a packet that is too long, before it has come", () => {
     for (const cut of [1, 2, 3, 5]) {
       const framer = new Framer(100);

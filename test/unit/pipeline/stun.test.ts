@@ -1,4 +1,3 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { decodeStun, encodeStun, STUN_SUCCESS, type StunMessage } from "#pipeline/codecs/stun/message.ts";
 
@@ -46,15 +45,6 @@ it.each([
   expect(decodeStun(bytes(hex))).toContain(reason);
 });
 
-it("any bytes are refused or read, and what was read is written as it was read", () => {
-  fc.assert(
-    fc.property(fc.uint8Array({ maxLength: 60 }), fc.integer({ min: 0, max: 40 }), (tail, type) => {
-      const padded = tail.subarray(0, tail.length & ~3);
-      const head = Buffer.from([0, type, 0, padded.length, ...bytes("2112a442"), ...bytes(ID)]);
-      const message = decodeStun(Buffer.concat([head, padded]));
-      if (typeof message !== "string") expect(decodeStun(encodeStun(message))).toEqual(message);
-    }),
-    { numRuns: 2000 },
-  );
+it("a transaction id of another length is not written", () => {
   expect(() => encodeStun({ type: 1, transactionID: new Uint8Array(11) })).toThrow("12 bytes");
 });
