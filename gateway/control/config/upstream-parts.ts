@@ -62,13 +62,37 @@ export const OutlierDetection = fields("outlier detection", {
   maxEjectionPercent: v.optional(integer(1, 100), 50),
 });
 
-/** Of the whole gateway, for each endpoint; 0: without bound. */
+const SHARED =
+  "Of the whole gateway: each worker has an equal part of it, rounded up, so that a limit of 10 with 4 workers is one of 3 each and 12 at most.";
+
 export const UpstreamLimits = fields("limits", {
-  connections: v.optional(integer(0, 1_000_000), 0),
-  requests: v.optional(integer(0, 1_000_000), 0),
-  /** Requests that may wait for a free endpoint. */
-  queue: v.optional(integer(0, 100_000), 0),
-  queueMs: v.optional(integer(1, MINUTE_MS), 1000),
+  connections: v.optional(
+    v.pipe(
+      integer(0, 1_000_000),
+      v.description(`Connections to each endpoint at one time; 0: without bound. ${SHARED}`),
+    ),
+    0,
+  ),
+  requests: v.optional(
+    v.pipe(
+      integer(0, 1_000_000),
+      v.description(
+        `Requests at each endpoint at one time; 0: without bound. Over HTTP/1 one takes a connection: the smaller of both limits holds. ${SHARED}`,
+      ),
+    ),
+    0,
+  ),
+  queue: v.optional(
+    v.pipe(
+      integer(0, 100_000),
+      v.description(`Requests that may wait for an endpoint of the upstream; 0: none waits. ${SHARED}`),
+    ),
+    0,
+  ),
+  queueMs: v.optional(
+    v.pipe(integer(1, MINUTE_MS), v.description("How long one waits before it is answered 503, in milliseconds.")),
+    1000,
+  ),
 });
 
 const condition = v.pipe(
