@@ -423,15 +423,19 @@ export function lifeCases(bench: Bench): void {
       [0, 0, 20],
       [40, 39, 400],
     ] as const) {
-      const before = bench.network.nowMs();
-      expect(bench.turn(waitMs)).toBe(0);
-      const took = bench.network.nowMs() - before;
-      expect(took).toBeGreaterThanOrEqual(least);
-      expect(took).toBeLessThan(most);
+      const took = Array.from({ length: 5 }, () => {
+        const before = bench.network.nowMs();
+        expect(bench.turn(waitMs)).toBe(0);
+        return bench.network.nowMs() - before;
+      });
+      for (const ms of took) expect(ms).toBeGreaterThanOrEqual(least);
+      // The best of them: in the others the machine may have been busy elsewhere.
+      expect(Math.min(...took)).toBeLessThan(most);
     }
   });
 
   test("a turn does not wait while something is left to do", async () => {
+    const LONG_MS = 20_000;
     const { recorder, socket, remote } = await bench.accepted("unix");
     remote.write(pattern(0, 150_000));
     await bench.meanwhile();
@@ -440,13 +444,14 @@ export function lifeCases(bench: Bench): void {
     const failing = bench.recorder();
     failing.socket = bench.driver.connect(Uint8Array.of(99, 0, 0, 0), failing);
     for (let turns = 0; recorder.received.count < 150_000 || failing.log.length === 0; turns++) {
-      bench.turn(3000);
+      bench.turn(LONG_MS);
       if (turns > 100) expect.fail("a hundred turns were not enough");
     }
     bench.sendPattern(socket, 0, 1000);
-    bench.turn(3000);
+    bench.turn(LONG_MS);
     expect(recorder.log).toEqual(["sent"]);
-    expect(bench.network.nowMs() - before).toBeLessThan(2900);
+    // One wait would have taken longer than all of it on a busy machine.
+    expect(bench.network.nowMs() - before).toBeLessThan(LONG_MS);
   });
 
   test("a turn that is ended leaves the rest for those that follow", async () => {

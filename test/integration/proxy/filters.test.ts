@@ -234,6 +234,7 @@ describe.each(["io_uring", "epoll"] as const)("filters over %s", (io) => {
     const client = new RawClient(gateway.port).send(GET).end();
     const all = await client.untilEnd();
     expect(all).toMatch(/^HTTP\/1\.1 504 [^]*"filter-timeout"/);
+    // Not before: a busy machine makes it later only.
     expect(performance.now() - started).toBeGreaterThan(450);
     await gateway.settled();
   });

@@ -106,11 +106,12 @@ describe("maglev ring", () => {
   });
 
   it("makes a ring in the time of a blink", () => {
-    const start = performance.now();
+    const start = process.cpuUsage();
     maglevRing(
       members(1000, (i) => (i % 5) + 1),
       RING_SLOTS,
     );
-    expect(performance.now() - start).toBeLessThan(250);
+    // Of the processor's time, which is the same on a machine that others use.
+    expect(process.cpuUsage(start).user).toBeLessThan(250_000);
   });
 });
