@@ -16,6 +16,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { buildToFile } from "#sdk/tooling/build-all.ts";
 import { TestAuthority } from "#test/support/certificates.ts";
 import { startGateway, type Gateway } from "#test/support/gateway.ts";
+import { penstock } from "#test/support/penstock.ts";
 import { freePort } from "#test/support/ports.ts";
 import { sampleModule } from "#test/support/sample-plugins.ts";
 
@@ -469,6 +470,18 @@ it("a message of the admin API reaches every worker's guest, and each answers", 
     "content-type": "text/plain",
   });
   expect(nobody.status).toBe(404);
+});
+
+it("a message of the command line does too, from standard input as well", async () => {
+  const where = { cwd: folder, env: { PENSTOCK_SERVER: gateway.adminSocket } };
+  const typed = await penstock(where, "plugin", "message", "acme/guard", "hello there");
+  expect(typed).toMatchObject({ code: 0, err: "" });
+  expect(typed.out.trimEnd().split("\n").toSorted()).toEqual(
+    [0, 1].map((worker) => `worker ${worker} acme/guard guard@1: hello there 0`),
+  );
+  const piped = await penstock({ ...where, stdin: "from a pipe\n" }, "plugin", "message", "acme/guard", "--json");
+  const { answers } = JSON.parse(piped.out) as { answers: { answer: string }[] };
+  expect(answers.map(({ answer }) => answer)).toEqual(["from a pipe 0", "from a pipe 0"]);
 });
 
 it("a ban holds on every route of the tenant, in every worker, and on nobody else's", async () => {

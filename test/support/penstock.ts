@@ -13,6 +13,8 @@ export interface Where {
   readonly cwd: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly uid?: number;
+  /** What stands on its standard input; absent: nothing. */
+  readonly stdin?: string;
 }
 
 export interface Running {
@@ -47,9 +49,11 @@ function start(where: Where, command: string, ...args: readonly string[]): Runni
   const child = spawn(command, args, {
     cwd: where.cwd,
     env: { ...process.env, ...where.env },
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: ["pipe", "pipe", "pipe"],
     ...(where.uid === undefined ? {} : { uid: where.uid, gid: where.uid }),
   });
+  // Who does not read it need not.
+  child.stdin.on("error", () => undefined).end(where.stdin);
   let out = "";
   let err = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => (out += text));

@@ -24,6 +24,8 @@ export interface Request {
   readonly json?: unknown;
   /** Sent as application/wasm. */
   readonly module?: Uint8Array;
+  /** Sent as text/plain. */
+  readonly text?: string;
 }
 
 /** Applying waits for every worker, and control for the supervisor: longer than either. */
@@ -134,21 +136,21 @@ export class Client {
     for await (const chunk of response) yield chunk as Buffer;
   }
 
-  #exchange(method: string, path: string, { headers = {}, json, module }: Request): Promise<IncomingMessage> {
-    const body = module ?? (json === undefined ? undefined : Buffer.from(JSON.stringify(json)));
-    const all: Record<string, string | number> = { accept: "application/json", ...headers };
-    if (body !== undefined) {
-      all["content-type"] = module === undefined ? "application/json" : "application/wasm";
-      all["content-length"] = body.byteLength;
+  #exchange(method: string, path: string, request: Request): Promise<IncomingMessage> {
+    const content = contentOf(request);
+    const all: Record<string, string | number> = { accept: "application/json", ...request.headers };
+    if (content !== undefined) {
+      all["content-type"] = content.type;
+      all["content-length"] = content.bytes.byteLength;
     }
     if (this.#token !== undefined && this.#token !== "") all["authorization"] = `Bearer ${this.#token}`;
     const start = this.#secure ? httpsRequest : httpRequest;
     return new Promise((resolved, reject) => {
       const options = { ...this.#target, method, path, headers: all, agent: false, timeout: TIMEOUT_MS };
-      const request = start(options, resolved);
-      request.on("timeout", () => request.destroy(new Error(`no answer within ${TIMEOUT_MS / 1000} s`)));
-      request.on("error", (error) => reject(this.#unreachable(error)));
-      request.end(body);
+      const sent = start(options, resolved);
+      sent.on("timeout", () => sent.destroy(new Error(`no answer within ${TIMEOUT_MS / 1000} s`)));
+      sent.on("error", (error) => reject(this.#unreachable(error)));
+      sent.end(content?.bytes);
     });
   }
 
@@ -160,6 +162,12 @@ export class Client {
       code === "ENOENT" ? "there is no such socket" : code === "ECONNREFUSED" ? "nothing listens there" : error.message;
     return cliError("PENSTOCK_CLI_UNREACHABLE", { detail: `${this.#shown}: ${why}`, cause: error });
   }
+}
+
+function contentOf({ json, module, text }: Request): { type: string; bytes: Uint8Array } | undefined {
+  if (module !== undefined) return { type: "application/wasm", bytes: module };
+  if (text !== undefined) return { type: "text/plain", bytes: Buffer.from(text) };
+  return json === undefined ? undefined : { type: "application/json", bytes: Buffer.from(JSON.stringify(json)) };
 }
 
 function queryText(query: NonNullable<Request["query"]>): string {

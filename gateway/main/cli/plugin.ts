@@ -4,6 +4,7 @@ import { Client } from "./client.ts";
 import { printFailure } from "./failure.ts";
 import { build, create, test } from "./plugin-author.ts";
 import { logs } from "./plugin-logs.ts";
+import { message } from "./plugin-message.ts";
 import { keygen, push } from "./plugin-push.ts";
 import { versionOf, type PluginVersion } from "./plugin-version.ts";
 import { diffLines, type Submitted } from "./submit.ts";
@@ -21,11 +22,12 @@ const ACTIONS: Readonly<Record<string, Action>> = {
   ls: list,
   inspect,
   logs,
+  message,
   rm: remove,
 };
 
 export const plugin: Verb = {
-  summary: "make, build, test, upload and inspect plugins",
+  summary: "make, build, test, upload and inspect plugins, and talk to those that run",
   usage: [
     "plugin new NAME [DIR] [--lang ts]",
     "plugin build [DIR]",
@@ -35,6 +37,7 @@ export const plugin: Verb = {
     "plugin ls [TENANT]",
     "plugin inspect TENANT/NAME@VERSION",
     "plugin logs TENANT/NAME[@VERSION] [-f]",
+    "plugin message TENANT/NAME [TEXT | --file FILE]",
     "plugin rm TENANT/NAME@VERSION",
   ],
   examples: [
@@ -44,8 +47,15 @@ export const plugin: Verb = {
     "plugin build greeter",
     "plugin push acme/greeter@1 greeter",
     "plugin ls acme",
+    "plugin message acme/greeter 'how many?'",
+    "plugin message acme/rules < rules.json",
   ],
-  options: { key: { type: "string" }, lang: { type: "string" }, follow: { type: "boolean", short: "f" } },
+  options: {
+    key: { type: "string" },
+    lang: { type: "string" },
+    follow: { type: "boolean", short: "f" },
+    file: { type: "string" },
+  },
   run: async (args, out, context) => {
     const [name = ""] = args.positionals;
     const action = Object.hasOwn(ACTIONS, name) ? ACTIONS[name] : undefined;

@@ -1,15 +1,10 @@
 /** `penstock secret`: gives a secret its value, which nobody reads again. `get secrets` lists them, `delete secret` removes one. */
-import { readFileSync } from "node:fs";
-import { resolve } from "node:path";
-import { isatty } from "node:tty";
-import { cliError } from "#core/errors/cli.ts";
 import { positionals, textOption } from "./arguments.ts";
 import { Client } from "./client.ts";
 import { printFailure } from "./failure.ts";
+import { givenText } from "./given-text.ts";
 import { kindOf, pathOf } from "./resource-kinds.ts";
 import { UsageError, type Verb } from "./verb.ts";
-
-const STDIN = 0;
 
 export const secret: Verb = {
   summary: "give a tenant's secret its value, from standard input or a file",
@@ -20,11 +15,8 @@ export const secret: Verb = {
     const [action = "", name = ""] = positionals(args, "set", "TENANT/NAME");
     if (action !== "set") throw new UsageError(`there is no "secret ${action}"`);
     const path = pathOf(kindOf("secret"), name);
-    const file = textOption(args, "file");
-    if (file === undefined && isatty(STDIN))
-      out.note("the value, then Enter and Ctrl-D; it is seen here as it is typed");
     try {
-      const value = valueIn(file === undefined ? STDIN : resolve(context.cwd, file));
+      const value = givenText(textOption(args, "file"), "the value", out, context);
       const client = Client.of(args, context);
       const before = await client.find(path);
       const headers = before === undefined ? { "if-none-match": "*" } : { "if-match": before.etag };
@@ -40,15 +32,3 @@ export const secret: Verb = {
     }
   },
 };
-
-/** Without its last line feed, as `${file:…}` reads it. */
-function valueIn(file: string | number): string {
-  try {
-    return readFileSync(file, "utf8").replace(/\r?\n$/, "");
-  } catch (error) {
-    throw cliError("PENSTOCK_CLI_FILE", {
-      detail: error instanceof Error ? error.message : String(file),
-      cause: error,
-    });
-  }
-}

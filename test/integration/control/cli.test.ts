@@ -254,6 +254,52 @@ describe("verbs", () => {
     await penstock("plugin rm acme/saying@1");
   });
 
+  it("tell a running plugin a word, from the line or a file, and show what each guest answers", async () => {
+    expect(await penstock(["plugin", "message", "acme/check", "how many?"])).toEqual({
+      code: 0,
+      out: "worker 0 acme/orders check@1: how many?",
+      notes: "",
+    });
+    write("word.txt", "one \u{1b}[2J\nand two ü\n");
+    expect(await penstock("plugin message acme/check --file word.txt")).toMatchObject({
+      out: "worker 0 acme/orders check@1: one \\u001b[2J\\nand two ü",
+    });
+    const { out } = await penstock("plugin message acme/check --file word.txt --json");
+    expect(JSON.parse(out)).toEqual({
+      answers: [{ worker: 0, route: "acme/orders", version: "1", answer: "one \u{1b}[2J\nand two ü" }],
+    });
+    gateway.listens = false;
+    expect(await penstock("plugin message acme/check hello")).toMatchObject({
+      code: 0,
+      out: "",
+      notes: expect.stringContaining("nobody answers"),
+    });
+    expect((await penstock("plugin message acme/check hello --json")).out).toBe('{"answers":[]}');
+    gateway.listens = true;
+  });
+
+  it("refuse a message that can't be sent, and say why", async () => {
+    write("long.txt", "x".repeat(65_537));
+    expect(await penstock("plugin message acme/check --file long.txt")).toMatchObject({
+      code: 1,
+      notes: expect.stringContaining("65536"),
+    });
+    write("bytes.bin", Uint8Array.of(0x61, 0xff));
+    expect(await penstock("plugin message acme/check --file bytes.bin")).toMatchObject({
+      code: 1,
+      notes: expect.stringContaining("bytes.bin is not UTF-8"),
+    });
+    expect(await penstock("plugin message acme/check --file none.txt")).toMatchObject({ code: 1 });
+    expect(await penstock("plugin message acme/nothing hello")).toMatchObject({
+      code: 1,
+      notes: expect.stringContaining('there is no plugin "nothing"'),
+    });
+    await expect(penstock("plugin message acme/check@1 hello")).rejects.toThrow("all of its versions");
+    await expect(penstock("plugin message check hello")).rejects.toThrow("TENANT/NAME");
+    await expect(penstock("plugin message acme/check hello --file word.txt")).rejects.toThrow("not both");
+    await expect(penstock("plugin message acme/check two words")).rejects.toThrow(UsageError);
+  });
+
   it("push plugins, list, inspect and remove them", async () => {
     write("mine/build/mine.wasm", wasmModule(7));
     expect((await penstock("plugin push acme/mine@1 mine")).out).toMatch(/^acme\/mine@1 is uploaded: 13 bytes/);
@@ -420,6 +466,7 @@ describe("verbs", () => {
     "explain GET http://shop.acme.example/",
     "plugin ls acme",
     "plugin inspect acme/check@1",
+    "plugin message acme/check hello",
     "get secrets acme",
     "audit",
     "token ls",

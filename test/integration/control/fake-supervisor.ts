@@ -78,6 +78,8 @@ export class FakeSupervisor {
   readonly applied: Snapshot[] = [];
   readonly built: BuildRequest[] = [];
   /** What plugins of its one worker have said. */
+  /** Whether a guest of the plugin has an `on_message` hook. */
+  listens = true;
   readonly lines: LinesReply["workers"][number]["lines"][number][] = [];
   /** Of health checks, as they came in. */
   readonly verdicts: HealthMessage[] = [];
@@ -162,7 +164,7 @@ export class FakeSupervisor {
       this.#send({
         type: "told",
         id: message.id,
-        answers: [{ worker: 0, route: "acme/orders", version: "1", answer }],
+        answers: this.listens ? [{ worker: 0, route: "acme/orders", version: "1", answer }] : [],
       });
     } else if (message.type === "record") {
       const { id, process } = message;
