@@ -95,7 +95,7 @@ class BufferStage extends PassingStage {
         this.link.release(piece.buffer);
       }
     }
-    this.link.end(null);
+    this.link.end();
   }
 
   override dispose(): void {

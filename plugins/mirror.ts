@@ -118,9 +118,9 @@ class CopyStage extends PassingStage {
     this.link.data(buffer, start, end);
   }
 
-  override end(trailers: Head | null): void {
+  override end(): void {
     this.#copy.whole();
-    this.link.end(trailers);
+    this.link.end();
   }
 
   /** The request was not read to its end. */

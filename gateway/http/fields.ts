@@ -13,7 +13,17 @@
 import { assert } from "#core/assert.ts";
 import { COLON, CR, FIELD_VALUE, HTAB, isToken, LF, LOWER_CASE, SP } from "./octets.ts";
 import { ADDED_FIELDS_MAX, FIELDS_MAX } from "./limits.ts";
-import { COOKIE, isName, knownName, LAST_FRAMING_NAME, NAME_FIXED, NAME_HOP, nameFlags, nameText } from "./names.ts";
+import {
+  COOKIE,
+  isName,
+  knownName,
+  LAST_FRAMING_NAME,
+  NAME_FIXED,
+  NAME_HOP,
+  NAME_NO_TRAILER,
+  nameFlags,
+  nameText,
+} from "./names.ts";
 import type { Scratch } from "./scratch.ts";
 
 /** log2 of the cells of a row. */
@@ -35,6 +45,10 @@ export const ROW_EDITED = 4;
 /** A copy, since compiled code folds constants of its own module only (see h1/parse-fields.ts). */
 const fieldValue = FIELD_VALUE;
 
+/** What no edit may put into a section: the flags of such names. */
+export const HEAD_SECTION: number = NAME_FIXED;
+export const TRAILER_SECTION: number = NAME_FIXED | NAME_NO_TRAILER;
+
 const ROWS_MAX = FIELDS_MAX + ADDED_FIELDS_MAX;
 
 export class Fields {
@@ -52,12 +66,14 @@ export class Fields {
   /** The newest name when the rows were made: younger names may still have id 0 in them. */
   newest: number;
 
+  /** HEAD_SECTION or TRAILER_SECTION. */
+  readonly #refused: number;
   readonly #scratch: Scratch;
   readonly #octets: Buffer;
   #scratchStart: number;
   #scratchNext: number;
 
-  constructor(scratch: Scratch) {
+  constructor(scratch: Scratch, section: number = HEAD_SECTION) {
     const memory = scratch.memory;
     this.memory = memory;
     this.view = new DataView(memory.buffer, memory.byteOffset, memory.byteLength);
@@ -67,6 +83,7 @@ export class Fields {
     this.seen = 0;
     this.repeated = 0;
     this.newest = 0;
+    this.#refused = section;
     this.#scratch = scratch;
     this.#octets = Buffer.from(memory.buffer as ArrayBuffer, memory.byteOffset, memory.byteLength);
     this.#scratchStart = -1;
@@ -165,7 +182,7 @@ export class Fields {
    * `source` may be `memory` itself.
    */
   set(name: number, source: Uint8Array, start: number, end: number): boolean {
-    if (!isEditable(name) || !isValue(source, start, end)) return false;
+    if (!this.#isEditable(name) || !isValue(source, start, end)) return false;
     const first = this.find(name);
     const index = first < 0 ? this.fieldCount : first;
     if (!this.#writeRow(index, name, source, start, end)) return false;
@@ -176,7 +193,7 @@ export class Fields {
 
   /** Adds a field line at the end; refused as `set` is. */
   add(name: number, source: Uint8Array, start: number, end: number): boolean {
-    if (!isEditable(name) || !isValue(source, start, end)) return false;
+    if (!this.#isEditable(name) || !isValue(source, start, end)) return false;
     if (!this.#writeRow(this.fieldCount, name, source, start, end)) return false;
     this.fieldCount++;
     return true;
@@ -184,13 +201,13 @@ export class Fields {
 
   /** How many fields of this name there were; 0 also for a name that filters may not touch. */
   remove(name: number): number {
-    return isEditable(name) ? this.#removeFrom(name, 0) : 0;
+    return this.#isEditable(name) ? this.#removeFrom(name, 0) : 0;
   }
 
   /** Takes one field line away; false for a name that filters may not touch. */
   removeAt(index: number): boolean {
     const id = this.nameId(index);
-    if (id > 0 && !isEditable(id)) return false;
+    if (id > 0 && !this.#isEditable(id)) return false;
     this.rows[(index << ROW_SHIFT) + ROW_FLAGS] = ROW_REMOVED;
     return true;
   }
@@ -206,6 +223,46 @@ export class Fields {
     if (!this.#writeLine(this.fieldCount, 0, name, source, start, end)) return false;
     this.fieldCount++;
     return true;
+  }
+
+  /**
+   * Adds the lines of another section of the same memory that go on, as they stand. False when they don't fit: what was
+   * there stays, with a part of them.
+   */
+  addFrom(other: Fields): boolean {
+    const { rows, memory } = this;
+    this.newest = Math.min(this.newest, other.newest);
+    for (let index = 0; index < other.fieldCount; index++) {
+      const from = index << ROW_SHIFT;
+      const flags = other.rows[from + ROW_FLAGS] as number;
+      if ((flags & (ROW_HOP | ROW_REMOVED)) !== 0) continue;
+      const start = other.rows[from + NAME_START] as number;
+      const end = other.rows[from + LINE_END] as number;
+      const copy = this.fieldCount < ROWS_MAX ? this.reserve(end - start) : -1;
+      if (copy < 0) return false;
+      memory.copyWithin(copy, start, end);
+      const row = this.fieldCount++ << ROW_SHIFT;
+      for (let cell = NAME_START; cell <= LINE_END; cell++) {
+        rows[row + cell] = (other.rows[from + cell] as number) - start + copy;
+      }
+      rows[row + NAME_ID] = other.rows[from + NAME_ID] as number;
+      rows[row + ROW_FLAGS] = flags | ROW_EDITED;
+    }
+    return true;
+  }
+
+  /** Of the lines that go on. */
+  get lineBytes(): number {
+    let bytes = 0;
+    for (let row = 0; row < this.fieldCount << ROW_SHIFT; row += 1 << ROW_SHIFT) {
+      if (((this.rows[row + ROW_FLAGS] as number) & (ROW_HOP | ROW_REMOVED)) !== 0) continue;
+      bytes += (this.rows[row + LINE_END] as number) - (this.rows[row + NAME_START] as number);
+    }
+    return bytes;
+  }
+
+  #isEditable(name: number): boolean {
+    return name > 0 && (nameFlags(name) & this.#refused) === 0;
   }
 
   /** As `remove`, also of a name that filters may not touch: for who frames the message anew. */
@@ -294,10 +351,6 @@ export class Fields {
     }
     return entries;
   }
-}
-
-function isEditable(name: number): boolean {
-  return name > 0 && (nameFlags(name) & NAME_FIXED) === 0;
 }
 
 function isValue(source: Uint8Array, start: number, end: number): boolean {

@@ -7,8 +7,8 @@
  * fill it and its fields' rows directly; everyone else reads the properties and edits through the methods.
  */
 import { parseAuthority } from "./authority.ts";
-import { Fields, LINE_END, ROW_SHIFT } from "./fields.ts";
-import { CONTENT_LENGTH, HOST, newestName } from "./names.ts";
+import { Fields, HEAD_SECTION, LINE_END, ROW_SHIFT } from "./fields.ts";
+import { CONTENT_LENGTH, HOST, newestName, TRAILER } from "./names.ts";
 import { METHOD_BYTES_MAX } from "./limits.ts";
 import { QUERY, QUESTION, SLASH, TOKEN } from "./octets.ts";
 import type { Scratch } from "./scratch.ts";
@@ -82,9 +82,11 @@ export class Head extends Fields implements TargetSlots {
   expectContinue: boolean;
   /** The Host field is a filter's and overrides the authority of an absolute-form target. */
   hostEdited: boolean;
+  /** A filter has added a Trailer field: content of known length goes on in chunks, where the next hop can read them. */
+  announcesTrailers: boolean;
 
-  constructor(scratch: Scratch) {
-    super(scratch);
+  constructor(scratch: Scratch, section: number = HEAD_SECTION) {
+    super(scratch, section);
     this.start = 0;
     this.end = 0;
     this.minor = 1;
@@ -114,6 +116,7 @@ export class Head extends Fields implements TargetSlots {
     this.upgrade = false;
     this.expectContinue = false;
     this.hostEdited = false;
+    this.announcesTrailers = false;
     this.reset();
   }
 
@@ -144,11 +147,12 @@ export class Head extends Fields implements TargetSlots {
     this.upgrade = false;
     this.expectContinue = false;
     this.hostEdited = false;
+    this.announcesTrailers = false;
   }
 
   /** As for every field; a Host must be a valid authority, and changes `host` and `port` with it. */
   override set(name: number, source: Uint8Array, start: number, end: number): boolean {
-    if (name !== HOST) return super.set(name, source, start, end);
+    if (name !== HOST) return super.set(name, source, start, end) && this.#wrote(name);
     // Tried on a copy first: the field must not be rewritten when the value is refused.
     const copy = this.reserve(end - start);
     if (copy < 0) return false;
@@ -170,7 +174,12 @@ export class Head extends Fields implements TargetSlots {
 
   /** There is one Host, always. */
   override add(name: number, source: Uint8Array, start: number, end: number): boolean {
-    return name !== HOST && super.add(name, source, start, end);
+    return name !== HOST && super.add(name, source, start, end) && this.#wrote(name);
+  }
+
+  #wrote(name: number): true {
+    if (name === TRAILER) this.announcesTrailers = true;
+    return true;
   }
 
   override remove(name: number): number {

@@ -173,6 +173,7 @@ export const TRANSFER_ENCODING = known("transfer-encoding", CONNECTION_BOUND | N
 export const CONNECTION = known("connection", CONNECTION_BOUND);
 export const UPGRADE = known("upgrade", CONNECTION_BOUND);
 export const EXPECT = known("expect", NAME_FIXED | NAME_END_TO_END | NAME_NO_TRAILER);
+export const TE = known("te", CONNECTION_BOUND);
 /** What servers that hand fields on as CGI variables (RFC 3875 section 4.1.18) can't tell from the framing fields. */
 export const CONTENT_LENGTH_ALIAS = known("content_length", NAME_FIXED | NAME_END_TO_END | NAME_NO_TRAILER);
 export const TRANSFER_ENCODING_ALIAS = known("transfer_encoding", NAME_FIXED | NAME_END_TO_END | NAME_NO_TRAILER);
@@ -181,8 +182,7 @@ export const LAST_FRAMING_NAME = newestName();
 
 export const KEEP_ALIVE = known("keep-alive", CONNECTION_BOUND);
 export const PROXY_CONNECTION = known("proxy-connection", CONNECTION_BOUND);
-export const TE = known("te", CONNECTION_BOUND);
-export const TRAILER = known("trailer", NAME_FIXED | NAME_NO_TRAILER);
+export const TRAILER = known("trailer", NAME_NO_TRAILER);
 
 export const VIA = known("via", NAME_END_TO_END);
 export const FORWARDED = known("forwarded", NAME_FORWARDED | NAME_END_TO_END);

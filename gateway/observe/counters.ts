@@ -18,6 +18,7 @@ export const COUNTER_NAMES = [
   "request_body_bytes",
   "response_body_bytes",
   "upstream_hedges",
+  "trailers_dropped",
 ] as const;
 
 export const CONNECTIONS_ACCEPTED = 0;
@@ -32,6 +33,8 @@ export const UPSTREAM_RETRIES = 11;
 export const REQUEST_BODY_BYTES = 12;
 export const RESPONSE_BODY_BYTES = 13;
 export const UPSTREAM_HEDGES = 14;
+/** Trailer sections that the receiver could not be sent: of HTTP/1.0, or of known length; or that there was no memory for. */
+export const TRAILERS_DROPPED = 15;
 
 export class Counters {
   readonly values: Float64Array;

@@ -11,11 +11,26 @@
  * Back-pressure: `link.full` says that what follows has enough; a stage that produces by itself then waits for `drained`.
  * A stage whose own hands are full calls `pause`, and `resume` when they are free: what lies before it stops, down to the
  * receive of the socket. What is on its way already still comes, at most one batch of receives (256 KiB).
+ *
+ * Trailers belong to the body, not to the call: the link has them from the stage's `end` on, as the stages before have left
+ * them, until the stage ends the body itself, at once or later.
  */
 import type { Head } from "#http/head.ts";
 
+/** The fields that go behind a body. */
+export interface Trailing {
+  /** Null: there are none. */
+  readonly trailers: Head | null;
+  /**
+   * The same to be changed: made where there are none. Null: this message can't have any, since it leaves with a length or
+   * goes to HTTP/1.0. Whoever wants to add some to a message of known length adds a `Trailer` field to its head, or asks
+   * here before the head has left.
+   */
+  makeTrailers(): Head | null;
+}
+
 /** A stage's way out. Calls after the exchange has ended, or after `end` and `fail`, do nothing. */
-export interface BodyLink {
+export interface BodyLink extends Trailing {
   /** What regions are offsets into. */
   readonly memory: Uint8Array;
   /** The next stage, or the peer, has more than it can pass on. What is passed on nevertheless is not lost. */
@@ -24,8 +39,8 @@ export interface BodyLink {
   data(buffer: number, start: number, end: number): void;
   /** The same for bytes from elsewhere: copied into buffers of `memory`. */
   write(bytes: Uint8Array): void;
-  /** The body is whole. `trailers` are valid for the call: a stage that ends later than it was told ends without them. */
-  end(trailers: Head | null): void;
+  /** The body is whole. Its trailers go behind it. */
+  end(): void;
   /** Nothing more can be taken, until `resume`. */
   pause(): void;
   resume(): void;
@@ -48,7 +63,8 @@ export interface BodyStage {
   /** The first call, once. A stage of a request may be given data before later filters have seen the head. */
   attach(link: BodyLink): void;
   data(buffer: number, start: number, end: number): void;
-  end(trailers: Head | null): void;
+  /** The body is whole, and the link has its trailers. */
+  end(): void;
   /** What follows is no longer full. Also the first call after the head has left: a source begins here. */
   drained(): void;
   /** The exchange is over, or this body is not wanted any more: the last call, once, whatever happened before. */
@@ -74,8 +90,8 @@ export abstract class PassingStage implements BodyStage {
     this.link.data(buffer, start, end);
   }
 
-  end(trailers: Head | null): void {
-    this.link.end(trailers);
+  end(): void {
+    this.link.end();
   }
 
   drained(): void {}
@@ -86,6 +102,8 @@ export abstract class PassingStage implements BodyStage {
 const NO_LINK: BodyLink = {
   memory: new Uint8Array(0),
   full: true,
+  trailers: null,
+  makeTrailers: () => null,
   data: () => {},
   write: () => {},
   end: () => {},

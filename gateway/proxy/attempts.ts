@@ -94,7 +94,7 @@ export class Attempts implements HedgeOwner, Waiter {
     this.response = owner.response;
     this.#target = new Target(worker);
     this.#writer = new RequestWriter(worker.workspace);
-    this.#replay = new BodyReplay(worker.buffers);
+    this.#replay = new BodyReplay(worker.buffers, worker.trailers);
     this.#alarm = new Alarm(worker.loop, () => this.#tookTooLong());
     this.#hedgeAlarm = new Alarm(worker.loop, () => this.#beginHedge());
   }
@@ -106,6 +106,11 @@ export class Attempts implements HedgeOwner, Waiter {
 
   get wantsBody(): boolean {
     return this.stream !== null && !this.#paused && this.#target.connected;
+  }
+
+  /** The request's head has left, or may at any time. */
+  get begun(): boolean {
+    return this.#engine !== null;
   }
 
   get keepsHead(): boolean {

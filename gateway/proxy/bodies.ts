@@ -2,12 +2,13 @@
  * The bodies of one exchange where filters want them: a row of stages for each direction, between the client's side and
  * the upstream's. Null, and nothing but that is asked of a chunk, where no filter has given a stage. Pooled with its exchange.
  */
-import { FRAMING_NONE, type Head } from "#http/head.ts";
-import type { Buffers } from "#io/buffers.ts";
+import { FRAMING_LENGTH, FRAMING_NONE, type Head } from "#http/head.ts";
 import { HIGH_WATERMARK_BYTES } from "#net/connection.ts";
+import { TRAILERS_DROPPED } from "#observe/counters.ts";
 import { UNKNOWN_LENGTH, type BodyStage, type LengthEffect } from "#pipeline/body.ts";
 import type { Attempts } from "./attempts.ts";
 import { BodyPipe, type BodyEnds } from "./body-pipe.ts";
+import type { WorkerContext } from "./context.ts";
 import type { DownstreamStream } from "./downstream-stream.ts";
 
 /** The exchange, as its bodies see it. */
@@ -24,7 +25,7 @@ export interface BodiesOwner {
 }
 
 export class Bodies {
-  readonly #buffers: Buffers;
+  readonly #worker: WorkerContext;
   readonly #owner: BodiesOwner;
   readonly #attempts: Attempts;
   request: BodyPipe | null = null;
@@ -35,8 +36,8 @@ export class Bodies {
   /** As sent to the client. */
   responseBytes = 0;
 
-  constructor(buffers: Buffers, owner: BodiesOwner, attempts: Attempts) {
-    this.#buffers = buffers;
+  constructor(worker: WorkerContext, owner: BodiesOwner, attempts: Attempts) {
+    this.#worker = worker;
     this.#owner = owner;
     this.#attempts = attempts;
   }
@@ -44,15 +45,19 @@ export class Bodies {
   // Filters.
 
   addRequest(stage: BodyStage, effect: LengthEffect): void {
-    this.request ??= new BodyPipe(this.#buffers, new RequestEnds(this.#owner, this.#attempts));
+    this.request ??= this.#pipe(new RequestEnds(this.#owner, this.#attempts, this));
     if (effect === UNKNOWN_LENGTH) this.#owner.request.forgetLength();
     this.request.add(stage);
   }
 
   addResponse(stage: BodyStage, effect: LengthEffect): void {
-    this.response ??= new BodyPipe(this.#buffers, new ResponseEnds(this.#owner, this));
+    this.response ??= this.#pipe(new ResponseEnds(this.#owner, this));
     if (effect === UNKNOWN_LENGTH) this.#owner.response.forgetLength();
     this.response.add(stage);
+  }
+
+  #pipe(ends: BodyEnds): BodyPipe {
+    return new BodyPipe(this.#worker.buffers, this.#worker.trailers, ends);
   }
 
   /** Another response takes the place of the one that these stages were for. */
@@ -106,6 +111,20 @@ export class Bodies {
     this.response?.drained();
   }
 
+  /** The same for the gateway's own reply, whose body follows at once: `headSent` is called behind it. */
+  replyHeadSent(): void {
+    this.#headSent = true;
+  }
+
+  /** Nothing of the response has left. */
+  get headWaits(): boolean {
+    return !this.#headSent;
+  }
+
+  trailersLost(): void {
+    this.#worker.counters.add(TRAILERS_DROPPED, 1);
+  }
+
   clientDrained(): void {
     if (this.response === null) this.resumeUpstream();
     else this.response.drained();
@@ -151,13 +170,30 @@ export class Bodies {
   }
 }
 
+/** Chunked, or of a length that need not be said yet: then it is not. */
+function carriesTrailers(head: Head, waits: boolean): boolean {
+  if (head.framing !== FRAMING_LENGTH) return head.framing !== FRAMING_NONE;
+  if (waits) head.announcesTrailers = true;
+  return head.announcesTrailers;
+}
+
 class RequestEnds implements BodyEnds {
   readonly #owner: BodiesOwner;
   readonly #attempts: Attempts;
+  readonly #bodies: Bodies;
 
-  constructor(owner: BodiesOwner, attempts: Attempts) {
+  constructor(owner: BodiesOwner, attempts: Attempts, bodies: Bodies) {
     this.#owner = owner;
     this.#attempts = attempts;
+    this.#bodies = bodies;
+  }
+
+  carriesTrailers(): boolean {
+    return carriesTrailers(this.#owner.request, !this.#attempts.begun);
+  }
+
+  trailersLost(): void {
+    this.#bodies.trailersLost();
   }
 
   get drainFull(): boolean {
@@ -196,6 +232,16 @@ class ResponseEnds implements BodyEnds {
 
   get drainFull(): boolean {
     return this.#bodies.clientFull;
+  }
+
+  /** A client of HTTP/1.0 gets no chunks. */
+  carriesTrailers(): boolean {
+    const { response, downstream } = this.#owner;
+    return downstream?.requestMinor === 1 && carriesTrailers(response, this.#bodies.headWaits);
+  }
+
+  trailersLost(): void {
+    this.#bodies.trailersLost();
   }
 
   drainData(buffer: number, start: number, end: number): void {

@@ -6,31 +6,46 @@
  *
  * A stage is full when it is paused, or, unless it holds, when what follows it is full. Calls of the owner never come
  * back into the stage that made them, but for `drained`, which a stage expects at any time.
+ *
+ * Received trailers are read where the codec has them while its call lasts; a stage that ends later finds a copy. That, and
+ * those that a stage makes, stand in a section of the pipe's own, which is taken when it is needed.
  */
 import type { Head } from "#http/head.ts";
 import { BUFFER_BYTES, type Buffers } from "#io/buffers.ts";
 import type { BodyLink, BodyStage } from "#pipeline/body.ts";
+import type { HeadPool } from "#pipeline/http/head-pool.ts";
 
 /** Where the body comes from and goes to. */
 export interface BodyEnds {
   /** The peer has more than it takes, or is not there yet. */
   readonly drainFull: boolean;
+  /** Trailers can go behind this body. Asked when somebody wants to add some: a head that has not left yet can be told. */
+  carriesTrailers(): boolean;
   drainData(buffer: number, start: number, end: number): void;
   drainEnd(trailers: Head | null): void;
   /** Something can be taken again. */
   resumeSource(): void;
   pauseSource(): void;
   bodyFailed(status: number, code: string, detail: string): void;
+  /** Some are not sent: they can't be, or there was no memory to keep them in. */
+  trailersLost(): void;
 }
 
 export class BodyPipe {
   readonly #buffers: Buffers;
+  readonly #sections: HeadPool;
   readonly #ends: BodyEnds;
   readonly #links: Link[] = [];
   #closed = false;
+  #trailers: Head | null = null;
+  /** A section of its own. */
+  #own: Head | null = null;
+  #refused = false;
 
-  constructor(buffers: Buffers, ends: BodyEnds) {
+  /** `sections`: of trailers. */
+  constructor(buffers: Buffers, sections: HeadPool, ends: BodyEnds) {
     this.#buffers = buffers;
+    this.#sections = sections;
     this.#ends = ends;
   }
 
@@ -63,8 +78,12 @@ export class BodyPipe {
     this.dataTo(0, buffer, start, end);
   }
 
-  end(trailers: Head | null): void {
-    this.endTo(0, trailers);
+  /** `received`: valid for the call. */
+  end(received: Head | null): void {
+    if (this.#own === null) this.#trailers = received;
+    else if (received !== null && !this.#own.addFrom(received)) this.#ends.trailersLost();
+    this.endTo(0);
+    if (received !== null && this.#trailers === received) this.#keep(received);
   }
 
   /** The drain can take something: told from the last stage to the first, up to one that is full again. */
@@ -76,6 +95,35 @@ export class BodyPipe {
     if (this.#closed) return;
     this.#closed = true;
     for (const { stage } of this.#links) stage.dispose();
+    this.#dropTrailers();
+  }
+
+  get trailers(): Head | null {
+    return this.#trailers;
+  }
+
+  makeTrailers(): Head | null {
+    if (this.#trailers !== null) return this.#trailers;
+    if (this.#closed || this.#refused) return null;
+    if (!this.#ends.carriesTrailers()) {
+      this.#refused = true;
+      this.#ends.trailersLost();
+      return null;
+    }
+    return (this.#trailers = this.#own = this.#sections.take());
+  }
+
+  #keep(received: Head): void {
+    const own = this.#sections.take();
+    this.#trailers = this.#own = own;
+    if (own.addFrom(received)) return;
+    this.#dropTrailers();
+    this.#ends.trailersLost();
+  }
+
+  #dropTrailers(): void {
+    if (this.#own !== null) this.#sections.give(this.#own);
+    this.#trailers = this.#own = null;
   }
 
   // What links ask.
@@ -96,11 +144,15 @@ export class BodyPipe {
     else link.stage.data(buffer, start, end);
   }
 
-  endTo(index: number, trailers: Head | null): void {
+  endTo(index: number): void {
     if (this.#closed) return;
     const link = this.#links[index];
-    if (link === undefined) this.#ends.drainEnd(trailers);
-    else link.stage.end(trailers);
+    if (link !== undefined) {
+      link.stage.end();
+      return;
+    }
+    this.#ends.drainEnd(this.#trailers);
+    this.#dropTrailers();
   }
 
   paused(): void {
@@ -143,6 +195,14 @@ class Link implements BodyLink {
     return this.#pipe.fullFrom(this.#index + 1);
   }
 
+  get trailers(): Head | null {
+    return this.#ended ? null : this.#pipe.trailers;
+  }
+
+  makeTrailers(): Head | null {
+    return this.#ended ? null : this.#pipe.makeTrailers();
+  }
+
   data(buffer: number, start: number, end: number): void {
     if (!this.#ended) this.#pipe.dataTo(this.#index + 1, buffer, start, end);
   }
@@ -163,10 +223,10 @@ class Link implements BodyLink {
     }
   }
 
-  end(trailers: Head | null): void {
+  end(): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#pipe.endTo(this.#index + 1, trailers);
+    this.#pipe.endTo(this.#index + 1);
   }
 
   pause(): void {

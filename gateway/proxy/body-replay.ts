@@ -1,10 +1,11 @@
 /**
  * What was sent of one request's body, kept so that another attempt can send it again: the regions as they were received,
- * without a copy, bounded in bytes and in regions, since each holds a whole buffer. Past a bound all of it is let go, and
- * there is no second attempt.
+ * without a copy, bounded in bytes and in regions, since each holds a whole buffer, and a copy of its trailers. Past a bound
+ * all of it is let go, and there is no second attempt.
  */
 import type { Head } from "#http/head.ts";
 import type { Buffers } from "#io/buffers.ts";
+import type { HeadPool } from "#pipeline/http/head-pool.ts";
 import type { UpstreamStream } from "#upstream/stream.ts";
 
 /** A body that drips holds a buffer of 32 KiB for each drop: at most 1 MiB. */
@@ -12,15 +13,19 @@ const REGIONS_MAX = 32;
 
 export class BodyReplay {
   readonly #buffers: Buffers;
+  readonly #sections: HeadPool;
   readonly #regions: number[] = [];
+  #trailers: Head | null = null;
   #bytes = 0;
   #bytesMax = 0;
   #keeping = false;
   #complete = true;
   #ended = false;
 
-  constructor(buffers: Buffers) {
+  /** `sections`: of trailers. */
+  constructor(buffers: Buffers, sections: HeadPool) {
     this.#buffers = buffers;
+    this.#sections = sections;
   }
 
   /** Everything that has been sent of the body can be sent again. */
@@ -46,10 +51,13 @@ export class BodyReplay {
     this.#regions.push(buffer, start, end);
   }
 
-  /** Trailers are read where they were received: they are not kept. */
   end(trailers: Head | null): void {
     this.#ended = true;
-    if (trailers !== null) this.#complete = false;
+    if (trailers === null) return;
+    if (this.#keeping) this.#trailers = this.#sections.take();
+    if (this.#trailers?.addFrom(trailers) === true) return;
+    this.#complete = false;
+    this.forget();
   }
 
   /** Sends again what was sent before. */
@@ -58,7 +66,7 @@ export class BodyReplay {
     for (let i = 0; i < regions.length; i += 3) {
       stream.sendData(regions[i] as number, regions[i + 1] as number, regions[i + 2] as number);
     }
-    if (this.#ended) stream.sendEnd(null);
+    if (this.#ended) stream.sendEnd(this.#trailers);
   }
 
   /** There will be no further attempt: keeps nothing any more. */
@@ -67,6 +75,8 @@ export class BodyReplay {
     const regions = this.#regions;
     for (let i = 0; i < regions.length; i += 3) this.#buffers.release(regions[i] as number);
     regions.length = 0;
+    if (this.#trailers !== null) this.#sections.give(this.#trailers);
+    this.#trailers = null;
   }
 
   reset(): void {

@@ -9,6 +9,7 @@ import type { TlsRecords } from "#net/tls/records.ts";
 import type { AccessLog } from "#observe/access-log.ts";
 import type { Endpoints } from "#upstream/endpoints.ts";
 import type { Counters } from "#observe/counters.ts";
+import type { HeadPool } from "#pipeline/http/head-pool.ts";
 import type { Tap } from "#observe/tap.ts";
 import type { Meter, Meters } from "#observe/meters.ts";
 import type { StreamCounters } from "#observe/stream-counters.ts";
@@ -21,6 +22,8 @@ export interface WorkerContext {
   readonly buffers: Buffers;
   readonly gather: WriteGather;
   readonly scratch: Scratch;
+  /** Sections for trailers that are kept or made. */
+  readonly trailers: HeadPool;
   readonly endpoints: Endpoints;
   readonly clients: ClientConnections;
   readonly counters: Counters;

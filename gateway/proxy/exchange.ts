@@ -68,7 +68,7 @@ export class ProxyExchange extends ClientSide implements Exchange, AttemptsOwner
     this.#walk = new FilterWalk(worker.loop);
     this.#reply = new LocalReply(worker.buffers, this.response);
     this.#attempts = new Attempts(worker, this);
-    this.#bodies = new Bodies(worker.buffers, this, this.#attempts);
+    this.#bodies = new Bodies(worker, this, this.#attempts);
     this.#timer = new Alarm(worker.loop, () => this.#tookTooLong());
   }
 
@@ -447,8 +447,9 @@ export class ProxyExchange extends ClientSide implements Exchange, AttemptsOwner
       this.#cut(outcomes.OVERLOADED);
       return;
     }
+    this.#bodies.replyHeadSent();
     this.#reply.sendBody(this.#bodies);
-    this.#bodies.headSent();
+    if (!this.ended) this.#bodies.headSent();
   }
 
   // The end.

@@ -17,7 +17,7 @@ import { HIGH_WATERMARK_BYTES, type Connection, type Protocol } from "#net/conne
 import { HeldRegions } from "#net/held.ts";
 import type { Peer } from "#net/listener.ts";
 import type { TlsPeer } from "#net/tls/peer.ts";
-import { CONNECTIONS_OPEN } from "#observe/counters.ts";
+import { CONNECTIONS_OPEN, TRAILERS_DROPPED } from "#observe/counters.ts";
 import { writeChunk, writeLastChunk } from "#upstream/http1-upstream.ts";
 import { PartialHead } from "#pipeline/http/partial-head.ts";
 import type { Banned, Drainable, ListenerContext } from "./context.ts";
@@ -202,7 +202,7 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
   }
 
   sendHead(head: Head): boolean {
-    const framing = framingFor(head.framing, this.requestMinor);
+    const framing = framingFor(head, this.requestMinor);
     // A client that expects 100 may keep its body back now: what comes next could be either (RFC 9110 §10.1.1).
     const unsure = this.#exchange?.request.expectContinue === true;
     // One whose body is late already is not waited for again (RFC 9110 §15.5.9).
@@ -224,7 +224,10 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
   }
 
   sendEnd(trailers: Head | null): void {
-    if (this.#responseFraming !== FRAMING_CHUNKED) return;
+    if (this.#responseFraming !== FRAMING_CHUNKED) {
+      if (trailers !== null) this.listener.worker.counters.add(TRAILERS_DROPPED, 1);
+      return;
+    }
     if (!writeLastChunk(this.#connection, trailers)) this.#overloaded();
   }
 

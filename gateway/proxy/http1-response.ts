@@ -1,13 +1,14 @@
 /** Responses of HTTP/1 written to a client's connection: heads, informational ones, and which framing a body gets. */
 import { encodeResponseHead } from "#http/h1/encode.ts";
-import { FRAMING_CHUNKED, FRAMING_CLOSE, FRAMING_NONE, type Head } from "#http/head.ts";
+import { FRAMING_CHUNKED, FRAMING_CLOSE, FRAMING_LENGTH, FRAMING_NONE, type Head } from "#http/head.ts";
 import { BUFFER_BYTES } from "#io/buffers.ts";
 import { HIGH_WATERMARK_BYTES, type Connection } from "#net/connection.ts";
 import { responseOptions } from "./response-options.ts";
 
-/** How a body of the upstream's `framing` goes on to a client of HTTP/1.`minor`, which may not know chunks. */
-export function framingFor(framing: number, minor: number): number {
-  if (framing !== FRAMING_CHUNKED && framing !== FRAMING_CLOSE) return framing;
+/** How the body of a response goes on to a client of HTTP/1.`minor`, which may not know chunks. */
+export function framingFor({ framing, announcesTrailers }: Head, minor: number): number {
+  if (framing === FRAMING_LENGTH) return announcesTrailers && minor === 1 ? FRAMING_CHUNKED : FRAMING_LENGTH;
+  if (framing === FRAMING_NONE) return FRAMING_NONE;
   return minor === 1 ? FRAMING_CHUNKED : FRAMING_CLOSE;
 }
 

@@ -1,6 +1,6 @@
 /** Writes an exchange's request head to its upstream, with the field lines that say who asks. Pooled with its exchange. */
 import type { RequestEncodeOptions } from "#http/h1/encode.ts";
-import { FRAMING_NONE, type Head } from "#http/head.ts";
+import { FRAMING_CHUNKED, FRAMING_LENGTH, FRAMING_NONE, type Head } from "#http/head.ts";
 import type { UpstreamStream } from "#upstream/stream.ts";
 import type { Workspace } from "./context.ts";
 import type { DownstreamStream } from "./downstream-stream.ts";
@@ -33,10 +33,15 @@ export class RequestWriter {
   ): boolean {
     const encode = this.#encode;
     forwardedLines(stream, host, request, this.#workspace, forwarding, encode);
-    encode.framing = request.framing;
+    encode.framing = framingOf(request);
     encode.upgrade = request.upgrade;
     // The gateway has answered it where a filter reads the body first.
     encode.dropExpect = !request.expectContinue;
     return upstream.sendHead(request, encode);
   }
+}
+
+/** Content of a known length goes on in chunks where trailers may follow it. */
+function framingOf({ framing, contentLength, announcesTrailers }: Head): number {
+  return framing === FRAMING_LENGTH && announcesTrailers && contentLength > 0 ? FRAMING_CHUNKED : framing;
 }

@@ -464,9 +464,9 @@ export function writeChunk(connection: Connection, buffer: number, start: number
   return true;
 }
 
-/** The last chunk and the trailer section. False when the process is out of buffers, or the trailers exceed one. */
+/** The last chunk and the trailer section. False when the process is out of buffers. */
 export function writeLastChunk(connection: Connection, trailers: Head | null): boolean {
-  const wanted = trailers === null ? CHUNK_SIZE_BYTES : trailers.end - trailers.start + CHUNK_SIZE_BYTES;
+  const wanted = trailers === null ? CHUNK_SIZE_BYTES : trailers.lineBytes + CHUNK_SIZE_BYTES;
   const at = connection.reserve(wanted);
   if (at < 0) return false;
   if (trailers === null) {

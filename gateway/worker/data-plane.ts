@@ -6,6 +6,7 @@ import { asFd, type Fd } from "#core/brands.ts";
 import type { Driver } from "#io/driver.ts";
 import { Loop } from "#io/loop.ts";
 import type { Timed } from "#io/timers.ts";
+import { newTrailers } from "#http/trailers.ts";
 import { WriteGather } from "#net/gather.ts";
 import { TlsRecords } from "#net/tls/records.ts";
 import { Listener, type Peer } from "#net/listener.ts";
@@ -14,6 +15,7 @@ import { CONNECTIONS_OPEN, Counters } from "#observe/counters.ts";
 import { Tap } from "#observe/tap.ts";
 import { Meters } from "#observe/meters.ts";
 import { StreamCounters } from "#observe/stream-counters.ts";
+import { HeadPool } from "#pipeline/http/head-pool.ts";
 import { ClientConnections } from "#proxy/client-connections.ts";
 import { createWorkspace, type ListenerContext, type WorkerContext } from "#proxy/context.ts";
 import type { Engine } from "#proxy/engine.ts";
@@ -83,6 +85,7 @@ export class DataPlane {
       buffers,
       gather: this.#gather,
       scratch,
+      trailers: new HeadPool(scratch, newTrailers),
       endpoints: new Endpoints({ loop: this.loop, gather: this.#gather, scratch }, workers),
       clients: new ClientConnections(shared.connections),
       counters: new Counters(

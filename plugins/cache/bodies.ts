@@ -1,5 +1,4 @@
 /** The two ways of a stored body: in, while it passes by, and out, at the client's pace. */
-import type { Head } from "#http/head.ts";
 import { PassingStage } from "#pipeline/body.ts";
 
 const PIECE_BYTES = 32 * 1024;
@@ -26,10 +25,10 @@ export class FillStage extends PassingStage {
     this.link.data(buffer, start, end);
   }
 
-  override end(trailers: Head | null): void {
+  override end(): void {
     // Before the client's end: who waits for it may be answered in the same turn.
     this.#finish(this.#done === null ? null : Buffer.concat(this.#chunks));
-    this.link.end(trailers);
+    this.link.end();
   }
 
   override dispose(): void {
@@ -61,6 +60,6 @@ export class MemorySource extends PassingStage {
       this.#at += piece.length;
       this.link.write(piece);
     }
-    this.link.end(null);
+    this.link.end();
   }
 }

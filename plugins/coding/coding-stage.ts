@@ -37,7 +37,7 @@ export class CodingStage extends PassingStage {
     this.#stream = stream;
     this.#options = options;
     stream.on("data", (chunk: Buffer) => this.#produced(chunk));
-    stream.on("end", () => this.link.end(null));
+    stream.on("end", () => this.link.end());
     stream.on("error", () => {
       const { status, detail } = options.badInput;
       this.link.fail(status, "bad-coding", detail);

@@ -34,7 +34,7 @@ export class FileSource extends PassingStage {
     while (!this.#reading && !this.#disposed && !this.link.full) {
       const part = this.#parts[this.#part];
       if (part === undefined) {
-        this.link.end(null);
+        this.link.end();
         return;
       }
       if (part instanceof Uint8Array) {

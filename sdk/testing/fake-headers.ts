@@ -1,14 +1,13 @@
 /** Header fields in order, names in lower case. Refuses what the gateway refuses: framing, and values with line breaks. */
 
 /** Belong to one connection or to the framing (RFC 9110 section 7.6.1, RFC 9112 section 6). */
-const FIXED = new Set([
+export const FIXED: ReadonlySet<string> = new Set([
   "connection",
   "content-length",
   "expect",
   "keep-alive",
   "proxy-connection",
   "te",
-  "trailer",
   "transfer-encoding",
   "upgrade",
 ]);

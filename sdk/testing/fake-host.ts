@@ -20,6 +20,7 @@ import { bytesOfText } from "./bytes.ts";
 import { makeCalls } from "./fake-calls.ts";
 import { FakeHeaders } from "./fake-headers.ts";
 import { FakeMap } from "./fake-map.ts";
+import { FakeTrailers } from "./fake-trailers.ts";
 import type { Exchange, FakeAnswer, FakeConversation, FakeEntry, FakeReply, FakeState } from "./fake-state.ts";
 import type { FakeHostOptions, FakeRequest, FakeResponse, FakeStream, Outcome } from "./fake-types.ts";
 
@@ -104,11 +105,13 @@ export class FakeHost implements FakeState {
   begin(request: FakeRequest, stream: FakeStream = {}): Exchange {
     const host = request.host ?? "example.com";
     const client = request.client ?? stream.client ?? "203.0.113.7";
+    const head = new FakeHeaders({ host, ...request.headers });
+    const response = new FakeHeaders({});
     return {
-      request: new FakeHeaders({ host, ...request.headers }),
-      response: new FakeHeaders({}),
-      requestTrailers: new FakeHeaders(request.trailers ?? {}),
-      responseTrailers: new FakeHeaders({}),
+      request: head,
+      response,
+      requestTrailers: new FakeTrailers(head).receive(request.trailers ?? {}),
+      responseTrailers: new FakeTrailers(response),
       method: request.method ?? "GET",
       target: request.path ?? "/",
       host,
@@ -132,8 +135,8 @@ export class FakeHost implements FakeState {
 
   response(exchange: Exchange, response: FakeResponse): Outcome {
     exchange.status = response.status ?? 200;
-    for (const [name, value] of new FakeHeaders(response.headers ?? {}).fields) exchange.response.add(name, value);
-    for (const [name, value] of Object.entries(response.trailers ?? {})) exchange.responseTrailers.add(name, value);
+    exchange.response.fields.push(...new FakeHeaders(response.headers ?? {}).fields);
+    exchange.responseTrailers.receive(response.trailers ?? {});
     const head = this.#run("on_response", exchange);
     return head.verdict === "continue" || head.verdict === "pause"
       ? this.#body(exchange, "on_response", head, response.body)

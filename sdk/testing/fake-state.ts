@@ -2,6 +2,7 @@
 import type { AbiFunctionName } from "#sdk/types/abi.ts";
 import type { FakeHeaders } from "./fake-headers.ts";
 import type { FakeMap } from "./fake-map.ts";
+import type { FakeTrailers } from "./fake-trailers.ts";
 
 export interface FakeAnswer {
   readonly status: number;
@@ -33,8 +34,8 @@ export interface Exchange {
   readonly measures: Readonly<Record<string, number>>;
   /** Where the plugin has sent it, `upstream` or `upstream endpoint`. */
   route: string | null;
-  readonly requestTrailers: FakeHeaders;
-  readonly responseTrailers: FakeHeaders;
+  readonly requestTrailers: FakeTrailers;
+  readonly responseTrailers: FakeTrailers;
 }
 
 /** The other end of connections that a plugin makes: each chunk is what one `receive` gets. */

@@ -46,7 +46,8 @@ export const ABI_FUNCTIONS = {
   /** (pointer, length of a lower-case name) → id, above 0; −1 for what is no name, or when there are too many. */
   name_id: { params: pointerAndLength, results: ["i32"], effect: "none" },
 
-  // Heads: 0 the request, 1 the response; 2 and 3 their trailers, in the end hooks.
+  // Heads: 0 the request, 1 the response; 2 and 3 their trailers, in the end hooks. Trailers can be added to what goes on in chunks, as a message does that
+  // came so, or to whose head a `trailer` header was added.
   /** (head, name id, pointer, capacity) → length of the first such header's value, or −1. */
   header_get: { params: ["i32", "i32", "i32", "i32"], results: ["i32"] },
   /** (head) → number of header fields, repeated ones counted. Positions are valid until the next edit. */

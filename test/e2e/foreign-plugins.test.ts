@@ -54,7 +54,20 @@ describe.skipIf(missing !== "")(`plugins of other gateways${missing && ` (${miss
   let folder: string;
   let gateway: Gateway;
   /** Words that a plugin gets as its configuration, and paths of their routes. */
-  const modes = ["headers", "body", "call", "gone", "count", "ticks", "properties", "refused", "trap", "wait", "log"];
+  const modes = [
+    "headers",
+    "body",
+    "call",
+    "gone",
+    "count",
+    "ticks",
+    "properties",
+    "refused",
+    "trap",
+    "wait",
+    "log",
+    "trailers",
+  ];
 
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), "penstock-proxy-wasm-"));
@@ -95,7 +108,7 @@ describe.skipIf(missing !== "")(`plugins of other gateways${missing && ` (${miss
         }),
         routes: [
           ...modes.map(ofMode),
-          ...["heads", "bodies", "misuse", "log"].map(ofHandler),
+          ...["heads", "bodies", "trailers", "misuse", "log"].map(ofHandler),
           route("limited", { plugin: "limit@1", config: { limit: 2 } }),
           ...["lines", "asked"].map((listener) => ({
             name: listener,
@@ -156,6 +169,19 @@ describe.skipIf(missing !== "")(`plugins of other gateways${missing && ` (${miss
       expect(answer.body).toContain("x-length: 10");
       expect(answer.body).toContain("0123456789(read)");
       expect(Number(answer.headers["x-body-bytes"])).toBe(answer.body.length - "(read)".length);
+    });
+
+    it("adds trailers where there are none, and changes those that come", async () => {
+      const added = await ask("/trailers", { method: "POST", body: "hello" });
+      expect(added.headers["transfer-encoding"]).toBe("chunked");
+      expect(added.trailers).toEqual({ "x-added": "once and again" });
+      // Nobody was told of the request's: it left with its length.
+      expect(added.body).toContain("content-length: 5\n");
+      expect(added.body).not.toContain("trailer x-added");
+      const chunked = { method: "POST", body: "hello", headers: { "transfer-encoding": "chunked" } };
+      expect((await ask("/trailers", chunked)).body).toContain("trailer x-added: to the request\n");
+      const came = await ask("/trailers", { ...chunked, trailers: { "x-sum": "7" } });
+      expect(came.body).toContain("trailer x-sum: 7\ntrailer x-trailers: 1\n");
     });
 
     it("calls an upstream, and goes on or answers by what it says", async () => {
@@ -317,11 +343,22 @@ describe.skipIf(missing !== "")(`plugins of other gateways${missing && ` (${miss
       const body = "0123456789".repeat(500);
       const answer = await ask("/handler/bodies", { method: "POST", body });
       expect(answer.body).toContain(`<${body}>`);
-      expect(answer.body).toContain("x-features: 3\n");
+      expect(answer.body).toContain("x-features: 7\n");
       const [, length, rest] = /^(\d+):([^]*)$/.exec(answer.body) ?? [];
       expect(rest?.length).toBe(Number(length));
       expect((await ask("/handler/bodies")).status).toBe(200);
       expect((await ask("/handler/bodies", { method: "POST", body: "x".repeat(1_100_000) })).status).toBe(413);
+    });
+
+    it("sets trailers of both messages, and reads those of a body that is there", async () => {
+      const set = await ask("/handler/trailers", { method: "POST", body: "hello" });
+      expect(set.trailers).toEqual({ "x-said": "before", "x-status": "200" });
+      expect(set.body).toContain("trailer x-by: plugin\n");
+      const chunked = { "transfer-encoding": "chunked" };
+      const sent = { method: "POST", body: "hello", headers: chunked, trailers: { "x-sum": "7" } };
+      const read = await ask("/handler/bodies", sent);
+      expect(read.body).toContain("trailer x-sum: 7\ntrailer x-size: 7/5\n");
+      expect(read.trailers["x-size"]).toMatch(/^\d+$/);
     });
 
     it("gets the route's answer when it misuses the host, and logs", async () => {

@@ -36,12 +36,15 @@ export interface Answer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
+  readonly trailers: Readonly<Record<string, string | undefined>>;
 }
 
 export interface Ask {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Uint8Array;
+  /** Sent only where a header says that the body is chunked. */
+  readonly trailers?: Readonly<Record<string, string>>;
 }
 
 export interface Gateway {
@@ -280,10 +283,12 @@ function exchange(
           status: incoming.statusCode ?? 0,
           headers: incoming.headers,
           body: Buffer.concat(chunks).toString(),
+          trailers: incoming.trailers,
         });
       });
     });
     outgoing.once("error", reject);
+    if (ask.trailers !== undefined) outgoing.addTrailers(ask.trailers);
     outgoing.end(ask.body);
   });
 }

@@ -11,7 +11,7 @@
  * `trailers`, as they may arrive in pieces, and parsed when their empty line has come. Owns nothing else.
  */
 import { NAME_ID, ROW_FLAGS, ROW_HOP, ROW_SHIFT } from "#http/fields.ts";
-import { Head, type Scratch } from "#http/head.ts";
+import type { Head, Scratch } from "#http/head.ts";
 import { CHUNK_EXTENSION_BYTES_MAX, type HeadLimits, TRAILER_BYTES_MAX } from "#http/limits.ts";
 import { NAME_FIXED, NAME_NO_TRAILER, nameFlags } from "#http/names.ts";
 import { CR, EQUALS, FIELD_VALUE, HEX_VALUE, BACKSLASH, LF, QUOTE, SEMICOLON, TOKEN } from "#http/octets.ts";
@@ -25,6 +25,7 @@ import {
   REFUSED_TRAILER,
   REFUSED_TRAILER_LENGTH,
 } from "#http/refusals.ts";
+import { newTrailers } from "#http/trailers.ts";
 import { parseFields } from "./parse-fields.ts";
 
 /** All bytes are used up and the body goes on. */
@@ -71,7 +72,7 @@ export class ChunkedDecoder {
   #ending: number;
 
   constructor(scratch: Scratch) {
-    this.trailers = new Head(scratch);
+    this.trailers = newTrailers(scratch);
     this.dataStart = 0;
     this.dataEnd = 0;
     this.next = 0;

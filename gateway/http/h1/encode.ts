@@ -8,6 +8,7 @@ import { CONTENT_LENGTH, EXPECT, HOST, TRAILER, UPGRADE, X_FORWARDED_FOR } from 
 import { isFieldValue, isToken, QUESTION, SP } from "#http/octets.ts";
 import { reasonPhrase } from "#http/reason-phrases.ts";
 import { encodeFields } from "./encode-fields.ts";
+import { takesTrailers } from "./te.ts";
 import { piece, writeCopy, writeCrlf, writeDecimal, writeHexadecimal, writePiece, writeText } from "./write.ts";
 
 export interface RequestEncodeOptions {
@@ -47,6 +48,8 @@ const CLOSE_LINE = piece("connection: close\r\n");
 const KEEP_ALIVE_LINE = piece("connection: keep-alive\r\n");
 const UPGRADE_LINES = piece("connection: upgrade\r\n");
 const UPGRADE_START = piece("upgrade: ");
+/** The gateway passes trailers on: so the endpoint may be told, but not of codings, which are of the sender's connection. */
+const TE_LINES = piece("te: trailers\r\nconnection: te\r\n");
 const LAST_CHUNK = piece("0\r\n");
 
 /** Offset after the request head written at `at`, or −1 when it does not fit before `limit`. */
@@ -71,6 +74,7 @@ export function encodeRequestHead(head: Head, at: number, limit: number, options
   if (replaceHost || ((head.seen & (1 << HOST)) === 0 && !head.hostEdited)) at = encodeHost(head, at, limit);
   at = encodeFraming(head, at, limit, options.framing);
   if (options.upgrade) at = encodeUpgrade(head, at, limit);
+  else if (takesTrailers(head)) at = writePiece(memory, at, limit, TE_LINES);
   at = writeCopy(memory, at, limit, options.appendStart, options.appendEnd);
   return writeCrlf(memory, at, limit);
 }

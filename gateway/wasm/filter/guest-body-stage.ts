@@ -9,7 +9,6 @@
  * A stage that holds decides for the head too: it was answered PAUSE by the head hook, and the exchange goes on when a hook of the body first
  * answers something else. What goes on before the head has left waits here.
  */
-import type { Head } from "#http/head.ts";
 import { PassingStage } from "#pipeline/body.ts";
 import { CONTINUE, type Exchange, REPLY } from "#pipeline/filter.ts";
 import { BODY_WINDOW_BYTES_MAX } from "#sdk/types/abi.ts";
@@ -92,7 +91,7 @@ export class GuestBodyStage extends PassingStage {
     window.clear();
   }
 
-  override end(trailers: Head | null): void {
+  override end(): void {
     if (this.#discards) return;
     if (this.#seesBytes && !this.#over) {
       this.#ask(1);
@@ -103,12 +102,12 @@ export class GuestBodyStage extends PassingStage {
     if (this.#window.size > 0) this.#write();
     this.#window.clear();
     if (this.#seesEnd && !this.#over) {
-      const action = this.#guest.run(this.#exchange, this.#position, this.#endPhase, 1, 0, null, trailers, null);
+      const action = this.#guest.run(this.#exchange, this.#position, this.#endPhase, 1, 0, null, this.link, null);
       if (action === FAULTED) this.#faulted();
       if (this.#discards) return;
     }
     this.#ended = true;
-    if (!this.#closed) this.link.end(trailers);
+    if (!this.#closed) this.link.end();
   }
 
   /** The head has left: so can what waited for it. */
@@ -118,7 +117,7 @@ export class GuestBodyStage extends PassingStage {
     this.holds = false;
     for (const bytes of this.#waiting) this.link.write(bytes);
     this.#waiting = [];
-    if (this.#ended) this.link.end(null);
+    if (this.#ended) this.link.end();
     else if (this.#waitingBytes > WAITING_BYTES_MAX) this.link.resume();
   }
 

@@ -3,7 +3,7 @@
  * serves; what belongs to one exchange is kept by the host (`exchange_put`).
  */
 import { FRAMING_LENGTH, FRAMING_NONE, type Head } from "#http/head.ts";
-import { type LengthEffect, SAME_LENGTH, UNKNOWN_LENGTH } from "#pipeline/body.ts";
+import { type LengthEffect, SAME_LENGTH, type Trailing, UNKNOWN_LENGTH } from "#pipeline/body.ts";
 import {
   CONTINUE,
   type Exchange,
@@ -97,7 +97,7 @@ export abstract class HookFilter extends WasmFilter implements ShortRun {
     last: number,
     direction: number,
     window: ByteWindow | null,
-    trailers: Head | null,
+    trailing: Trailing | null,
     stream: StreamState | null,
   ): number {
     // A hook in the middle of a body or a stream can't be put off: its turn was granted with the first.
@@ -111,7 +111,7 @@ export abstract class HookFilter extends WasmFilter implements ShortRun {
       return FAULTED;
     }
     guest.window = window;
-    guest.trailers = trailers;
+    guest.trailing = trailing;
     guest.stream = stream;
     guest.streamEnd = stream === null ? null : stream.ended;
     return this.#runIn(guest, exchange, position, phase, last, direction);

@@ -1,5 +1,5 @@
 /** A hook that never waits, as bodies and streams ask for it. */
-import type { Head } from "#http/head.ts";
+import type { Trailing } from "#pipeline/body.ts";
 import type { Exchange } from "#pipeline/filter.ts";
 import type { ByteWindow } from "#wasm/guest/byte-window.ts";
 import type { PendingReply } from "#wasm/guest/guest.ts";
@@ -23,7 +23,7 @@ export interface ShortRun {
     last: number,
     direction: number,
     window: ByteWindow | null,
-    trailers: Head | null,
+    trailing: Trailing | null,
     stream: StreamState | null,
   ): number;
 }

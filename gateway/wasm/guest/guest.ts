@@ -7,6 +7,7 @@
  */
 import { CALLS_A_SAMPLE, type Exchange, type FetchResponse } from "#pipeline/filter.ts";
 import { Head } from "#http/head.ts";
+import type { Trailing } from "#pipeline/body.ts";
 import type { RawConnection } from "#pipeline/connection.ts";
 import type { OpeningStream, StreamEnd } from "#pipeline/stream-filter.ts";
 import { HEAD_REQUEST, HEAD_REQUEST_TRAILERS, HEAD_RESPONSE, HEAD_RESPONSE_TRAILERS } from "#sdk/types/abi.ts";
@@ -26,7 +27,7 @@ import {
   PHASES_REQUEST_HEAD,
 } from "./phases.ts";
 
-/** In the place of trailers that are not there: nothing is in it, and nothing can be put there. */
+/** In the place of trailers that are not there, or can't be: nothing is in it, and nothing can be put there. */
 const NO_FIELDS = new Head({ memory: new Uint8Array(0), regionBytes: 0, allocate: () => -1, free: () => undefined });
 
 export interface PendingReply {
@@ -52,8 +53,8 @@ export class Guest {
   streamEnd: StreamEnd | null;
   /** Bytes at hand. */
   window: ByteWindow | null;
-  /** Of the body that is over. */
-  trailers: Head | null;
+  /** Of the body that is over: what goes behind it. */
+  trailing: Trailing | null;
   /** The body of the head at hand is not wanted. */
   skipsBody: boolean;
   /** Of `on_message`: what it is about, and what it answers. */
@@ -103,7 +104,7 @@ export class Guest {
     this.stream = null;
     this.streamEnd = null;
     this.window = null;
-    this.trailers = null;
+    this.trailing = null;
     this.skipsBody = false;
     this.message = null;
     this.answer = null;
@@ -187,7 +188,7 @@ export class Guest {
     if (exchange !== null) {
       if (which === HEAD_REQUEST && (this.phase & PHASES_REQUEST_HEAD) !== 0) return exchange.request;
       if (which === HEAD_RESPONSE && this.responseIsOpen) return exchange.response;
-      if (this.#atTrailers(which)) return this.trailers ?? NO_FIELDS;
+      if (this.#atTrailers(which)) return this.trailing?.trailers ?? NO_FIELDS;
     }
     this.fail(`head ${which} at a time when there is none`);
     return null;
@@ -203,13 +204,19 @@ export class Guest {
     return this.phase === PHASE_REQUEST || (this.phase === PHASE_REQUEST_BODY && this.window?.headWaits === true);
   }
 
-  /** The head that can still be changed: the request's on its way in, the response's on its way out, trailers. */
-  editableHead(which: number): Head | null {
+  /**
+   * The head that can still be changed: the request's on its way in, the response's on its way out, trailers, which are made
+   * where there are none unless it is only to take some away.
+   */
+  editableHead(which: number, makesTrailers = true): Head | null {
     const { exchange } = this;
     if (exchange !== null) {
       if (which === HEAD_REQUEST && this.requestIsOpen) return exchange.request;
       if (which === HEAD_RESPONSE && this.responseIsOpen) return exchange.response;
-      if (this.#atTrailers(which)) return this.trailers ?? NO_FIELDS;
+      if (this.#atTrailers(which)) {
+        const { trailing } = this;
+        return (makesTrailers ? trailing?.makeTrailers() : trailing?.trailers) ?? NO_FIELDS;
+      }
     }
     this.fail(`an edit of head ${which} at a time when it can't be changed`);
     return null;
@@ -240,7 +247,7 @@ export class Guest {
     this.exchange = null;
     this.stream = null;
     this.window = null;
-    this.trailers = null;
+    this.trailing = null;
     this.#closeConnections();
     this.#refuel(-1);
     return -1;
@@ -277,7 +284,7 @@ export class Guest {
     this.phase = PHASE_IDLE;
     this.stream = null;
     this.window = null;
-    this.trailers = null;
+    this.trailing = null;
     this.skipsBody = false;
     if (this.connections.length > 0) this.#closeConnections();
     if (this.replyHeaders.length > 0) this.replyHeaders = [];

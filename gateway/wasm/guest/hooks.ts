@@ -24,7 +24,7 @@ export interface GuestHooks {
   requestHead(): number;
   /** `last`: 1 when the body is whole, else 0. The bytes at hand are the guest's `window`. */
   requestBody(last: number): number;
-  /** The body is over; `trailers` of the guest. */
+  /** The body is over; `trailing` of the guest. */
   requestEnd(): void;
   responseHead(): number;
   responseBody(last: number): number;

@@ -185,7 +185,7 @@ export const headCalls: Makers<
   },
 
   header_remove: (guest) => (which, name) => {
-    const head = guest.editableHead(which);
+    const head = guest.editableHead(which, false);
     return head !== null && head.remove(name) > 0 ? 1 : 0;
   },
 

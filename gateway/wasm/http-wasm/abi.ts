@@ -47,12 +47,13 @@ export const HANDLER_EXPORTS = {
 // Features, as bits.
 export const FEATURE_BUFFER_REQUEST = 1;
 export const FEATURE_BUFFER_RESPONSE = 2;
-/** Trailers (4) are not supported: the interface says how a host says so. */
-export const FEATURES: number = FEATURE_BUFFER_REQUEST | FEATURE_BUFFER_RESPONSE;
+export const FEATURE_TRAILERS = 4;
+export const FEATURES: number = FEATURE_BUFFER_REQUEST | FEATURE_BUFFER_RESPONSE | FEATURE_TRAILERS;
 
 // Kinds of headers; those of bodies are the first two.
 export const KIND_REQUEST = 0;
 export const KIND_RESPONSE = 1;
+export const KIND_REQUEST_TRAILERS = 2;
 export const KIND_RESPONSE_TRAILERS = 3;
 
 /** debug −1, info 0, warn 1, error 2, none 3. */

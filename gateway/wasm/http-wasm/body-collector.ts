@@ -1,21 +1,21 @@
 /** One body, taken whole before the guest is asked; what goes on then is what the guest has made of it, or the body itself. */
 import { defined } from "#core/assert.ts";
-import type { BodyLink, BodyStage } from "#pipeline/body.ts";
+import type { BodyLink, BodyStage, Trailing } from "#pipeline/body.ts";
 import { BODY_BYTES_MAX } from "./calls/bodies.ts";
 
 const WRITE_BYTES = 64 * 1024;
 
 export class BodyCollector implements BodyStage {
   readonly #tooLong: number;
-  readonly #whole: (body: Uint8Array) => void;
+  readonly #whole: (body: Uint8Array, trailing: Trailing) => void;
   #link: BodyLink | null = null;
   #parts: Uint8Array[] = [];
   #bytes = 0;
   #out: Uint8Array | null = null;
   #over = false;
 
-  /** `tooLong`: the status for a body beyond the bound. `whole` is called once, with a body of its own. */
-  constructor(tooLong: number, whole: (body: Uint8Array) => void) {
+  /** `tooLong`: the status for a body beyond the bound. `whole` is called once, with a body of its own; its trailers can be changed until it is released. */
+  constructor(tooLong: number, whole: (body: Uint8Array, trailing: Trailing) => void) {
     this.#tooLong = tooLong;
     this.#whole = whole;
   }
@@ -43,9 +43,8 @@ export class BodyCollector implements BodyStage {
     this.#parts.push(this.#to.memory.slice(start, end));
   }
 
-  /** Trailers come with nobody to read them, and go no further. */
   end(): void {
-    if (!this.#over) this.#whole(Buffer.concat(this.#parts));
+    if (!this.#over) this.#whole(Buffer.concat(this.#parts), this.#to);
   }
 
   /** `body` goes on. Owns it from here on. */
@@ -62,7 +61,7 @@ export class BodyCollector implements BodyStage {
       if (piece.length > 0) this.#to.write(piece);
       if (this.#out.length > 0) continue;
       this.#over = true;
-      this.#to.end(null);
+      this.#to.end();
     }
   }
 

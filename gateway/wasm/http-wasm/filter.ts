@@ -17,10 +17,11 @@ import {
 import { ADMIT } from "#pipeline/tenant.ts";
 import { WasmFilter } from "#wasm/filter/wasm-filter.ts";
 import { PHASE_DEAD, PHASE_REQUEST } from "#wasm/guest/phases.ts";
-import { FEATURE_BUFFER_RESPONSE } from "./abi.ts";
+import { FEATURE_BUFFER_REQUEST, FEATURE_BUFFER_RESPONSE, FEATURE_TRAILERS } from "./abi.ts";
 import { BodyCollector } from "./body-collector.ts";
-import { applyEdit } from "./calls/heads.ts";
-import { handlerOf, type HttpHandler } from "./handler.ts";
+import { applyOrFail } from "./calls/heads.ts";
+import { type HandlerBody, handlerOf, type HttpHandler } from "./handler.ts";
+import { editTrailers, TrailerStage, TrailingReply } from "./trailer-stages.ts";
 
 /** Guests that may be busy at once. */
 const BUSY_MAX = 256;
@@ -50,9 +51,17 @@ export class HttpWasmFilter extends WasmFilter {
     }
     handler.begin(exchange);
     exchange.state[position] = handler;
-    if (!handler.wantsBodies || isEmpty(exchange.request)) return this.#handleRequest(handler, exchange, position);
-    const collector = new BodyCollector(CONTENT_TOO_LARGE, (body) => {
+    const { request } = exchange;
+    const collects = handler.wantsBodies || handler.has(FEATURE_TRAILERS | FEATURE_BUFFER_REQUEST);
+    if (!collects || isEmpty(request)) {
+      const verdict = this.#handleRequest(handler, exchange, position);
+      const stage = verdict === CONTINUE && !isEmpty(request) ? this.#trailersOf(handler.request, request) : null;
+      if (stage !== null) exchange.filterRequestBody(stage, SAME_LENGTH);
+      return verdict;
+    }
+    const collector = new BodyCollector(CONTENT_TOO_LARGE, (body, trailing) => {
       handler.request.bytes = body;
+      handler.request.trailing = trailing;
       const verdict = this.#handleRequest(handler, exchange, position);
       const replacement = handler.request.replacement;
       if (verdict === CONTINUE && replacement !== null && replacement.length !== body.length) {
@@ -70,16 +79,24 @@ export class HttpWasmFilter extends WasmFilter {
     if (handler === null || handler === undefined) return CONTINUE;
     const { response } = exchange;
     if (handler.status !== 0) response.setStatus(handler.status);
-    for (const edit of handler.edits) applyEdit(handler.guest, response, edit);
+    for (const edit of handler.edits) applyOrFail(handler.guest, response, edit);
     handler.afterNext = true;
     const early = handler.response.replacement;
+    const { trailerEdits } = handler.response;
     handler.response.reset();
-    const buffers = (handler.features & FEATURE_BUFFER_RESPONSE) !== 0 && handler.wantsBodies;
+    const buffers = handler.has(FEATURE_BUFFER_RESPONSE) && (handler.wantsBodies || handler.has(FEATURE_TRAILERS));
     // A head without content stays one; a body of no bytes can become one of some.
-    if (response.framing === FRAMING_NONE || (!buffers && early === null))
-      return this.#handleResponse(handler, exchange, position);
-    const collector = new BodyCollector(BAD_GATEWAY, (body) => {
+    if (response.framing === FRAMING_NONE || (!buffers && early === null)) {
+      handler.response.trailerEdits = trailerEdits;
+      const verdict = this.#handleResponse(handler, exchange, position);
+      const stage = verdict === CONTINUE ? this.#trailersOf(handler.response, response) : null;
+      if (stage !== null) exchange.filterResponseBody(stage, SAME_LENGTH);
+      return verdict;
+    }
+    const collector = new BodyCollector(BAD_GATEWAY, (body, trailing) => {
       handler.response.bytes = early ?? body;
+      handler.response.trailing = trailing;
+      editTrailers(this.environment, trailing, trailerEdits);
       const verdict = this.#handleResponse(handler, exchange, position);
       const replacement = handler.response.replacement ?? early ?? body;
       if (verdict === CONTINUE && replacement.length !== body.length) response.forgetLength();
@@ -117,14 +134,21 @@ export class HttpWasmFilter extends WasmFilter {
     }
     const headers = handler.edits.flatMap(({ name, value }) => (value === null ? [] : [[name, value] as const]));
     const sent = headers.filter(([name]) => !FRAMING.has(name));
-    exchange.respond(
-      handler.status === 0 ? OK : handler.status,
-      sent,
-      handler.response.replacement ?? new Uint8Array(),
-    );
+    const status = handler.status === 0 ? OK : handler.status;
+    const { replacement, trailerEdits } = handler.response;
+    const body = replacement ?? new Uint8Array();
+    if (trailerEdits.length === 0) exchange.respond(status, sent, body);
+    else exchange.respondFrom(status, sent, -1, new TrailingReply(this.environment, body, trailerEdits));
     exchange.state[position] = null;
     this.#giveBack(handler);
     return REPLY;
+  }
+
+  /** What the guest has said of trailers while the body is still to come: null where it can have none, or nothing was said. */
+  #trailersOf({ trailerEdits }: HandlerBody, head: Head): TrailerStage | null {
+    if (trailerEdits.length === 0 || head.framing === FRAMING_NONE) return null;
+    if (trailerEdits.some(({ value }) => value !== null)) head.announcesTrailers = true;
+    return new TrailerStage(this.environment, trailerEdits);
   }
 
   #handleResponse(handler: HttpHandler, exchange: Exchange, position: number): Verdict {

@@ -2,6 +2,7 @@
  * One instance of an http-wasm plugin and the request it is busy with: from `handle_request` to `handle_response` it belongs
  * to one exchange, as the interface has it, so what a guest keeps in its globals is of that request.
  */
+import type { Trailing } from "#pipeline/body.ts";
 import type { Exchange } from "#pipeline/filter.ts";
 import type { Guest } from "#wasm/guest/guest.ts";
 import { type GuestHooks, makeHooks } from "#wasm/guest/hooks.ts";
@@ -19,12 +20,18 @@ export class HandlerBody {
   read = 0;
   written: Uint8Array[] | null = null;
   writtenBytes = 0;
+  /** Of a body that is whole: what goes behind it. */
+  trailing: Trailing | null = null;
+  /** Of its trailers, said before it is whole. */
+  trailerEdits: HeaderEdit[] = [];
 
   reset(): void {
     this.bytes = null;
     this.read = 0;
     this.written = null;
     this.writtenBytes = 0;
+    this.trailing = null;
+    this.trailerEdits = [];
   }
 
   get replacement(): Uint8Array | null {
@@ -65,6 +72,11 @@ export class HttpHandler {
     this.exports = exports;
     this.configuration = configuration;
     this.wantsBodies = wantsBodies;
+  }
+
+  /** The module has asked for all of these. */
+  has(features: number): boolean {
+    return (this.features & features) === features;
   }
 
   /** Runs whatever comes before the first request. */

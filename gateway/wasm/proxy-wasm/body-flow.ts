@@ -23,6 +23,7 @@ const WRITE_BYTES = 64 * 1024;
 export interface FlowOwner {
   /** Asks the guest about what is visible. True: it may go on. */
   bodySeen(flow: BodyFlow, length: number, last: boolean): boolean;
+  /** The same about the trailers that have come behind it. */
   trailersSeen(flow: BodyFlow, trailers: Head): boolean;
   /** The guest has let the body go on while its head was paused: the head goes first. */
   headReleased(flow: BodyFlow): void;
@@ -103,11 +104,11 @@ export class BodyFlow implements BodyStage, Flow {
     if (this.#buffer.length > 0) this.#hold();
   }
 
-  end(trailers: Head | null): void {
+  end(): void {
     this.#ended = true;
     if (this.#dropped) return;
-    if (this.#free) this.#finish(trailers);
-    else if (!this.#waiting) this.#ask(null, trailers);
+    if (this.#free) this.#finish();
+    else if (!this.#waiting) this.#ask(null);
   }
 
   /** What is held must be the flow's own when the region goes away. */
@@ -118,35 +119,34 @@ export class BodyFlow implements BodyStage, Flow {
     this.link.fail(this.#tooLong, "body-too-long", `a plugin holds at most ${HELD_BYTES_MAX} bytes of a body`);
   }
 
-  #ask(region: { buffer: number; start: number; end: number } | null, trailers: Head | null = null): void {
+  #ask(region: { buffer: number; start: number; end: number } | null): void {
     this.#unseen = false;
     const last = this.#ended;
     this.#endSeen = last;
     this.#asking = true;
-    const goesOn = this.#seen(last, trailers);
+    const goesOn = this.#seen(last);
     this.#asking = false;
     if (this.#dropped || this.#free) return;
     if (!goesOn) {
       this.#holding = true;
       return;
     }
-    this.#letGo(region, trailers);
+    this.#letGo(region);
   }
 
-  /** Trailers come behind the body: the guest is asked about both. */
-  #seen(last: boolean, trailers: Head | null): boolean {
+  /** Trailers come behind the body: the guest is asked about both, and can add some where there are none until it lets go. */
+  #seen(last: boolean): boolean {
+    if (last) this.direction.trailing = this.link;
+    const { trailers } = this.link;
     if (!last || trailers === null) return this.#owner.bodySeen(this, this.#buffer.length, last);
-    this.direction.trailers = trailers;
-    const goesOn = this.#owner.trailersSeen(this, trailers);
-    this.direction.trailers = null;
-    return goesOn;
+    return this.#owner.trailersSeen(this, trailers);
   }
 
   /** `proxy_continue_stream`, for a paused head: it goes on, and what has come behind it is the guest's to see. */
   released(): void {
     if (this.#dropped || this.#free) return;
     if (!this.#waiting && !this.#unseen) {
-      this.#letGo(null, null);
+      this.#letGo(null);
       return;
     }
     this.#owner.headReleased(this);
@@ -156,10 +156,10 @@ export class BodyFlow implements BodyStage, Flow {
   /** `proxy_continue_stream`, for a body that was held. */
   release(): void {
     if (this.#dropped || this.#free) return;
-    this.#letGo(null, null);
+    this.#letGo(null);
   }
 
-  #letGo(region: { buffer: number; start: number; end: number } | null, trailers: Head | null): void {
+  #letGo(region: { buffer: number; start: number; end: number } | null): void {
     this.#holding = false;
     const { lengthChanged, isRegion, length } = this.#buffer;
     if (lengthChanged && !this.#owner.lengthChanged(this)) {
@@ -180,7 +180,7 @@ export class BodyFlow implements BodyStage, Flow {
       this.#buffer.clear();
       this.#flush();
     }
-    if (this.#ended && this.#endSeen) this.#finish(trailers);
+    if (this.#ended && this.#endSeen) this.#finish();
   }
 
   /** A region as it is; behind what waits, a copy of it. */
@@ -193,10 +193,11 @@ export class BodyFlow implements BodyStage, Flow {
     this.#flush();
   }
 
-  #finish(trailers: Head | null): void {
+  #finish(): void {
     if (this.#out.length > 0 || this.#endSent) return;
     this.#endSent = true;
-    this.link.end(trailers);
+    this.direction.trailing = null;
+    this.link.end();
   }
 
   /** As much of what was let go as the link takes. */
@@ -213,12 +214,13 @@ export class BodyFlow implements BodyStage, Flow {
     if (this.#dropped || this.#out.length === 0) return;
     this.#flush();
     const ended = this.#free ? this.#ended : this.#endSeen && !this.#holding && this.#buffer.length === 0;
-    if (this.#out.length === 0 && ended) this.#finish(null);
+    if (this.#out.length === 0 && ended) this.#finish();
   }
 
   /** Another answer takes the place of this body: what still comes of it is nobody's. */
   drop(): void {
     this.#dropped = true;
+    this.direction.trailing = null;
     this.#buffer.clear();
     this.#out = [];
   }
@@ -235,7 +237,7 @@ export class BodyFlow implements BodyStage, Flow {
     if (this.#buffer.length > 0) this.#out.push(this.#buffer.view.slice());
     this.#buffer.clear();
     this.#flush();
-    if (this.#ended) this.#finish(null);
+    if (this.#ended) this.#finish();
     if (this.#waiting) this.link.resume();
   }
 

@@ -2,7 +2,7 @@
  * What the host keeps of one stream that a plugin has a context for: an HTTP exchange, or a TCP connection. Host calls read
  * and mark it; what they ask for happens when the guest's callback is over, so that nothing runs back into it.
  */
-import type { Head } from "#http/head.ts";
+import type { Trailing } from "#pipeline/body.ts";
 import type { Exchange, ExchangeFacts } from "#pipeline/filter.ts";
 import {
   BUFFER_REQUEST_BODY,
@@ -49,7 +49,8 @@ export interface Flow {
 export class Direction {
   head: HeadState = HEAD_BEFORE;
   flow: Flow | null = null;
-  trailers: Head | null = null;
+  /** From when the guest is asked about the end of the body, until it lets that go. */
+  trailing: Trailing | null = null;
   /** The guest has asked to go on, or to break off, since its callback began. */
   wantsOn = false;
   wantsClose = false;
@@ -82,6 +83,10 @@ export abstract class StreamContext {
   abstract map(type: number): HeadMap | null;
   /** Whether that map may be changed now. */
   abstract mayEdit(type: number): boolean;
+  /** The map to put something into, of those that may be changed; null: what is put there has nowhere to go. */
+  mapToFill(type: number): HeadMap | null {
+    return this.map(type);
+  }
   /** The buffer that a `proxy_buffer_type_t` names. */
   abstract buffer(type: number): GuestBuffer | null;
   /** A direction by its `proxy_stream_type_t`. */
@@ -144,14 +149,24 @@ export class HttpContext extends StreamContext {
       if (head === HEAD_BEFORE || (head === HEAD_PASSED && !this.responseKept)) return null;
       return (this.#responseMap ??= new HeadMap(exchange.response, RESPONSE_MAP, ""));
     }
-    const { trailers } = type === MAP_REQUEST_TRAILERS ? this.request : this.response;
+    const trailers = this.#trailing(type)?.trailers ?? null;
     return trailers === null ? null : new HeadMap(trailers, TRAILER_MAP, "");
   }
 
-  /** A head until it has gone on, trailers while the guest is asked about them. */
+  override mapToFill(type: number): HeadMap | null {
+    const trailers = this.#trailing(type)?.makeTrailers() ?? null;
+    return trailers === null ? this.map(type) : new HeadMap(trailers, TRAILER_MAP, "");
+  }
+
+  #trailing(type: number): Trailing | null {
+    if (type === MAP_REQUEST_TRAILERS) return this.request.trailing;
+    return type === MAP_RESPONSE_TRAILERS ? this.response.trailing : null;
+  }
+
+  /** A head until it has gone on, trailers from the end of the body on until that has. */
   override mayEdit(type: number): boolean {
     const side = type < MAP_RESPONSE_HEADERS ? this.request : this.response;
-    if (type === MAP_REQUEST_TRAILERS || type === MAP_RESPONSE_TRAILERS) return side.trailers !== null;
+    if (type === MAP_REQUEST_TRAILERS || type === MAP_RESPONSE_TRAILERS) return side.trailing !== null;
     return side.head === HEAD_ASKED || side.head === HEAD_PAUSED;
   }
 

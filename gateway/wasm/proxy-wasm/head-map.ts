@@ -3,11 +3,12 @@
  * pseudo-header fields (`:authority :path :method :scheme`, `:status`). Reads go from the head's memory to the guest's
  * without a string between; edits are checked like anyone's.
  *
- * What frames a message or belongs to one connection is the gateway's (NAME_FIXED). Toolchains end a plugin whose edit is
- * refused, and gateways they were made for take such edits, so they are answered OK without effect, but for
+ * What frames a message or belongs to one connection is the gateway's (NAME_FIXED), and some fields can't be trailers. Toolchains
+ * end a plugin whose edit is refused, and gateways they were made for take such edits, so they are answered OK without effect, but for
  * Content-Length: who touches it will change the content.
  */
-import { HOST, NAME_FIXED, CONTENT_LENGTH, COOKIE, nameFlags } from "#http/names.ts";
+import { HEAD_SECTION, TRAILER_SECTION } from "#http/fields.ts";
+import { HOST, CONTENT_LENGTH, COOKIE, nameFlags } from "#http/names.ts";
 import type { Head } from "#http/head.ts";
 import type { GuestEnvironment } from "#wasm/guest/environment.ts";
 import type { Guest } from "#wasm/guest/guest.ts";
@@ -173,7 +174,7 @@ export class HeadMap {
     const { head } = this;
     if (end - start > VALUE_BYTES_MAX) return BAD_ARGUMENT;
     if (this.kind === REQUEST_MAP && id === HOST) return head.set(HOST, source, start, end) ? OK : BAD_ARGUMENT;
-    if ((nameFlags(id) & NAME_FIXED) !== 0) return this.#touchFixed(id);
+    if (this.#isFixed(id)) return this.#touchFixed(id);
     if (add ? head.add(id, source, start, end) : head.set(id, source, start, end)) return OK;
     for (let at = start; at < end; at++) if (isLineBreak(source[at] as number)) return BAD_ARGUMENT;
     return INTERNAL_FAILURE;
@@ -198,7 +199,7 @@ export class HeadMap {
     if (!isLowerCaseToken(name)) return BAD_ARGUMENT;
     const id = environment.nameId(name);
     if (id < 0) return INTERNAL_FAILURE;
-    if ((nameFlags(id) & NAME_FIXED) !== 0) return this.#touchFixed(id);
+    if (this.#isFixed(id)) return this.#touchFixed(id);
     this.head.remove(id);
     return OK;
   }
@@ -225,6 +226,10 @@ export class HeadMap {
       if (!head.addSpelled(lower, bytes, 0, bytes.length) && bytes.some(isLineBreak)) return BAD_ARGUMENT;
     }
     return OK;
+  }
+
+  #isFixed(id: number): boolean {
+    return (nameFlags(id) & (this.kind === TRAILER_MAP ? TRAILER_SECTION : HEAD_SECTION)) !== 0;
   }
 
   #touchFixed(id: number): number {

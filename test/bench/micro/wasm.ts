@@ -50,6 +50,8 @@ export function onData(stream: Stream, data: Data): Action { return data.size > 
 const LINK: BodyLink = {
   memory: new Uint8Array(65_536),
   full: false,
+  trailers: null,
+  makeTrailers: () => null,
   data: () => {},
   write: () => {},
   end: () => {},

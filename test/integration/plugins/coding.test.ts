@@ -1,4 +1,5 @@
 /** Codings and held bodies through the engine: bytes in, bytes out, slow and lost clients, bodies that lie. */
+import { once } from "node:events";
 import http from "node:http";
 import net from "node:net";
 import zlib from "node:zlib";
@@ -85,6 +86,41 @@ describe.each(["io_uring", "epoll"] as const)("bodies of built-in filters over %
     const { port } = await start([compress, reply], text);
     const { body } = await get(port, "/", { headers: { "accept-encoding": "gzip" } });
     expect(zlib.gunzipSync(body).toString()).toBe("x".repeat(5000));
+  });
+
+  it.each<[string, Configured[], boolean]>([
+    ["compress", [compress], false],
+    ["decompress", [decompress], true],
+    ["buffer", [{ name: "buffer", config: { bytesMax: 5_000_000 } }], false],
+  ])("trailers outlast %s, both ways", async (_, filters, isCoded) => {
+    const text = TEXT.subarray(0, 300_000);
+    const sent = isCoded ? zlib.gzipSync(text) : text;
+    const coded = isCoded ? { "content-encoding": "gzip" } : {};
+    const { port } = await start(filters, (request, response) => {
+      const chunks: Buffer[] = [];
+      request.on("data", (chunk: Buffer) => chunks.push(chunk));
+      request.on("end", () => {
+        const whole = Buffer.concat(chunks).equals(text);
+        response.writeHead(200, { "content-type": "text/plain", trailer: "x-end", ...coded });
+        response.write(sent);
+        response.addTrailers({ "x-end": `${whole ? "whole" : "other"} ${request.trailers["x-sum"]}` });
+        response.end();
+      });
+    });
+    const accepts = filters.includes(compress) ? { "accept-encoding": "gzip" } : {};
+    const headers = { trailer: "x-sum", ...coded, ...accepts };
+    const asked = http.request({ host: "127.0.0.1", port, method: "POST", headers, agent: false });
+    asked.write(sent);
+    asked.addTrailers({ "x-sum": "7" });
+    asked.end();
+    const [answer] = (await once(asked, "response")) as [http.IncomingMessage];
+    const body = Buffer.concat((await answer.toArray()) as Buffer[]);
+    expect(answer.trailers).toEqual({ "x-end": "whole 7" });
+    const isPacked = answer.headers["content-encoding"] === "gzip";
+    expect([isPacked, (isPacked ? zlib.gunzipSync(body) : body).equals(text)]).toEqual([
+      filters.includes(compress),
+      true,
+    ]);
   });
 
   it("a slow client stops the compressor and the upstream", async () => {

@@ -45,7 +45,7 @@ class Twice extends PassingStage {
   override end(): void {
     setTimeout(() => {
       this.link.write(Buffer.from("END"));
-      this.link.end(null);
+      this.link.end();
     }, 10);
   }
 }
@@ -73,7 +73,7 @@ class Hold extends PassingStage {
   override drained(): void {
     if (!this.#ended) return;
     this.link.write(Buffer.from(this.#text, "latin1"));
-    this.link.end(null);
+    this.link.end();
   }
 }
 
@@ -93,7 +93,7 @@ class Source extends PassingStage {
       this.link.write(Buffer.alloc(32_768, "s"));
     }
     this.sizes.push(wrote);
-    if (this.#left === 0) this.link.end(null);
+    if (this.#left === 0) this.link.end();
   }
 }
 

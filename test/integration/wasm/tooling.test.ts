@@ -3,9 +3,12 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { NAME_FIXED, NAME_NO_TRAILER, nameFlags, nameText, newestName } from "#http/names.ts";
 import { CONTINUE } from "#pipeline/filter.ts";
 import { type CaseTable, runCases } from "#sdk/testing/cases.ts";
+import { FakeHeaders, FIXED } from "#sdk/testing/fake-headers.ts";
 import { FakeHost } from "#sdk/testing/fake-host.ts";
+import { FakeTrailers, NO_TRAILERS } from "#sdk/testing/fake-trailers.ts";
 import type { FakeRequest, FakeResponse } from "#sdk/testing/fake-types.ts";
 import { addressBytes, addressText, prefixText } from "#sdk/testing/addresses.ts";
 import { buildPlugin } from "#sdk/tooling/build.ts";
@@ -94,6 +97,35 @@ describe("a new plugin", () => {
     );
     expect(runCases(wasm, { refuses: "x" })[0]?.problems).toEqual(["it was accepted"]);
   });
+});
+
+it("the fake host refuses the names that the gateway refuses", () => {
+  const all = Array.from({ length: newestName() }, (_, index) => index + 1);
+  // Spellings that are the same after CGI are the gateway's concern.
+  const named = (flags: number) =>
+    all.flatMap((id) => ((nameFlags(id) & flags) !== 0 && !nameText(id).includes("_") ? [nameText(id)] : []));
+  expect([...FIXED].toSorted()).toEqual(named(NAME_FIXED).toSorted());
+  expect([...FIXED, ...NO_TRAILERS].toSorted()).toEqual(named(NAME_FIXED | NAME_NO_TRAILER).toSorted());
+});
+
+it("the fake host has trailers where the gateway has: that came, of chunks, or announced", () => {
+  const trailersOf = (head: Record<string, string>, came: Record<string, string> = {}) =>
+    new FakeTrailers(new FakeHeaders(head)).receive(came);
+  const plain = trailersOf({ "content-length": "3" });
+  expect([plain.add("x-sum", "1"), plain.set("x-sum", "1"), plain.remove("x-sum"), plain.fields]).toEqual([
+    false,
+    false,
+    false,
+    [],
+  ]);
+  for (const open of [
+    trailersOf({ "transfer-encoding": "chunked" }),
+    trailersOf({ trailer: "x-sum" }),
+    trailersOf({}, { "X-Came": "0" }),
+  ]) {
+    expect([open.add("x-sum", "1"), open.set("set-cookie", "a=b"), open.add("te", "x")]).toEqual([true, false, false]);
+    expect(open.get("x-sum")).toBe("1");
+  }
 });
 
 it("addresses of the fake host", () => {

@@ -28,7 +28,7 @@ IMPORT(uint32_t, get_status_code)();
 IMPORT(void, set_status_code)(uint32_t status);
 
 namespace {
-enum { REQUEST = 0, RESPONSE = 1 };
+enum { REQUEST = 0, RESPONSE = 1, OF_REQUEST = 2, OF_RESPONSE = 3 };
 enum { BUFFER_REQUEST = 1, BUFFER_RESPONSE = 2, TRAILERS = 4 };
 char space[65536];
 std::string mode;
@@ -83,7 +83,7 @@ EXPORT(handle_request) uint64_t handle_request() {
     host_set_uri(moved.data(), moved.size());
     set(RESPONSE, "x-early", "said before");
   } else if (mode == "bodies") {
-    features = host_enable_features(BUFFER_REQUEST | BUFFER_RESPONSE);
+    features = host_enable_features(BUFFER_REQUEST | BUFFER_RESPONSE | TRAILERS);
     const std::string body = whole_body(REQUEST);
     if (!body.empty()) {
       host_write_body(REQUEST, "<", 1);
@@ -91,6 +91,11 @@ EXPORT(handle_request) uint64_t handle_request() {
       host_write_body(REQUEST, ">", 1);
     }
     set(REQUEST, "x-features", std::to_string(features));
+    set(OF_REQUEST, "x-size", header(OF_REQUEST, "x-sum") + "/" + std::to_string(body.size()));
+  } else if (mode == "trailers") {
+    host_enable_features(TRAILERS);
+    set(OF_REQUEST, "x-by", "plugin");
+    set(OF_RESPONSE, "x-said", "before");
   } else if (mode == "misuse") {
     host_write_body(REQUEST, space + sizeof space - 1, 0x7fffffff);
   } else if (mode == "log" && host_log_enabled(0) == 1) {
@@ -108,5 +113,8 @@ EXPORT(handle_response) void handle_response(uint32_t context, uint32_t is_error
     const std::string body = whole_body(RESPONSE);
     const std::string answer = std::to_string(body.size()) + ":" + body;
     host_write_body(RESPONSE, answer.data(), answer.size());
+    set(OF_RESPONSE, "x-size", std::to_string(body.size()));
+  } else if (mode == "trailers") {
+    set(OF_RESPONSE, "x-status", std::to_string(host_get_status_code()));
   }
 }

@@ -129,6 +129,7 @@ EXPORT(proxy_on_request_body) uint32_t proxy_on_request_body(uint32_t, uint32_t 
     set_header(REQUEST_HEADERS, "x-length", std::to_string(size));
     return CONTINUE;
   }
+  if (mode == "trailers" && last) add_header(REQUEST_TRAILERS, "x-added", "to the request");
   if (mode != "body") return CONTINUE;
   if (!last) return PAUSE;
   const std::string body = body_of(REQUEST_BODY, size);
@@ -152,6 +153,8 @@ EXPORT(proxy_on_response_headers) uint32_t proxy_on_response_headers(uint32_t, u
     set_header(RESPONSE_HEADERS, "server", "plugin");
   } else if (mode == "body") {
     remove_header(RESPONSE_HEADERS, "content-length");
+  } else if (mode == "trailers") {
+    add_header(RESPONSE_HEADERS, "trailer", "x-added");
   } else if (mode == "wait") {
     return PAUSE;
   } else if (mode == "properties") {
@@ -169,6 +172,13 @@ EXPORT(proxy_on_response_body) uint32_t proxy_on_response_body(uint32_t, uint32_
     set_header(RESPONSE_HEADERS, "x-body-bytes", std::to_string(body.size()));
     set_buffer(RESPONSE_BODY, size, body + "(read)");
     return CONTINUE;
+  }
+  if (mode == "trailers" && last) {
+    add_header(RESPONSE_TRAILERS, "x-added", "once");
+    set_header(RESPONSE_TRAILERS, "x-added", header(RESPONSE_TRAILERS, "x-added") + " and again");
+    add_header(RESPONSE_TRAILERS, "x-gone", "soon");
+    remove_header(RESPONSE_TRAILERS, "x-gone");
+    add_header(RESPONSE_TRAILERS, "set-cookie", "not=here");
   }
   if (mode != "body" || size == 0) return CONTINUE;
   set_buffer(RESPONSE_BODY, size, upper(body_of(RESPONSE_BODY, size)));

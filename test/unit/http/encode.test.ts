@@ -96,12 +96,32 @@ describe("request", () => {
       "X-Mine: 1",
       "x-mine: 2",
       "Proxy-Connection: x",
-      "TE: trailers",
+      "TE: gzip",
       "Upgrade: h2c",
       "Trailer: x",
       "X-Yours: 3",
     );
     expect(request(received)).toBe(lines("GET / HTTP/1.1", "Host: a", "X-Yours: 3"));
+  });
+
+  it.each([
+    ["trailers", true],
+    ["deflate;q=0.5, TRAILERS", true],
+    [",\t trailers ,", true],
+    ["trailers;q=1", false],
+    ["xtrailers, trailers2", false],
+    ["", false],
+  ])("TE: %s goes on as far as trailers do: %s", (value, told) => {
+    const received = lines("GET / HTTP/1.1", "Host: a", "Connection: te", `TE: ${value}`);
+    const te = ["te: trailers", "connection: te"];
+    expect(request(received)).toBe(lines("GET / HTTP/1.1", "Host: a", ...(told ? te : [])));
+    expect(request(received.replace("HTTP/1.1", "HTTP/1.0"))).toBe(lines("GET / HTTP/1.1", "Host: a"));
+  });
+
+  it("TE in the second of two fields counts as well, and not where the protocol changes", () => {
+    const received = lines("GET / HTTP/1.1", "Host: a", "TE: gzip", "te: trailers");
+    expect(request(received)).toBe(lines("GET / HTTP/1.1", "Host: a", "te: trailers", "connection: te"));
+    expect(request(received, { upgrade: true })).toBe(lines("GET / HTTP/1.1", "Host: a", "connection: upgrade"));
   });
 
   it("leaves out a client's story of where it comes from, and tells another", () => {

@@ -141,24 +141,23 @@ describe("set, add, remove", () => {
 
   it("leaves framing and what belongs to the connection alone", () => {
     parse("POST / HTTP/1.1", "Content-Length: 1", "Connection: keep-alive", "TE: trailers", "Keep-Alive: x");
-    const names = [
-      CONTENT_LENGTH,
-      TRANSFER_ENCODING,
-      CONNECTION,
-      KEEP_ALIVE,
-      TE,
-      TRAILER,
-      UPGRADE,
-      PROXY_CONNECTION,
-      EXPECT,
-      0,
-    ];
+    const names = [CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, KEEP_ALIVE, TE, UPGRADE, PROXY_CONNECTION, EXPECT, 0];
     for (const name of names) {
       expect(set(name, "1")).toBe(false);
       expect(add(name, "1")).toBe(false);
       expect(head.remove(name)).toBe(0);
     }
     expect(head.entries().length).toBe(5);
+  });
+
+  it("is told by a Trailer field that trailers may follow, whatever the framing was", () => {
+    parse("POST / HTTP/1.1", "Content-Length: 1", "Trailer: x");
+    expect(head.announcesTrailers, "as received, it says nothing here").toBe(false);
+    expect(set(TRAILER, "bad\r\n")).toBe(false);
+    expect(head.announcesTrailers).toBe(false);
+    expect([add(TRAILER, "x-sum"), head.announcesTrailers, head.contentLength]).toEqual([true, true, 1]);
+    parse("POST / HTTP/1.1");
+    expect([head.announcesTrailers, set(TRAILER, "x"), head.announcesTrailers]).toEqual([false, true, true]);
   });
 
   it("changes Host with its parsed parts, or not at all", () => {

@@ -164,6 +164,8 @@ describe("buffer", () => {
     const link: BodyLink = {
       memory: new Uint8Array(0),
       full: true,
+      trailers: null,
+      makeTrailers: () => null,
       data: () => {},
       write: () => {},
       end: () => {},

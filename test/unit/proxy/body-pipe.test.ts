@@ -1,13 +1,22 @@
 /** Stages between a source and a drain: order, back-pressure, the end. */
 import { describe, expect, it } from "vitest";
 import type { Head } from "#http/head.ts";
+import { DEFAULT_HEAD_LIMITS } from "#http/limits.ts";
+import { ChunkedDecoder, CHUNK_END } from "#http/h1/chunked.ts";
+import { internName, SET_COOKIE } from "#http/names.ts";
+import { newTrailers } from "#http/trailers.ts";
 import { Buffers, BUFFER_BYTES } from "#io/buffers.ts";
 import { PassingStage, type BodyStage } from "#pipeline/body.ts";
+import { HeadPool } from "#pipeline/http/head-pool.ts";
 import { BodyPipe, type BodyEnds } from "#proxy/body-pipe.ts";
+import { headScratch } from "#proxy/head-scratch.ts";
 
 class Ends implements BodyEnds {
   drainFull = false;
+  carries = true;
+  lost = 0;
   out = "";
+  trailers: [string, string][] | null = null;
   readonly calls: string[] = [];
   readonly #memory: Uint8Array;
   constructor(memory: Uint8Array) {
@@ -16,8 +25,15 @@ class Ends implements BodyEnds {
   drainData(_buffer: number, start: number, end: number): void {
     this.out += Buffer.from(this.#memory.subarray(start, end)).toString("latin1");
   }
-  drainEnd(_trailers: Head | null): void {
+  drainEnd(trailers: Head | null): void {
     this.out += "|";
+    this.trailers = trailers?.entries() ?? null;
+  }
+  carriesTrailers(): boolean {
+    return this.carries;
+  }
+  trailersLost(): void {
+    this.lost++;
   }
   resumeSource(): void {
     this.calls.push("resume");
@@ -74,7 +90,7 @@ class Holder extends PassingStage {
 function pipeOf(...stages: BodyStage[]): { pipe: BodyPipe; ends: Ends; buffers: Buffers; send(text: string): void } {
   const buffers = new Buffers(new ArrayBuffer(8 * BUFFER_BYTES));
   const ends = new Ends(buffers.memory);
-  const pipe = new BodyPipe(buffers, ends);
+  const pipe = new BodyPipe(buffers, new HeadPool(headScratch(buffers), newTrailers), ends);
   for (const stage of stages) pipe.add(stage);
   const send = (text: string): void => {
     const buffer = buffers.allocate();
@@ -148,7 +164,7 @@ describe("a body's stages", () => {
     pipe.dispose();
     send("x");
     letter.out.write(Buffer.from("y"));
-    letter.out.end(null);
+    letter.out.end();
     letter.out.fail(500, "late", "late");
     expect([ends.out, ends.calls, letter.disposed]).toEqual(["", [], 1]);
   });
@@ -156,9 +172,138 @@ describe("a body's stages", () => {
   it("a second end is none", () => {
     const letter = new Letter("a");
     const { ends } = pipeOf(letter);
-    letter.out.end(null);
-    letter.out.end(null);
+    letter.out.end();
+    letter.out.end();
     letter.out.write(Buffer.from("late"));
     expect(ends.out).toBe("|");
+  });
+});
+
+/** Ends when it is told to. */
+class Late extends PassingStage {
+  override end(): void {}
+  get out(): Late["link"] {
+    return this.link;
+  }
+}
+
+const X_SUM = internName("x-sum");
+const X_MORE = internName("x-more");
+
+function put(trailers: Head | null, name: number, value: string): boolean {
+  const bytes = Buffer.from(value);
+  return trailers?.add(name, bytes, 0, bytes.length) ?? false;
+}
+
+describe("trailers", () => {
+  /** A body's, as the codec has them: `gone` is what follows the call that they came with. */
+  function received(buffers: Buffers, lines: string): { head: Head; gone(): void } {
+    const decoder = new ChunkedDecoder(headScratch(buffers));
+    decoder.reset(DEFAULT_HEAD_LIMITS);
+    const buffer = buffers.allocate();
+    const start = buffer * BUFFER_BYTES;
+    const text = `0\r\n${lines}\r\n`;
+    buffers.memory.set(Buffer.from(text), start);
+    expect(decoder.decode(buffers.memory, start, start + text.length)).toBe(CHUNK_END);
+    buffers.release(buffer);
+    const { start: from, end } = decoder.trailers;
+    return {
+      head: decoder.trailers,
+      gone: () => {
+        decoder.trailers.reset();
+        buffers.memory.fill(0x2a, from, end);
+      },
+    };
+  }
+
+  it("pass with the body, and are not copied where all end at once", () => {
+    const { pipe, ends, buffers } = pipeOf(new Letter("a"));
+    const { head, gone } = received(buffers, "x-sum: 1\r\n");
+    const free = buffers.free;
+    pipe.end(head);
+    expect([ends.trailers, buffers.free]).toEqual([[["x-sum", "1"]], free]);
+    gone();
+    expect(buffers.free).toBe(8);
+  });
+
+  it("outlast the call for a stage that ends later, with what was changed before it and after it", () => {
+    class Changes extends PassingStage {
+      override end(): void {
+        put(this.link.makeTrailers(), X_MORE, "early");
+        this.link.trailers?.remove(X_SUM);
+        this.link.end();
+      }
+    }
+    const late = new Late();
+    const { pipe, ends, buffers } = pipeOf(new Changes(), late);
+    const { head, gone } = received(buffers, "X-Sum: 1\r\nX-Other: 2\r\n");
+    pipe.end(head);
+    gone();
+    expect(late.out.trailers?.entries()).toEqual([
+      ["x-other", "2"],
+      ["x-more", "early"],
+    ]);
+    put(late.out.makeTrailers(), X_SUM, "late");
+    late.out.end();
+    expect(ends.trailers).toEqual([
+      ["x-other", "2"],
+      ["x-more", "early"],
+      ["x-sum", "late"],
+    ]);
+    expect([late.out.trailers, late.out.makeTrailers(), buffers.free]).toEqual([null, null, 8]);
+  });
+
+  it("are made where there are none, only when somebody asks, and only where they can go", () => {
+    const late = new Late();
+    const { pipe, ends, buffers } = pipeOf(late);
+    pipe.end(null);
+    expect([late.out.trailers, buffers.free]).toEqual([null, 8]);
+    expect(put(late.out.makeTrailers(), SET_COOKIE, "a=b"), "what belongs into a head").toBe(false);
+    expect(put(late.out.makeTrailers(), X_SUM, "7")).toBe(true);
+    late.out.end();
+    expect([ends.trailers, buffers.free, ends.lost]).toEqual([[["x-sum", "7"]], 8, 0]);
+
+    const other = new Late();
+    const closed = pipeOf(other);
+    closed.ends.carries = false;
+    closed.pipe.end(null);
+    expect([other.out.makeTrailers(), other.out.makeTrailers()]).toEqual([null, null]);
+    other.out.end();
+    expect([closed.ends.out, closed.ends.trailers, closed.ends.lost]).toEqual(["|", null, 1]);
+  });
+
+  it("that were made before others came stand before them", () => {
+    const late = new Late();
+    const { pipe, ends, buffers } = pipeOf(late);
+    put(late.out.makeTrailers(), X_MORE, "made");
+    const { head, gone } = received(buffers, "x-sum: 1\r\n");
+    pipe.end(head);
+    gone();
+    late.out.end();
+    expect(ends.trailers).toEqual([
+      ["x-more", "made"],
+      ["x-sum", "1"],
+    ]);
+    expect(buffers.free).toBe(8);
+  });
+
+  it("that there is no memory for are lost, and the body is whole all the same", () => {
+    const late = new Late();
+    const { pipe, ends, buffers } = pipeOf(late);
+    const { head, gone } = received(buffers, "x-sum: 1\r\n");
+    while (buffers.free > 0) buffers.allocate();
+    pipe.end(head);
+    gone();
+    late.out.end();
+    expect([ends.out, ends.trailers, ends.lost]).toEqual(["|", null, 1]);
+  });
+
+  it("are given back when the exchange ends before the body does", () => {
+    const late = new Late();
+    const { pipe, buffers } = pipeOf(late);
+    put(late.out.makeTrailers(), X_SUM, "1");
+    expect(buffers.free).toBe(7);
+    pipe.dispose();
+    expect([buffers.free, late.out.trailers, late.out.makeTrailers()]).toEqual([8, null, null]);
   });
 });

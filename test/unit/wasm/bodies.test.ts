@@ -1,5 +1,6 @@
 /** Bodies through a guest: what passes uncopied, what waits, what holds the head, and what a fault or a reply does in the middle. */
 import { describe, expect, it } from "vitest";
+import { TRAILER } from "#http/names.ts";
 import type { BodyStage } from "#pipeline/body.ts";
 import { CONTINUE, REPLY, SUSPEND } from "#pipeline/filter.ts";
 import type { PluginFilterSpec } from "#snapshot/snapshot.ts";
@@ -50,7 +51,7 @@ describe("a body through a guest", () => {
     expect(verdict).toBe(CONTINUE);
     data("abc");
     data("def", 100);
-    stage?.end(null);
+    stage?.end();
     expect(link.seen).toEqual(["region 7 0-3", "region 7 100-103", "end"]);
   });
 
@@ -66,7 +67,7 @@ describe("a body through a guest", () => {
     data("abc");
     data("def");
     expect(link.seen).toEqual([]);
-    stage?.end(null);
+    stage?.end();
     expect(link.seen).toEqual(["bytes abcdef", "end"]);
   });
 
@@ -102,7 +103,7 @@ describe("a head that waits for its body", () => {
     data("abc");
     data("def");
     expect(exchange.resumed).toEqual([]);
-    stage?.end(null);
+    stage?.end();
     expect(exchange.resumed).toEqual([CONTINUE]);
     expect(link.seen).toEqual([]);
     stage?.drained();
@@ -127,7 +128,7 @@ describe("a head that waits for its body", () => {
     data("abc");
     expect(exchange.reply).toMatchObject({ status: 403, body: "xyz" });
     expect(exchange.resumed).toEqual([REPLY]);
-    stage?.end(null);
+    stage?.end();
     expect(link.seen).toEqual([]);
   });
 
@@ -155,7 +156,7 @@ describe("in the middle of a body", () => {
     const allowed = start(filter);
     allowed.data("abc");
     allowed.data("def", 50);
-    allowed.stage?.end(null);
+    allowed.stage?.end();
     expect(allowed.link.seen).toEqual(["region 7 0-3", "region 7 50-53", "end"]);
     expect(filter.stats.faults).toBe(1);
   });
@@ -203,7 +204,7 @@ describe("a response's head that waits for its body", () => {
     expect(verdict).toBe(SUSPEND);
     stage?.data(7, 0, 6);
     expect([exchange.resumed, link.seen]).toEqual([[], []]);
-    stage?.end(null);
+    stage?.end();
     expect([exchange.resumed, exchange.response.status]).toEqual([[CONTINUE], 201]);
     expect(link.seen).toEqual([]);
     stage?.drained();
@@ -241,5 +242,68 @@ describe("a response's head that waits for its body", () => {
     const filter = await createWasmFilter(filterSpec(), PLUGIN, loaded, new TestServices(), RESOURCES);
     const exchange = new TestExchange().respondWith("HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n");
     expect([filter.responseHead(exchange, 0), exchange.response.status]).toEqual([CONTINUE, 203]);
+  });
+});
+
+describe("trailers of a guest", () => {
+  const HEADERS = `(import "penstock" "name_id" (func $name (param i32 i32) (result i32)))
+    (import "penstock" "header_add" (func $add (param i32 i32 i32 i32) (result i32)))
+    (import "penstock" "header_set" (func $set (param i32 i32 i32 i32) (result i32)))
+    (import "penstock" "header_remove" (func $remove (param i32 i32) (result i32)))
+    (import "penstock" "header_count" (func $count (param i32) (result i32)))
+    (import "penstock" "exchange_put" (func $put (param i32 i32)))
+    (import "penstock" "exchange_get" (func $take (param i32 i32) (result i32)))`;
+  const X_SUM = "(call $name (i32.const 0) (i32.const 5))";
+  const COOKIE = "(call $name (i32.const 8) (i32.const 10))";
+  /** `answer` is kept, as a digit. */
+  const keep = (answer: string): string =>
+    `(i32.store8 (i32.const 64) (i32.add (i32.const 48) ${answer})) (call $put (i32.const 64) (i32.const 1))`;
+
+  /** A module whose `on_request_end` does this, and a body of its own through it. */
+  async function ending(hook: string, head = "") {
+    const wasm = wat(`(module ${HEADERS} (memory (export "memory") 1) (func (export "penstock_abi_2"))
+      (data (i32.const 0) "x-sum   set-cookietrailer")
+      (func (export "on_request") (result i32) ${head} (i32.const 0))
+      (func (export "on_request_end") ${hook}))`);
+    const loaded = await loadModule(prepareModule(wasm).bytes);
+    const filter = await createWasmFilter(filterSpec(), PLUGIN, loaded, new TestServices(), RESOURCES);
+    const { exchange, link, stage } = start(filter);
+    return { filter, exchange, link, stage };
+  }
+
+  const value = "(i32.const 0) (i32.const 1)";
+
+  it("are made by the first that is added, and by a removal not", async () => {
+    const none = await ending(`${keep(`(call $remove (i32.const 2) ${X_SUM})`)} (drop (call $count (i32.const 2)))`);
+    none.stage?.end();
+    expect([none.link.seen, none.link.trailers]).toEqual([["end"], null]);
+    const added = await ending(keep(`(call $add (i32.const 2) ${X_SUM} ${value})`));
+    added.stage?.end();
+    expect([added.link.seen, added.link.trailers?.entries()]).toEqual([["end"], [["x-sum", "x"]]]);
+  });
+
+  it("are refused, without a fault, where they can't be sent or belong into a head", async () => {
+    const { filter, link, stage } = await ending(
+      `(if (call $set (i32.const 2) ${COOKIE} ${value}) (then unreachable))
+       (if (i32.ne (call $add (i32.const 2) ${X_SUM} ${value}) (i32.const 1)) (then unreachable))`,
+    );
+    stage?.end();
+    expect([filter.stats.faults, link.trailers?.entries()]).toEqual([0, [["x-sum", "x"]]]);
+    const closed = await ending(`(if (call $add (i32.const 2) ${X_SUM} ${value}) (then unreachable))`);
+    closed.link.sendable = false;
+    closed.stage?.end();
+    expect([closed.filter.stats.faults, closed.link.seen]).toEqual([0, ["end"]]);
+  });
+
+  it("are announced in the head by a Trailer field", async () => {
+    const announce = `(drop (call $add (i32.const 0) (call $name (i32.const 18) (i32.const 7)) (i32.const 0) (i32.const 5)))`;
+    const { exchange } = await ending("", announce);
+    expect([exchange.request.find(TRAILER) >= 0, exchange.request.announcesTrailers]).toEqual([true, true]);
+  });
+
+  it("of the other message are out of reach", async () => {
+    const { filter, stage } = await ending(`(drop (call $add (i32.const 3) ${X_SUM} ${value}))`);
+    stage?.end();
+    expect(filter.stats.lastFault?.cause).toBe("host-call");
   });
 });

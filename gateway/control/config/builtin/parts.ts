@@ -17,7 +17,6 @@ export const FIXED_FIELDS: readonly string[] = [
   "keep-alive",
   "proxy-connection",
   "te",
-  "trailer",
 ];
 
 const EDITS_MAX = 32;

@@ -1,15 +1,23 @@
 /**
- * Host calls over heads. Those of the response can be said before there is one: they are kept, and put on it when it comes.
+ * Host calls over heads. Those of the response can be said before there is one: they are kept, and put on it when it comes. So
+ * can trailers, before the body is over.
  * What the interface calls a panic of the host ends the guest.
  */
 import { HOST, NAME_FIXED, nameFlags, newestName } from "#http/names.ts";
 import type { Head } from "#http/head.ts";
+import type { GuestEnvironment } from "#wasm/guest/environment.ts";
 import type { Guest } from "#wasm/guest/guest.ts";
 import type { Handlers } from "#wasm/host/call-table.ts";
 import { isInMemory, latin1At, nameIdAt, writeBytes } from "#wasm/host/memory.ts";
 import { isFieldValue, isLowerCaseToken } from "#wasm/host/text.ts";
-import { type HANDLER_CALLS, KIND_REQUEST, KIND_RESPONSE, KIND_RESPONSE_TRAILERS } from "#wasm/http-wasm/abi.ts";
-import { type HeaderEdit, handlerOf, type HttpHandler } from "#wasm/http-wasm/handler.ts";
+import {
+  type HANDLER_CALLS,
+  KIND_REQUEST,
+  KIND_REQUEST_TRAILERS,
+  KIND_RESPONSE,
+  KIND_RESPONSE_TRAILERS,
+} from "#wasm/http-wasm/abi.ts";
+import { type HandlerBody, type HeaderEdit, handlerOf } from "#wasm/http-wasm/handler.ts";
 
 type Names =
   | "get_header_names"
@@ -28,7 +36,7 @@ type Names =
 
 const FIELDS_COST = 200;
 const VALUE_BYTES_MAX = 8192;
-/** Edits of a response that there is not yet. */
+/** Edits of a response, or of trailers, that there are not yet. */
 const EDITS_MAX = 64;
 const OK = 200;
 /** A count of one, in the upper half of an answer. */
@@ -90,58 +98,87 @@ function headOf(guest: Guest, kind: number): Head | null {
   const { exchange, afterNext } = handlerOf(guest);
   guest.charge(FIELDS_COST);
   if (kind >>> 0 > KIND_RESPONSE_TRAILERS) guest.fail(`headers of the unknown kind ${kind}`);
-  if (exchange === null || kind > KIND_RESPONSE) return null;
+  if (exchange === null) return null;
+  if (kind > KIND_RESPONSE) return sideOf(guest, kind).trailing?.trailers ?? null;
   if (kind === KIND_REQUEST) return exchange.request;
   return afterNext ? exchange.response : null;
 }
 
-/** Fields of a kind: the head's, or what was said of a response that there is not yet. */
+/** The body that trailers of a kind go behind. */
+function sideOf(guest: Guest, kind: number): HandlerBody {
+  const { request, response } = handlerOf(guest);
+  return kind === KIND_REQUEST_TRAILERS ? request : response;
+}
+
+/** Fields of a kind: the head's, or what was said of one that there is not yet. */
 function entriesOf(guest: Guest, kind: number): readonly (readonly [string, string])[] {
   const head = headOf(guest, kind);
   if (head !== null) return head.entries();
-  if (kind !== KIND_RESPONSE) return [];
-  return handlerOf(guest).edits.flatMap(({ name, value }) => (value === null ? [] : [[name, value] as const]));
+  if (kind === KIND_REQUEST) return [];
+  const kept = kind === KIND_RESPONSE ? handlerOf(guest).edits : sideOf(guest, kind).trailerEdits;
+  return kept.flatMap(({ name, value }) => (value === null ? [] : [[name, value] as const]));
 }
 
 function edit(guest: Guest, kind: number, made: HeaderEdit): void {
   const handler = handlerOf(guest);
   if (!isLowerCaseToken(made.name) || (made.value !== null && !isFieldValue(made.value))) {
     guest.fail(`a header ${JSON.stringify(made.name)} that can't be sent`);
-  } else if (kind > KIND_RESPONSE) {
-    guest.fail("trailers, which are not supported: enable_features says so");
-  } else if (kind === KIND_REQUEST && handler.afterNext) {
+  } else if ((kind === KIND_REQUEST || kind === KIND_REQUEST_TRAILERS) && handler.afterNext) {
     guest.fail("an edit of the request's headers after it has gone on");
+  } else if (kind > KIND_RESPONSE) {
+    editTrailer(guest, kind, made);
   } else if (kind === KIND_RESPONSE && !handler.afterNext) {
-    keepEdit(guest, handler, made);
+    handler.edits = withEdit(guest, handler.edits, made);
   } else {
     const head = headOf(guest, kind);
-    if (head !== null) applyEdit(guest, head, made);
+    if (head !== null) applyOrFail(guest, head, made);
   }
 }
 
-function keepEdit(guest: Guest, handler: HttpHandler, made: HeaderEdit): void {
-  if (made.replaces || made.value === null) {
-    handler.edits = handler.edits.filter(({ name }) => name !== made.name);
-  }
-  if (handler.edits.length >= EDITS_MAX) guest.fail(`more than ${EDITS_MAX} headers of a response`);
-  else handler.edits.push(made);
-}
-
-/** What frames the message is the gateway's: such an edit has no effect. */
-export function applyEdit(guest: Guest, head: Head, { name, value, replaces }: HeaderEdit): void {
-  const id = guest.environment.nameId(name);
-  if (id < 0) {
-    guest.fail(`more header names than the ${newestName()} that there can be`);
+/** Of a message that can't have any the edit has no effect. */
+function editTrailer(guest: Guest, kind: number, made: HeaderEdit): void {
+  if (kind > KIND_RESPONSE_TRAILERS) {
+    guest.fail(`headers of the unknown kind ${kind}`);
     return;
   }
-  if ((nameFlags(id) & NAME_FIXED) !== 0) return;
+  const side = sideOf(guest, kind);
+  const { trailing } = side;
+  if (trailing === null) {
+    side.trailerEdits = withEdit(guest, side.trailerEdits, made);
+    return;
+  }
+  const trailers = made.value === null ? trailing.trailers : trailing.makeTrailers();
+  if (trailers !== null) applyOrFail(guest, trailers, made);
+}
+
+function withEdit(guest: Guest, edits: readonly HeaderEdit[], made: HeaderEdit): HeaderEdit[] {
+  const replaces = made.replaces || made.value === null;
+  const kept = replaces ? edits.filter(({ name }) => name !== made.name) : [...edits];
+  if (kept.length >= EDITS_MAX) guest.fail(`more than ${EDITS_MAX} headers of a response, or trailers`);
+  else kept.push(made);
+  return kept;
+}
+
+/** The same; without room for its name the guest is ended. */
+export function applyOrFail(guest: Guest, head: Head, made: HeaderEdit): void {
+  if (!applyEdit(guest.environment, head, made)) {
+    guest.fail(`more header names than the ${newestName()} that there can be`);
+  }
+}
+
+/** What frames the message is the gateway's, and not every field can be a trailer: such an edit has no effect. False: no room for its name. */
+export function applyEdit(environment: GuestEnvironment, head: Head, { name, value, replaces }: HeaderEdit): boolean {
+  const id = environment.nameId(name);
+  if (id < 0) return false;
+  if ((nameFlags(id) & NAME_FIXED) !== 0) return true;
   if (value === null) {
     head.remove(id);
-    return;
+    return true;
   }
   const bytes = Buffer.from(value, "latin1");
   if (replaces || id === HOST) head.set(id, bytes, 0, bytes.length);
   else head.add(id, bytes, 0, bytes.length);
+  return true;
 }
 
 function change(

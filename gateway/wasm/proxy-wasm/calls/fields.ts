@@ -8,6 +8,8 @@ import {
   INVALID_MEMORY_ACCESS,
   MAP_HTTP_CALL_HEADERS,
   MAP_LAST,
+  MAP_REQUEST_TRAILERS,
+  MAP_RESPONSE_TRAILERS,
   NOT_FOUND,
   OK,
   type PROXY_CALLS,
@@ -44,13 +46,19 @@ function mapOf(guest: Guest, type: number): HeadMap | null {
   return vmOf(guest).active?.map(type) ?? null;
 }
 
-/** The map if it may be changed now, or the status that says why not. */
-function editable(guest: Guest, type: number): HeadMap | number {
+/**
+ * The map if it may be changed now, or the status that says why not. `fills`: something is put into it. Trailers of a message
+ * that can't have any take edits, which have no effect: the plugin can't know what its message's receiver understands.
+ */
+function editable(guest: Guest, type: number, fills: boolean): HeadMap | number {
   if (type >>> 0 > MAP_LAST) return BAD_ARGUMENT;
   const vm = vmOf(guest);
   if (!vm.alive) return INTERNAL_FAILURE;
   if (vm.active === null || !vm.active.mayEdit(type)) return BAD_ARGUMENT;
-  return mapOf(guest, type) ?? BAD_ARGUMENT;
+  guest.charge(FIELDS_COST);
+  const map = fills ? vm.active.mapToFill(type) : vm.active.map(type);
+  const trails = type === MAP_REQUEST_TRAILERS || type === MAP_RESPONSE_TRAILERS;
+  return map ?? (trails ? OK : BAD_ARGUMENT);
 }
 
 /** What is not there: 0.1.0 knows no NOT_FOUND for it, and takes an empty value. */
@@ -87,7 +95,7 @@ export const fieldCalls: Handlers<Pick<typeof PROXY_CALLS, Names>> = {
   },
 
   proxy_set_header_map_pairs: (guest) => (type, pointer, length) => {
-    const map = editable(guest, type);
+    const map = editable(guest, type, true);
     if (typeof map === "number") return map;
     const bytes = viewOf(guest, pointer, length);
     if (bytes === null) return INVALID_MEMORY_ACCESS;
@@ -126,7 +134,7 @@ export const fieldCalls: Handlers<Pick<typeof PROXY_CALLS, Names>> = {
     edit(guest, type, name, nameLength, pointer, length, false),
 
   proxy_remove_header_map_value: (guest) => (type, name, nameLength) => {
-    const map = editable(guest, type);
+    const map = editable(guest, type, false);
     if (typeof map === "number") return map;
     const text = latin1At(guest, name, nameLength);
     return text === null ? INVALID_MEMORY_ACCESS : map.remove(text.toLowerCase(), guest.environment);
@@ -142,7 +150,7 @@ function edit(
   length: number,
   add: boolean,
 ): number {
-  const map = editable(guest, type);
+  const map = editable(guest, type, true);
   if (typeof map === "number") return map;
   if (!isInMemory(guest, pointer, length)) return INVALID_MEMORY_ACCESS;
   if (length > FREE_BYTES) guest.charge(length);

@@ -1,6 +1,10 @@
 /** A body past a guest that is asked about each piece: passed on, held, changed, waited for, let go without a guest. */
 import { describe, expect, it } from "vitest";
+import { internName } from "#http/names.ts";
+import type { Head } from "#http/head.ts";
+import { newTrailers } from "#http/trailers.ts";
 import type { BodyLink } from "#pipeline/body.ts";
+import { TestMemory } from "#test/support/http-memory.ts";
 import { BodyFlow, type FlowOwner } from "#wasm/proxy-wasm/body-flow.ts";
 import { Direction, HEAD_PASSED, HEAD_PAUSED, type HeadState } from "#wasm/proxy-wasm/contexts.ts";
 
@@ -15,6 +19,10 @@ class FakeLink implements BodyLink {
   sent = "";
   /** Pieces that came without a copy. */
   regions = 0;
+  trailers: Head | null = null;
+  makeTrailers(): Head {
+    return (this.trailers ??= newTrailers(new TestMemory()));
+  }
   data(_buffer: number, start: number, end: number): void {
     this.regions++;
     this.sent += Buffer.from(MEMORY.subarray(start, end)).toString();
@@ -55,7 +63,10 @@ function flowOf(head: HeadState, seen: Guest["seen"]): { flow: BodyFlow; link: F
       guest.asked.push(`${length}${last ? " last" : ""}`);
       return guest.seen(length, last, flow);
     },
-    trailersSeen: () => true,
+    trailersSeen: (flow, trailers) => {
+      guest.asked.push(`trailers ${trailers.fieldCount}`);
+      return guest.seen(0, true, flow);
+    },
     headReleased: () => {
       guest.released++;
       direction.head = HEAD_PASSED;
@@ -82,7 +93,7 @@ describe("a body", () => {
   it("that is let pass goes on piece by piece, without a copy", () => {
     const { flow, link, guest } = flowOf(HEAD_PASSED, () => true);
     feed(flow, "one", "two");
-    flow.end(null);
+    flow.end();
     expect(guest.asked).toEqual(["3", "3", "0 last"]);
     expect(link).toMatchObject({ sent: "onetwo", regions: 2, ended: true });
   });
@@ -91,7 +102,7 @@ describe("a body", () => {
     const { flow, link, guest } = flowOf(HEAD_PASSED, (_, last) => last);
     feed(flow, "one", "two", "three");
     expect(link.sent).toBe("");
-    flow.end(null);
+    flow.end();
     expect(guest.asked).toEqual(["3", "6", "11", "11 last"]);
     expect(link).toMatchObject({ sent: "onetwothree", ended: true });
   });
@@ -102,7 +113,7 @@ describe("a body", () => {
       return last;
     });
     feed(flow, "one", "two");
-    flow.end(null);
+    flow.end();
     expect(guest.released).toBe(1);
     expect(link).toMatchObject({ sent: "changed", ended: true });
   });
@@ -122,7 +133,7 @@ describe("a body", () => {
     flow.wait();
     expect(link.paused).toBe(true);
     feed(flow, "under", "way");
-    flow.end(null);
+    flow.end();
     expect(guest.asked).toEqual([]);
     flow.released();
     expect(guest.asked).toEqual(["8 last"]);
@@ -134,7 +145,7 @@ describe("a body", () => {
     const { flow, link } = flowOf(HEAD_PASSED, (_, last) => last);
     link.full = true;
     feed(flow, "one", "two");
-    flow.end(null);
+    flow.end();
     expect(link).toMatchObject({ sent: "", ended: false });
     link.full = false;
     flow.drained();
@@ -152,7 +163,7 @@ describe("a body", () => {
     feed(flow, "held ");
     flow.abandon(false);
     feed(flow, "free");
-    flow.end(null);
+    flow.end();
     expect(link).toMatchObject({ sent: "held free", ended: true, failure: 0 });
   });
 
@@ -161,5 +172,48 @@ describe("a body", () => {
     feed(flow, "held");
     flow.abandon(true);
     expect(link).toMatchObject({ sent: "", failure: 503 });
+  });
+});
+
+const X_SUM = internName("x-sum");
+const ONE = Buffer.from("1");
+
+describe("trailers", () => {
+  it("that have come are shown in the place of the body's end, and can be changed until it goes on", () => {
+    let holds = true;
+    const { flow, link, guest } = flowOf(HEAD_PASSED, (_, last) => !last || !holds);
+    link.makeTrailers().add(X_SUM, ONE, 0, 1);
+    feed(flow, "one");
+    expect(flow.direction.trailing).toBe(null);
+    flow.end();
+    expect([guest.asked, link.ended]).toEqual([["3", "trailers 1"], false]);
+    holds = false;
+    flow.direction.trailing?.trailers?.remove(X_SUM);
+    flow.release();
+    expect([link.ended, link.trailers?.entries(), flow.direction.trailing]).toEqual([true, [], null]);
+  });
+
+  it("can be added at the end of the body where there are none, and before that not", () => {
+    const { flow, link } = flowOf(HEAD_PASSED, (_, last, { direction }) => {
+      expect(direction.trailing === null).toBe(!last);
+      direction.trailing?.makeTrailers()?.add(X_SUM, ONE, 0, 1);
+      return true;
+    });
+    feed(flow, "one");
+    flow.end();
+    expect([link.sent, link.ended, link.trailers?.entries(), flow.direction.trailing]).toEqual([
+      "one",
+      true,
+      [["x-sum", "1"]],
+      null,
+    ]);
+  });
+
+  it("of a body that is not wanted any more are nobody's", () => {
+    const { flow } = flowOf(HEAD_PASSED, () => false);
+    flow.end();
+    expect(flow.direction.trailing).not.toBe(null);
+    flow.drop();
+    expect(flow.direction.trailing).toBe(null);
   });
 });
