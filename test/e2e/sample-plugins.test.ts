@@ -26,6 +26,7 @@ const NAMES = [
   "json-rewrite",
   "ab-router",
   "redactor",
+  "checksum",
   "auth-request",
   "mqtt-guard",
   "graphql-guard",
@@ -77,7 +78,7 @@ export function onEnd(req: Request): void {
 `;
 
 /** In TypeScript: asks an upstream and waits for it, changes responses, and misbehaves when it is told to. */
-const SESSION = `import { Action, type Body, config, fetch, kept, type Request, Response, respond } from "penstock/plugin"
+const SESSION = `import { Action, type Body, config, fetch, kept, type Request, Response, respond, type Trailers } from "penstock/plugin"
 export function onConfigure(): boolean { return config().get("upstream") !== null }
 export function onRequest(req: Request): Action {
   if (req.query === "loop") for (;;) kept.put("again")
@@ -90,6 +91,7 @@ export function onRequest(req: Request): Action {
 }
 export function onResponse(req: Request, res: Response): Action {
   res.setHeader("x-path", kept.get())
+  if (req.query === "trailers") res.addHeader("trailer", "x-behind")
   return req.query === "sum" || req.query === "cut" ? Action.Pause : Action.Continue
 }
 export function onResponseBody(req: Request, body: Body): Action {
@@ -100,6 +102,9 @@ export function onResponseBody(req: Request, body: Body): Action {
   response.setHeader("x-was", response.status + " " + body.size)
   response.setStatus(203)
   return Action.Continue
+}
+export function onResponseEnd(req: Request, trailers: Trailers): void {
+  if (req.query === "trailers") trailers.addHeader("x-behind", trailers.headerCount + " " + trailers.setHeader("set-cookie", "a=b"))
 }
 `;
 
@@ -207,6 +212,7 @@ beforeAll(async () => {
     "json-rewrite": { config: { set: 'via="penstock"', remove: "password" }, limits: { fuel: 2_000_000 } },
     "ab-router": { config: { upstream: "blue", percent: 100 }, allow: { upstreams: ["blue"] } },
     redactor: { config: { words: "secret" } },
+    checksum: {},
     "auth-request": { config: { upstream: "auth", path: "/check" }, allow: { upstreams: ["auth"] } },
   };
   gateway = await startGateway({
@@ -334,6 +340,27 @@ it("redactor", async () => {
   expect((await ask("/redactor", {}, "a secret of mine")).body).toBe("green - - a ****** of mine the ******\n");
 });
 
+it("checksum: a response that came with its length goes on in chunks, and its digest behind it", async () => {
+  const plain = await ask("/checksum", {}, "123");
+  expect(plain.body).toBe("green - - 123 the secret\n");
+  expect(plain.headers).toMatchObject({ trailer: "content-digest", "transfer-encoding": "chunked" });
+  expect(plain.trailers).toEqual({ "content-digest": `crc32c=:${crc32c(Buffer.from(plain.body))}:` });
+  const long = await ask("/checksum", {}, "x".repeat(300_000));
+  expect(long.trailers).toEqual({ "content-digest": `crc32c=:${crc32c(Buffer.from(long.body))}:` });
+});
+
+/** CRC-32C in base64, bit by bit. */
+function crc32c(bytes: Uint8Array): string {
+  let sum = 0xffffffff;
+  for (const octet of bytes) {
+    sum ^= octet;
+    for (let bit = 0; bit < 8; bit++) sum = (sum >>> 1) ^ (sum & 1 ? 0x82f63b78 : 0);
+  }
+  const out = Buffer.alloc(4);
+  out.writeUInt32BE(~sum >>> 0);
+  return out.toString("base64");
+}
+
 it("auth-request", async () => {
   expect(await ask("/auth-request", { authorization: "Basic eA==" })).toMatchObject({
     status: 200,
@@ -360,6 +387,11 @@ it("a component in TypeScript waits for an upstream, with others of its kind, an
     status: 203,
     headers: { "x-was": "200 24" },
     body: "green kim -  the secret\n",
+  });
+  expect(await known("?trailers"), "fields behind the body").toMatchObject({
+    headers: { trailer: "x-behind", "transfer-encoding": "chunked" },
+    body: "green kim -  the secret\n",
+    trailers: { "x-behind": "0 false" },
   });
   expect((await known("?cut")).status).toBe(503);
   const [looped, beside, thrown] = await Promise.all([known("?loop"), known(""), known("?throw")]);
