@@ -57,6 +57,8 @@ interface Waiting {
 /** Workers compile modules while they prepare, and a compile bomb is bounded by the builder: generous, not endless. */
 const APPLY_TIMEOUT_MS = 60_000;
 const QUICK_TIMEOUT_MS = 5000;
+/** A plugin may wait for an upstream before it answers. */
+const TELL_TIMEOUT_MS = 65_000;
 /** On top of the builder's own bound: what it takes to start the process. */
 const BUILD_MARGIN_MS = 10_000;
 /** A large heap takes seconds to be written down. */
@@ -171,7 +173,7 @@ export class SupervisorLink {
 
   async tell(message: Omit<TellRequest, "type" | "id">): Promise<readonly PluginAnswer[]> {
     const request = (id: number): TellRequest => ({ type: "tell", id, ...message });
-    return (await this.#ask<ToldReply>("told", QUICK_TIMEOUT_MS, request)).answers;
+    return (await this.#ask<ToldReply>("told", TELL_TIMEOUT_MS, request)).answers;
   }
 
   async lines({ tenant, after }: Omit<LinesRequest, "type" | "id">): Promise<LinesReply["workers"]> {

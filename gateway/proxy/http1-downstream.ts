@@ -237,6 +237,7 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
   }
 
   resumeRequest(): void {
+    if (this.#phase === ANSWERING) this.#listen();
     if (this.#phase !== BODY || this.#consuming) return;
     this.#activityMs = this.#connection.loop.nowMs;
     this.#pump();
@@ -290,10 +291,16 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
       this.#consume(buffer, start, end);
       this.#connection.buffers.release(buffer);
     }
+    if (this.#phase === ANSWERING) this.#listen();
     if (!this.#canConsume() || this.#phase === CLOSED) return;
     if (this.#clientEnded) this.onEnd();
     else if (this.#leaving && this.#phase === IDLE) this.#closeAfterAnswer(true);
     else this.#connection.resume();
+  }
+
+  /** It has asked for all it wants to: its leaving would be noticed, and what comes next. */
+  #listen(): void {
+    if (this.#held.empty && !this.#clientEnded) this.#connection.resume();
   }
 
   #canConsume(): boolean {

@@ -29,6 +29,8 @@ declare global {
     class RuntimeError extends Error {}
     class CompileError extends Error {}
     class LinkError extends Error {}
+    /** A guest that can't be suspended has called what suspends it. */
+    class SuspendError extends Error {}
     /** An import that may answer a promise: the guest waits for it. */
     class Suspending {
       constructor(call: (...args: never[]) => unknown);

@@ -161,15 +161,14 @@ export class FilterSet {
     return all;
   }
 
-  /** Every guest of a tenant's plugin that listens hears the message. */
-  tell(tenant: string, plugin: string, message: Uint8Array): GuestAnswer[] {
-    const answers: GuestAnswer[] = [];
+  /** Every filter of a tenant's plugin that listens hears the message; all at once, where they wait to answer it. */
+  async tell(tenant: string, plugin: string, message: Uint8Array): Promise<GuestAnswer[]> {
+    const told: Promise<GuestAnswer | null>[] = [];
     for (const { guest, route } of this.#held.values()) {
       if (guest === null || guest.plugin.tenant !== tenant || guest.plugin.name !== plugin) continue;
-      const answer = guest.message(message);
-      if (answer !== null) answers.push({ route, version: guest.plugin.version, answer });
+      told.push(answerOf(guest, route, message));
     }
-    return answers;
+    return (await Promise.all(told)).filter((answer) => answer !== null);
   }
 
   async #compile(modules: readonly ModuleBytes[]): Promise<void> {
@@ -358,6 +357,11 @@ export class FilterSet {
 }
 
 const NO_FILTERS: readonly Filter[] = [];
+
+async function answerOf(guest: WasmFilter, route: string, message: Uint8Array): Promise<GuestAnswer | null> {
+  const answer = await guest.message(message);
+  return answer === null ? null : { route, version: guest.plugin.version, answer };
+}
 
 /** All that a filter's identity takes from its snapshot besides its route. */
 function placesIn({ plugins, upstreams, maps, secrets }: Snapshot): string {

@@ -150,11 +150,9 @@ export class WorkerProcess {
           result: explainRequest(this.#plane.context, this.#plane.engine, message.request),
         });
         break;
-      case "tell": {
-        const answers = this.#filters.tell(message.tenant, message.plugin, message.message);
-        this.#options.send({ type: "told", id: message.id, answers });
+      case "tell":
+        void this.#tell(message);
         break;
-      }
       case "lines": {
         const lines = this.#tenants.linesAfter(message.tenant, message.after);
         this.#options.send({ type: "lines-reply", id: message.id, lines });
@@ -182,6 +180,10 @@ export class WorkerProcess {
 
   async #record({ id, kind, seconds }: Extract<ToWorker, { type: "record" }>): Promise<void> {
     this.#options.send({ type: "record-reply", id, result: await this.#recorder.record(kind, seconds) });
+  }
+
+  async #tell({ id, tenant, plugin, message }: Extract<ToWorker, { type: "tell" }>): Promise<void> {
+    this.#options.send({ type: "told", id, answers: await this.#filters.tell(tenant, plugin, message) });
   }
 
   /** The supervisor is gone. */

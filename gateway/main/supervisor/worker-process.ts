@@ -36,6 +36,8 @@ export const PREPARE_MS = 30_000;
 /** Swapping is a matter of one tick. */
 const COMMIT_MS = 5_000;
 const ASK_MS = 2_000;
+/** A plugin that hears a message may wait for an upstream as long as its route's deadline lets it: a minute. */
+const TELL_MS = 62_000;
 /** A large heap takes seconds to be written down. */
 const RECORDING_MARGIN_MS = 20_000;
 
@@ -275,7 +277,7 @@ export class WorkerProcess {
   }
 
   async tell({ tenant, plugin, message }: Omit<TellRequest, "type" | "id">): Promise<readonly PluginAnswer[]> {
-    const reply = await this.#ask({ type: "tell", id: requestId(), tenant, plugin, message }, ASK_MS);
+    const reply = await this.#ask({ type: "tell", id: requestId(), tenant, plugin, message }, TELL_MS);
     return reply.type === "told" ? reply.answers.map((answer) => ({ worker: this.slot, ...answer })) : [];
   }
 

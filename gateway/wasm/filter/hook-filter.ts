@@ -1,6 +1,7 @@
 /**
- * Hooks that never wait, for both kinds of filter: bodies, the end, the clock, messages, streams. Any guest of the filter
- * serves; what belongs to one exchange is kept by the host (`exchange_put`).
+ * All hooks but those of heads, for both kinds of filter: bodies, the end, the clock, messages, streams. Any guest of the filter
+ * serves, one hook at a time; what belongs to one exchange is kept by the host (`exchange_put`). They end within the call, or, in a
+ * filter whose plugin can wait, answer WAITING and tell their caller later.
  */
 import { FRAMING_LENGTH, FRAMING_NONE, type Head } from "#http/head.ts";
 import { type LengthEffect, SAME_LENGTH, type Trailing, UNKNOWN_LENGTH } from "#pipeline/body.ts";
@@ -42,22 +43,26 @@ import {
   PHASE_RESPONSE_BODY,
   PHASE_TICK,
 } from "#wasm/guest/phases.ts";
+import { recordOf } from "#wasm/guest/kept.ts";
 import type { Interposer, LoadedModule } from "#wasm/guest/runtime.ts";
 import { GuestBodyStage } from "./guest-body-stage.ts";
 import { invoke } from "./invoke.ts";
-import { FAULTED, type ShortRun } from "./short-run.ts";
+import { FAULTED, type HookCaller, type HookRun, WAITING, type WaitingHook } from "./hook-run.ts";
 import type { StreamState } from "./stream-state.ts";
 import { WasmFilter } from "./wasm-filter.ts";
 
 const CONTENT = GUEST_REQUEST_CONTENT | GUEST_RESPONSE_CONTENT;
 
-export abstract class HookFilter extends WasmFilter implements ShortRun {
+export abstract class HookFilter extends WasmFilter implements HookRun {
   override hooks = 0;
   present = 0;
   reply: PendingReply | null = null;
+  waiting: WaitingHook | null = null;
   readonly deniesFaults: boolean;
   readonly #lengthEffect: LengthEffect;
   #stopTicking: (() => void) | null = null;
+  /** The last tick's hook still waits: the clock does not add another. */
+  #ticking = false;
 
   constructor(plugin: PluginSpec, loaded: LoadedModule, environment: GuestEnvironment, interposer: Interposer | null) {
     super(plugin, loaded, environment, interposer);
@@ -86,8 +91,20 @@ export abstract class HookFilter extends WasmFilter implements ShortRun {
       // Who sees bodies may ask for the request's head then: an end hook makes the engine keep it.
       ((present & (GUEST_END | CONTENT)) === 0 ? 0 : HOOK_END);
     if (tickMs === 0 || (present & GUEST_TICK) === 0) return;
-    const tick = (): void => void this.run(null, 0, PHASE_TICK, 0, 0, null, null, null);
-    this.#stopTicking = this.environment.services.every?.(tickMs, tick) ?? null;
+    this.#stopTicking = this.environment.services.every?.(tickMs, () => this.#tick()) ?? null;
+  }
+
+  #tick(): void {
+    if (this.#ticking || this.run(null, 0, PHASE_TICK, 0, 0, null, null, null) !== WAITING) return;
+    this.#ticking = true;
+    this.tellWhenOver(() => {
+      this.#ticking = false;
+    });
+  }
+
+  /** The hook that has just answered WAITING. */
+  protected tellWhenOver(hookEnded: HookCaller["hookEnded"]): void {
+    if (this.waiting !== null) this.waiting.caller = { hookEnded };
   }
 
   run(
@@ -130,11 +147,21 @@ export abstract class HookFilter extends WasmFilter implements ShortRun {
     try {
       guest.begin(exchange, phase);
       guest.position = position;
-      action = invoke(guest.hooks, phase, last, direction);
+      action = this.enter(guest, phase, last, direction);
     } catch (error) {
       this.discard(guest, error);
       return FAULTED;
     }
+    return action === WAITING ? WAITING : this.conclude(guest, action);
+  }
+
+  /** Runs the hook of a phase in a guest that has begun it. */
+  protected enter(guest: Guest, phase: number, last: number, direction: number): number {
+    return invoke(guest.hooks, phase, last, direction);
+  }
+
+  /** A hook has come back with what it answers. */
+  protected conclude(guest: Guest, action: number): number {
     this.reply = guest.pendingReply;
     if (guest.phase !== PHASE_DEAD && (action < ACTION_CONTINUE || action > ACTION_PAUSE)) {
       guest.fail(`a hook answered ${action}`);
@@ -142,20 +169,20 @@ export abstract class HookFilter extends WasmFilter implements ShortRun {
     return this.settle(guest) ? action : FAULTED;
   }
 
-  override message(message: Uint8Array): Uint8Array | null {
+  override message(message: Uint8Array): Uint8Array | null | Promise<Uint8Array | null> {
     const guest = (this.present & GUEST_MESSAGE) === 0 ? null : this.takeIdle();
     if (guest === null) return null;
     guest.message = message;
     guest.answer = null;
     const action = this.#runIn(guest, null, 0, PHASE_MESSAGE, 0, 0);
-    const { answer } = guest;
-    guest.message = null;
-    guest.answer = null;
-    return action === FAULTED ? null : (answer ?? new Uint8Array(0));
+    if (action !== WAITING) return answerOf(guest, action);
+    return new Promise((resolve) => this.tellWhenOver((later) => resolve(answerOf(guest, later))));
   }
 
   protected runEnd(exchange: Exchange, position: number): void {
-    if ((this.present & GUEST_END) !== 0) this.run(exchange, position, PHASE_END, 0, 0, null, null, null);
+    if ((this.present & GUEST_END) === 0) return;
+    const action = this.run(exchange, position, PHASE_END, 0, 0, null, null, null);
+    if (action === WAITING) this.waiting?.outlive(exchange, position);
   }
 
   /**
@@ -182,6 +209,17 @@ export abstract class HookFilter extends WasmFilter implements ShortRun {
     window.headWaits = true;
     const phase = isRequest ? PHASE_REQUEST_BODY : PHASE_RESPONSE_BODY;
     const action = this.run(exchange, position, phase, 1, 0, window, null, null);
+    if (action !== WAITING) return this.#decided(exchange, action);
+    const record = recordOf(exchange, position);
+    record.waiting = this.waiting;
+    this.tellWhenOver((later) => {
+      record.waiting = null;
+      exchange.resume(this.#decided(exchange, later));
+    });
+    return SUSPEND;
+  }
+
+  #decided(exchange: Exchange, action: number): Verdict {
     if (action === FAULTED) return this.answerFault(exchange);
     const { reply } = this;
     if (action !== ACTION_REPLY || reply === null) return CONTINUE;
@@ -193,6 +231,14 @@ export abstract class HookFilter extends WasmFilter implements ShortRun {
   protected mayPause(phase: number): boolean {
     return (this.present & (phase === PHASE_REQUEST ? GUEST_REQUEST_BODY : GUEST_RESPONSE_BODY)) !== 0;
   }
+}
+
+/** What a message's sender is answered. */
+function answerOf(guest: Guest, action: number): Uint8Array | null {
+  const { answer } = guest;
+  guest.message = null;
+  guest.answer = null;
+  return action === FAULTED ? null : (answer ?? new Uint8Array(0));
 }
 
 function hasBody({ framing, contentLength }: Head): boolean {

@@ -11,7 +11,7 @@ import { ByteWindow } from "#wasm/guest/byte-window.ts";
 import { ACTION_PAUSE, ACTION_REPLY, GUEST_CONNECTION, GUEST_DATA, GUEST_END } from "#wasm/guest/hooks.ts";
 import { PHASE_CONNECTION, PHASE_DATA, PHASE_END } from "#wasm/guest/phases.ts";
 import type { HookFilter } from "./hook-filter.ts";
-import { FAULTED, type ShortRun } from "./short-run.ts";
+import { FAULTED, type HookRun } from "./hook-run.ts";
 import { StreamState } from "./stream-state.ts";
 
 const NOTHING = new Uint8Array(0);
@@ -33,7 +33,7 @@ export class StreamGuestFilter implements StreamFilter {
     this.#admitted = state;
     if ((guest.present & GUEST_CONNECTION) === 0) return true;
     const action = guest.run(null, 0, PHASE_CONNECTION, 0, 0, null, null, state);
-    return action === FAULTED ? !guest.deniesFaults : action !== ACTION_REPLY;
+    return action <= FAULTED ? !guest.deniesFaults : action !== ACTION_REPLY;
   }
 
   tap(opening: OpeningStream): StreamTap | null {
@@ -44,7 +44,7 @@ export class StreamGuestFilter implements StreamFilter {
 }
 
 class GuestTap implements StreamTap {
-  readonly #guest: ShortRun;
+  readonly #guest: HookRun;
   readonly #stream: StreamState;
   readonly #isUdp: boolean;
   readonly #seesBytes: boolean;
@@ -53,7 +53,7 @@ class GuestTap implements StreamTap {
   /** The guest has failed, and the route lets the rest pass. */
   #over = false;
 
-  constructor(guest: ShortRun, stream: StreamState, isUdp: boolean) {
+  constructor(guest: HookRun, stream: StreamState, isUdp: boolean) {
     this.#guest = guest;
     this.#stream = stream;
     this.#isUdp = isUdp;
@@ -66,7 +66,7 @@ class GuestTap implements StreamTap {
     if (!window.add(memory, start, end)) return CLOSE;
     const action = this.#guest.run(null, 0, PHASE_DATA, last ? 1 : 0, direction, window, null, this.#stream);
     if (action === ACTION_REPLY) return CLOSE;
-    if (action === FAULTED) {
+    if (action <= FAULTED) {
       if (this.#guest.deniesFaults) return CLOSE;
       this.#over = true;
     }

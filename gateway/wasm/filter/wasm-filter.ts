@@ -31,6 +31,8 @@ export abstract class WasmFilter implements Filter {
   protected readonly loaded: LoadedModule;
   /** No hook finds what another left. */
   protected readonly isolates: boolean;
+  /** Calls of guests are seen, not only theirs. */
+  protected readonly interposed: boolean;
   readonly #interposer: Interposer | null;
   readonly #breaker: Breaker;
 
@@ -42,6 +44,7 @@ export abstract class WasmFilter implements Filter {
     this.tenant = environment.tenant;
     this.loaded = loaded;
     this.isolates = environment.spec.isolation === "request";
+    this.interposed = interposer?.entry !== undefined;
     this.#interposer = interposer;
     this.#breaker = new Breaker();
   }
@@ -53,8 +56,8 @@ export abstract class WasmFilter implements Filter {
   abstract end(exchange: Exchange, position: number): void;
   abstract dispose(): void;
 
-  /** What the plugin answers to a message of the admin API; null: it does not listen, or could not. */
-  message(_message: Uint8Array): Uint8Array | null {
+  /** What the plugin answers to a message of the admin API, now or when it has waited; null: it does not listen, or could not. */
+  message(_message: Uint8Array): Uint8Array | null | Promise<Uint8Array | null> {
     return null;
   }
 

@@ -35,7 +35,16 @@ export function interposedExports(
 
 /** A hook as one that can be suspended. Only what the module itself exports can be: an interposer comes around that. */
 export function suspendable(hook: (...args: number[]) => unknown): (...args: number[]) => Promise<unknown> {
-  const original = originals.get(hook as GuestFunction);
-  if (original === undefined) return WebAssembly.promising(hook);
-  return original.take(WebAssembly.promising(original.run) as GuestFunction) as (...args: number[]) => Promise<unknown>;
+  const made = around(hook as GuestFunction, (run) => WebAssembly.promising(run) as GuestFunction);
+  return made as (...args: number[]) => Promise<unknown>;
+}
+
+/** Another way into a hook, made of what the module itself exports: an interposer comes around that as well. */
+export function around(hook: GuestFunction, make: (run: GuestFunction) => GuestFunction): GuestFunction {
+  const original = originals.get(hook);
+  if (original === undefined) return make(hook);
+  const made = make(original.run);
+  // By that an interposer knows how many arguments there are.
+  if (made.length !== original.run.length) Object.defineProperty(made, "length", { value: original.run.length });
+  return original.take(made);
 }

@@ -22,6 +22,9 @@ export function describeFault(error: unknown, guest: Guest, module: WebAssembly.
   const spec = guest.environment.spec.limits;
   if (guest.expired) return { cause: "deadline", detail: `${guest.failure} (${spec.deadlineMs} ms)`, offset };
   if (guest.failure !== null) return { cause: "host-call", detail: guest.failure, offset };
+  if (error instanceof WebAssembly.SuspendError) {
+    return { cause: "host-call", detail: "it waits for something while it is configured, which no plugin can", offset };
+  }
   const message = error instanceof Error ? error.message : String(error);
   if (error instanceof RangeError) return { cause: "stack", detail: "the call stack is exhausted", offset };
   if (!(error instanceof WebAssembly.RuntimeError)) return { cause: "host", detail: message, offset };

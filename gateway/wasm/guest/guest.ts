@@ -28,7 +28,12 @@ import {
 } from "./phases.ts";
 
 /** In the place of trailers that are not there, or can't be: nothing is in it, and nothing can be put there. */
-const NO_FIELDS = new Head({ memory: new Uint8Array(0), regionBytes: 0, allocate: () => -1, free: () => undefined });
+export const NO_FIELDS: Head = new Head({
+  memory: new Uint8Array(0),
+  regionBytes: 0,
+  allocate: () => -1,
+  free: () => undefined,
+});
 
 export interface PendingReply {
   readonly status: number;

@@ -6,16 +6,9 @@ export interface Kept {
   kept: Uint8Array | null;
 }
 
-/** A hook that waits. */
-export interface WaitingCall {
-  /** Ended with its exchange. */
-  readonly guest: { fail(reason: string): number };
-  /** Null when the exchange has ended: nobody is to be answered. */
-  exchange: Exchange | null;
-}
-
 export interface ExchangeRecord extends Kept {
-  waiting: WaitingCall | null;
+  /** A hook of a head that waits: it ends with the exchange. */
+  waiting: { abandon(reason: string): void } | null;
 }
 
 export function recordOf(exchange: Exchange, position: number): ExchangeRecord {

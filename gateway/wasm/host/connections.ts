@@ -5,7 +5,7 @@
 import type { RawConnection } from "#pipeline/connection.ts";
 import { BODY_BYTES_MAX } from "#sdk/types/abi.ts";
 import type { Guest } from "#wasm/guest/guest.ts";
-import { PHASE_DEAD, PHASES_HEADS } from "#wasm/guest/phases.ts";
+import { PHASE_DEAD, PHASES_WAIT } from "#wasm/guest/phases.ts";
 import { leftMs, waitFor } from "./deadline.ts";
 import type { Makers } from "./signature.ts";
 import { bytesOf, copyToGuest, inMemory } from "./transfer.ts";
@@ -17,7 +17,7 @@ const CONNECT_COST = 10_000;
 const RECEIVE_COST = 5_000;
 
 function connectionAt(guest: Guest, number: number, call: string): RawConnection | null {
-  if (!guest.may(PHASES_HEADS, call)) return null;
+  if (!guest.may(PHASES_WAIT, call)) return null;
   const found = guest.connections[number];
   if (found === undefined) guest.fail(`${call} with the unknown connection ${number}`);
   return found ?? null;
@@ -47,7 +47,7 @@ async function receive(
 
 export const connectionCalls: Makers<"connect" | "connection_send" | "connection_receive" | "connection_close"> = {
   connect: (guest) => (handle, timeoutMs) => {
-    if (!guest.may(PHASES_HEADS, "connect")) return -1;
+    if (!guest.may(PHASES_WAIT, "connect")) return -1;
     const upstream = guest.environment.upstreams[handle];
     if (upstream === undefined) return guest.fail(`connect with the unknown handle ${handle}`);
     guest.charge(CONNECT_COST);

@@ -2,7 +2,7 @@
 import type { FetchResponse } from "#pipeline/filter.ts";
 import { BODY_BYTES_MAX, HEADER_VALUE_BYTES_MAX, REPLY_HEADERS_MAX } from "#sdk/types/abi.ts";
 import type { Guest } from "#wasm/guest/guest.ts";
-import { PHASE_DEAD, PHASES_ALL, PHASES_HEADS } from "#wasm/guest/phases.ts";
+import { PHASE_DEAD, PHASES_ALL, PHASES_WAIT } from "#wasm/guest/phases.ts";
 import { leftMs, waitFor } from "./deadline.ts";
 import type { Makers } from "./signature.ts";
 import { isFieldValue, isLowerCaseToken, isOriginForm } from "./text.ts";
@@ -42,7 +42,7 @@ export const fetchCalls: Makers<
   },
 
   fetch_header: (guest) => (namePointer, nameLength, pointer, length) => {
-    if (!guest.may(PHASES_HEADS, "fetch_header")) return 0;
+    if (!guest.may(PHASES_WAIT, "fetch_header")) return 0;
     const name = latin1Of(guest, namePointer, nameLength, NAME_BYTES_MAX, "a header name");
     const value = latin1Of(guest, pointer, length, HEADER_VALUE_BYTES_MAX, "a header value");
     if (name === null || value === null || guest.fetchHeaders.length >= REPLY_HEADERS_MAX) return 0;
@@ -52,7 +52,7 @@ export const fetchCalls: Makers<
   },
 
   fetch: (guest) => (handle, methodAt, methodLength, pathAt, pathLength, bodyAt, bodyLength, timeoutMs) => {
-    if (!guest.may(PHASES_HEADS, "fetch")) return 0;
+    if (!guest.may(PHASES_WAIT, "fetch")) return 0;
     const upstream = guest.environment.upstreams[handle];
     const method = latin1Of(guest, methodAt, methodLength, METHOD_BYTES_MAX, "a method");
     const path = latin1Of(guest, pathAt, pathLength, PATH_BYTES_MAX, "a path");
@@ -78,7 +78,7 @@ export const fetchCalls: Makers<
   },
 
   fetched_header: (guest) => (namePointer, nameLength, pointer, capacity) => {
-    if (!guest.may(PHASES_HEADS, "fetched_header")) return -1;
+    if (!guest.may(PHASES_WAIT, "fetched_header")) return -1;
     const name = latin1Of(guest, namePointer, nameLength, NAME_BYTES_MAX, "a header name");
     const found = guest.fetched?.headers.find((header) => header[0].toLowerCase() === name);
     if (found === undefined) return -1;
@@ -87,13 +87,13 @@ export const fetchCalls: Makers<
   },
 
   fetched_body: (guest) => (pointer, capacity) => {
-    if (!guest.may(PHASES_HEADS, "fetched_body")) return -1;
+    if (!guest.may(PHASES_WAIT, "fetched_body")) return -1;
     const body = guest.fetched?.body;
     return body === undefined ? 0 : copyToGuest(guest, body, 0, body.length, pointer, capacity);
   },
 
   fetched_error: (guest) => (pointer, capacity) => {
-    if (!guest.may(PHASES_HEADS, "fetched_error")) return -1;
+    if (!guest.may(PHASES_WAIT, "fetched_error")) return -1;
     return textToGuest(guest, guest.fetched?.error ?? "", pointer, capacity);
   },
 };
