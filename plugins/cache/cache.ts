@@ -9,7 +9,7 @@
  * What an exchange is about stands in `exchange.state`.
  */
 import { METHOD_GET, METHOD_HEAD, type Head } from "#http/head.ts";
-import { internName, SET_COOKIE } from "#http/names.ts";
+import { internName, SET_COOKIE, TRAILER } from "#http/names.ts";
 import { SAME_LENGTH } from "#pipeline/body.ts";
 import {
   CONTINUE,
@@ -219,10 +219,10 @@ export class CacheFilter extends BuiltinFilter {
     const limit = Math.min(objectBytesMax, bytesMax);
     if (response.contentLength > limit) return false;
     const age = response.get("age");
-    const fill = new FillStage(limit, (body) => {
+    const fill = new FillStage(limit, (body, trailers) => {
       if (body !== null && asking.era === this.#era) {
         const { key, sentMs: requestedMs, old } = asking;
-        const entry = entryOf({ status, fields, body, requestedMs, receivedMs, vary, age, ttlSeconds });
+        const entry = entryOf({ status, fields, body, trailers, requestedMs, receivedMs, vary, age, ttlSeconds });
         this.#store.put(key, entry, request, old);
       }
       this.#settle(asking);
@@ -265,7 +265,7 @@ export class CacheFilter extends BuiltinFilter {
       exchange.respond(condition, condition === PRECONDITION_FAILED ? [] : fields, NOTHING);
       return REPLY;
     }
-    const { body } = entry;
+    const { body, trailers } = entry;
     const asked = entry.status === 200 && rangeHolds(request, entry.validators) ? request.get("range") : undefined;
     const ranges = request.method === METHOD_GET ? rangesOf(asked, body.length) : null;
     const [only] = ranges ?? [];
@@ -276,7 +276,9 @@ export class CacheFilter extends BuiltinFilter {
       const range = ["content-range", `bytes ${only.first}-${only.last}/${body.length}`] as const;
       exchange.respondFrom(206, [...fields, range], part.length, new MemorySource(part));
     } else {
-      exchange.respondFrom(entry.status, fields, body.length, new MemorySource(body));
+      exchange.respondFrom(entry.status, fields, body.length, new MemorySource(body, trailers));
+      const names = octetsOf(Array.from(new Set(trailers.map(([name]) => name))).join(", "));
+      if (names.length > 0) exchange.response.add(TRAILER, names, 0, names.length);
     }
     return REPLY;
   }

@@ -9,6 +9,8 @@ export interface Entry {
   readonly status: number;
   readonly fields: Fields;
   readonly body: Buffer;
+  /** What came behind it; kept apart, and never among the fields (section 3.1). */
+  readonly trailers: Fields;
   /** When the request that led here was sent, and when its response came. */
   readonly requestedMs: number;
   readonly receivedMs: number;
@@ -78,24 +80,25 @@ function normal(value: string | undefined): string {
 }
 
 export function entryOf(
-  parts: Pick<Entry, "status" | "fields" | "body" | "requestedMs" | "receivedMs" | "vary"> & {
+  parts: Pick<Entry, "status" | "fields" | "body" | "trailers" | "requestedMs" | "receivedMs" | "vary"> & {
     /** Of the response's Age field. */
     readonly age: string | undefined;
     /** For who says nothing about it. */
     readonly ttlSeconds: number;
   },
 ): Entry {
-  const { fields, body, requestedMs, receivedMs, age, ttlSeconds, ...rest } = parts;
+  const { fields, body, trailers, requestedMs, receivedMs, age, ttlSeconds, ...rest } = parts;
   const value = (name: string): string | undefined => valueOf(fields, name);
   const directives = directivesOf(value("cache-control"));
   const dateMs = dateOf(value("date"));
   const apparent = Number.isNaN(dateMs) ? 0 : Math.max(0, (receivedMs - dateMs) / 1000);
   const corrected = (/^\d+$/.test(age ?? "") ? Number(age) : 0) + (receivedMs - requestedMs) / 1000;
-  const fieldBytes = fields.reduce((sum, [name, text]) => sum + name.length + text.length, 0);
+  const fieldBytes = [...fields, ...trailers].reduce((sum, [name, text]) => sum + name.length + text.length, 0);
   return {
     ...rest,
     fields,
     body,
+    trailers,
     requestedMs,
     receivedMs,
     ageSeconds: Math.max(apparent, corrected),

@@ -71,6 +71,36 @@ describe.each(["io_uring", "epoll"] as const)("cache over %s", (io) => {
     expect(count).toBe(4);
   });
 
+  it("keeps trailers with the body, apart from the fields, through a validation too", async () => {
+    const ask = await start((request, response) => {
+      const fields = { "cache-control": "max-age=60", etag: '"1"' };
+      if (request.headers["if-none-match"] === '"1"') {
+        response.writeHead(304, { ...fields, "x-sum": "not this" }).end();
+        return;
+      }
+      response.writeHead(200, { ...fields, trailer: "x-sum" });
+      response.write("0123456789");
+      response.addTrailers({ "x-sum": "7", "x-more": "8" });
+      response.end();
+    });
+    const came = { "x-sum": "7", "x-more": "8" };
+    expect((await ask("/")).trailers).toEqual(came);
+    const hit = await ask("/");
+    expect([count, hit.body.toString(), hit.trailers]).toEqual([1, "0123456789", came]);
+    expect([hit.headers.trailer, hit.headers["x-sum"]]).toEqual(["x-sum, x-more", undefined]);
+    const part = await ask("/", { headers: { range: "bytes=0-3" } });
+    expect([part.status, part.body.toString(), part.trailers, part.headers["content-length"]]).toEqual([
+      206,
+      "0123",
+      {},
+      "4",
+    ]);
+    expect((await ask("/", { method: "HEAD" })).headers.trailer).toBe(undefined);
+    clock.ms += 61_000;
+    const fresh = await ask("/");
+    expect([count, fresh.headers["x-sum"], fresh.trailers]).toEqual([2, "not this", came]);
+  });
+
   it.each<[string, http.OutgoingHttpHeaders, number]>([
     ["no-store", { "cache-control": "no-store, max-age=60" }, 2],
     ["private", { "cache-control": "private, max-age=60" }, 2],

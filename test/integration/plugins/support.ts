@@ -45,6 +45,7 @@ export interface Got {
   readonly status: number;
   readonly headers: http.IncomingHttpHeaders;
   readonly body: Buffer;
+  readonly trailers: NodeJS.Dict<string>;
 }
 
 export interface AskOptions {
@@ -62,7 +63,8 @@ export function get(port: number, path: string, options: AskOptions = {}): Promi
       incoming.on("data", (chunk: Buffer) => chunks.push(chunk));
       incoming.on("error", reject);
       incoming.on("end", () => {
-        resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, body: Buffer.concat(chunks) });
+        const { statusCode: status = 0, headers, trailers } = incoming;
+        resolve({ status, headers, body: Buffer.concat(chunks), trailers });
       });
     });
     outgoing.on("error", reject);
