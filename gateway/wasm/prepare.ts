@@ -8,6 +8,7 @@
 import { createHash } from "node:crypto";
 import { wasmError } from "#core/errors/wasm.ts";
 import { COMPONENT_ABI, linkComponent } from "./component/link.ts";
+import type { Stretch } from "./meter/emit.ts";
 import { meterModule } from "./meter/rewrite.ts";
 import { checkInterface } from "./validate/interface.ts";
 import { type GuestKind, isComponent } from "./validate/kind.ts";
@@ -41,17 +42,18 @@ export interface PreparedModule {
 
 /** Throws PenstockError (`PENSTOCK_WASM_*`); the detail names the byte offset and the reason. */
 export function prepareModule(bytes: Uint8Array, limits: ModuleLimits = DEFAULT_MODULE_LIMITS): PreparedModule {
-  if (!isComponent(bytes)) return prepareCore(bytes, limits, "uploaded");
+  if (!isComponent(bytes)) return prepareCore(bytes, limits, null);
   if (bytes.length > limits.bytesMax) throw tooLong(bytes, limits);
-  const prepared = prepareCore(linkComponent(bytes, limits), limits, "unknown");
+  const { module, origins } = linkComponent(bytes, limits);
+  const prepared = prepareCore(module, limits, origins);
   return { ...prepared, sourceDigest: sha256(bytes), kind: "component", abi: COMPONENT_ABI };
 }
 
-/** `offsets`: whether those of its bytes are what the author has uploaded. */
-function prepareCore(bytes: Uint8Array, limits: ModuleLimits, offsets: "uploaded" | "unknown"): PreparedModule {
+/** `origins`: where its code stood in what the author has uploaded; null: there. */
+function prepareCore(bytes: Uint8Array, limits: ModuleLimits, origins: readonly Stretch[] | null): PreparedModule {
   const shape = validateModule(bytes, limits);
   const { kind, abi, imports, hooks, suspends } = checkInterface(shape);
-  const metered = meterModule(bytes, shape, limits, offsets === "uploaded");
+  const metered = meterModule(bytes, shape, limits, origins);
   return {
     bytes: metered,
     digest: sha256(metered),

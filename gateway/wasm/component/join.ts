@@ -1,5 +1,7 @@
 /** Writes the joined module, section by section, as `plan.ts` has numbered it. */
 import { ABI_FUNCTIONS, ABI_MARKER_PREFIX, ABI_VERSION, EXPORT_MEMORY, IMPORT_MODULE } from "#sdk/types/abi.ts";
+import type { Stretch } from "#wasm/meter/emit.ts";
+import { addStretch, NOWHERE } from "#wasm/meter/offsets.ts";
 import { ByteWriter } from "#wasm/meter/writer.ts";
 import type { ModuleLimits } from "#wasm/validate/limits.ts";
 import {
@@ -32,10 +34,16 @@ export interface JoinedHook {
   readonly postReturn: Target | null;
 }
 
+export interface JoinedModule {
+  readonly module: Uint8Array;
+  /** Where its code stood in the component. */
+  readonly origins: readonly Stretch[];
+}
+
 const PREAMBLE = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
 const NOTHING: FunctionType = { params: [], results: [] };
 
-export function joinModules(plan: Plan, hooks: readonly JoinedHook[], limits: ModuleLimits): Uint8Array {
+export function joinModules(plan: Plan, hooks: readonly JoinedHook[], limits: ModuleLimits): JoinedModule {
   return new Joiner(plan, hooks, limits).write();
 }
 
@@ -56,7 +64,7 @@ class Joiner {
     }
   }
 
-  write(): Uint8Array {
+  write(): JoinedModule {
     // What follows asks for types, so they are written last and put first.
     const imports = this.#imports();
     const functions = this.#functions();
@@ -71,9 +79,9 @@ class Joiner {
     this.#start();
     this.#elements();
     this.#dataCount();
-    this.#code();
+    const origins = this.#code();
     this.#data();
-    return this.#out.bytes().slice();
+    return { module: this.#out.bytes().slice(), origins };
   }
 
   #types(): void {
@@ -236,7 +244,7 @@ class Joiner {
     this.#out.section(SECTION_DATA, section);
   }
 
-  #code(): void {
+  #code(): Stretch[] {
     const { shims, instances } = this.#plan;
     const section = new ByteWriter(1 << 16);
     const bodies = instances.reduce((sum, { module }) => sum + module.bodies.length, 0);
@@ -249,19 +257,24 @@ class Joiner {
       const index = realloc === null ? null : this.#plan.indexOf(realloc);
       add(shim.body({ host: (call) => this.#plan.hostIndex(call), realloc: index }));
     }
-    for (const { module, map } of instances) {
+    const origins: Stretch[] = [];
+    for (const { module, offset, map } of instances) {
       for (const shape of module.bodies) {
         const body = new ByteWriter(shape.end - shape.start + 64);
-        relocateBody(body, module.bytes, shape, map, this.#limits);
+        const stretches = relocateBody(body, module.bytes, shape, map, this.#limits);
         add(body);
+        const at = section.length - body.length;
+        for (const { source, target } of stretches) addStretch(origins, offset + source, at + target);
       }
     }
+    addStretch(origins, NOWHERE, section.length);
     for (const hook of this.#hooks) add(this.#hookBody(hook));
     add(new Assembler().body({ i32: 0, f64: 0 })); // the marker
     const start = new Assembler();
     for (const index of this.#starts) start.call(index);
     add(start.body({ i32: 0, f64: 0 }));
-    this.#out.section(SECTION_CODE, section);
+    const at = this.#out.section(SECTION_CODE, section);
+    return origins.map(({ source, target }) => ({ source, target: at + target }));
   }
 
   /** The component's function, and what it has asked to be called when its answer has been taken. */

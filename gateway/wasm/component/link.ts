@@ -16,7 +16,7 @@ import { exceeded, refused } from "#wasm/validate/reader.ts";
 import { describeType, missing, typeOfSignature } from "#wasm/validate/signatures.ts";
 import type { FunctionType } from "#wasm/validate/types.ts";
 import { CORE_FUNCTION, type CoreInstance, type Item, type Lifted, type Lowered } from "./graph.ts";
-import { type JoinedHook, joinModules } from "./join.ts";
+import { type JoinedHook, type JoinedModule, joinModules } from "./join.ts";
 import { Plan, type PlannedShim } from "./plan.ts";
 import { readComponent } from "./read.ts";
 import { CoreModules, type Edge } from "./resolve.ts";
@@ -28,7 +28,7 @@ import { PACKAGE, VERSION, WORLD, WORLD_HOOKS } from "./world.ts";
 export const COMPONENT_ABI = `${PACKAGE} ${VERSION}`;
 
 /** Throws PenstockError (`PENSTOCK_WASM_*`) for what is no component, or one of another world; offsets are the component's. */
-export function linkComponent(bytes: Uint8Array, limits: ModuleLimits): Uint8Array {
+export function linkComponent(bytes: Uint8Array, limits: ModuleLimits): JoinedModule {
   const modules = new CoreModules(limits);
   const lifted = hooksOf(readComponent(bytes));
   const [[, first] = []] = lifted;

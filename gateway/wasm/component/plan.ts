@@ -18,6 +18,8 @@ import type { Shim } from "./shim.ts";
 
 export interface PlannedInstance {
   readonly module: LinkableModule;
+  /** Where the module stands in the component. */
+  readonly offset: number;
   readonly map: IndexMap;
 }
 
@@ -82,7 +84,7 @@ export class Plan {
     this.firstOwn = this.#number(instances);
     for (const instance of instances) {
       const module = modules.of(instance);
-      this.instances.push({ module, map: this.#map(instance, module) });
+      this.instances.push({ module, offset: instance.module.offset, map: this.#map(instance, module) });
     }
   }
 

@@ -19,6 +19,8 @@ import {
 } from "#wasm/validate/instructions.ts";
 import type { ModuleLimits } from "#wasm/validate/limits.ts";
 import type { BodyShape } from "#wasm/validate/module.ts";
+import type { Stretch } from "#wasm/meter/emit.ts";
+import { addStretch } from "#wasm/meter/offsets.ts";
 import type { ByteWriter } from "#wasm/meter/writer.ts";
 import { ByteReader } from "#wasm/validate/reader.ts";
 import { readValueType } from "#wasm/validate/types.ts";
@@ -45,41 +47,48 @@ function moved(map: readonly number[], index: number): number {
   return map[index] ?? 0;
 }
 
-/** Locals and code, without their size. */
+/** Locals and code, without their size. Answers where the code stood: sources in `bytes`, targets in `out`. */
 export function relocateBody(
   out: ByteWriter,
   bytes: Uint8Array,
   body: BodyShape,
   map: IndexMap,
   limits: ModuleLimits,
-): void {
+): Stretch[] {
   const locals = new ByteReader(bytes, body.start, body.end);
   for (let groups = locals.u32(); groups > 0; groups--) {
     locals.u32();
     readValueType(locals);
   }
   out.raw(bytes.subarray(body.start, locals.at));
-  relocate(out, bytes, new Instructions(bytes, locals.at, body.end, limits), locals.at, map, false);
+  const stretches: Stretch[] = [];
+  relocate(out, bytes, new Instructions(bytes, locals.at, body.end, limits), locals.at, map, stretches);
+  return stretches;
 }
 
 /** A constant expression with its `end`. `reader` goes behind it. */
 export function relocateExpression(out: ByteWriter, reader: ByteReader, map: IndexMap, limits: ModuleLimits): void {
   const cursor = new Instructions(reader.bytes, reader.at, reader.end, limits);
-  relocate(out, reader.bytes, cursor, reader.at, map, true);
+  relocate(out, reader.bytes, cursor, reader.at, map, null);
   reader.at = cursor.end;
 }
 
+/** `stretches`: null for an expression, which ends with its first `end`. */
 function relocate(
   out: ByteWriter,
   bytes: Uint8Array,
   cursor: Instructions,
   start: number,
   map: IndexMap,
-  toFirstEnd: boolean,
+  stretches: Stretch[] | null,
 ): void {
   let copied = start;
+  const copy = (end: number): void => {
+    if (stretches !== null) addStretch(stretches, copied, out.length);
+    out.raw(bytes.subarray(copied, end));
+  };
   const replace = (write: () => void): void => {
-    out.raw(bytes.subarray(copied, cursor.start));
+    copy(cursor.start);
     out.u8(cursor.opcode);
     write();
     copied = cursor.end;
@@ -123,9 +132,9 @@ function relocate(
       default:
         break;
     }
-    if (toFirstEnd && opcode === OP_END) break;
+    if (stretches === null && opcode === OP_END) break;
   }
-  out.raw(bytes.subarray(copied, cursor.end));
+  copy(cursor.end);
 }
 
 /** What follows 0xfc. */

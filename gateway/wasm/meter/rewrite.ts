@@ -34,21 +34,21 @@ import {
   writeTypes,
 } from "./additions.ts";
 import { BodyEmitter, type Stretch } from "./emit.ts";
-import { encodeOffsets } from "./offsets.ts";
+import { encodeOffsets, throughOrigins } from "./offsets.ts";
 import { planBody } from "./plan.ts";
 import { ByteWriter } from "./writer.ts";
 
 /**
- * `shape` is what `readModule` made of `bytes`. `tellsOffsets`: the module carries where its code stood in `bytes`. The result is a
- * buffer of its own.
+ * `shape` is what `readModule` made of `bytes`. `origins`: where the code of `bytes` stood in what was uploaded; null: `bytes` are
+ * that. The result is a buffer of its own, and carries where its code came from.
  */
 export function meterModule(
   bytes: Uint8Array,
   shape: ModuleShape,
   limits: ModuleLimits,
-  tellsOffsets = true,
+  origins: readonly Stretch[] | null = null,
 ): Uint8Array {
-  return new Rewriter(bytes, shape, limits).write(tellsOffsets);
+  return new Rewriter(bytes, shape, limits).write(origins);
 }
 
 class Rewriter {
@@ -68,7 +68,7 @@ class Rewriter {
     this.#out = new ByteWriter(bytes.length * 2 + 1024);
   }
 
-  write(tellsOffsets: boolean): Uint8Array {
+  write(origins: readonly Stretch[] | null): Uint8Array {
     this.#out.raw(this.#bytes.subarray(0, 8));
     this.#types();
     this.#copy(SECTION_IMPORT);
@@ -81,7 +81,8 @@ class Rewriter {
     this.#copy(SECTION_DATA_COUNT);
     const stretches = this.#code();
     this.#copy(SECTION_DATA);
-    if (tellsOffsets) this.#out.section(SECTION_CUSTOM, encodeOffsets(stretches));
+    const told = origins === null ? stretches : throughOrigins(stretches, origins);
+    this.#out.section(SECTION_CUSTOM, encodeOffsets(told));
     if (this.#whole) {
       const name = new ByteWriter(32);
       name.name(WHOLE_SECTION);

@@ -6,9 +6,10 @@ import { PenstockError } from "#core/errors.ts";
 import { ABI_FUNCTIONS, ABI_HOOKS, type AbiFunction } from "#sdk/types/abi.ts";
 import { linkComponent } from "#wasm/component/link.ts";
 import { WORLD, WORLD_HOOKS } from "#wasm/component/world.ts";
+import { encodeOffsets, NOWHERE, sourceOffset, throughOrigins } from "#wasm/meter/offsets.ts";
 import { DEFAULT_MODULE_LIMITS, prepareModule } from "#wasm/prepare.ts";
 
-const link = (component: ComponentBuilder) => linkComponent(component.bytes(), DEFAULT_MODULE_LIMITS);
+const link = (component: ComponentBuilder) => linkComponent(component.bytes(), DEFAULT_MODULE_LIMITS).module;
 
 function refusal(component: ComponentBuilder | Uint8Array): string {
   try {
@@ -324,6 +325,14 @@ describe("a component of wit-component", () => {
     expect(prepareModule(bytes).digest, "the same bytes, the same digest").toBe(prepared.digest);
   });
 
+  it("says of each stretch of its code where it stood", () => {
+    const { module, origins } = linkComponent(bytes, DEFAULT_MODULE_LIMITS);
+    const known = origins.filter(({ source }) => source !== NOWHERE);
+    expect(known.length).toBeGreaterThan(10);
+    for (const { source, target } of known) expect(module[target], `at byte ${source}`).toBe(bytes[source]);
+    expect(origins.at(-1)?.source, "hooks and the marker are ours").toBe(NOWHERE);
+  });
+
   it("cut anywhere, or with any byte wrong, is refused in words or made into a module that is valid", () => {
     const outcomes = { refused: 0, accepted: 0 };
     const tryOne = (mutant: Uint8Array) => {
@@ -338,5 +347,44 @@ describe("a component of wit-component", () => {
     }
     expect(outcomes.refused).toBeGreaterThan(600);
     expect(outcomes.accepted, "names and constants may be any").toBeGreaterThan(50);
+  });
+});
+
+describe("where code came from", () => {
+  const lookUp = (stretches: Parameters<typeof encodeOffsets>[0]) => {
+    const section = encodeOffsets(stretches).bytes();
+    const contents = section.subarray(1 + (section[0] as number));
+    return (offset: number) => sourceOffset(contents, offset);
+  };
+
+  it("is told of sources that do not ascend, and of code from nowhere", () => {
+    const at = lookUp([
+      { source: 500_000, target: 100 },
+      { source: 20, target: 140 },
+      { source: NOWHERE, target: 150 },
+      { source: 30, target: 160 },
+    ]);
+    expect([99, 100, 139, 140, 149, 150, 155, 160, 170].map(at)).toEqual([
+      -1, 500_000, 500_039, 20, 29, -1, -1, 30, 40,
+    ]);
+  });
+
+  it("goes through a module in between", () => {
+    const metered = [
+      { source: 10, target: 1000 },
+      { source: 20, target: 1015 },
+      { source: 50, target: 1050 },
+    ];
+    const origins = [
+      { source: 7, target: 12 },
+      { source: 300, target: 18 },
+      { source: 200, target: 30 },
+      { source: NOWHERE, target: 45 },
+    ];
+    const at = lookUp(throughOrigins(metered, origins));
+    // Before the first origin; in it; over a boundary; the next stretch goes on where the last origin was.
+    expect([1000, 1002, 1007, 1008, 1015, 1024, 1025, 1039, 1040, 1050].map(at)).toEqual([
+      -1, 7, 12, 300, 302, 311, 200, 214, -1, -1,
+    ]);
   });
 });
