@@ -56,6 +56,22 @@ export function entryFiles(hooks: readonly string[]): string[] {
   return [...new Set(["log.ts", "chance.ts", ...objectsOf(hooks).map(([file]) => file)])];
 }
 
+/** A module that has types only if each hook can be called as the entry does: one a line, behind what they need. */
+export function hookTypes(source: string, hooks: readonly string[]): string {
+  const types = new Set(Object.values(OBJECTS).map(([, exported]) => exported));
+  const lines = hooks.map((name) => {
+    const { args, answers } = HOOKS[name] ?? hook([], false);
+    const params = args.map((arg, index) => `${"abc"[index]}: ${OBJECTS[arg]?.[1]}`).join(", ");
+    const result = name === "onConfigure" ? "boolean | void" : answers ? "Action | void" : "undefined | void";
+    return `export const ${name}: (${params}) => ${result} = plugin.${name};`;
+  });
+  return [
+    `import type { Action, ${[...types].join(", ")} } from "penstock/plugin";`,
+    `import * as plugin from ${JSON.stringify(source)};`,
+    ...lines,
+  ].join("\n");
+}
+
 /** `source`: of the plugin, from where the entry is. */
 export function componentEntry(source: string, hooks: readonly string[]): string {
   const objects = objectsOf(hooks);

@@ -1,7 +1,8 @@
 /**
  * Builds a plugin in TypeScript: a component of the world `penstock:plugin`, with a JavaScript engine in it (QuickJS, by
- * componentize-qjs). Types are erased, not checked, as Node does it; an entry file gives hooks what they take; and the component's
- * world names no more of the gateway than what the plugin's imports lead to, so that what it asks for is what it uses.
+ * componentize-qjs). Types are checked where there is a compiler for that (type-check.ts) and erased, as Node does it; an entry
+ * file gives hooks what they take; and the component's world names no more of the gateway than what the plugin's imports lead
+ * to, so that what it asks for is what it uses.
  */
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { stripTypeScriptTypes } from "node:module";
@@ -10,6 +11,7 @@ import { join } from "node:path";
 import { init, parse } from "es-module-lexer";
 import type { BuildResult, Diagnostic } from "./diagnostic.ts";
 import { componentEntry, componentHooks, entryFiles, PLUGIN_HOOKS } from "./component-entry.ts";
+import { checkTypes } from "./type-check.ts";
 
 /** Path of the plugin's source, relative to its folder. */
 export const COMPONENT_SOURCE = "src/index.ts";
@@ -35,7 +37,11 @@ export async function buildComponent(folder: string): Promise<BuildResult> {
   try {
     const { componentize } = await compiler();
     await init;
-    const jsPath = await layOut(folder, work);
+    const { jsPath, hooks } = await layOut(folder, work);
+    const told = await checkTypes({ folder, source: COMPONENT_SOURCE, hooks, work: join(work, "types") });
+    if (told.some(({ severity }) => severity === "error")) {
+      return { wasm: new Uint8Array(), sourceMap: "", diagnostics: told };
+    }
     const { component } = await componentize({
       witPath: join(work, "wit"),
       world: "built",
@@ -45,7 +51,7 @@ export async function buildComponent(folder: string): Promise<BuildResult> {
       sync: true,
       optSize: true,
     });
-    return { wasm: new Uint8Array(component), sourceMap: "", diagnostics: [] };
+    return { wasm: new Uint8Array(component), sourceMap: "", diagnostics: told };
   } catch (error) {
     const diagnostic =
       error instanceof SourceError
@@ -71,8 +77,8 @@ async function compiler(): Promise<typeof import("componentize-qjs")> {
   }
 }
 
-/** Writes what the compiler reads: sources without types, the SDK, the world. Answers the entry's path. */
-async function layOut(folder: string, work: string): Promise<string> {
+/** Writes what the compiler reads: sources without types, the SDK, the world. Answers the entry's path, and the plugin's hooks. */
+async function layOut(folder: string, work: string): Promise<{ jsPath: string; hooks: string[] }> {
   const sources = await readSources(join(folder, "src"), "src");
   const main = sources.get(COMPONENT_SOURCE);
   if (main === undefined) throw new SourceError(COMPONENT_SOURCE, "there is no such file");
@@ -100,7 +106,7 @@ async function layOut(folder: string, work: string): Promise<string> {
     await writeFile(path, text);
   }
   await cp(WIT, join(work, "wit/deps/penstock"), { recursive: true });
-  return join(work, "entry.js");
+  return { jsPath: join(work, "entry.js"), hooks };
 }
 
 const PACKAGE_INDEX = "plugin.ts";

@@ -72,7 +72,8 @@ const TSCONFIG = `{
 const COMPONENT_TSCONFIG = `{
   "compilerOptions": {
     "target": "esnext",
-    "module": "nodenext",
+    "lib": ["esnext"],
+    "module": "preserve",
     "strict": true,
     "noEmit": true,
     "allowImportingTsExtensions": true,

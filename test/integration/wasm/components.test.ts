@@ -10,7 +10,9 @@ import { buildPlugin } from "#sdk/tooling/build.ts";
 import { newPlugin } from "#sdk/tooling/new-plugin.ts";
 import { testPlugin } from "#sdk/tooling/test-plugin.ts";
 import { makeWorldTypes } from "#sdk/tooling/world-types.ts";
+import { ComponentBuilder } from "#test/support/components.ts";
 import { TestExchange } from "#test/support/wasm.ts";
+import { wat } from "#test/support/wat.ts";
 import { meterModule } from "#worker/meter.ts";
 import { fromWasm } from "./plugins.ts";
 
@@ -38,6 +40,23 @@ describe("a component in C", () => {
     const passed = asked("s3cret");
     for (let request = 0; request < 2000; request++) expect(filter.requestHead(passed, 0)).toBe(CONTINUE);
     await expect(fromWasm(wasm)).rejects.toThrow("the route does not configure a token");
+  });
+});
+
+describe("a fault of a component", () => {
+  it("is told with the byte of the file that was uploaded", async () => {
+    const core = wat(
+      `(module (memory (export "memory") 1) (func $deep (nop) (loop (nop) (unreachable)))
+      (func (export "on-request") (result i32) (call $deep) (i32.const 0)))`,
+    );
+    const builder = new ComponentBuilder().module(core).instantiate(0).coreAlias(0, "on-request");
+    const wasm = builder.lift(0).exportFunction("on-request", 0).bytes();
+    const { filter, services } = await fromWasm(wasm);
+    expect(filter.requestHead(new TestExchange(), 0)).toBe(REPLY);
+    const offset = filter.stats.lastFault?.offset ?? -1;
+    // nop, loop, nop, unreachable
+    expect(wasm.subarray(offset - 4, offset + 1)).toEqual(Uint8Array.of(1, 3, 0x40, 1, 0));
+    expect(services.logs.at(-1)).toBe(`warn sample@1 trap: unreachable at byte ${offset} of the module`);
   });
 });
 
@@ -153,6 +172,24 @@ describe("a plugin in TypeScript", () => {
       ["syntax", "export function onEnd() {}\nlet a: = 1;\n", /^src\/index.ts:2 /],
       ["enum", "enum A { B }\nexport function onEnd() {}\n", /^src\/index.ts:1 .*enum is not supported/],
       ["package", 'import "left-pad";\nexport function onEnd() {}\n', /^src\/index.ts:1 import of "left-pad"/],
+      ["type", "export const n: number = 'a';\nexport function onEnd() {}\n", /^src\/index.ts:1 Type 'string' is not/],
+      [
+        "async",
+        "export function onEnd() {}\nexport async function onRequest() {\n}\n",
+        /^src\/index.ts:2 onRequest: hooks are not async/,
+      ],
+      [
+        "takes",
+        "export function onRequest(a: string) {}\n",
+        /^src\/index.ts:1 onRequest: .*'Request' is not assignable to type 'string'/s,
+      ],
+      ["answers", "export function onRequest() { return 1; }\n", /^src\/index.ts:1 onRequest: Type '\(\) => number'/],
+      ["engine", "export function onEnd() {\n  document.title;\n}\n", /^src\/index.ts:2 Cannot find name 'document'/],
+      [
+        "helper",
+        "import { a } from './other.ts';\nexport function onEnd() { a(1); }\n",
+        /^src\/index.ts:1 Cannot find module/,
+      ],
       ["start", "throw new Error('at start');\nexport function onEnd() {}\n", /at start/],
     ];
     for (const [name, source, expected] of problems) {
@@ -161,7 +198,7 @@ describe("a plugin in TypeScript", () => {
       expect(`${first?.file}:${first?.line} ${first?.message}`).toMatch(expected);
       expect(wasm.length).toBe(0);
     }
-  });
+  }, 240_000);
 
   it("is made by `new`, passes its own cases, and asks for no more than it uses", async () => {
     await newPlugin(folder, "made", "ts");
