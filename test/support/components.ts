@@ -82,6 +82,28 @@ export class ComponentBuilder {
     });
   }
 
+  importFunction(name: string): this {
+    return this.vector(10, (out) => {
+      out.u8(0);
+      out.name(name);
+      out.code(1, 0);
+    });
+  }
+
+  /** Of a component inside; `args`: functions by the names of its imports. */
+  instantiateComponent(component: number, args: Readonly<Record<string, number>> = {}): this {
+    return this.vector(5, (out) => {
+      out.u8(0);
+      out.u32(component);
+      out.u32(Object.keys(args).length);
+      for (const [name, index] of Object.entries(args)) {
+        out.name(name);
+        out.u8(1);
+        out.u32(index);
+      }
+    });
+  }
+
   functionAlias(instance: number, name: string): this {
     return this.vector(6, (out) => {
       out.code(1, 0);

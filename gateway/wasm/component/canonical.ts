@@ -33,7 +33,7 @@ export function canonical(reader: ByteReader, scope: Scope): void {
     case 3:
     case 4:
       reader.u32();
-      functions.push({ kind: "resource", does: opcode === 3 ? "drop" : opcode === 2 ? "new" : "rep" });
+      functions.push({ kind: "resource", does: opcode === 3 ? "drop" : opcode === 2 ? "new" : "rep", offset });
       return;
     default:
       throw refused(
@@ -52,7 +52,8 @@ function canonicalOptions(reader: ByteReader, scope: Scope): CanonicalOptions {
     if (option === 3) at(scope.core[CORE_MEMORY], reader, "core memory");
     else if (option === 4) options.realloc = at(scope.core[CORE_FUNCTION], reader, "core function");
     else if (option === 5) options.postReturn = at(scope.core[CORE_FUNCTION], reader, "core function");
-    else if (option <= 2) throw refused(offset, "strings in UTF-16 or Latin-1: build the component with UTF-8");
+    else if (option <= 2)
+      throw refused(offset, "strings in UTF-16 or Latin-1: build the component with UTF-8 (`string-encoding=utf8`)");
     else throw refused(offset, "an asynchronous function: build the component without async");
   });
   return options;

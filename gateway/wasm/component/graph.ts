@@ -30,7 +30,7 @@ export type CoreItem =
   | { readonly kind: "export"; readonly instance: CoreInstance; readonly name: string }
   | Lowered
   /** `resource.drop`, `resource.new`, `resource.rep`. */
-  | { readonly kind: "resource"; readonly does: "drop" | "new" | "rep" };
+  | { readonly kind: "resource"; readonly does: "drop" | "new" | "rep"; readonly offset: number };
 
 /** A component's function as a core module calls it. */
 export interface Lowered {

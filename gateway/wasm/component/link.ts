@@ -27,6 +27,11 @@ import { PACKAGE, VERSION, WORLD, WORLD_HOOKS } from "./world.ts";
 /** The world and its version, as `PreparedModule.abi` tells it. */
 export const COMPONENT_ABI = `${PACKAGE} ${VERSION}`;
 
+const OWN_RESOURCES =
+  "resources that a component defines itself are not run here: the world passes none, so let its code keep them in a table of its own";
+const COMPOSED =
+  "each has a memory of its own, where a plugin has one: build the sources into one component, in place of composing components (`wac plug`, `wasm-tools compose`)";
+
 /** Throws PenstockError (`PENSTOCK_WASM_*`) for what is no component, or one of another world; offsets are the component's. */
 export function linkComponent(bytes: Uint8Array, limits: ModuleLimits): JoinedModule {
   const modules = new CoreModules(limits);
@@ -39,12 +44,15 @@ export function linkComponent(bytes: Uint8Array, limits: ModuleLimits): JoinedMo
   }
   const { instances } = first;
   for (const [name, { instances: others, offset }] of lifted) {
-    if (others !== instances) throw refused(offset, `${name} of another component inside: hooks must come from one`);
+    if (others !== instances)
+      throw refused(offset, `${name} of another component inside than the hooks before it: ${COMPOSED}`);
   }
   bound(instances, limits);
   const plan = new Plan(instances, modules, (edge, type) => shimOf(edge, type, modules));
   if (plan.memories.length !== 1) {
-    throw missing(`its core modules have ${plan.memories.length} memories, and share none`);
+    throw missing(
+      `its core modules have ${plan.memories.length} memories, and a plugin has one: let them import it of each other`,
+    );
   }
   const hooks = lifted.map(([name, hook]) => joinedHook(name, hook, plan, modules));
   return joinModules(plan, hooks, limits);
@@ -84,7 +92,10 @@ function joinedHook(name: string, { core, postReturn, offset }: Lifted, plan: Pl
 
 /** What a function is that the component does not have itself. */
 function shimOf(edge: Edge, type: FunctionType, modules: CoreModules): PlannedShim {
-  if (edge.kind === "resource") return { shim: edge.does === "drop" ? dropShim() : trapShim(type), realloc: null };
+  if (edge.kind === "resource") {
+    if (edge.does !== "drop") throw refused(edge.offset, `resource.${edge.does}: ${OWN_RESOURCES}`);
+    return { shim: dropShim(), realloc: null };
+  }
   const shim = standIn(edge, type, modules);
   const expected = describeType(shim.type);
   const found = describeType(type);
@@ -99,7 +110,7 @@ function shimOf(edge: Edge, type: FunctionType, modules: CoreModules): PlannedSh
 function standIn({ function: called, offset }: Lowered, type: FunctionType, modules: CoreModules): Shim {
   if (called.kind === "lifted") {
     if (isTrap(called, modules)) return trapShim(type);
-    throw refused(offset, "a call from one component inside to another");
+    throw refused(offset, `a call from one component inside to another: ${COMPOSED}`);
   }
   const { interface: from, name } = called;
   if (isWasi(from)) return wasiShim(from, name, type);

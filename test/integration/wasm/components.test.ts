@@ -60,6 +60,45 @@ describe("a fault of a component", () => {
   });
 });
 
+describe("a component in Rust, with its standard library over an adapter of WASI", () => {
+  const made = async (config: Record<string, string>) =>
+    fromWasm(new Uint8Array(await readFile("test/corpus/component/rust.wasm")), {
+      config,
+      limits: { fuel: 200_000, memoryBytes: 4 << 20, deadlineMs: 1000 },
+    });
+
+  it("keeps a map, prints, and knows the time", async () => {
+    const { filter, services } = await made({ token: "s3cret" });
+    const refused = [asked("other"), asked("other")];
+    for (const exchange of refused) expect(filter.requestHead(exchange, 0)).toBe(REPLY);
+    expect(refused.map(({ reply }) => reply?.body)).toEqual(["no token (1)\n", "no token (2)\n"]);
+    const passed = asked("s3cret");
+    expect(filter.requestHead(passed, 0)).toBe(CONTINUE);
+    expect([passed.request.get("x-count"), passed.request.get("x-seconds")]).toEqual(["1", "1000"]);
+    expect(services.logs).toEqual([
+      'info sample@1 "other" has asked 1 times',
+      'info sample@1 "other" has asked 2 times',
+      'info sample@1 "s3cret" has asked 1 times',
+    ]);
+  });
+
+  it("that panics takes its request along, and the next one begins anew", async () => {
+    const { filter, services } = await made({ token: "s3cret" });
+    expect(filter.requestHead(asked("s3cret"), 0)).toBe(CONTINUE);
+    const panicked = asked("panic");
+    expect(filter.requestHead(panicked, 0)).toBe(REPLY);
+    expect([panicked.reply?.status, filter.stats.lastFault?.cause]).toEqual([503, "trap"]);
+    expect(services.logs.join("\n")).toContain("on purpose");
+    const next = asked("s3cret");
+    expect(filter.requestHead(next, 0)).toBe(CONTINUE);
+    expect(next.request.get("x-count")).toBe("1");
+  });
+
+  it("refuses its configuration in its own words", async () => {
+    await expect(made({})).rejects.toThrow("no token is configured");
+  });
+});
+
 const EVERYTHING = `
 import * as sdk from "penstock/plugin";
 import { helper } from "./helper.ts";

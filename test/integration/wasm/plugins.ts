@@ -9,7 +9,9 @@ import { formatDiagnostic } from "#sdk/tooling/diagnostic.ts";
 import type { PluginFilterSpec } from "#snapshot/snapshot.ts";
 import { createWasmFilter, loadModule, type WasmFilter } from "#wasm/create-filter.ts";
 import { ByteWriter } from "#wasm/meter/writer.ts";
-import { prepareModule } from "#wasm/prepare.ts";
+import { DEFAULT_MODULE_LIMITS, prepareModule } from "#wasm/prepare.ts";
+
+const PAGE_BYTES = 65_536;
 
 export interface Made {
   readonly filter: WasmFilter;
@@ -21,8 +23,10 @@ export async function fromWasm(
   spec: Partial<PluginFilterSpec> = {},
   services = new TestServices(),
 ): Promise<Made> {
-  const module = await loadModule(prepareModule(wasm).bytes);
-  return { filter: await createWasmFilter(filterSpec(spec), PLUGIN, module, services, RESOURCES), services };
+  const full = filterSpec(spec);
+  const limits = { ...DEFAULT_MODULE_LIMITS, memoryPagesMax: full.limits.memoryBytes / PAGE_BYTES };
+  const module = await loadModule(prepareModule(wasm, limits).bytes);
+  return { filter: await createWasmFilter(full, PLUGIN, module, services, RESOURCES), services };
 }
 
 /** A hand-written module around a request hook, with everything the interface wants. */

@@ -190,6 +190,63 @@ const nested = (depth: number): ComponentBuilder => {
   return inner;
 };
 
+/** As `wac plug` puts them together: one exports what the other imports. */
+const composed = (): ComponentBuilder => {
+  const library = new ComponentBuilder()
+    .module(wat('(module (memory (export "memory") 1) (func (export "add") (result i32) (i32.const 1)))'))
+    .instantiate(0)
+    .coreAlias(0, "add")
+    .lift(0)
+    .exportFunction("add", 0);
+  const plugin = new ComponentBuilder()
+    .importFunction("add")
+    .lower(0)
+    .together({ f: 0 })
+    .module(hooked('(import "library" "f" (func $add (result i32)))', "(call $add)"))
+    .instantiate(0, { library: 0 })
+    .coreAlias(1, "on-request")
+    .lift(1)
+    .exportFunction("on-request", 1);
+  return new ComponentBuilder()
+    .component(library)
+    .component(plugin)
+    .instantiateComponent(0)
+    .functionAlias(0, "add")
+    .instantiateComponent(1, { add: 0 })
+    .functionAlias(1, "on-request")
+    .exportFunction("on-request", 1);
+};
+
+/** Hooks of two components inside. */
+const twoPlugins = (): ComponentBuilder =>
+  new ComponentBuilder()
+    .component(simple())
+    .component(
+      new ComponentBuilder()
+        .module(wat('(module (memory 1) (func (export "on-end")))'))
+        .instantiate(0)
+        .coreAlias(0, "on-end")
+        .lift(0)
+        .exportFunction("on-end", 0),
+    )
+    .instantiateComponent(0)
+    .instantiateComponent(1)
+    .functionAlias(0, "on-request")
+    .functionAlias(1, "on-end")
+    .exportFunction("on-request", 0)
+    .exportFunction("on-end", 1);
+
+/** One that imports an intrinsic of a resource: 2 `resource.new`, 3 `resource.drop`, 4 `resource.rep`. */
+const withResource = (opcode: number, type: string): ComponentBuilder =>
+  new ComponentBuilder()
+    .vector(8, (out) => out.code(opcode, 0))
+    .together({ f: 0 })
+    .module(hooked(`(import "host" "f" (func ${type}))`))
+    .instantiate(0, { host: 0 })
+    .coreAlias(1, "on-request")
+    .lift(1)
+    .exportFunction("on-request", 0);
+
 const REFUSED: readonly (readonly [string, () => ComponentBuilder | Uint8Array, RegExp])[] = [
   ["nothing in it", () => new ComponentBuilder(), /INTERFACE.*at byte 8: no hook is exported: none of on-request,/],
   ["no hook", () => new ComponentBuilder().module(hooked()).instantiate(0), /INTERFACE.*no hook is exported/],
@@ -228,7 +285,32 @@ const REFUSED: readonly (readonly [string, () => ComponentBuilder | Uint8Array, 
     () => importing(HTTP, "request-part", "(param i32 i32)"),
     /http@1\.0\.0\.request-part without a realloc option/,
   ],
-  ["UTF-16", () => importing(HTTP, "status", "(result i32)", [[1]]), /REFUSED.*strings in UTF-16 or Latin-1/],
+  [
+    "UTF-16",
+    () => importing(HTTP, "status", "(result i32)", [[1]]),
+    /REFUSED.*at byte \d+: strings in UTF-16 or Latin-1: build the component with UTF-8 \(`string-encoding=utf8`\)/,
+  ],
+  ["Latin-1", () => importing(HTTP, "status", "(result i32)", [[2]]), /REFUSED.*strings in UTF-16 or Latin-1/],
+  [
+    "components inside that call each other",
+    composed,
+    /REFUSED.*at byte \d+: a call from one component inside to another: each has a memory of its own.*build the sources into one component.*wac plug/,
+  ],
+  [
+    "hooks of two components inside",
+    twoPlugins,
+    /REFUSED.*at byte \d+: on-end of another component inside.*build the sources into one component/,
+  ],
+  [
+    "a resource of its own",
+    () => withResource(2, "(param i32) (result i32)"),
+    /REFUSED.*at byte 11: resource\.new: resources that a component defines itself.*a table of its own/,
+  ],
+  [
+    "a look into a resource of its own",
+    () => withResource(4, "(param i32) (result i32)"),
+    /REFUSED.*at byte 11: resource\.rep: resources that a component defines itself/,
+  ],
   ["async", () => importing(HTTP, "status", "(result i32)", [[6]]), /REFUSED.*an asynchronous function/],
   ["tasks", () => simple().vector(8, (out) => out.code(9, 0, 0)), /REFUSED.*canonical function 0x9/],
   [
@@ -246,7 +328,7 @@ const REFUSED: readonly (readonly [string, () => ComponentBuilder | Uint8Array, 
         .coreAlias(1, "on-request")
         .lift(0)
         .exportFunction("on-request", 0),
-    /INTERFACE.*2 memories/,
+    /INTERFACE.*2 memories, and a plugin has one: let them import it of each other/,
   ],
   [
     "no memory",
@@ -291,6 +373,10 @@ const REFUSED: readonly (readonly [string, () => ComponentBuilder | Uint8Array, 
     /REFUSED.*a value/,
   ],
 ];
+
+it("what is given back of WASI's resources is taken", () => {
+  expect(refusal(withResource(3, "(param i32)"))).toBe("accepted");
+});
 
 describe("components that are refused", () => {
   for (const [name, make, expected] of REFUSED) it(name, () => expect(refusal(make())).toMatch(expected));
