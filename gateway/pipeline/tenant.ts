@@ -38,6 +38,11 @@ export interface KeyValueStore {
    * counts from the first increment. Answers null when the store is full or busy.
    */
   increment(key: Uint8Array, delta: bigint, ttlMs: number): bigint | null;
+  /**
+   * Runs calls of this store as one: no other process comes in between. False: busy, and nothing has run. Should this process end in
+   * the middle, what was done stays, and is all that others see.
+   */
+  together(run: () => void): boolean;
 }
 
 export type MetricKind = "counter" | "gauge" | "histogram";

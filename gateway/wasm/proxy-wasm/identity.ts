@@ -2,11 +2,12 @@
  * What a plugin is told about itself, and what it shares with others. Other gateways configure a VM and in it plugins by
  * root id; here a route's filter is both. Its `config` is handed over as one text: a text as it stands, the rest as JSON.
  */
-import type { MetricSeries } from "#pipeline/tenant.ts";
+import type { MetricSeries, TenantAccount } from "#pipeline/tenant.ts";
 import type { PluginFilterSpec } from "#snapshot/snapshot.ts";
 import type { GuestEnvironment } from "#wasm/guest/environment.ts";
-import { SharedQueues } from "./queues.ts";
+import { LocalQueues, type Queues } from "./queues.ts";
 import { LocalData, type SharedData, StoredData } from "./shared-data.ts";
+import { StoredQueues } from "./stored-queues.ts";
 
 export interface PluginIdentity {
   /** `plugin_name` */
@@ -18,23 +19,32 @@ export interface PluginIdentity {
   readonly configuration: Uint8Array;
   readonly vmConfiguration: Uint8Array;
   readonly shared: SharedData;
-  readonly queues: SharedQueues;
+  readonly queues: Queues;
   readonly metrics: MetricSeries;
 }
 
-/** What plugins of one tenant share in this worker. It stays until the worker ends, as a tenant's data should. */
+/** What plugins of one tenant share in this worker, where no store is granted. It stays until the worker ends, as a tenant's data should. */
 interface TenantShared {
-  readonly queues: SharedQueues;
-  /** By VM id, where no store is granted. */
+  readonly queues: Queues;
+  /** By VM id. */
   readonly data: Map<string, LocalData>;
 }
 
 const shared = new Map<string, TenantShared>();
 
+/** Where one is. */
+const stored = new WeakMap<TenantAccount, StoredQueues>();
+
+function storedQueuesOf(tenant: TenantAccount): StoredQueues {
+  const queues = stored.get(tenant) ?? new StoredQueues(tenant);
+  stored.set(tenant, queues);
+  return queues;
+}
+
 function sharedOf(tenant: string): TenantShared {
   const known = shared.get(tenant);
   if (known !== undefined) return known;
-  const made = { queues: new SharedQueues(), data: new Map<string, LocalData>() };
+  const made = { queues: new LocalQueues(), data: new Map<string, LocalData>() };
   shared.set(tenant, made);
   return made;
 }
@@ -53,7 +63,7 @@ export function identityOf({ name, spec, services }: GuestEnvironment): PluginId
     configuration: Buffer.from(configurationText(spec), "utf8"),
     vmConfiguration: Buffer.from(configuration, "utf8"),
     shared: store === null ? (local as LocalData) : new StoredData(store, vmId),
-    queues,
+    queues: store === null ? queues : storedQueuesOf(tenant),
     metrics: tenant.metrics,
   };
 }

@@ -1,8 +1,11 @@
 /**
- * Shared queues of one tenant in one worker: first in, first out, bounded. Who has registered a queue is told of new items
- * when the turn is over; items stay until they are taken, also beyond the plugin that has put them there.
+ * Shared queues of a tenant: first in, first out, bounded. Who has registered a queue is told of new items when the turn is over;
+ * items stay until they are taken, also beyond the plugin that has put them there. Here, those of one worker; `stored-queues.ts` has
+ * those of all.
  */
-const QUEUES_MAX = 256;
+
+/** Of one worker. */
+export const QUEUES_MAX = 256;
 const ITEMS_MAX = 4096;
 const BYTES_MAX = 1024 * 1024;
 
@@ -11,7 +14,23 @@ export interface QueueReader {
   queueReady(id: number): void;
 }
 
-export class SharedQueue {
+export interface Queue {
+  /** False when it is full. Owns the item from here on. */
+  add(item: Uint8Array): boolean;
+  take(): Uint8Array | "empty" | "busy";
+}
+
+export interface Queues {
+  /** Its id, the same for the same names; 0 when there are too many. */
+  register(vmId: string, name: string, reader: QueueReader): number;
+  /** 0: nobody has registered it. */
+  resolve(vmId: string, name: string): number;
+  /** It wants to hear no more: nothing here keeps it. */
+  leave(reader: QueueReader): void;
+  get(id: number): Queue | undefined;
+}
+
+class LocalQueue implements Queue {
   readonly id: number;
   readonly #items: Uint8Array[] = [];
   #bytes = 0;
@@ -23,7 +42,6 @@ export class SharedQueue {
     this.id = id;
   }
 
-  /** False when it is full. Owns the item from here on. */
   add(item: Uint8Array): boolean {
     if (this.#items.length >= ITEMS_MAX || this.#bytes + item.length > BYTES_MAX) return false;
     this.#items.push(item);
@@ -32,10 +50,10 @@ export class SharedQueue {
     return true;
   }
 
-  take(): Uint8Array | null {
-    const item = this.#items.shift() ?? null;
+  take(): Uint8Array | "empty" {
+    const item = this.#items.shift();
     this.#bytes -= item?.length ?? 0;
-    return item;
+    return item ?? "empty";
   }
 
   /** Once for each item: a reader may take just one each time. */
@@ -48,17 +66,16 @@ export class SharedQueue {
   }
 }
 
-export class SharedQueues {
-  readonly #byName = new Map<string, SharedQueue>();
-  readonly #byId = new Map<number, SharedQueue>();
+export class LocalQueues implements Queues {
+  readonly #byName = new Map<string, LocalQueue>();
+  readonly #byId = new Map<number, LocalQueue>();
 
-  /** Its id, the same for the same names; 0 when there are too many. */
   register(vmId: string, name: string, reader: QueueReader): number {
     const key = keyOf(vmId, name);
     let queue = this.#byName.get(key);
     if (queue === undefined) {
       if (this.#byId.size >= QUEUES_MAX) return 0;
-      queue = new SharedQueue(this.#byId.size + 1);
+      queue = new LocalQueue(this.#byId.size + 1);
       this.#byName.set(key, queue);
       this.#byId.set(queue.id, queue);
     }
@@ -66,17 +83,15 @@ export class SharedQueues {
     return queue.id;
   }
 
-  /** 0: nobody has registered it. */
   resolve(vmId: string, name: string): number {
     return this.#byName.get(keyOf(vmId, name))?.id ?? 0;
   }
 
-  /** It wants to hear no more: nothing here keeps it. */
   leave(reader: QueueReader): void {
     for (const queue of this.#byId.values()) queue.readers = queue.readers.filter((one) => one !== reader);
   }
 
-  get(id: number): SharedQueue | undefined {
+  get(id: number): LocalQueue | undefined {
     return this.#byId.get(id);
   }
 }

@@ -67,6 +67,8 @@ export class KeyValueRegion implements KeyValueStore {
   readonly #seed: number;
   /** Where `#find` came from: a byte offset of the word that links to what it found. */
   #link = 0;
+  /** The lock is ours for several calls. */
+  #together = false;
 
   /** `memory` was formatted (region-layout.ts), and stays mapped as long as this is used. */
   constructor(memory: ArrayBuffer, host: RegionHost) {
@@ -139,6 +141,18 @@ export class KeyValueRegion implements KeyValueStore {
     } finally {
       this.#unlock();
     }
+  }
+
+  together(run: () => void): boolean {
+    if (this.#together || !this.#lock()) return false;
+    this.#together = true;
+    try {
+      run();
+    } finally {
+      this.#together = false;
+      this.#unlock();
+    }
+    return true;
   }
 
   /** At most `limit` entries, for people: in the order of buckets. Null: busy. */
@@ -346,6 +360,7 @@ export class KeyValueRegion implements KeyValueStore {
   }
 
   #lock(): boolean {
+    if (this.#together) return true;
     const { pid } = this.#host;
     for (let spin = 0; spin < SPINS; spin++) {
       if (Atomics.compareExchange(this.#words, WORD_LOCK, 0, pid) === 0) return true;
@@ -360,6 +375,6 @@ export class KeyValueRegion implements KeyValueStore {
   }
 
   #unlock(): void {
-    Atomics.store(this.#words, WORD_LOCK, 0);
+    if (!this.#together) Atomics.store(this.#words, WORD_LOCK, 0);
   }
 }

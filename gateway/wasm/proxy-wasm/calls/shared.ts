@@ -56,6 +56,7 @@ export const sharedCalls: Handlers<Pick<typeof PROXY_CALLS, Names>> = {
 
   proxy_register_shared_queue: (guest) => (name, nameLength, idAt) => {
     const vm = vmOf(guest);
+    guest.charge(SHARED_COST);
     const text = latin1At(guest, name, nameLength);
     if (text === null) return INVALID_MEMORY_ACCESS;
     const id = vm.alive ? vm.identity.queues.register(vm.identity.vmId, text, vm) : 0;
@@ -64,6 +65,7 @@ export const sharedCalls: Handlers<Pick<typeof PROXY_CALLS, Names>> = {
   },
 
   proxy_resolve_shared_queue: (guest) => (vmId, vmIdLength, name, nameLength, idAt) => {
+    guest.charge(SHARED_COST);
     const vmName = latin1At(guest, vmId, vmIdLength);
     const text = latin1At(guest, name, nameLength);
     if (vmName === null || text === null) return INVALID_MEMORY_ACCESS;
@@ -88,6 +90,7 @@ export const sharedCalls: Handlers<Pick<typeof PROXY_CALLS, Names>> = {
     const queue = vm.identity.queues.get(id >>> 0);
     if (queue === undefined || !vm.alive) return NOT_FOUND;
     const item = queue.take();
-    return item === null ? EMPTY : giveAll(vm, item, at, sizeAt);
+    if (item === "empty") return EMPTY;
+    return item === "busy" ? INTERNAL_FAILURE : giveAll(vm, item, at, sizeAt);
   },
 };
