@@ -9,7 +9,7 @@ import type { Fd } from "#core/brands.ts";
 import type { Ledger } from "./ledger.ts";
 import { fieldOf, type Message, MessageReader } from "./message-reader.ts";
 import { chunked } from "./origin.ts";
-import { bodyOf, DENIED, isClean, type Plan, REPLACED, type Weather } from "./plan.ts";
+import { bodyOf, DENIED, isClean, type Plan, REPLACED, trailersOf, type Weather } from "./plan.ts";
 
 /** More than this, with what is on its way, may be too much of a body that nobody wants. */
 const DISCARDED_BYTES = 100_000;
@@ -167,7 +167,7 @@ export class Client implements PeerHandler {
 
   #sendBody({ tag, request }: Plan): void {
     const body = bodyOf(tag, "request", request.bodyBytes);
-    if (request.framing === "chunked") this.#peer.write(chunked(body));
+    if (request.framing === "chunked") this.#peer.write(chunked(body, tag));
     else this.#peer.write(body);
   }
 
@@ -239,6 +239,8 @@ export class Client implements PeerHandler {
       this.#ledger.violation(
         `${plan.tag}: ${message.body.length} bytes of an answer's ${answer.bodyBytes} (${answer.framing}, 1.${request.minor}) came, or others`,
       );
+    const addable = !bodiless && request.minor === 1;
+    this.#ledger.checkTrailers(plan.tag, message.trailers, trailersOf(plan, answer.framing === "chunked", addable));
     if (!bodiless && answer.kind === "cut-body" && (answer.framing !== "length" || answer.bodyBytes > 0))
       this.#ledger.violation(
         `${plan.tag}: the answer was cut (${answer.framing}, 1.${request.minor}), and its client was told that it is whole`,

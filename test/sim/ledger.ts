@@ -9,6 +9,8 @@ export class Ledger {
   readonly policies: Policies[] = [];
   /** How often a request's head has reached an origin, by tag. */
   readonly arrivals = new Map<string, number>();
+  /** There is hardly any memory. */
+  scarce = false;
   /** Address of the client that sends a tag. */
   readonly clients = new Map<string, string>();
   /** What happened, so that a run of many seeds can say that everything has. */
@@ -42,6 +44,14 @@ export class Ledger {
   /** A snapshot that was in force has bounds, or checks, that may leave a request without an endpoint. */
   get refuses(): boolean {
     return this.policies.some(mayRefuse);
+  }
+
+  /** What a whole message has behind it, and what belongs there; without memory some may be missing, but none is another's. */
+  checkTrailers(tag: string, came: readonly (readonly [string, string])[], wanted: readonly [string, string][]): void {
+    const [all, expected] = [came.map((one) => one.join("=")).join(), wanted.map((one) => one.join("=")).join()];
+    if (wanted.length > 0) this.note(wanted.length > came.length ? "trailers lost" : `trailers ${wanted.length}`);
+    const mayLack = this.scarce && came.every(([name, value]) => expected.includes(`${name}=${value}`));
+    if (all !== expected && !mayLack) this.violation(`${tag} has the trailers ${all}, not ${expected}`);
   }
 
   arrived(tag: string): number {

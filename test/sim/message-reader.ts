@@ -8,6 +8,8 @@ export interface Message {
   /** Lower-case names, in order of arrival. */
   readonly fields: readonly (readonly [string, string])[];
   body: Buffer;
+  /** As `fields`; those that have come. */
+  readonly trailers: (readonly [string, string])[];
 }
 
 export interface MessageHandler {
@@ -66,12 +68,8 @@ export class MessageReader {
     if (end < 0) return false;
     const [start = "", ...lines] = this.#rest.toString("latin1", 0, end).split("\r\n");
     this.#rest = this.#rest.subarray(end + 4);
-    const fields = lines.map((line): [string, string] => {
-      const colon = line.indexOf(":");
-      if (colon < 1) this.#handler.fail(`a field without a name: ${JSON.stringify(line)}`);
-      return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()];
-    });
-    const message: Message = { start, fields, body: Buffer.alloc(0) };
+    const fields = lines.map((line) => this.#fieldOf(line));
+    const message: Message = { start, fields, body: Buffer.alloc(0), trailers: [] };
     const lengths = fields.filter(([name]) => name === "content-length").map(([, value]) => value);
     const coding = fieldOf(message, "transfer-encoding");
     if (lengths.length > 1) this.#handler.fail(`${lengths.length} lengths`);
@@ -87,6 +85,12 @@ export class MessageReader {
     this.#inTrailers = false;
     if (this.#left === NONE) this.#complete();
     return true;
+  }
+
+  #fieldOf(line: string): [string, string] {
+    const colon = line.indexOf(":");
+    if (colon < 1) this.#handler.fail(`a field without a name: ${JSON.stringify(line)}`);
+    return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()];
   }
 
   #readBody(): boolean {
@@ -116,6 +120,7 @@ export class MessageReader {
       this.#chunkLeft = 0;
     } else if (this.#inTrailers) {
       if (line === "") this.#complete();
+      else this.#message?.trailers.push(this.#fieldOf(line));
     } else if (/^[0-9a-f]+$/i.test(line)) {
       const size = Number.parseInt(line, 16);
       if (size === 0) this.#inTrailers = true;

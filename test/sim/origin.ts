@@ -3,7 +3,7 @@ import type { FakeDriver } from "#io/fake/driver.ts";
 import type { FakePeer, PeerHandler } from "#io/fake/peer.ts";
 import type { Ledger } from "./ledger.ts";
 import { fieldOf, type Message, MessageReader } from "./message-reader.ts";
-import { bodyOf, type Plan } from "./plan.ts";
+import { bodyOf, type Plan, trailersOf } from "./plan.ts";
 import { HEALTH_PATH } from "./policies.ts";
 
 /** Methods that are never sent twice once their bytes have left (RFC 9110 §9.2.2). */
@@ -93,6 +93,8 @@ export class Origin implements PeerHandler {
       this.#ledger.violation(
         `${tag}: ${message.body.length} bytes of a request's ${request.bodyBytes} came, or others`,
       );
+    const addable = request.framing === "chunked" || request.bodyBytes > 0;
+    this.#ledger.checkTrailers(tag, message.trailers, trailersOf(plan, request.framing === "chunked", addable));
     if (answer.kind === "early") this.#plan = null;
     if (answer.kind === "early" || answer.kind === "silent") return;
     if (answer.delayMs === 0) this.#answer(tag);
@@ -160,16 +162,16 @@ function messageOf({ tag, answer, request }: Plan): Buffer {
   if (answer.framing === "close") head += "Connection: close\r\n";
   const start = Buffer.from(`${head}\r\n`);
   if (request.method === "HEAD" || answer.framing === "none") return start;
-  return Buffer.concat([start, answer.framing === "chunked" ? chunked(body) : body]);
+  return Buffer.concat([start, answer.framing === "chunked" ? chunked(body, tag) : body]);
 }
 
-/** Chunks of growing length, and a trailer. */
-export function chunked(body: Buffer): Buffer {
+/** Chunks of growing length, and a trailer that says whose it is. */
+export function chunked(body: Buffer, tag: string): Buffer {
   const pieces: Buffer[] = [];
   for (let at = 0, size = 1; at < body.length; at += size, size *= 3) {
     const piece = body.subarray(at, at + size);
     pieces.push(Buffer.from(`${piece.length.toString(16)}\r\n`), piece, Buffer.from("\r\n"));
   }
-  pieces.push(Buffer.from("0\r\nx-sum: 1\r\n\r\n"));
+  pieces.push(Buffer.from(`0\r\nx-sum: ${tag}\r\n\r\n`));
   return Buffer.concat(pieces);
 }

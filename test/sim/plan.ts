@@ -29,6 +29,8 @@ export interface FilterPlan {
   readonly request: "pass" | "later" | "deny" | "deny-later";
   readonly response: "pass" | "later" | "replace";
   readonly delayMs: number;
+  /** Adds a trailer to each body: when it ends, or `delayMs` later. */
+  readonly trailers: "none" | "now" | "later";
 }
 
 export interface Plan {
@@ -39,6 +41,7 @@ export interface Plan {
   readonly filter: FilterPlan;
 }
 
+export const PASSED: FilterPlan = { request: "pass", response: "pass", delayMs: 0, trailers: "none" };
 export const DENIED = 418;
 export const REPLACED = 503;
 
@@ -53,7 +56,7 @@ export function drawPlan(random: Random, tag: string, weather: Weather, failures
     tag,
     request: drawRequest(random, method),
     answer: drawAnswer(random, method, weather, failures),
-    filter: filters ? drawFilter(random) : { request: "pass", response: "pass", delayMs: 0 },
+    filter: filters ? drawFilter(random, tag) : PASSED,
   };
 }
 
@@ -93,11 +96,15 @@ function drawAnswer(random: Random, method: string, weather: Weather, failures: 
   };
 }
 
-function drawFilter(random: Random): FilterPlan {
+const TRAILERS = ["none", "now", "none", "later", "none"] as const;
+
+function drawFilter(random: Random, tag: string): FilterPlan {
   return {
     request: random.chance(0.3) ? "later" : random.chance(0.1) ? "deny" : random.chance(0.05) ? "deny-later" : "pass",
     response: random.chance(0.2) ? "later" : random.chance(0.05) ? "replace" : "pass",
     delayMs: random.below(50),
+    // By the tag, so that what seeds have told before is told as it was.
+    trailers: TRAILERS[Math.round(Number(tag) * 10) % TRAILERS.length] as FilterPlan["trailers"],
   };
 }
 
@@ -106,6 +113,15 @@ function drawLength(random: Random): number {
   if (random.chance(0.1)) return 0;
   if (random.chance(0.05)) return random.below(600_000);
   return random.upTo(random.chance(0.2) ? 70_000 : 2000);
+}
+
+/**
+ * What stands behind a message: the sender's own when it sends chunks, then the filter's, of the same exchange. `addable`: there is a
+ * body, and its receiver reads chunks.
+ */
+export function trailersOf({ tag, filter }: Plan, chunked: boolean, addable: boolean): [string, string][] {
+  const own: [string, string][] = chunked && addable ? [["x-sum", tag]] : [];
+  return filter.trailers !== "none" && addable ? [...own, ["x-trail", tag]] : own;
 }
 
 /** A body that says at every byte whose it is. */

@@ -56,4 +56,6 @@ const EVERYTHING = [
   "sent twice",
   "engine released",
   "health check",
+  "trailers 1",
+  "trailers 2",
 ];

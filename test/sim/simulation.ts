@@ -100,6 +100,7 @@ class Simulation {
     this.#driver = createFakeDriver({ arena, seed, faults: FAULTS[this.#weather] });
     const driver = this.#driver;
     this.#ledger = new Ledger(tell && ((what) => tell(`${driver.nowMs.toFixed(3)} ${what}`)));
+    this.#ledger.scarce = scarce;
     this.#plane = new DataPlane(driver, -1, () => driver.nowMs);
     this.#freeAtRest = buffers.free;
     this.#fd = driver.listen();
