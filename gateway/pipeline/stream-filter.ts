@@ -26,16 +26,25 @@ export const FROM_UPSTREAM = 1;
 /** What becomes of bytes: they pass as they are, or the stream ends; else what is answered goes in their place. */
 export const PASS = 0;
 export const CLOSE = 1;
-/** Of a direction's last bytes: nothing passes, and the end waits, until the tap ends the direction by its line. */
+/**
+ * Of a direction's last bytes: nothing passes, and the end waits, until the tap ends the direction by its line. Of a datagram: it waits,
+ * until the tap sends it.
+ */
 export const HOLD = 2;
 export type TapVerdict = 0 | 1 | 2 | Uint8Array;
 
-/** What a tap may do to a TCP stream outside of a call of `data`. */
+/** What a tap may do to a stream outside of a call of `data`. */
 export interface StreamLine {
-  /** Bytes go on in this direction, through the taps that come later. */
+  /** Bytes go on in this direction, through the taps that come later. Of UDP: one datagram. */
   send(direction: 0 | 1, bytes: Uint8Array): void;
-  /** The direction's end, which waited, goes on. */
+  /** The direction's end, which waited, goes on. UDP has none. */
   end(direction: 0 | 1): void;
+  /**
+   * Nothing more of this direction can be taken, until `resume`: once for each `pause`. What is on its way already still comes, at most one
+   * batch of receives (256 KiB). Datagrams come as they come.
+   */
+  pause(direction: 0 | 1): void;
+  resume(direction: 0 | 1): void;
   close(): void;
 }
 
@@ -53,17 +62,25 @@ export interface StreamEnd {
 export interface StreamTap {
   /** [start, end) of `memory`, for the call. `last`: the direction's end has come, with no bytes or with its last ones. */
   data(direction: 0 | 1, memory: Uint8Array, start: number, end: number, last: boolean): TapVerdict;
-  /** The bytes of a TCP stream begin to move. */
+  /** The bytes begin to move. */
   attached?(line: StreamLine): void;
   /** The last call, once. */
   closed(end: StreamEnd): void;
+}
+
+/** A filter that waits for something before it decides about a stream. */
+export interface PendingAdmission {
+  /** Called once, in a later turn, with whether the stream is admitted. Set by who has asked. */
+  onDecided: ((admitted: boolean) => void) | null;
+  /** The stream is gone: nobody wants to know any more. */
+  abandon(): void;
 }
 
 export interface StreamFilter {
   /** For logs and `explain`. */
   readonly name: string;
   /** False: the stream is refused. */
-  admits(stream: OpeningStream): boolean;
+  admits(stream: OpeningStream): boolean | PendingAdmission;
   /** After it has admitted one. Absent, or null: neither its bytes nor its end are of interest. */
   tap?(stream: OpeningStream): StreamTap | null;
 }

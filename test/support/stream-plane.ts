@@ -18,6 +18,7 @@ import {
   SOCK_STREAM,
   SOL_SOCKET,
 } from "#sys/socket.ts";
+import type { StreamFilter } from "#pipeline/stream-filter.ts";
 import { ownBucketTable } from "#plugins/bucket-table.ts";
 import { createStreamFilter } from "#plugins/stream-filters.ts";
 import { DataPlane, type KernelView } from "#worker/data-plane.ts";
@@ -29,6 +30,8 @@ export interface StreamPlaneOptions {
   readonly endpoints: readonly string[];
   readonly listener: Partial<ListenerSpec> & Pick<ListenerSpec, "protocol">;
   readonly routes?: readonly Partial<StreamRouteSpec>[];
+  /** Of every route, in the place of those that it declares. */
+  readonly filters?: readonly StreamFilter[];
   readonly upstream?: Partial<UpstreamSpec>;
   readonly others?: readonly UpstreamSpec[];
   readonly kernel?: Partial<KernelView>;
@@ -101,11 +104,13 @@ export async function startStreamPlane(options: StreamPlaneOptions): Promise<Str
         throw new Error(`a plane of streams has no map ${name}`);
       },
     };
-    const filters = (snapshot.streamRoutes ?? []).map((route) =>
-      route.filters.map((spec) => {
-        if (spec.kind === "plugin") throw new Error("a plane of streams has built-in filters only");
-        return createStreamFilter(spec, services, spec.name);
-      }),
+    const filters = (snapshot.streamRoutes ?? []).map(
+      (route) =>
+        now.filters ??
+        route.filters.map((spec) => {
+          if (spec.kind === "plugin") throw new Error("a plane of streams has built-in filters only");
+          return createStreamFilter(spec, services, spec.name);
+        }),
     );
     const engine = new Engine(snapshot, [], plane.context.endpoints, () => {}, filters);
     const kernel = { originalOf: () => null, leadsTo: () => true, banned: () => false, ...now.kernel };

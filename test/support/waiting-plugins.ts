@@ -98,6 +98,8 @@ export function bodyHook(code: string, direction: "request" | "response" = "requ
 /** Refuses what is not answered with 200. */
 export const JUDGES = `(if (i32.ne (call $fetch) (i32.const 200))
   (then (call $reply (i32.const 403) (i32.const 16) (i32.const 3)) (return (i32.const 1)))) (i32.const 0)`;
+/** The same of a stream. */
+export const JUDGES_STREAM = "(i32.ne (call $fetch) (i32.const 200))";
 /** Each piece of a body. */
 export const EACH: string = bodyHook(JUDGES);
 /** The whole of it. */

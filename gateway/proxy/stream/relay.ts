@@ -94,6 +94,14 @@ export class Relay implements StreamLine {
     if (!this.#over) this.#sides[direction].passEnd();
   }
 
+  pause(direction: 0 | 1): void {
+    if (!this.#over) this.#sides[direction].hold();
+  }
+
+  resume(direction: 0 | 1): void {
+    if (!this.#over) this.#sides[direction].unhold();
+  }
+
   close(): void {
     this.finish("refused", FIRST);
   }
@@ -177,7 +185,10 @@ class RelaySide implements Protocol, SpliceHandler, JoinedOwner {
   ended = false;
   /** And the other side has been sent it. */
   endPassed = false;
+  /** The other side's peer is slow. */
   #paused = false;
+  /** Filters that can't take more. */
+  #holders = 0;
   /** Bytes since the beginning, or since it was last tried to have them moved within the kernel. */
   #copied = 0;
 
@@ -195,7 +206,7 @@ class RelaySide implements Protocol, SpliceHandler, JoinedOwner {
     }
     if (!this.connection.open) return;
     if (this.connection.peerEnded) this.onEnd();
-    else if (!this.#paused) this.connection.resume();
+    else this.goOn();
   }
 
   onConnected(): void {}
@@ -273,7 +284,15 @@ class RelaySide implements Protocol, SpliceHandler, JoinedOwner {
   }
 
   goOn(): void {
-    if (!this.#paused) this.connection.resume();
+    if (!this.#paused && this.#holders === 0) this.connection.resume();
+  }
+
+  hold(): void {
+    if (this.#holders++ === 0) this.connection.pause();
+  }
+
+  unhold(): void {
+    if (--this.#holders === 0) this.goOn();
   }
 
   lost(): void {
@@ -300,7 +319,7 @@ class RelaySide implements Protocol, SpliceHandler, JoinedOwner {
   resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
-    this.connection.resume();
+    this.goOn();
   }
 
   onBroken(): void {

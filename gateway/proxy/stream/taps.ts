@@ -29,7 +29,7 @@ export class Taps {
         send: (direction, bytes) => {
           const made = this.#pass(this.#stepOf(direction, index) + 1, direction, bytes, 0, bytes.length, false);
           if (made === CLOSE) line.close();
-          else line.send(direction, made === PASS || made === HOLD ? bytes : made);
+          else if (made !== HOLD) line.send(direction, made === PASS ? bytes : made);
         },
         end: (direction) => {
           const made = this.#pass(this.#stepOf(direction, index) + 1, direction, NOTHING, 0, 0, true);
@@ -38,6 +38,8 @@ export class Taps {
           else if (made !== PASS) line.send(direction, made);
           line.end(direction);
         },
+        pause: (direction) => line.pause(direction),
+        resume: (direction) => line.resume(direction),
         close: () => line.close(),
       });
     }

@@ -28,8 +28,8 @@ import { logStream } from "./log.ts";
 import * as outcomes from "./outcomes.ts";
 import { FIRST, Relay, SECOND, type RelayEnd, type RelayOwner } from "./relay.ts";
 import { Opening } from "./opening.ts";
-import { admit, type StreamRoute } from "./stream-route.ts";
-import { NO_TAPS, type Taps } from "./taps.ts";
+import { admit, type Admitting, type StreamRoute } from "./stream-route.ts";
+import { NO_TAPS, Taps } from "./taps.ts";
 import { StreamTarget } from "./target.ts";
 
 export class TcpSession implements Protocol, RelayOwner, Drainable {
@@ -50,6 +50,8 @@ export class TcpSession implements Protocol, RelayOwner, Drainable {
   #upstream: Connection | null = null;
   #relay: Relay | null = null;
   #taps: Taps = NO_TAPS;
+  /** A filter thinks about whether to let it in. */
+  #admitting: Admitting | null = null;
   #over = false;
   /** There was no buffer for the PROXY header. */
   #nameless = false;
@@ -138,7 +140,6 @@ export class TcpSession implements Protocol, RelayOwner, Drainable {
   }
 
   #routeIt(): void {
-    const { worker } = this.#listener;
     const original = this.#original === null ? null : parseAddress(this.#original);
     const index = this.#engine.streamRouters[this.#index]?.match({
       serverName: this.#serverName,
@@ -153,12 +154,27 @@ export class TcpSession implements Protocol, RelayOwner, Drainable {
     }
     this.#route = route;
     const protocol = this.#spec?.protocol === "tls-passthrough" ? "tls" : "tcp";
-    const { ip, ipBytes } = this.#peer;
-    const opening = new Opening(this.#engine, protocol, ipBytes, this.#serverName, this.#original, route.spec.name);
-    const taps = admit(route, opening);
+    const opening = new Opening(
+      this.#engine,
+      protocol,
+      this.#peer.ipBytes,
+      this.#serverName,
+      this.#original,
+      route.spec.name,
+    );
+    const admitted = admit(route, opening, (taps) => this.#admitted(route, opening, taps));
+    if (admitted === null || admitted instanceof Taps) this.#admitted(route, opening, admitted);
+    else this.#admitting = admitted;
+  }
+
+  #admitted(route: StreamRoute, opening: Opening, taps: Taps | null): void {
+    this.#admitting = null;
     this.#taps = taps ?? NO_TAPS;
+    const { worker } = this.#listener;
     const chosen =
-      taps === null ? outcomes.DENIED : this.#target.choose(worker, route, this.#original, ip, opening.detour);
+      taps === null
+        ? outcomes.DENIED
+        : this.#target.choose(worker, route, this.#original, this.#peer.ip, opening.detour);
     if (chosen >= 0) this.#finish(chosen);
     else this.#connect();
   }
@@ -235,6 +251,8 @@ export class TcpSession implements Protocol, RelayOwner, Drainable {
     if (this.#over) return;
     this.#hello?.clear();
     this.#hello = null;
+    this.#admitting?.abandon();
+    this.#admitting = null;
     this.#held.clear();
     this.#client.reset();
     this.#upstream?.close();

@@ -16,15 +16,30 @@ import {
 } from "#observe/stream-counters.ts";
 import { isShort } from "#proxy/admission.ts";
 import type { Banned, Drainable, ListenerContext, WorkerContext } from "#proxy/context.ts";
+import type { Engine } from "#proxy/engine.ts";
+import type { StreamListenerSpec } from "#snapshot/snapshot.ts";
 import * as outcomes from "./outcomes.ts";
 import { SessionTable } from "./session-table.ts";
 import { Opening } from "./opening.ts";
-import { admit } from "./stream-route.ts";
+import { admit, type StreamRoute } from "./stream-route.ts";
+import { Taps } from "./taps.ts";
 import { StreamTarget } from "./target.ts";
+import { OpeningSession } from "./opening-session.ts";
 import { UdpSession, type SessionOrigin, type SessionOwner } from "./udp-session.ts";
 
 /** What is under way when the worker leaves: how long an answer may take. */
 const LAST_ANSWER_MS = 1000;
+
+/** What a session is made of, once its filters have admitted it. */
+interface Beginning {
+  readonly engine: Engine;
+  readonly route: StreamRoute;
+  readonly opening: Opening;
+  readonly origin: SessionOrigin;
+  readonly original: string | null;
+  readonly clientIp: string;
+  readonly limits: StreamListenerSpec;
+}
 
 const NOTHING_CARRIED = { durationMs: 0, bytesReceived: 0, bytesSent: 0, endpoint: "" };
 
@@ -32,6 +47,8 @@ export class UdpListener implements DatagramHandler, SessionOwner, Drainable {
   readonly fd: Fd;
   readonly #listener: ListenerContext;
   readonly #sessions = new SessionTable<UdpSession>();
+  /** Clients that a filter thinks about, by key. */
+  readonly #opening = new Map<string, OpeningSession>();
   /** A view of the driver's memory for keys. */
   #text: Buffer | null = null;
   #receiving = false;
@@ -57,6 +74,8 @@ export class UdpListener implements DatagramHandler, SessionOwner, Drainable {
   stop(): void {
     this.bound?.close();
     this.#receiving = false;
+    for (const opening of this.#opening.values()) opening.abandon();
+    this.#opening.clear();
   }
 
   /** After `stop`: `close` once nobody has to be answered any more. */
@@ -100,8 +119,8 @@ export class UdpListener implements DatagramHandler, SessionOwner, Drainable {
     }
     if (session === undefined) session = this.#begin(socket, key);
     else this.#sessions.touch(session);
-    if (session === undefined) this.worker.streams.add(UDP_DATAGRAMS_DROPPED, 1);
-    else session.forward(socket);
+    if (session !== undefined) session.forward(socket);
+    else if (this.#opening.get(key)?.keep(socket) !== true) this.worker.streams.add(UDP_DATAGRAMS_DROPPED, 1);
   }
 
   /** Whether this datagram is of the client that the session is of, and not of one that has its port since. */
@@ -121,7 +140,7 @@ export class UdpListener implements DatagramHandler, SessionOwner, Drainable {
   over(session: UdpSession, outcome: outcomes.StreamOutcome): void {
     if (this.#sessions.get(session.key) !== session) return;
     this.#sessions.remove(session);
-    session.close(outcome);
+    session.leave(outcome);
     session.target.count(-1);
     const { streams, counters } = this.worker;
     streams.add(UDP_SESSIONS_OPEN, -1);
@@ -135,8 +154,9 @@ export class UdpListener implements DatagramHandler, SessionOwner, Drainable {
     session.engine.release();
   }
 
-  /** A session for a client that has none; undefined: it gets none. */
+  /** A session for a client that has none; undefined: it gets none, or not yet. */
   #begin(socket: DatagramSocket, key: string): UdpSession | undefined {
+    if (this.#opening.has(key)) return undefined;
     const { engine, index, worker } = this.#listener;
     const spec = engine.snapshot.listeners[index]?.stream;
     const { memory, addressStart, localStart } = socket;
@@ -155,9 +175,48 @@ export class UdpListener implements DatagramHandler, SessionOwner, Drainable {
       local: local.some((byte) => byte !== 0) ? local : null,
       steeredTo: original === null ? null : parseAddress(original),
     };
-    const session = this.#route(peer, original, origin, spec.idleTimeoutMs);
-    if (session === null) return undefined;
-    if (this.#sessions.size >= spec.sessionsMax) this.#evict();
+    const found = engine.streamRouters[index]?.match({
+      serverName: "",
+      source: ipBytes,
+      destination: origin.steeredTo === null ? null : ipOf(origin.steeredTo),
+      destinationPort: origin.steeredTo === null ? 0 : portOf(origin.steeredTo),
+    });
+    const route = engine.streamRoutes[found ?? -1];
+    if (route === undefined) return this.#refuse(outcomes.NO_ROUTE);
+    const opening = new Opening(engine, "udp", ipBytes, "", original, route.spec.name);
+    const begin = { engine, route, opening, origin, original, clientIp: peer.ip, limits: spec };
+    const admitted = admit(route, opening, (taps) => this.#decided(begin, taps));
+    if (admitted === null || admitted instanceof Taps) return this.#open(begin, admitted);
+    engine.retain();
+    this.#opening.set(key, new OpeningSession(engine, admitted));
+    return undefined;
+  }
+
+  /** The filters of a client's session have thought, and its datagrams waited. */
+  #decided(begin: Beginning, taps: Taps | null): void {
+    const { key } = begin.origin;
+    const opening = this.#opening.get(key);
+    this.#opening.delete(key);
+    const session = this.#open(begin, taps);
+    for (const datagram of opening?.datagrams ?? []) {
+      if (session === undefined || this.#sessions.get(key) !== session) {
+        this.worker.streams.add(UDP_DATAGRAMS_DROPPED, 1);
+      } else session.forwardLate(datagram);
+    }
+    begin.engine.release();
+  }
+
+  /** `taps`: null where a filter refuses the session. */
+  #open({ engine, route, opening, origin, original, clientIp, limits }: Beginning, taps: Taps | null) {
+    if (taps === null) return this.#refuse(outcomes.DENIED);
+    const target = new StreamTarget();
+    const chosen = target.choose(this.worker, route, original, clientIp, opening.detour);
+    if (chosen >= 0) {
+      taps.closed({ ...NOTHING_CARRIED, outcome: outcomes.STREAM_OUTCOMES[chosen] ?? "unknown" });
+      return this.#refuse(chosen);
+    }
+    const session = new UdpSession(this, engine, route, target, origin, limits.idleTimeoutMs, taps);
+    if (this.#sessions.size >= limits.sessionsMax) this.#evict();
     session.target.count(1);
     engine.retain();
     this.#account(session);
@@ -166,32 +225,9 @@ export class UdpListener implements DatagramHandler, SessionOwner, Drainable {
     return undefined;
   }
 
-  #route(peer: Peer, original: string | null, origin: SessionOrigin, idleMs: number): UdpSession | null {
-    const { engine, index, worker } = this.#listener;
-    const destination = original === null ? null : parseAddress(original);
-    const found = engine.streamRouters[index]?.match({
-      serverName: "",
-      source: peer.ipBytes,
-      destination: destination === null ? null : ipOf(destination),
-      destinationPort: destination === null ? 0 : portOf(destination),
-    });
-    const route = engine.streamRoutes[found ?? -1];
-    if (route === undefined) return this.#refuse(outcomes.NO_ROUTE);
-    const opening = new Opening(engine, "udp", peer.ipBytes, "", original, route.spec.name);
-    const taps = admit(route, opening);
-    if (taps === null) return this.#refuse(outcomes.DENIED);
-    const target = new StreamTarget();
-    const chosen = target.choose(worker, route, original, peer.ip, opening.detour);
-    if (chosen >= 0) {
-      taps.closed({ ...NOTHING_CARRIED, outcome: outcomes.STREAM_OUTCOMES[chosen] ?? "unknown" });
-      return this.#refuse(chosen);
-    }
-    return new UdpSession(this, engine, route, target, origin, idleMs, taps);
-  }
-
-  #refuse(outcome: outcomes.StreamOutcome): null {
+  #refuse(outcome: outcomes.StreamOutcome): undefined {
     this.worker.streams.ended(outcome);
-    return null;
+    return undefined;
   }
 
   #account(session: UdpSession): void {

@@ -5,7 +5,7 @@
  */
 import { formatAddress } from "#core/address.ts";
 import { ECONNREFUSED, EHOSTUNREACH, ENETUNREACH } from "#core/errno.ts";
-import type { DatagramHandler, DatagramSocket } from "#io/datagram.ts";
+import { DATAGRAM_BYTES_MAX, type DatagramHandler, type DatagramSocket } from "#io/datagram.ts";
 import type { Timed } from "#io/timers.ts";
 import {
   UDP_BYTES_RECEIVED,
@@ -14,7 +14,7 @@ import {
   UDP_DATAGRAMS_RECEIVED,
   UDP_DATAGRAMS_SENT,
 } from "#observe/stream-counters.ts";
-import { CLOSE, FROM_CLIENT, FROM_UPSTREAM, HOLD, PASS } from "#pipeline/stream-filter.ts";
+import { CLOSE, FROM_CLIENT, FROM_UPSTREAM, HOLD, PASS, type StreamLine } from "#pipeline/stream-filter.ts";
 import type { WorkerContext } from "#proxy/context.ts";
 import type { Engine } from "#proxy/engine.ts";
 import { logStream } from "./log.ts";
@@ -43,7 +43,7 @@ export interface SessionOrigin {
   readonly steeredTo: Uint8Array | null;
 }
 
-export class UdpSession implements DatagramHandler, Timed, Placed {
+export class UdpSession implements DatagramHandler, StreamLine, Timed, Placed {
   readonly key: string;
   readonly engine: Engine;
   readonly route: StreamRoute;
@@ -100,6 +100,7 @@ export class UdpSession implements DatagramHandler, Timed, Placed {
     this.#upstream = socket;
     this.#touch();
     this.#owner.worker.loop.timers.watch(this);
+    if (this.#taps.any) this.#taps.attached(this);
     return true;
   }
 
@@ -110,30 +111,48 @@ export class UdpSession implements DatagramHandler, Timed, Placed {
 
   /** A datagram of the client's, in `from`. */
   forward(from: DatagramSocket): void {
+    this.#takes(from.end - from.start);
+    const end = this.#taps.any ? this.#tapped(FROM_CLIENT, from) : from.end;
+    if (end >= 0) this.#toUpstream(from, from.start, end);
+  }
+
+  /** One that came before there was a session for it. */
+  forwardLate(bytes: Uint8Array): void {
+    this.#takes(bytes.length);
+    const made = this.#taps.any ? this.#taps.data(FROM_CLIENT, bytes, 0, bytes.length, false) : PASS;
+    if (made === CLOSE) this.close();
+    else if (made !== HOLD) this.send(FROM_CLIENT, made === PASS ? bytes : made);
+  }
+
+  #takes(bytes: number): void {
     const { streams } = this.#owner.worker;
-    const bytes = from.end - from.start;
     this.#touch();
     this.owed = true;
     this.#received += bytes;
     streams.add(UDP_DATAGRAMS_RECEIVED, 1);
     streams.add(UDP_BYTES_RECEIVED, bytes);
-    const end = this.#taps.any ? this.#tapped(FROM_CLIENT, from) : from.end;
-    if (end < 0) return;
-    const result = this.#upstream?.send(from, from.start, end) ?? 0;
+  }
+
+  #toUpstream(from: DatagramSocket, start: number, end: number): void {
+    const result = this.#upstream?.send(from, start, end) ?? 0;
     if (result < 0) this.#failed(-result);
   }
 
   onDatagram(socket: DatagramSocket): void {
-    const { streams } = this.#owner.worker;
     const bytes = socket.end - socket.start;
     this.#touch();
     this.owed = false;
     if (!this.answered) this.target.succeeded();
     this.#owner.answered(this);
     const end = this.#taps.any ? this.#tapped(FROM_UPSTREAM, socket) : socket.end;
-    if (end < 0) return;
+    if (end >= 0) this.#toClient(socket, socket.start, end, bytes);
+  }
+
+  /** `bytes`: what of them is counted. */
+  #toClient(from: DatagramSocket, start: number, end: number, bytes: number): void {
+    const { streams } = this.#owner.worker;
     const { client, local } = this.#origin;
-    const result = this.#owner.bound?.sendTo(socket, socket.start, end, client, local) ?? -1;
+    const result = this.#owner.bound?.sendTo(from, start, end, client, local) ?? -1;
     if (result < 0) {
       streams.add(UDP_DATAGRAMS_DROPPED, 1);
       return;
@@ -143,16 +162,42 @@ export class UdpSession implements DatagramHandler, Timed, Placed {
     streams.add(UDP_BYTES_SENT, bytes);
   }
 
+  // What filters send by themselves: a datagram that has waited.
+
+  send(direction: 0 | 1, bytes: Uint8Array): void {
+    const upstream = this.#upstream;
+    if (upstream === null) return;
+    if (bytes.length === 0 || bytes.length > DATAGRAM_BYTES_MAX) {
+      this.#owner.worker.streams.add(UDP_DATAGRAMS_DROPPED, 1);
+      return;
+    }
+    const start = upstream.stage(bytes);
+    if (direction === FROM_CLIENT) this.#toUpstream(upstream, start, start + bytes.length);
+    else this.#toClient(upstream, start, start + bytes.length, bytes.length);
+  }
+
+  end(): void {}
+
+  pause(): void {}
+
+  resume(): void {}
+
+  /** By a filter: it refuses the stream. */
+  close(): void {
+    this.#owner.over(this, outcomes.DENIED);
+  }
+
   /** Through the filters: where the datagram ends then, or −1: it goes no further, and neither does the session if they say so. */
   #tapped(direction: 0 | 1, { memory, start, end }: DatagramSocket): number {
     const made = this.#taps.data(direction, memory, start, end, false);
     if (made === PASS) return end;
     if (made === CLOSE) {
-      this.#owner.over(this, outcomes.DENIED);
+      this.close();
       return -1;
     }
+    if (made === HOLD) return -1;
     // In the place of the one that came: it can't be longer.
-    if (made === HOLD || made.length === 0 || made.length > end - start) {
+    if (made.length === 0 || made.length > end - start) {
       this.#owner.worker.streams.add(UDP_DATAGRAMS_DROPPED, 1);
       return -1;
     }
@@ -169,7 +214,7 @@ export class UdpSession implements DatagramHandler, Timed, Placed {
   }
 
   /** Ends it; the owner does the accounts. */
-  close(outcome: outcomes.StreamOutcome): void {
+  leave(outcome: outcomes.StreamOutcome): void {
     const { worker } = this.#owner;
     worker.loop.timers.forget(this);
     this.#upstream?.close();

@@ -32,7 +32,7 @@ export const PHASES_REPLY: number = PHASES_HEADS | PHASE_REQUEST_BODY | PHASE_RE
 export const PHASES_STREAM: number = PHASE_CONNECTION | PHASE_DATA;
 /** Any hook that belongs to an exchange or a stream: there is a client. */
 export const PHASES_EXCHANGE: number = PHASES_REQUEST_HEAD | PHASES_STREAM | PHASE_END;
-/** A hook that may wait: all but those of streams, and the configuration, which a guest has to have at once. */
-export const PHASES_WAIT: number = PHASES_REQUEST_HEAD | PHASE_END | PHASE_TICK | PHASE_MESSAGE;
+/** A hook that may wait: all but the configuration, which a guest has to have at once. */
+export const PHASES_WAIT: number = PHASES_EXCHANGE | PHASE_TICK | PHASE_MESSAGE;
 /** Any hook. */
 export const PHASES_ALL: number = PHASES_EXCHANGE | PHASE_CONFIGURE | PHASE_TICK | PHASE_MESSAGE;

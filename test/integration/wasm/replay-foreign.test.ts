@@ -128,6 +128,8 @@ async function connect(filter: WasmFilter, text: string): Promise<string> {
   const line = {
     send: (_: 0 | 1, bytes: Uint8Array) => void (out += Buffer.from(bytes).toString()),
     end: () => undefined,
+    pause: () => undefined,
+    resume: () => undefined,
     close: () => void (out += "closed"),
   };
   tap?.attached?.(line);
