@@ -30,7 +30,10 @@ listen<Memory>("127.0.0.1:0", $ => $
       ctx.target = router.find(msg.head.headers.host, msg.head.path)?.allocate().target
     })
     .muxHTTP(ctx => ctx.target).to($ => $.connect(ctx => ctx.target))
-    .handleMessageStart(msg => { msg.head.headers["x-version"] = greeting + "${version}" })))
+    .handleMessageStart(msg => {
+      msg.head.headers["x-version"] = greeting + "${version}"
+      msg.head.headers["x-worker"] = String(process.pid)
+    })))
 
 function stray() {
   setTimeout(() => { throw new RangeError("of a timer") })
@@ -87,9 +90,9 @@ test("what it throws where no stream waits for it is logged with its place, and 
   const from = gateway.logs.length;
   expect((await gateway.request(name, "/stray")).status).toBe(200);
   for (const [words, line] of [
-    ["RangeError: of a timer", 18],
-    ["RangeError: of nobody", 19],
-    ["203.0.113.0", 20],
+    ["RangeError: of a timer", 21],
+    ["RangeError: of nobody", 22],
+    ["203.0.113.0", 23],
   ] as const)
     expect(await said(words, from)).toContain(`${file}:${line}:`);
   expect((await gateway.request(name, "/after")).status).toBe(200);
@@ -104,6 +107,33 @@ test.each([
 ])("a new script that %s changes nothing", async (_, script, place) => {
   expect(await reload(scriptOf("2", script), "was not taken")).toContain(place);
   expect((await gateway.request(name, "/x")).headers["x-version"]).toBe("v1");
+});
+
+/** New connections until each of these workers has answered; what versions they run. */
+async function versionsOf(workers: readonly number[]): Promise<unknown[]> {
+  const versions = new Map<unknown, unknown>();
+  for (let i = 0; i < 2000 && versions.size < workers.length; i++) {
+    const { headers } = await gateway.request(name, "/who");
+    versions.set(Number(headers["x-worker"]), headers["x-version"]);
+  }
+  return workers.map((pid) => versions.get(pid));
+}
+
+test.each([
+  ["throws", (pid: number) => `if (process.pid === ${pid}) throw new RangeError("not here")`, "RangeError: not here"],
+  [
+    "listens elsewhere",
+    (pid: number) => `if (process.pid === ${pid}) listen("127.0.0.2:0", $ => $)`,
+    "the workers disagree",
+  ],
+])("a new script that %s in one worker of two is in force in neither", async (_, script, reason) => {
+  const workers = await gateway.workers();
+  for (const [i, pid] of workers.entries()) {
+    const told = await reload(scriptOf("2", script(pid)), "was not taken");
+    expect(told, `worker ${i}`).toMatch(new RegExp(reason));
+    expect(await versionsOf(workers)).toEqual(["v1", "v1"]);
+    expect(await gateway.workers()).toEqual(workers);
+  }
 });
 
 test(`${RELOADS} reloads under load lose no request`, async () => {
