@@ -444,6 +444,10 @@ export class Supervisor {
   #closeSockets(): void {
     this.#listeners.close();
     this.scripts.close();
+    this.#closeAdmin();
+  }
+
+  #closeAdmin(): void {
     for (const fd of this.#adminSockets) close(fd);
     this.#adminSockets = [];
   }
@@ -465,6 +469,8 @@ export class Supervisor {
     if (this.#standing === "owner") this.#options.kernel.close();
     else if (this.#standing === "heir") this.#options.kernel.letGo();
     const control = this.#control.stop(CONTROL_STOP_MS).then(() => this.#options.onControlEnded?.());
+    // Nobody accepts there any more: who asks is refused at once, and does not wait until all have drained.
+    this.#closeAdmin();
     // An heir that gives up leaves its clients to the gateway before it: none of them is to notice.
     const isHeir = this.#standing === "heir";
     await Promise.all([control, this.#workers.drain(isHeir ? HEIR_DRAIN_MS : drainMs, isHeir)]);

@@ -85,6 +85,8 @@ export class FakeSupervisor {
   readonly verdicts: HealthMessage[] = [];
   /** Of the shared maps: map and hex key to value. */
   readonly entries = new Map<string, Uint8Array>();
+  /** How its workers are; null: it answers nobody who asks. */
+  workers: readonly GatewayStatus["workers"][number]["state"][] | null = ["ready"];
   /** How the next applies are answered. */
   applyAnswer: (request: ApplyRequest) => SupervisorToControl | Promise<SupervisorToControl> = accept;
   buildAnswer: (request: BuildRequest) => SupervisorToControl = build;
@@ -142,8 +144,9 @@ export class FakeSupervisor {
     } else if (message.type === "build") {
       this.built.push(message);
       this.#send(this.buildAnswer(message));
-    } else if (message.type === "status") this.#send({ type: "status-reply", id: message.id, status: this.#status() });
-    else if (message.type === "map") this.#send(this.#map(message));
+    } else if (message.type === "status") {
+      if (this.workers !== null) this.#send({ type: "status-reply", id: message.id, status: this.#status() });
+    } else if (message.type === "map") this.#send(this.#map(message));
     else if (message.type === "health") this.verdicts.push(message);
     else if (message.type === "seal") {
       const sealed = Buffer.from(message.secret).toString("base64");
@@ -210,7 +213,9 @@ export class FakeSupervisor {
       startedAtMs: 0,
       revision: this.applied.at(-1)?.revision ?? 0,
       digest: this.applied.at(-1)?.digest ?? "",
-      workers: [{ worker: 0, pid: 1, state: "ready", revision: 1, restarts: 0, driver: "epoll" }],
+      workers: (this.workers ?? []).map((state, worker) => {
+        return { worker, pid: worker + 1, state, revision: 1, restarts: 0, driver: "epoll" };
+      }),
       listeners: [],
       kernel: { active: false, notes: ["a test"], facts: [], programs: [], maps: [] },
       metrics: [
