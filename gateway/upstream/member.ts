@@ -7,6 +7,7 @@
  */
 import { Alarm } from "#net/alarm.ts";
 import type { Loop } from "./context.ts";
+import type { EndpointOutage } from "./outage.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { hashText } from "#core/hash.ts";
 
@@ -29,6 +30,10 @@ export class Member {
   consecutiveErrors = 0;
   /** Ejections without a good time in between: each makes the next one longer. */
   ejections = 0;
+  /** When the ejection is over. In the loop's milliseconds. */
+  ejectedUntilMs = -Infinity;
+  /** What is left of an ejection that another process began; 0: nothing. It goes on when the upstream is activated. */
+  handedEjectionMs = 0;
   requests = 0;
   errors = 0;
   /** The reason of the last failed check, for people; empty when the last one was good. */
@@ -58,9 +63,19 @@ export class Member {
     this.#judge();
   }
 
+  /** Begins with what another process has found out. */
+  takeUp({ checkError, ejectedMs, ejections }: EndpointOutage): void {
+    this.ejections = ejections;
+    this.handedEjectionMs = ejectedMs;
+    if (checkError === null) return;
+    this.checkError = checkError;
+    this.setHealthy(false);
+  }
+
   /** Out for `ms`; `after` is called when it is back. */
   eject(ms: number, after: () => void): void {
     this.ejected = true;
+    this.ejectedUntilMs = this.#loop.nowMs + ms;
     this.#judge();
     this.#due = () => {
       this.ejected = false;
@@ -77,7 +92,14 @@ export class Member {
     this.#back.set(ms);
   }
 
-  /** Back before its time, when nobody ejects any more. */
+  /** Nobody ejects any more. */
+  pardon(): void {
+    this.restore();
+    this.handedEjectionMs = 0;
+    this.ejections = 0;
+  }
+
+  /** Back before its time. */
   restore(): void {
     if (!this.ejected) return;
     this.#back.cancel();

@@ -2,13 +2,21 @@
 import type { Loop } from "./context.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { Member } from "./member.ts";
+import type { EndpointOutage } from "./outage.ts";
 
 export class Members {
   readonly #loop: Loop;
   readonly #byUpstream = new Map<string, Map<Endpoint, Member>>();
+  readonly #outages = new Map<string, EndpointOutage>();
 
   constructor(loop: Loop) {
     this.#loop = loop;
+  }
+
+  /** From here on members that are new begin with these; with none of them again when the list is empty. */
+  expect(outages: readonly EndpointOutage[]): void {
+    this.#outages.clear();
+    for (const one of outages) this.#outages.set(`${one.upstream} ${one.address}`, one);
   }
 
   /** Some upstream of this name is there already. */
@@ -28,6 +36,8 @@ export class Members {
       member = new Member(endpoint, this.#loop);
       if (joins) member.usableSinceMs = this.#loop.nowMs;
       known.set(endpoint, member);
+      const outage = this.#outages.get(`${upstream} ${endpoint.address}`);
+      if (outage !== undefined) member.takeUp(outage);
     }
     member.references++;
     return member;

@@ -27,10 +27,18 @@ export class OutlierDetection {
     for (const one of all) if (one.ejected) out++;
     if (out * 100 > all.length * this.#spec.maxEjectionPercent) return;
     member.ejections++;
-    const { baseEjectionMs, maxEjectionMs } = this.#spec;
-    const ms = Math.min(baseEjectionMs * member.ejections, maxEjectionMs);
+    const ms = this.#lasts(member);
     member.eject(ms, () => this.#back(member, ms));
     this.#ejected(member, ms);
+  }
+
+  /** What is left of an ejection that another process had begun. */
+  resume(member: Member): void {
+    const left = member.handedEjectionMs;
+    if (left === 0) return;
+    member.handedEjectionMs = 0;
+    const whole = this.#lasts(member);
+    member.eject(Math.min(left, whole), () => this.#back(member, whole));
   }
 
   /** The upstream has other members now: those that are out beyond its part come back, the first named first. */
@@ -44,6 +52,11 @@ export class OutlierDetection {
       one.restore();
       out--;
     }
+  }
+
+  #lasts({ ejections }: Member): number {
+    const { baseEjectionMs, maxEjectionMs } = this.#spec;
+    return Math.min(baseEjectionMs * Math.max(1, ejections), maxEjectionMs);
   }
 
   /** It has the time of its ejection to show that it is well: then the next one is short again. */

@@ -180,7 +180,8 @@ export class Upstream {
     const requestsMax = asked.length === 0 ? Infinity : Math.ceil(Math.min(...asked) / workers);
     for (const member of this.#members) {
       member.requestsMax = requestsMax;
-      if (this.#outlier === null) member.restore();
+      if (this.#outlier === null) member.pardon();
+      else this.#outlier.resume(member);
       if (this.#checks === null && !member.healthy) member.setHealthy(true);
     }
     this.#checks?.check(this.#members);

@@ -8,6 +8,7 @@ import { patched } from "#snapshot/patch.ts";
 import { scriptFigures } from "#pipeline/library/stats.ts";
 import { receiveDescriptors } from "#sys/descriptors.ts";
 import { setTicketKeys } from "#sys/openssl-tickets.ts";
+import { outagesOf } from "#upstream/outages.ts";
 import { DataPlane } from "./data-plane.ts";
 import { openDriver } from "./driver.ts";
 import { Descriptors } from "./descriptors.ts";
@@ -124,6 +125,11 @@ export class WorkerProcess {
           figures: scriptFigures(),
         });
         break;
+      case "outages": {
+        const outages = outagesOf(this.#plane.engine?.upstreams ?? [], this.#plane.loop.nowMs);
+        this.#options.send({ type: "outages-reply", id: message.id, outages });
+        break;
+      }
       case "tap": {
         const { tap, loop } = this.#plane.context;
         const exchanges = tap.read(message.route, message.after, loop.nowMs);
@@ -194,6 +200,7 @@ export class WorkerProcess {
   async #prepare(message: PrepareMessage): Promise<void> {
     const { id } = message;
     this.#preparing = message;
+    this.#plane.context.endpoints.members.expect(message.outages ?? []);
     try {
       this.#descriptors.keep(receiveDescriptors(this.#options.descriptors));
       this.#maps.prepare(message, this.#descriptors);

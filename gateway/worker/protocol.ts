@@ -22,6 +22,9 @@ import type { PackedSnapshot } from "#snapshot/packed.ts";
 import type { SnapshotPatch } from "#snapshot/patch.ts";
 import type { CachedResponses } from "#pipeline/filter.ts";
 import type { FigureReading } from "#pipeline/library/stats.ts";
+import type { EndpointOutage } from "#upstream/outage.ts";
+
+export type { EndpointOutage };
 
 /** The worker's end of the descriptor channel. */
 export const FD_CHANNEL = 4;
@@ -40,6 +43,8 @@ export type ToWorker =
    */
   | { readonly type: "drain"; readonly deadlineMs: number; readonly gently?: boolean }
   | { readonly type: "stats"; readonly id: number }
+  /** Which endpoints are out, for another worker. */
+  | { readonly type: "outages"; readonly id: number }
   /** Opens the tap for a moment, for a route (`tenant/name`) or all (empty). `after`: the number of the last exchange that is known. */
   | { readonly type: "tap"; readonly id: number; readonly route: string; readonly after: number }
   /** A profile of so many seconds, or a snapshot of the heap; then its parts, in order. */
@@ -84,6 +89,7 @@ export type ToSupervisor =
       /** Of scripts. */
       readonly figures: readonly FigureReading[];
     }
+  | { readonly type: "outages-reply"; readonly id: number; readonly outages: readonly EndpointOutage[] }
   | { readonly type: "explain-reply"; readonly id: number; readonly result: ExplainResult }
   | { readonly type: "told"; readonly id: number; readonly answers: readonly GuestAnswer[] }
   | { readonly type: "lines-reply"; readonly id: number; readonly lines: readonly PluginLine[] }
@@ -113,6 +119,8 @@ export interface PrepareMessage {
   readonly secrets?: readonly Uint8Array[];
   /** Absent: the snapshot has no TLS. Never logged. */
   readonly tls?: TlsMaterial;
+  /** Of a worker's first snapshot: endpoints that another worker has found to be out. Absent: none. */
+  readonly outages?: readonly EndpointOutage[];
   /** The kernel map of original destinations (see kernel.md); null without steering. */
   readonly originalsFdTag: number | null;
   /** The kernel maps of spliced streams (bpf/src/splice_maps.h), from the first declaration of one on; null before. */

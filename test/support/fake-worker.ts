@@ -135,6 +135,8 @@ process.on("message", (message: ToWorker) => {
         figures: [],
       });
     }
+    case "outages":
+      return say({ type: "outages-reply", id: message.id, outages: [] });
     case "map-change":
       changes++;
       return;

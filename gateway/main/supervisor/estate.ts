@@ -2,7 +2,8 @@
 import type { HandedDescriptors } from "#bpf/manager/handed-over.ts";
 import { PIN_VERSION } from "#bpf/manager/pinning.ts";
 import type { Fd } from "#core/brands.ts";
-import type { Estate, ListeningEstate } from "#main/upgrade/protocol.ts";
+import { OUTAGES_VERSION, type Estate, type ListeningEstate } from "#main/upgrade/protocol.ts";
+import type { EndpointOutage } from "#worker/protocol.ts";
 import type { Bound } from "./listeners.ts";
 import { tagged, type Tagged } from "./tags.ts";
 import type { TenantRegions } from "./tenant-memory.ts";
@@ -18,6 +19,7 @@ export interface EstateParts {
   readonly tenantMemory: TenantRegions | null;
   readonly kernel: HandedDescriptors;
   readonly scriptKernel: HandedDescriptors;
+  readonly outages: readonly (readonly EndpointOutage[])[];
 }
 
 export function estateOf(parts: EstateParts): { readonly estate: Estate; readonly descriptors: readonly Tagged[] } {
@@ -47,6 +49,7 @@ export function estateOf(parts: EstateParts): { readonly estate: Estate; readonl
     ...(tenantMemory === null ? {} : { tenantMemory: { tag: keep(tenantMemory.file), regions: tenantMemory.regions } }),
     kernel: handed(parts.kernel),
     scriptKernel: handed(parts.scriptKernel),
+    outages: { version: OUTAGES_VERSION, workers: parts.outages },
   };
   return { estate, descriptors: [...descriptors.values()] };
 }

@@ -2,7 +2,7 @@
 import type { Fd } from "#core/brands.ts";
 import type { HandedDescriptors } from "#bpf/manager/handed-over.ts";
 import type { MapSpec } from "#snapshot/snapshot.ts";
-import type { MapEntry } from "#worker/protocol.ts";
+import type { EndpointOutage, MapEntry } from "#worker/protocol.ts";
 import type { Bound } from "./listeners.ts";
 import type { TenantRegions } from "./tenant-memory.ts";
 
@@ -24,4 +24,6 @@ export interface Inheritance {
   readonly kernel: HandedDescriptors | null;
   /** Of what the script has attached, and steers. */
   readonly scriptKernel: HandedDescriptors | null;
+  /** What its workers knew of endpoints that are out, by slot. */
+  readonly outages: readonly (readonly EndpointOutage[])[];
 }

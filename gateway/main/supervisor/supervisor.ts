@@ -15,7 +15,6 @@ import type { GatewayStatus } from "#control/gateway-status.ts";
 import type { DeclaredReply, DeclareRequest, MapReply, MapRequest } from "#control/protocol.ts";
 import { readLastGood } from "#control/store/last-good.ts";
 import type { Installation } from "#main/confine/installation.ts";
-import type { Estate } from "#main/upgrade/protocol.ts";
 import type { SnapshotChange } from "#snapshot/patch.ts";
 import type { Snapshot } from "#snapshot/snapshot.ts";
 import type { MapChangeMessage } from "#worker/protocol.ts";
@@ -42,7 +41,6 @@ import { Recordings } from "./recordings.ts";
 import { SharedMetrics } from "#worker/shared-metrics.ts";
 import { spawnChild } from "./spawn.ts";
 import type { SpawnInput } from "./spawn.ts";
-import type { Tagged } from "./tags.ts";
 import { gatewayStatus } from "./status.ts";
 import { TenantMemory } from "./tenant-memory.ts";
 import { UserMaps } from "./user-maps.ts";
@@ -160,6 +158,7 @@ export class Supervisor {
       },
       current: (slot) => this.deployment.current(slot),
       bootScript: (worker) => this.scripts.boot(worker),
+      outages: inherited?.outages ?? [],
       log,
     });
     this.#recordings = new Recordings(this.#workers);
@@ -386,8 +385,10 @@ export class Supervisor {
   }
 
   /** All that a successor needs, and the descriptors that it names, which stay ours. `echo`: the example's socket. */
-  estate(echo: Fd | null): { readonly estate: Estate; readonly descriptors: readonly Tagged[] } {
+  async estate(echo: Fd | null): Promise<ReturnType<typeof estateOf>> {
+    const outages = await Promise.all(this.#workers.outages());
     return estateOf({
+      outages,
       listeners: this.#listeners.estate(),
       scriptListeners: this.#scriptListeners.estate(),
       admin: this.#adminSockets,

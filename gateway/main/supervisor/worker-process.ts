@@ -15,6 +15,7 @@ import type { TappedExchange } from "#observe/tap.ts";
 import type { SnapshotPatch } from "#snapshot/patch.ts";
 import { close, socketpair } from "#sys/socket.ts";
 import type {
+  EndpointOutage,
   ExplainRequest,
   ExplainResult,
   MapChangeMessage,
@@ -38,6 +39,8 @@ const COMMIT_MS = 5_000;
 const ASK_MS = 2_000;
 /** A plugin that hears a message may wait for an upstream as long as its route's deadline lets it: a minute. */
 const TELL_MS = 62_000;
+/** Others wait for it before they serve. */
+const OUTAGES_MS = 500;
 /** A large heap takes seconds to be written down. */
 const RECORDING_MARGIN_MS = 20_000;
 
@@ -64,6 +67,8 @@ export interface WorkerHandler {
   onScript(worker: WorkerProcess, asking: ScriptAsking): void;
   onMapChange(worker: WorkerProcess, change: MapChangeMessage): void;
   onDeath(pid: number, slot: number): void;
+  /** Endpoints that are out, as far as anybody knows, for a life that has no snapshot yet. */
+  outagesFor(worker: WorkerProcess): Promise<readonly EndpointOutage[]>;
 }
 
 /** A message about scripts, before it has a number. */
@@ -179,6 +184,7 @@ export class WorkerProcess {
       case "script-committed":
       case "script-refused":
       case "stats-reply":
+      case "outages-reply":
       case "explain-reply":
       case "lines-reply":
       case "tap-reply":
@@ -206,6 +212,7 @@ export class WorkerProcess {
 
   /** Phase one. Rejects with the worker's own reason, or because it died or is silent: then `abort` it. */
   async prepare({ message, digest, packed, patch, descriptors, modules }: Provision): Promise<void> {
+    const outages = this.#digest === "" ? await this.#handler.outagesFor(this) : [];
     const id = requestId();
     const tags = new Set(descriptors.map(({ tag }) => tag));
     this.#prepared = { id, digest, tags, modules: new Set(modules.map((one) => one.digest)) };
@@ -215,7 +222,14 @@ export class WorkerProcess {
     const snapshot = patch !== null && patch.base === this.#digest ? patch : packed();
     const missingModules = modules.filter((one) => !this.#modules.has(one.digest));
     const reply = await this.#ask(
-      { type: "prepare", id, ...message, snapshot, modules: missingModules },
+      {
+        type: "prepare",
+        id,
+        ...message,
+        snapshot,
+        modules: missingModules,
+        ...(outages.length === 0 ? {} : { outages }),
+      },
       this.#prepareMs,
     );
     if (reply.type === "prepared" && !reply.ok) throw new Error(reply.error);
@@ -264,6 +278,12 @@ export class WorkerProcess {
   async stats(): Promise<WorkerStats> {
     const reply = await this.#ask({ type: "stats", id: requestId() }, ASK_MS);
     return reply.type === "stats-reply" ? reply : NO_STATS;
+  }
+
+  /** Rejects when it does not answer: then others ask in vain, and find out for themselves. */
+  async outages(): Promise<readonly EndpointOutage[]> {
+    const reply = await this.#ask({ type: "outages", id: requestId() }, OUTAGES_MS);
+    return reply.type === "outages-reply" ? reply.outages : [];
   }
 
   async lines(tenant: string, after: number): Promise<readonly PluginLine[]> {

@@ -7,7 +7,7 @@ import { setTimeout } from "node:timers/promises";
 import type { Fd } from "#core/brands.ts";
 import type { LinesReply, PluginAnswer, TapReply, TellRequest } from "#control/protocol.ts";
 import type { Purge } from "#control/purge.ts";
-import type { MapChangeMessage, ToWorker } from "#worker/protocol.ts";
+import type { EndpointOutage, MapChangeMessage, ToWorker } from "#worker/protocol.ts";
 import type { LogSink } from "./log.ts";
 import { NoAnswerError } from "./replies.ts";
 import { WorkerProcess } from "./worker-process.ts";
@@ -34,6 +34,8 @@ export interface WorkersOptions {
   readonly current: (slot: number) => { readonly revision: number; readonly provision: Provision } | null;
   /** The script in force, if there is one, for a worker that has the snapshot in force. */
   readonly bootScript: (worker: WorkerProcess) => Promise<void>;
+  /** What the workers of the gateway before this one knew of endpoints that are out, by slot. */
+  readonly outages: readonly (readonly EndpointOutage[])[];
   readonly log: LogSink;
 }
 
@@ -43,11 +45,14 @@ export type Broadcast = MapChangeMessage | Extract<ToWorker, { type: "ticket-key
 export class Workers {
   readonly all: readonly WorkerProcess[];
   readonly #options: WorkersOptions;
+  /** As inherited, until a snapshot is in force: from then on the workers themselves know better. */
+  #outages: WorkersOptions["outages"];
   #queue: Promise<unknown> = Promise.resolve();
   #waitingForReady: (() => void)[] = [];
 
   constructor(options: WorkersOptions) {
     this.#options = options;
+    this.#outages = options.outages;
     const handler = {
       spawn: options.spawn,
       onHello: (worker: WorkerProcess) => {
@@ -56,6 +61,7 @@ export class Workers {
       onMapChange: options.onMapChange,
       onScript: options.onScript,
       onDeath: options.onDeath,
+      outagesFor: (worker: WorkerProcess) => this.#outagesFor(worker),
     };
     this.all = Array.from(
       { length: options.count },
@@ -92,6 +98,20 @@ export class Workers {
     }
   }
 
+  /** Of every worker that serves, by slot, for a successor of this gateway. */
+  outages(): Promise<readonly EndpointOutage[]>[] {
+    return this.all.map((worker) =>
+      worker.state === "ready" ? worker.outages().catch(() => []) : Promise.resolve([]),
+    );
+  }
+
+  /** What a sibling knows; before there are any, what the worker of this place knew in the gateway before. */
+  async #outagesFor(worker: WorkerProcess): Promise<readonly EndpointOutage[]> {
+    const sibling = this.all.find((one) => one !== worker && one.state === "ready");
+    if (sibling !== undefined) return sibling.outages().catch(() => []);
+    return this.#outages[worker.slot % Math.max(1, this.#outages.length)] ?? [];
+  }
+
   /** A new life takes up what is in force. One that can't is of no use: it is ended, and its successor tries again. */
   async #boot(worker: WorkerProcess): Promise<void> {
     const current = this.#options.current(worker.slot);
@@ -109,6 +129,7 @@ export class Workers {
   }
 
   #inForce(worker: WorkerProcess, revision: number): void {
+    this.#outages = [];
     worker.revision = revision;
     worker.state = "ready";
     for (const resolve of this.#waitingForReady.splice(0)) resolve();

@@ -10,6 +10,7 @@ import { close } from "#sys/socket.ts";
 import type { MapChangeMessage } from "#worker/protocol.ts";
 import {
   FD_CHANNEL,
+  OUTAGES_VERSION,
   PREDECESSOR_VARIABLE,
   UPGRADE_PROTOCOL,
   type Estate,
@@ -134,6 +135,7 @@ function inheritanceOf(estate: Estate): Inheritance {
       tenantMemory === undefined ? null : { file: descriptor(tenantMemory.tag), regions: tenantMemory.regions },
     kernel: handed(estate.kernel),
     scriptKernel: handed(estate.scriptKernel),
+    outages: estate.outages?.version === OUTAGES_VERSION ? estate.outages.workers : [],
   };
   for (const [tag, fd] of received) if (!used.has(tag)) close(fd);
   assert(inheritance.admin.length > 0, "the admin socket is handed over");

@@ -20,7 +20,7 @@
  */
 import type { TenantRegions } from "#main/supervisor/tenant-memory.ts";
 import type { MapSpec } from "#snapshot/snapshot.ts";
-import type { MapChangeMessage, MapEntry } from "#worker/protocol.ts";
+import type { EndpointOutage, MapChangeMessage, MapEntry } from "#worker/protocol.ts";
 
 /** Of these messages. A successor that speaks another refuses, and the old one goes on. */
 export const UPGRADE_PROTOCOL = 1;
@@ -69,6 +69,17 @@ export interface Estate {
   readonly tenantMemory?: { readonly tag: number; readonly regions: TenantRegions["regions"] };
   /** Of what the script has attached, and steers. Absent: the version before knew none. */
   readonly scriptKernel?: HandedKernel;
+  /** Endpoints that are out. Absent: the version before told of none. */
+  readonly outages?: HandedOutages;
+}
+
+/** Of what is told of endpoints: a successor that knows another begins with all of them in. */
+export const OUTAGES_VERSION = 1;
+
+export interface HandedOutages {
+  readonly version: number;
+  /** By worker: each has seen for itself. */
+  readonly workers: readonly (readonly EndpointOutage[])[];
 }
 
 export type ToPredecessor =

@@ -82,7 +82,7 @@ export class Upgrade {
       this.#successor = successor;
       const version = await successor.hello();
       log("info", `successor ${successor.pid}, version ${version}, takes over`);
-      const { estate, descriptors } = supervisor.estate(this.#options.echo());
+      const { estate, descriptors } = await supervisor.estate(this.#options.echo());
       successor.handOver(estate, descriptors);
       await successor.serving();
       controlStopped = true;
