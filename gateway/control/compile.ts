@@ -5,10 +5,10 @@
  */
 import { defined } from "#core/assert.ts";
 import type { BuiltinFilterSpec } from "#snapshot/builtin-filters.ts";
+import type { KernelSpec } from "#snapshot/kernel.ts";
 import type {
   CanarySpec,
   FilterSpec,
-  KernelSpec,
   ListenerProtocol,
   ListenerSpec,
   PluginSpec,

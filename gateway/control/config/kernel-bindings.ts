@@ -1,7 +1,7 @@
 /** Ports and prefixes of this host that belong to one listener: what must agree, and how the snapshot says them. */
 import { defined } from "#core/assert.ts";
 import { readPrefix } from "#core/address.ts";
-import type { BindingSpec, BindPlaceSpec } from "#snapshot/snapshot.ts";
+import type { BindingSpec, BindPlaceSpec } from "#snapshot/kernel.ts";
 import { readRange, type BindingResource, type Place, type PortRange } from "./binding-resources.ts";
 import type { Draft } from "./draft.ts";
 import type { Report } from "./references.ts";

@@ -1,7 +1,7 @@
 /** Programs on network devices: what must agree in their declarations, and how the snapshot says them. */
 import * as v from "valibot";
 import { readPrefix } from "#core/address.ts";
-import type { CounterSpec, FirewallSpec, InterceptorSpec, InterfaceSpec, TraceSpec } from "#snapshot/snapshot.ts";
+import type { CounterSpec, FirewallSpec, InterceptorSpec, InterfaceSpec, TraceSpec } from "#snapshot/kernel.ts";
 import type { Draft, Entry } from "./draft.ts";
 import {
   CounterSettings,

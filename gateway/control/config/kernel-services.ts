@@ -1,6 +1,6 @@
 /** L4 services in XDP: what must agree in their declarations, and how the snapshot says them. */
 import { isIpv4, parseIp, readAddress, readIp, readPrefix } from "#core/address.ts";
-import type { ServiceCheckSpec, ServiceSpec } from "#snapshot/snapshot.ts";
+import type { ServiceCheckSpec, ServiceSpec } from "#snapshot/kernel.ts";
 import type { Draft, Entry } from "./draft.ts";
 import type { Report } from "./references.ts";
 import type { ServiceResource } from "./service-resources.ts";

@@ -5,7 +5,7 @@
 import dgram from "node:dgram";
 import http from "node:http";
 import net from "node:net";
-import type { ServiceCheckSpec } from "#snapshot/snapshot.ts";
+import type { ServiceCheckSpec } from "#snapshot/kernel.ts";
 
 export interface Target {
   /** An IP address. */

@@ -3,7 +3,7 @@
  * endpoint became healthy or unhealthy. Of an endpoint that was not asked before the first verdict is told in any case:
  * the supervisor may know an older one, from before this process was started again.
  */
-import type { ServiceCheckSpec, ServiceSpec } from "#snapshot/snapshot.ts";
+import type { ServiceCheckSpec, ServiceSpec } from "#snapshot/kernel.ts";
 import { probe, type Target } from "./probes.ts";
 
 export interface Verdict {

@@ -7,7 +7,8 @@ import type { SpliceMaps } from "#bpf/programs/splice/feature.ts";
 import type { Fd } from "#core/brands.ts";
 import type { KernelStatus, MetricFamily } from "#control/gateway-status.ts";
 import type { CountersReply, CountersRequest, TraceReply, TraceRequest } from "#control/protocol.ts";
-import type { KernelSpec, MapSpec } from "#snapshot/snapshot.ts";
+import type { KernelSpec } from "#snapshot/kernel.ts";
+import type { MapSpec } from "#snapshot/snapshot.ts";
 import type { MapEntry } from "#worker/protocol.ts";
 
 export interface KernelDeclaration {

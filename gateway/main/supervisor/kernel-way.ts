@@ -1,5 +1,6 @@
 /** What in the kernel a request meets before a worker sees it: for people, in the order in which packets come by. */
-import type { BindPlaceSpec, FirewallSpec, InterfaceSpec, Snapshot } from "#snapshot/snapshot.ts";
+import type { BindPlaceSpec, FirewallSpec, InterfaceSpec } from "#snapshot/kernel.ts";
+import type { Snapshot } from "#snapshot/snapshot.ts";
 
 export function kernelWay({ kernel, maps, listeners }: Snapshot, listener: string): string[] {
   const index = listeners.findIndex((one) => one.name === listener);

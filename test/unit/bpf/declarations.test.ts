@@ -7,7 +7,8 @@ import type {
   MapDeclaration,
   SteeringDeclaration,
 } from "#bpf/manager/declarations.ts";
-import type { InterfaceSpec, MapSpec, Snapshot, SteeringSpec } from "#snapshot/snapshot.ts";
+import type { InterfaceSpec, SteeringSpec } from "#snapshot/kernel.ts";
+import type { MapSpec, Snapshot } from "#snapshot/snapshot.ts";
 
 it("the kernel room's declarations are what a snapshot says", () => {
   expectTypeOf<MapSpec>().toExtend<MapDeclaration>();

@@ -5,7 +5,7 @@ import net, { type AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { probe } from "#control/health/probes.ts";
 import { ServiceChecks, type Verdict } from "#control/health/service-checks.ts";
-import type { ServiceCheckSpec, ServiceSpec } from "#snapshot/snapshot.ts";
+import type { ServiceCheckSpec, ServiceSpec } from "#snapshot/kernel.ts";
 
 const CHECK: ServiceCheckSpec = {
   type: "tcp",
