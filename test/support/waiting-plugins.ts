@@ -8,7 +8,7 @@ import { prepareModule } from "#wasm/prepare.ts";
 import { filterSpec, MAPS, PLUGIN, RESOURCES, TestServices } from "./wasm.ts";
 import { wat } from "./wat.ts";
 
-/** "api" at 0, "GET" at 8, "/no" at 16. */
+/** "api" at 0, "GET" at 8, "/no" at 16, "x-by" at 24. */
 const MODULE = `(import "penstock" "upstream_open" (func $open (param i32 i32) (result i32)))
   (import "penstock" "fetch" (func $start (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
   (import "penstock" "fetched_body" (func $fetched (param i32 i32) (result i32)))
@@ -22,9 +22,11 @@ const MODULE = `(import "penstock" "upstream_open" (func $open (param i32 i32) (
   (import "penstock" "message_get" (func $message (param i32 i32) (result i32)))
   (import "penstock" "message_reply" (func $answer (param i32 i32)))
   (import "penstock" "tick_every" (func $every (param i32)))
+  (import "penstock" "name_id" (func $name (param i32 i32) (result i32)))
+  (import "penstock" "header_add" (func $add (param i32 i32 i32 i32) (result i32)))
   (import "penstock" "log" (func $log (param i32 i32 i32)))
   (memory (export "memory") 2)
-  (data (i32.const 0) "api") (data (i32.const 8) "GET") (data (i32.const 16) "/no")
+  (data (i32.const 0) "api") (data (i32.const 8) "GET") (data (i32.const 16) "/no") (data (i32.const 24) "x-by")
   (global $calls (mut i32) (i32.const 0))
   (func (export "penstock_abi_2"))
   ;; Asks for "/", with the first KiB that is at hand as its body.

@@ -156,6 +156,24 @@ describe.each(["io_uring", "epoll"] as const)("over %s", (io) => {
     await settled();
   });
 
+  it("adds trailers once the hook of the end has its answer, behind those that came", async () => {
+    // What its answer says, under the name "x-by".
+    const adds = `(func (export "on_request_end") (drop (call $ask))
+      (drop (call $add (i32.const 2) (call $name (i32.const 24) (i32.const 4)) (i32.const 4096) (call $fetched (i32.const 4096) (i32.const 64)))))`;
+    const { endpoint, services, client, settled, filter } = await rig(adds, (socket, all) => {
+      if (/\r\n0\r\n[^]*\r\n\r\n$/.test(all)) socket.write(OK);
+    });
+    for (const [at, came] of ["x-sum: 6\r\n", ""].entries()) {
+      client.send(`${HEAD}transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n${came}\r\n`);
+      await expect.poll(() => services.waiting).toBe(1);
+      await services.says(answered(200, "plugin"));
+      await client.until(({ received }) => received.split("ok").length === at + 2);
+      expect(endpoint.received.join("").endsWith(`3\r\nabc\r\n0\r\n${came}x-by: plugin\r\n\r\n`)).toBe(true);
+    }
+    await settled();
+    expect(filter.stats.faults).toBe(0);
+  });
+
   describe("while a body's hook waits", () => {
     it("a client that has sent everything and then breaks off ends it", async () => {
       const { plane, endpoint, services, filter, client } = await rig(`${HOLDS} ${WHOLE}`);
