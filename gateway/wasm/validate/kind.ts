@@ -4,7 +4,8 @@
  *
  *     layer 1 in the preamble            component
  *     export proxy_abi_version_…         proxy-wasm
- *     import from http_handler           http-wasm
+ *     import from http_handler,
+ *     or exports of its two handlers     http-wasm
  *     else (export penstock_abi_…)       core
  */
 export const GUEST_KINDS = ["core", "component", "proxy-wasm", "http-wasm"] as const;
@@ -18,6 +19,9 @@ export function isComponent(bytes: Uint8Array): boolean {
   return bytes.length >= 8 && bytes[0] === 0 && bytes[1] === 0x61 && bytes[6] === 1 && bytes[7] === 0;
 }
 
+/** What an http-wasm module exports, also one that asks its host for nothing. */
+const HANDLERS = ["handle_request", "handle_response"] as const;
+
 /** What both a module that was read and one that was compiled tell. */
 interface Named {
   readonly imports: readonly { readonly module: string }[];
@@ -27,5 +31,6 @@ interface Named {
 export function kindOf(shape: Named): ModuleKind {
   if (shape.exports.some((entry) => entry.name.startsWith("penstock_abi_"))) return "core";
   if (shape.exports.some((entry) => entry.name.startsWith("proxy_abi_version_"))) return "proxy-wasm";
-  return shape.imports.some((entry) => entry.module === "http_handler") ? "http-wasm" : "core";
+  const handles = HANDLERS.every((name) => shape.exports.some((entry) => entry.name === name));
+  return handles || shape.imports.some((entry) => entry.module === "http_handler") ? "http-wasm" : "core";
 }

@@ -173,7 +173,7 @@ function readImports(
     const name = reader.name();
     const kind = reader.u8();
     if (kind !== KIND_FUNCTION) {
-      throw refused(offset, `import ${module}.${name}: only functions of "penstock" can be imported`);
+      throw refused(offset, `import ${module}.${name}: it is no function, and only functions can be imported`);
     }
     imports.push({ offset, module, name, type: defined(types[reader.u32()], "type of an import") });
   }

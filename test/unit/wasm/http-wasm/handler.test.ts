@@ -32,6 +32,11 @@ async function made(text: string): Promise<WasmFilter> {
 }
 
 describe("a module", () => {
+  it("is told by its exports where it imports nothing", () => {
+    expect(prepareModule(wat(source([], NEXT))).kind).toBe("http-wasm");
+    expect(() => prepareModule(wat(source([], NEXT).replace("handle_response", "other")))).toThrow("penstock_abi_");
+  });
+
   it("is told by its imports", () => {
     const { kind, abi, hooks } = prepareModule(wat(source(["log"], NEXT)));
     expect({ kind, abi, hooks }).toEqual({
