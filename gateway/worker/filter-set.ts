@@ -283,7 +283,12 @@ export class FilterSet {
     const identity = identityOf([route.tenant, route.name, position, plugin, ...meaningOf(snapshot, spec)]);
     const held = this.#held.get(identity);
     if (held !== undefined) return held;
-    const guest = await this.#guest(snapshot, route, spec, plugin);
+    const guest = await this.#guest(snapshot, route, spec, plugin).catch((error: unknown) => {
+      // One of a thousand: whose it is comes first.
+      const why = error instanceof Error ? error.message : String(error);
+      const where = `route ${route.tenant}/${route.name}, filter ${position + 1}, ${plugin.name}@${plugin.version}`;
+      throw new Error(`${where}: ${why}`, { cause: error });
+    });
     return this.#hold(route, identity, guest, guest);
   }
 

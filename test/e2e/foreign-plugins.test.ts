@@ -271,6 +271,7 @@ describe.skipIf(missing !== "")(`plugins of other gateways${missing && ` (${miss
       );
       expect(refused.status).toBe(422);
       expect(refused.body).toContain("this configuration is not for me");
+      expect(refused.body).toContain("route acme/headers, filter 1, http@1: ");
     });
 
     it("is shown for what it is", async () => {
