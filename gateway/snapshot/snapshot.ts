@@ -311,6 +311,8 @@ export interface VmSpec {
   readonly id: string;
   /** One text. */
   readonly configuration: string;
+  /** Names of upstreams by what the plugin calls them; absent: it calls them by their names. */
+  readonly clusters?: Readonly<Record<string, string>>;
 }
 
 /** A map that the kernel, the admin API and plugins share. In user space where the kernel part is off. */

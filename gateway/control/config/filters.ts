@@ -44,13 +44,14 @@ const PluginFilter = fields(
         rootId: v.optional(text, ""),
         id: v.optional(text, ""),
         configuration: v.optional(pluginConfig, {}),
+        /** Upstreams by the names of clusters that the plugin calls them by. */
+        clusters: v.optional(v.record(v.pipe(text, v.minLength(1, "a cluster has a name")), name), {}),
       }),
     ),
     limits: v.optional(
       fields("limits", {
-        /** Units charged for one call of one hook; about one a Wasm instruction. */
-        /** Two million are spent in some 25 ms at worst: a hook that runs away must be answered within 30. */
-        fuel: v.optional(integer(1, 2_000_000), 1_000_000),
+        /** Units charged for one call of one hook; about one a Wasm instruction. At most the tenant's `quotas.fuelPerCall`: two million. */
+        fuel: v.optional(integer(1, 200_000_000), 1_000_000),
         /** A multiple of the page, 64 KiB. Absent: 1 MiB; 16 MiB for plugins made for other gateways and components, whose toolchains ask for more. */
         memoryBytes: v.optional(
           v.pipe(integer(65_536, 256 * 2 ** 20), v.multipleOf(65_536, "memory is a multiple of 65536, the Wasm page")),

@@ -94,6 +94,20 @@ function checkQuotas(
   bound(used.plugins, quotas.plugins, "versions of plugins");
   bound(used.pluginBytes, quotas.pluginBytes, "bytes of plugins");
   bound(used.guests, quotas.guests, "plugins in routes, each a guest,");
+  for (const route of routes) checkFuel(route, tenant, report);
+}
+
+function checkFuel(
+  { pointer, value: { filters } }: Entry<RouteResource>,
+  tenant: TenantResource,
+  report: Report,
+): void {
+  const most = tenant.quotas.fuelPerCall;
+  for (const [index, filter] of filters.entries()) {
+    if ("builtin" in filter || filter.limits.fuel <= most) continue;
+    const detail = `tenant "${tenant.name}" may give a call ${most} units of fuel (\`quotas.fuelPerCall\`), not ${filter.limits.fuel}`;
+    report(`${pointer}/filters/${index}/limits/fuel`, "PENSTOCK_CONFIG_QUOTA", detail);
+  }
 }
 
 /** A signature that is there must be good, whether one is asked for or not. */

@@ -2,7 +2,7 @@
  * A plugin's configuration, as the two kinds of plugins take it: keys with texts, and one text. The second is written to the
  * snapshot only for plugins that take it, and where it says more than the first: numbers and truth are texts there.
  */
-import type { PluginFilterSpec } from "#snapshot/snapshot.ts";
+import type { PluginFilterSpec, VmSpec } from "#snapshot/snapshot.ts";
 
 type Config = string | Readonly<Record<string, unknown>>;
 
@@ -10,6 +10,7 @@ interface DeclaredVm {
   readonly rootId: string;
   readonly id: string;
   readonly configuration: Config;
+  readonly clusters: Readonly<Record<string, string>>;
 }
 
 export function compilePluginConfig(
@@ -19,7 +20,7 @@ export function compilePluginConfig(
 ): Pick<PluginFilterSpec, "config" | "configText" | "vm"> {
   const texts = typeof config === "string" ? {} : sorted(config, textOf);
   const whole = textOfConfig(config);
-  const told = vm === undefined ? undefined : { ...vm, configuration: textOfConfig(vm.configuration) };
+  const told = vm === undefined ? undefined : compileVm(vm);
   return {
     config: texts,
     ...(!foreign || whole === textOfConfig(texts) ? {} : { configText: whole }),
@@ -27,7 +28,12 @@ export function compilePluginConfig(
   };
 }
 
-function sorted<T>(config: Readonly<Record<string, unknown>>, valueOf: (value: unknown) => T): Record<string, T> {
+function compileVm({ rootId, id, configuration, clusters }: DeclaredVm): VmSpec {
+  const named = Object.keys(clusters).length === 0 ? {} : { clusters: sorted(clusters, (upstream) => upstream) };
+  return { rootId, id, configuration: textOfConfig(configuration), ...named };
+}
+
+function sorted<V, T>(config: Readonly<Record<string, V>>, valueOf: (value: V) => T): Record<string, T> {
   const entries = Object.entries(config).toSorted(([a], [b]) => (a < b ? -1 : 1));
   return Object.fromEntries(entries.map(([key, value]) => [key, valueOf(value)]));
 }

@@ -5,6 +5,7 @@ import type { RouteResource } from "./declaration.ts";
 import { upstreamsFor, type Draft, type Entry } from "./draft.ts";
 import { hasFirewall } from "./kernel-devices.ts";
 import { keyOf, lastSegment, routeKey } from "./kinds.ts";
+import { pointerTo } from "./pointer.ts";
 import { suggestion } from "./suggest.ts";
 
 export type Report = (pointer: string, code: ConfigErrorCode, detail: string) => void;
@@ -217,5 +218,14 @@ function checkFilters(
     }
     for (const [at, name] of filter.allow.maps.entries())
       must(`${place}/allow/maps/${at}`, "map", name, draft.names.maps);
+    const granted = new Set(filter.allow.upstreams);
+    for (const [cluster, name] of Object.entries(filter.vm?.clusters ?? {}))
+      must(
+        `${place}/vm/clusters${pointerTo([cluster])}`,
+        "upstream",
+        name,
+        granted,
+        " in the filter's `allow.upstreams`",
+      );
   }
 }

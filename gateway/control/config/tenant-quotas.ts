@@ -1,6 +1,6 @@
 /**
- * What a tenant may have and use. The first five are checked when something is declared or uploaded; the others while its
- * plugins run, where what is too much is refused, counted, and told to the plugin.
+ * What a tenant may have and use. The first five, and the fuel of one call, are checked when something is declared or uploaded; the
+ * others while its plugins run, where what is too much is refused, counted, and told to the plugin.
  */
 import * as v from "valibot";
 import type { TenantQuotas } from "#snapshot/snapshot.ts";
@@ -19,6 +19,8 @@ export const Quotas = fields("quotas", {
   pluginBytes: v.optional(integer(0, 2 ** 30), 16 * MIB),
   /** Of all calls of all its plugins. Half of what a core does. */
   fuelPerSecond: v.optional(integer(1, 1_000_000_000_000), 500_000_000),
+  /** That one route may give one call of one hook: two million are spent in some 25 ms at worst, in which a worker does nothing else. */
+  fuelPerCall: v.optional(integer(1_000_000, 200_000_000), 2_000_000),
   /** Instances of its plugins in one worker: one for each place in a route, and one for each call that waits. */
   guests: v.optional(integer(0, 1_000_000), 4096),
   /** Calls that wait for an upstream, in one worker. */

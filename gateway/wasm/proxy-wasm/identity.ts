@@ -21,6 +21,8 @@ export interface PluginIdentity {
   readonly shared: SharedData;
   readonly queues: Queues;
   readonly metrics: MetricSeries;
+  /** Names of upstreams by those of clusters; what is not in it is called by its own name. */
+  readonly clusters: ReadonlyMap<string, string>;
 }
 
 /** What plugins of one tenant share in this worker, where no store is granted. It stays until the worker ends, as a tenant's data should. */
@@ -65,6 +67,7 @@ export function identityOf({ name, spec, services }: GuestEnvironment): PluginId
     shared: store === null ? (local as LocalData) : new StoredData(store, vmId),
     queues: store === null ? queues : storedQueuesOf(tenant),
     metrics: tenant.metrics,
+    clusters: new Map(Object.entries(spec.vm?.clusters ?? {})),
   };
 }
 

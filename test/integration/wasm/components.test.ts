@@ -251,7 +251,7 @@ describe("a plugin in TypeScript", () => {
     expect({ diagnostics, passed, failed }).toEqual({ diagnostics: [], passed: 3, failed: 0 });
     expect(asked).toContain("config_get");
     expect(asked.filter((name) => /kv|map|fetch|connect|ban|body|metric/.test(name))).toEqual([]);
-  });
+  }, 240_000);
 });
 
 it("the world's types are what is made of plugin.wit", async () => {

@@ -447,6 +447,16 @@ describe("a declaration", () => {
     ["more routes than the quota", (d) => (at(d.tenants, 0).quotas = { routes: 1 }), ["/tenants/0 QUOTA"]],
     ["more bytes than the quota", (d) => (at(d.tenants, 0).quotas = { pluginBytes: 999 }), ["/tenants/0 QUOTA"]],
     [
+      "more fuel for a call than the quota",
+      (d) => (at(at(d.routes, 0).filters, 0).limits = { fuel: 2_000_001, memoryBytes: 65_536 }),
+      ["/routes/0/filters/0/limits/fuel QUOTA"],
+    ],
+    [
+      "a cluster that leads to what the filter may not reach",
+      (d) => (at(at(d.routes, 0).filters, 0).vm = { clusters: { "outbound|80||a/b": "canary" } }),
+      ["/routes/0/filters/0/vm/clusters/outbound|80||a~1b REFERENCE"],
+    ],
+    [
       "an upstream not granted",
       (d) => (at(d.tenants, 0).allow = { upstreams: ["canary"] }),
       ["/routes/0/filters/0/allow/upstreams/0 GRANT", "/routes/0/upstream GRANT", "/routes/1/split/0/upstream GRANT"],

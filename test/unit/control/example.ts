@@ -22,6 +22,7 @@ interface Route {
     config?: Record<string, string | number | boolean>;
     limits?: { fuel?: number; memoryBytes?: number };
     onFault?: "deny" | "allow" | "skip";
+    vm?: { clusters?: Record<string, string> };
     allow?: { upstreams?: string[]; maps?: string[] };
   }[];
   upstream?: string;
@@ -34,7 +35,7 @@ export interface Example {
   tenants: {
     name: string;
     hosts: string[];
-    quotas?: { routes?: number; pluginBytes?: number };
+    quotas?: { routes?: number; pluginBytes?: number; fuelPerCall?: number };
     allow?: { upstreams?: string[]; maps?: string[]; listeners?: string[] };
   }[];
   plugins: { name: string; tenant: string; version: string; file?: string; digest?: string }[];

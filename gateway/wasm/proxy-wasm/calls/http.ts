@@ -5,6 +5,7 @@
 import { BODY_BYTES_MAX } from "#sdk/types/abi.ts";
 import type { Guest } from "#wasm/guest/guest.ts";
 import type { Handlers } from "#wasm/host/call-table.ts";
+import { logLine } from "#wasm/host/log-line.ts";
 import { isInMemory, textAt, viewOf, writeU32 } from "#wasm/host/memory.ts";
 import { isFieldValue, isLowerCaseToken, isOriginForm } from "#wasm/host/text.ts";
 import {
@@ -57,8 +58,17 @@ function requestFrom(pairs: readonly Pair[]): Wanted | null {
   return { method, path, headers: [["host", authority], ...headers] };
 }
 
+/** Its handle, or −1, which is told: who runs a plugin that others have written has no other way to know what it wants. */
+function upstreamOf(guest: Guest, cluster: string): number {
+  const name = vmOf(guest).identity.clusters.get(cluster) ?? cluster;
+  const upstream = guest.environment.openUpstream(name);
+  if (upstream < 0) logLine(guest, "warn", `it calls the cluster "${cluster}", and the route allows no such upstream`);
+  return upstream;
+}
+
 function refuseGrpc(guest: Guest): number {
   guest.charge(CALL_COST);
+  logLine(guest, "warn", "it makes a gRPC call, which there is none of here");
   return UNIMPLEMENTED;
 }
 
@@ -73,7 +83,7 @@ export const httpCalls: Handlers<Pick<typeof PROXY_CALLS, Names>> = {
       const outside = !isInMemory(guest, trailers, trailersLength) || !isInMemory(guest, idAt, 4);
       if (serialised === null || bytes === null || outside) return INVALID_MEMORY_ACCESS;
       guest.charge(CALL_COST);
-      const upstream = upstreamName === null ? -1 : guest.environment.openUpstream(upstreamName);
+      const upstream = upstreamName === null ? -1 : upstreamOf(guest, upstreamName);
       const wanted = requestFrom(decodePairs(serialised) ?? []);
       if (upstream < 0 || wanted === null || bytes.length > BODY_BYTES_MAX) return BAD_ARGUMENT;
       if (vm.callsOut >= CALLS_MAX || !vm.alive) return INTERNAL_FAILURE;

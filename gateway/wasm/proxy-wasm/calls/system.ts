@@ -1,7 +1,7 @@
 /** Host calls for log, clock, timer and foreign functions, and the two that Emscripten's toolchain links against. */
 import type { Handlers } from "#wasm/host/call-table.ts";
 import { logLine } from "#wasm/host/log-line.ts";
-import { isInMemory, textAt, writeU32, writeU64 } from "#wasm/host/memory.ts";
+import { isInMemory, latin1At, textAt, writeU32, writeU64 } from "#wasm/host/memory.ts";
 import {
   BAD_ARGUMENT,
   INVALID_MEMORY_ACCESS,
@@ -24,6 +24,7 @@ type Names =
   | "pthread_equal";
 
 const LINE_BYTES_MAX = 4096;
+const NAME_BYTES_MAX = 256;
 /** Ticks come no more often. */
 export const TICK_MS_MIN = 10;
 
@@ -49,11 +50,15 @@ export const systemCalls: Handlers<Pick<typeof PROXY_CALLS, Names>> = {
     return OK;
   },
 
-  // A host's own functions, by name: this one has none.
-  proxy_call_foreign_function: (guest) => (name, nameLength, argument, argumentLength) =>
-    isInMemory(guest, name, nameLength) && isInMemory(guest, argument, argumentLength)
-      ? NOT_FOUND
-      : INVALID_MEMORY_ACCESS,
+  // A host's own functions, by name: this one has none, and says which was wanted.
+  proxy_call_foreign_function: (guest) => (name, nameLength, argument, argumentLength) => {
+    const text = latin1At(guest, name, Math.min(nameLength >>> 0, NAME_BYTES_MAX));
+    if (text === null || !isInMemory(guest, name, nameLength) || !isInMemory(guest, argument, argumentLength)) {
+      return INVALID_MEMORY_ACCESS;
+    }
+    logLine(guest, "warn", `it calls the foreign function ${JSON.stringify(text)}, and there is none here`);
+    return NOT_FOUND;
+  },
 
   emscripten_notify_memory_growth: () => () => {},
 

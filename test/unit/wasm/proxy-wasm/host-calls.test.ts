@@ -4,8 +4,9 @@
  */
 import { describe, expect, it } from "vitest";
 import { CONTINUE, REPLY, SUSPEND } from "#pipeline/filter.ts";
-import { TestExchange } from "#test/support/wasm.ts";
+import { RESOURCES, TestExchange } from "#test/support/wasm.ts";
 import type { PROXY_CALLS } from "#wasm/proxy-wasm/abi.ts";
+import { encodePairs } from "#wasm/proxy-wasm/pairs.ts";
 import { made, onRequestHeaders, proxyModule } from "./guest.ts";
 
 type CallName = keyof typeof PROXY_CALLS;
@@ -116,6 +117,51 @@ describe("answers", () => {
     const exchange = new TestExchange();
     filter.requestHead(exchange, 0);
     expect(exchange.request.get("x-status")).toBe("00");
+  });
+});
+
+describe("what a plugin of others wants of its gateway", () => {
+  const hex = (bytes: Uint8Array): string =>
+    Array.from(bytes, (byte) => `\\${byte.toString(16).padStart(2, "0")}`).join("");
+  const CLUSTER = "outbound|80||auth";
+  const asked = encodePairs([
+    [":method", "GET"],
+    [":path", "/check"],
+    [":authority", "auth.test"],
+  ]);
+  const data = `(data (i32.const 200) "${hex(asked)}") (data (i32.const 400) "${CLUSTER}")`;
+  const call = `(call $tell (call $proxy_http_call (i32.const 400) (i32.const ${CLUSTER.length}) (i32.const 200) (i32.const ${asked.length})
+    (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 100) (i32.const 1024))) (i32.const 0)`;
+  const calling = proxyModule({
+    calls: ["proxy_replace_header_map_value", "proxy_http_call"],
+    functions: `${DATA} ${data} ${TELL} ${onRequestHeaders(call)}`,
+  });
+  const [upstream] = RESOURCES.upstreams;
+
+  it("is an upstream by the name of a cluster, where the route says which", async () => {
+    const vm = { rootId: "", id: "", configuration: "", clusters: { [CLUSTER]: upstream?.name ?? "" } };
+    const { filter, services } = await made(calling, { vm, allow: { upstreams: [0], maps: [] } });
+    const exchange = new TestExchange();
+    expect(filter.requestHead(exchange, 0)).toBe(CONTINUE);
+    expect(exchange.request.get("x-status")).toBe("00");
+    expect(services.fetches).toMatchObject([{ upstream: 0, method: "GET", path: "/check" }]);
+  });
+
+  it("is told in the log where it is not there", async () => {
+    const { filter, services } = await made(calling, { allow: { upstreams: [0], maps: [] } });
+    const exchange = new TestExchange();
+    expect(filter.requestHead(exchange, 0)).toBe(CONTINUE);
+    expect(exchange.request.get("x-status")).toBe("02");
+    expect(services.logs).toEqual([
+      `warn sample@1 it calls the cluster "${CLUSTER}", and the route allows no such upstream`,
+    ]);
+    const foreign = `(call $tell (call $proxy_call_foreign_function (i32.const 80) (i32.const 4) (i32.const 0) (i32.const 0)
+      (i32.const 1024) (i32.const 1028))) (i32.const 0)`;
+    const calls = ["proxy_replace_header_map_value", "proxy_call_foreign_function"] as const;
+    const other = await made(proxyModule({ calls, functions: `${DATA} ${TELL} ${onRequestHeaders(foreign)}` }));
+    other.filter.requestHead(exchange, 0);
+    expect(exchange.request.get("x-status")).toBe("01");
+    expect(other.services.logs).toEqual(['warn sample@1 it calls the foreign function "auth", and there is none here']);
   });
 });
 
