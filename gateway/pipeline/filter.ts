@@ -72,6 +72,8 @@ export interface Exchange {
 /** What is known of an exchange beside its heads. */
 export interface ExchangeFacts {
   readonly routeName: string;
+  /** Where it goes, by the name that the route's author knows; empty: there are several, or none. */
+  readonly upstreamName: string;
   /** `address:port` of the endpoint; empty before one is chosen. */
   readonly upstreamAddress: string;
   readonly originalDestination: string;

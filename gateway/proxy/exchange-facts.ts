@@ -8,6 +8,7 @@ import { OUTCOMES, type Outcome } from "./outcomes.ts";
 /** An exchange, as its facts see it. */
 export interface FactSource {
   readonly routeName: string;
+  readonly upstreamName: string;
   readonly upstreamAddress: string;
   readonly downstream: DownstreamStream | null;
   readonly response: Head;
@@ -36,6 +37,10 @@ export class FactsOfExchange implements ExchangeFacts {
 
   get routeName(): string {
     return this.#exchange.routeName;
+  }
+
+  get upstreamName(): string {
+    return this.#exchange.upstreamName;
   }
 
   get upstreamAddress(): string {

@@ -76,6 +76,15 @@ export class ProxyExchange extends ClientSide implements Exchange, AttemptsOwner
     return this.#route?.spec.name ?? "";
   }
 
+  /** A tenant's own upstream is `acme/api` in the snapshot. */
+  get upstreamName(): string {
+    const action = this.#route?.spec.action;
+    const only = action?.kind === "upstream" && action.split.length === 1 ? action.split[0]?.upstream : undefined;
+    const chosen = only === undefined ? undefined : this.#engine?.upstreams[only];
+    const { name } = this.#detour?.upstream ?? chosen ?? { name: "" };
+    return name.slice(name.indexOf("/") + 1);
+  }
+
   get upstreamAddress(): string {
     return this.#attempts.address;
   }

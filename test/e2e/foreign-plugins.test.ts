@@ -84,8 +84,10 @@ describe.skipIf(missing !== "")(`plugins of other gateways${missing && ` (${miss
       upstream: "api",
     });
     const allow = { upstreams: ["auth", "gone"], keyValue: true };
+    // Forty answers at once take their time on a busy machine.
+    const limits = { deadlineMs: 30_000 };
     const ofMode = (mode: string): object =>
-      route(mode, { plugin: "http@1", config: mode, vm: { rootId: `root-of-${mode}`, id: "shared" }, allow });
+      route(mode, { plugin: "http@1", config: mode, vm: { rootId: `root-of-${mode}`, id: "shared" }, limits, allow });
     const ofHandler = (mode: string): object => route(`handler/${mode}`, { plugin: "handler@1", config: mode });
     gateway = await startGateway({
       timeoutMs: START_MS,
@@ -114,7 +116,7 @@ describe.skipIf(missing !== "")(`plugins of other gateways${missing && ` (${miss
             name: listener,
             tenant: "acme",
             listeners: [listener],
-            filters: [{ plugin: "tcp@1", config: listener === "asked" ? "ask" : "lines", allow }],
+            filters: [{ plugin: "tcp@1", config: listener === "asked" ? "ask" : "lines", limits, allow }],
             upstream: "echo",
           })),
         ],
@@ -226,6 +228,8 @@ describe.skipIf(missing !== "")(`plugins of other gateways${missing && ` (${miss
         "x-p-request-headers-x-probe: p",
         "x-p-plugin-name: http",
         "x-p-plugin-root-id: root-of-properties",
+        "x-p-route-name: properties",
+        "x-p-cluster-name: api",
         "x-p-connection-mtls: false",
         "x-p-no-such-thing: absent",
       ]) {

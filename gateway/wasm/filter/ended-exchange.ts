@@ -43,6 +43,7 @@ export class EndedExchange implements Exchange {
 function settled(facts: ExchangeFacts): ExchangeFacts {
   return {
     routeName: facts.routeName,
+    upstreamName: facts.upstreamName,
     upstreamAddress: facts.upstreamAddress,
     originalDestination: facts.originalDestination,
     clientSocket: facts.clientSocket,

@@ -74,8 +74,12 @@ function ofPlugin(path: string, { name, rootId, vmId }: PluginIdentity): Propert
   }
 }
 
-function ofRoute(path: string, { routeName }: StreamContext): Property {
+function ofRoute(path: string, context: StreamContext): Property {
+  const { routeName } = context;
   switch (path) {
+    case "cluster_name":
+    case "xds.cluster_name":
+      return (context instanceof HttpContext && context.facts?.upstreamName) || null;
     case "route_name":
     case "xds.route_name":
       return routeName === "" ? null : routeName;

@@ -33,7 +33,7 @@ uint32_t count_up(std::string_view key) {
 
 void dump_properties() {
   for (const char *path : {"request.path", "request.method", "request.host", "request.scheme", "request.protocol",
-                           "request.headers.x-probe", "plugin_name", "plugin_root_id", "route_name", "source.address",
+                           "request.headers.x-probe", "plugin_name", "plugin_root_id", "route_name", "cluster_name", "source.address",
                            "connection.mtls", "request.size", "no.such.thing"}) {
     std::string value;
     std::string name(path);
@@ -84,7 +84,7 @@ EXPORT(proxy_on_request_headers) uint32_t proxy_on_request_headers(uint32_t id, 
   } else if (mode == "call" || mode == "gone") {
     uint32_t call = 0;
     const Pairs fields = {{":method", "POST"}, {":path", "/check?" + header(REQUEST_HEADERS, "x-user")}, {":authority", "auth.test"}, {"x-from", "plugin"}};
-    const uint32_t status = call_out(mode == "gone" ? "gone" : "auth", fields, "who", 900, &call);
+    const uint32_t status = call_out(mode == "gone" ? "gone" : "auth", fields, "who", 20000, &call);
     if (status != OK) {
       respond(500, "no call: " + std::to_string(status) + "\n");
       return PAUSE;

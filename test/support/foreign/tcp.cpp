@@ -36,7 +36,7 @@ EXPORT(proxy_on_downstream_data) uint32_t proxy_on_downstream_data(uint32_t id, 
   if (!asks) return CONTINUE;
   uint32_t call = 0;
   const std::string user = text.substr(0, text.find('\n'));
-  if (call_out("auth", {{":method", "GET"}, {":path", "/check?" + user}, {":authority", "auth.test"}}, "", 900, &call) != OK) {
+  if (call_out("auth", {{":method", "GET"}, {":path", "/check?" + user}, {":authority", "auth.test"}}, "", 20000, &call) != OK) {
     proxy_close_stream(DOWNSTREAM);
   }
   waiting[call] = id;

@@ -337,6 +337,7 @@ describe("isolation by request", () => {
 
 const FACTS: ExchangeFacts = {
   routeName: "orders",
+  upstreamName: "",
   upstreamAddress: "",
   originalDestination: "",
   clientSocket: "",
