@@ -25,6 +25,25 @@ export namespace log {
   }
 }
 
+/** What `console` is in a plugin: the same lines, of one text each. */
+export namespace console {
+  export function log(message: string): void {
+    write(1, message);
+  }
+  export function debug(message: string): void {
+    write(0, message);
+  }
+  export function info(message: string): void {
+    write(1, message);
+  }
+  export function warn(message: string): void {
+    write(2, message);
+  }
+  export function error(message: string): void {
+    write(3, message);
+  }
+}
+
 /** A failed assertion, an uncaught exception: told in the log, then a trap. The builder makes it the `abort` of plugins. */
 export function onAbort(message: string | null, file: string | null, line: u32, column: u32): void {
   const what = message === null ? "aborted" : message;

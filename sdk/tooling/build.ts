@@ -9,6 +9,7 @@
 import { readFile, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import asc from "assemblyscript/asc";
+import { advised, lineOfFunction, missedHooks } from "./advice.ts";
 import { buildComponent, COMPONENT_SOURCE } from "./component.ts";
 import type { BuildResult, Diagnostic } from "./diagnostic.ts";
 import { entrySource, exportedHooks, HOOK_NAMES, PLUGIN_SOURCE } from "./entry.ts";
@@ -38,6 +39,8 @@ const OPTIONS = [
   "1",
   "--use",
   "abort=~lib/penstock/assembly/log/onAbort",
+  "--use",
+  "console=~lib/penstock/assembly/log/console",
 ];
 
 /** Never throws for what is wrong with the plugin: that is in the diagnostics. Throws when its source can't be read. */
@@ -46,11 +49,8 @@ export async function buildPlugin(directory: string): Promise<BuildResult> {
   if (await exists(join(folder, COMPONENT_SOURCE))) return buildComponent(folder);
   const source = await readFile(join(folder, PLUGIN_SOURCE), "utf8");
   const hooks = exportedHooks(source);
-  const diagnostics: Diagnostic[] = [];
-  if (hooks.every((hook) => hook === "onConfigure")) {
-    diagnostics.push(failure(PLUGIN_SOURCE, `no hook is exported: none of ${HOOK_NAMES.slice(1).join(", ")}`));
-    return { wasm: new Uint8Array(), sourceMap: "", diagnostics };
-  }
+  const hasNone = hooks.every((hook) => hook === "onConfigure");
+  const diagnostics = missedHooks(source, PLUGIN_SOURCE, HOOK_NAMES, hooks);
   const entry = entrySource(hooks);
   const texts = new Map<string, string>([[ENTRY, entry]]);
   const written = new Map<string, string | Uint8Array>();
@@ -61,11 +61,16 @@ export async function buildPlugin(directory: string): Promise<BuildResult> {
     },
     listFiles: () => [],
     reportDiagnostic: (message) => {
-      diagnostics.push(toDiagnostic(message, texts));
+      const told = toDiagnostic(message, texts, source);
+      if (told !== null) diagnostics.push(told);
     },
     stdout: asc.createMemoryStream(),
     stderr: asc.createMemoryStream(),
   });
+  // What the compiler finds may be why there is none.
+  if (hasNone && !hasErrors(diagnostics)) {
+    diagnostics.push(failure(PLUGIN_SOURCE, `no hook is exported: none of ${HOOK_NAMES.slice(1).join(", ")}`));
+  }
   const wasm = written.get(OUTPUT);
   if (result.error !== null && !hasErrors(diagnostics)) diagnostics.push(failure("", result.error.message));
   if (hasErrors(diagnostics) || !(wasm instanceof Uint8Array)) {
@@ -105,21 +110,24 @@ function failure(file: string, message: string): Diagnostic {
 
 type CompilerMessage = Parameters<NonNullable<asc.APIOptions["reportDiagnostic"]>>[0];
 
-/** `texts`: what was read, by the compiler's names. Its own library is not among them. */
-function toDiagnostic(message: CompilerMessage, texts: ReadonlyMap<string, string>): Diagnostic {
+/** `texts`: what was read, by the compiler's names; its own library is not among them. `source`: the plugin's. Null: said already. */
+function toDiagnostic(message: CompilerMessage, texts: ReadonlyMap<string, string>, source: string): Diagnostic | null {
   const { range, category, code } = message;
   const file = range?.source?.normalizedPath ?? "";
   const text = texts.get(file);
   const place = range === null || text === undefined ? { line: 0, column: 0 } : positionOf(text, range.start);
-  const found = { severity: severityOf(category), code, message: message.message, file, ...place };
-  return file === ENTRY ? signatureMismatch(found, text ?? "") : found;
+  const found = { severity: severityOf(category), code, message: advised(message.message), file, ...place };
+  return file === ENTRY ? signatureMismatch(found, text ?? "", source) : found;
 }
 
 /** The generated file calls the plugin's hooks: what the compiler says against it is about their signatures. */
-function signatureMismatch(found: Diagnostic, entry: string): Diagnostic {
-  const call = /plugin\.(\w+\(.*?\))/.exec(entry.split("\n")[found.line - 1] ?? "")?.[1];
-  const message = `a hook must be made to be called as \`${call ?? "the SDK says"}\`: ${found.message}`;
-  return { ...found, message, file: PLUGIN_SOURCE, line: 1, column: 1 };
+function signatureMismatch(found: Diagnostic, entry: string, source: string): Diagnostic | null {
+  const [, call, name = ""] = /plugin\.((\w+)\(.*?\))/.exec(entry.split("\n")[found.line - 1] ?? "") ?? [];
+  // What follows from a hook that answers nothing.
+  if (call === undefined && found.message.includes("'action'")) return null;
+  const why = found.message.startsWith("Type 'void'") ? "it must answer an Action" : found.message;
+  const message = `a hook must be made to be called as \`${call ?? "the SDK says"}\`: ${why}`;
+  return { ...found, message, file: PLUGIN_SOURCE, line: lineOfFunction(source, name), column: 1 };
 }
 
 function positionOf(text: string, offset: number): { line: number; column: number } {

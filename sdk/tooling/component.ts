@@ -9,6 +9,7 @@ import { stripTypeScriptTypes } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { init, parse } from "es-module-lexer";
+import { missedHooks } from "./advice.ts";
 import type { BuildResult, Diagnostic } from "./diagnostic.ts";
 import { componentEntry, componentHooks, entryFiles, PLUGIN_HOOKS } from "./component-entry.ts";
 import { checkTypes } from "./type-check.ts";
@@ -84,6 +85,8 @@ async function layOut(folder: string, work: string): Promise<{ jsPath: string; h
   if (main === undefined) throw new SourceError(COMPONENT_SOURCE, "there is no such file");
   const hooks = componentHooks(parsed(main, COMPONENT_SOURCE)[1].flatMap((one) => ("name" in one ? [one.name] : [])));
   if (hooks.every((hook) => hook === "onConfigure")) {
+    const [missed] = missedHooks(main, COMPONENT_SOURCE, PLUGIN_HOOKS, hooks);
+    if (missed !== undefined) throw new SourceError(COMPONENT_SOURCE, missed.message, missed.line);
     throw new SourceError(COMPONENT_SOURCE, `no hook is exported: none of ${PLUGIN_HOOKS.slice(1).join(", ")}`, 1);
   }
   const sdk = await readSources(SDK, "");

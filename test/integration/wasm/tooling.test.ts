@@ -11,8 +11,10 @@ import { FakeHost } from "#sdk/testing/fake-host.ts";
 import { FakeTrailers, NO_TRAILERS } from "#sdk/testing/fake-trailers.ts";
 import type { FakeRequest, FakeResponse } from "#sdk/testing/fake-types.ts";
 import { addressBytes, addressText, prefixText } from "#sdk/testing/addresses.ts";
+import { missedHooks } from "#sdk/tooling/advice.ts";
 import { buildPlugin } from "#sdk/tooling/build.ts";
 import { buildToFile } from "#sdk/tooling/build-all.ts";
+import { formatDiagnostic } from "#sdk/tooling/diagnostic.ts";
 import { newPlugin } from "#sdk/tooling/new-plugin.ts";
 import { testPlugin } from "#sdk/tooling/test-plugin.ts";
 import { TestExchange } from "#test/support/wasm.ts";
@@ -73,6 +75,67 @@ describe("a new plugin", () => {
     await writeFile(source, `import { x } from "../../first-try/assembly/index"\nexport function onEnd(): void {}`);
     expect((await buildPlugin(join(folder, "wrong"))).wasm.length, "files of others are out of reach").toBe(0);
     expect(await testPlugin(join(folder, "wrong"))).toMatchObject({ passed: 0, failed: 1 });
+  });
+
+  it("in which TypeScript was meant says what to write instead", async () => {
+    await newPlugin(folder, "meant");
+    const source = [
+      'import { Action, Request } from "penstock/assembly"',
+      "export function onRequest(req: Request): Action {",
+      "  let n = 1",
+      '  const some = ["a"].filter((text) => text.length > n)',
+      "  try { some.length } catch (error) {}",
+      "  const matches = /a/.test(some[0])",
+      '  if (req.header("x").length > 1) JSON.parse("{}")',
+      "  return Action.Continue",
+      "}",
+      "export function onRespond(): void {}",
+      "function onEnd(req: Request): void {}",
+    ];
+    const file = join(folder, "meant/assembly/index.ts");
+    await writeFile(file, source.join("\n"));
+    const told = (await buildPlugin(join(folder, "meant"))).diagnostics.map(formatDiagnostic);
+    for (const [line, text] of [
+      ["4:", /Closures \(.*write a loop/],
+      ["5:", /Exceptions \(/],
+      ["6:", /Regular expressions \(use indexOf/],
+      ["7:", /'string \| null' is not assignable to type 'string'. \(compare with null first/],
+      ["7:", /'JSON'. \(`import \{ json \} from "penstock\/assembly"`/],
+      ["10:", /warning: onRespond is no hook/],
+      ["11:", /warning: onEnd is not exported: `export function onEnd`/],
+    ] as const) {
+      const found = told.filter((one) => one.startsWith(`assembly/index.ts:${line}`) && text.test(one));
+      expect(found, `${text.source}\n${told.join("\n")}`).toHaveLength(1);
+    }
+    await writeFile(file, `import { Action } from "penstock/assembly"\nexport function onRequest(): Action {\n`);
+    expect((await buildPlugin(join(folder, "meant"))).diagnostics).toMatchObject([
+      { line: 2, message: "Unexpected end of text." },
+    ]);
+  }, 120_000);
+
+  it("may write to `console`", async () => {
+    await newPlugin(folder, "console");
+    const source = `import { Action } from "penstock/assembly"
+      export function onRequest(): Action {\n console.log("hello")\n console.error("no")\n return Action.Continue\n}`;
+    await writeFile(
+      join(folder, "console/assembly/index.ts"),
+      source.replace("onRequest()", "onRequest(req: Request)").replace("Action }", "Action, Request }"),
+    );
+    const host = new FakeHost(await build(join(folder, "console")), {});
+    expect(host.request(host.begin({})).logs).toEqual(["info: hello", "error: no"]);
+  }, 120_000);
+
+  it.each([
+    ["export async function onRequest(req) {", "onRequest: hooks are not async: what waits, waits without a promise"],
+    ["function onRequest(req) {", "onRequest is not exported: `export function onRequest`"],
+    ["export const onRequest = (req) => {", "onRequest is a value: `export function onRequest`"],
+    ["export function onrequest(req) {", "onrequest is no hook: its name is onRequest"],
+  ])("with %s for a hook is told why it is none", (line, message) => {
+    expect(missedHooks(`// one\n\n${line}\n}`, "a.ts", ["onConfigure", "onRequest", "onEnd"], [])).toEqual([
+      { severity: "error", code: 0, message, file: "a.ts", line: 3, column: 1 },
+    ]);
+    expect(missedHooks(`${line}\n}`, "a.ts", ["onRequest", "onEnd"], ["onRequest"]), "exported elsewhere").toEqual([]);
+    expect(missedHooks("export function onlyAscii() {}", "a.ts", ["onRequest"], [])).toEqual([]);
   });
 
   it("that fails a case says what was found", async () => {
