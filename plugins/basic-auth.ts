@@ -1,15 +1,15 @@
 /**
- * `basic-auth` (RFC 7617): 401 without a user's password. The credential is taken off the request, so that neither later
+ * `basic-auth` (RFC 7617): 401 without a user's password; 407 to CONNECT. The credential is taken off the request, so that neither later
  * filters nor the upstream learn it. A check is one SHA-256, whoever the user is. It is the one filter that allocates for
  * a request it lets pass: the decoded credential, the user's name and the digest.
  */
 import { timingSafeEqual } from "node:crypto";
-import { AUTHORIZATION } from "#http/names.ts";
 import { equalsIgnoreCase } from "#http/octets.ts";
 import type { Head } from "#http/head.ts";
 import { CONTINUE, HOOK_REQUEST_HEAD, REPLY, type Exchange, type Verdict } from "#pipeline/filter.ts";
 import type { BasicAuthConfig } from "#snapshot/builtin-filters.ts";
 import { BuiltinFilter } from "./builtin-filter.ts";
+import { credentialField, respondChallenge } from "./challenge.ts";
 import { DIGEST_BYTES, digestOf, IdentityField, sha256 } from "./credentials.ts";
 import { lineOf } from "./texts.ts";
 
@@ -25,14 +25,14 @@ const NOBODYS_SALT = Buffer.from("0123456789abcdef");
 const NOBODYS_DIGEST = new Uint8Array(DIGEST_BYTES);
 
 export class BasicAuthFilter extends BuiltinFilter {
-  readonly #challenge: readonly (readonly [string, string])[];
+  readonly #challenge: string;
   readonly #users: readonly { readonly salt: Buffer; readonly digest: Uint8Array }[];
   readonly #indices: ReadonlyMap<string, number>;
   readonly #identity: IdentityField;
 
   constructor(config: BasicAuthConfig) {
     super("basic-auth", HOOK_REQUEST_HEAD);
-    this.#challenge = [["www-authenticate", `Basic realm="${config.realm}", charset="UTF-8"`]];
+    this.#challenge = `Basic realm="${config.realm}", charset="UTF-8"`;
     this.#users = config.users.map((user) => ({ salt: Buffer.from(user.salt), digest: digestOf(user.sha256) }));
     this.#indices = new Map(config.users.map(({ name }, index) => [name, index]));
     const names = config.users.map(({ name }) => name);
@@ -41,22 +41,20 @@ export class BasicAuthFilter extends BuiltinFilter {
 
   override requestHead(exchange: Exchange): Verdict {
     const { request } = exchange;
-    const user = this.#userOf(request);
-    if (user < 0) {
-      exchange.respond(401, this.#challenge, UNAUTHORIZED);
-      return REPLY;
-    }
-    request.remove(AUTHORIZATION);
+    const field = credentialField(request);
+    const user = this.#userOf(request, field);
+    if (user < 0) return respondChallenge(exchange, this.#challenge, UNAUTHORIZED);
+    request.remove(field);
     if (this.#identity.write(request, user)) return CONTINUE;
     exchange.respond(500, [], NO_ROOM);
     return REPLY;
   }
 
   /** Index of the user whose password came with the request, or −1. */
-  #userOf(request: Head): number {
-    const index = request.find(AUTHORIZATION);
+  #userOf(request: Head, field: number): number {
+    const index = request.find(field);
     // Two of them: the upstream might read the other one.
-    if (index < 0 || request.find(AUTHORIZATION, index + 1) >= 0) return -1;
+    if (index < 0 || request.find(field, index + 1) >= 0) return -1;
     const { memory } = request;
     const start = request.valueStart(index);
     const end = request.valueEnd(index);

@@ -1,5 +1,5 @@
 /**
- * `key-auth`: 401 without a known key in a header or a query parameter. The key does not travel on: a header is removed;
+ * `key-auth`: 401, or to CONNECT 407, without a known key in a header or a query parameter. The key does not travel on: a header is removed;
  * a parameter's value is overwritten with asterisks where it was received, and so it is in the access log, also when it
  * was wrong. A key is compared as it stands, without percent decoding.
  */
@@ -8,6 +8,7 @@ import type { Head } from "#http/head.ts";
 import { CONTINUE, HOOK_REQUEST_HEAD, REPLY, type Exchange, type Verdict } from "#pipeline/filter.ts";
 import type { KeyAuthConfig } from "#snapshot/builtin-filters.ts";
 import { BuiltinFilter } from "./builtin-filter.ts";
+import { respondChallenge } from "./challenge.ts";
 import { digestOf, IdentityField, indexOfDigest, sha256 } from "./credentials.ts";
 import { maskParameter, parameterEnd, parameterStart } from "./query.ts";
 import { lineOf, octetsOf } from "./texts.ts";
@@ -15,7 +16,7 @@ import { lineOf, octetsOf } from "./texts.ts";
 const UNAUTHORIZED = lineOf("a key is needed");
 const NO_ROOM = lineOf("the headers do not fit");
 /** RFC 9110 section 15.5.2 wants a challenge; no registered scheme means a key. */
-const CHALLENGE = [["www-authenticate", 'ApiKey realm="restricted"']] as const;
+const CHALLENGE = 'ApiKey realm="restricted"';
 /** Longer ones are nobody's: a bound on what is hashed for a stranger. */
 const KEY_BYTES_MAX = 1024;
 
@@ -37,10 +38,7 @@ export class KeyAuthFilter extends BuiltinFilter {
   override requestHead(exchange: Exchange): Verdict {
     const { request } = exchange;
     const key = this.#header === 0 ? this.#fromQuery(request) : this.#fromHeader(request);
-    if (key < 0) {
-      exchange.respond(401, CHALLENGE, UNAUTHORIZED);
-      return REPLY;
-    }
+    if (key < 0) return respondChallenge(exchange, CHALLENGE, UNAUTHORIZED);
     if (this.#identity.write(request, key)) return CONTINUE;
     exchange.respond(500, [], NO_ROOM);
     return REPLY;

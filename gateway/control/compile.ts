@@ -160,6 +160,7 @@ function compileRoute(route: RouteResource, order: number, tables: Tables): Rout
     filters: route.filters.map((filter) => compileFilter(filter, route.tenant, tables)),
     action: compileAction(route, tables),
     order,
+    ...(route.connect === undefined ? {} : { connect: route.connect }),
     ...bounds(route, tables.settings),
   };
 }
@@ -220,6 +221,7 @@ function compileMatch(route: RouteResource, tables: Tables): RouteMatch {
     headers: Object.entries(route.match.headers)
       .map(([name, value]) => ({ name, value }))
       .toSorted((a, b) => (a.name < b.name ? -1 : 1)),
+    ...(route.match.ports === undefined ? {} : { ports: [...route.match.ports] }),
   };
 }
 

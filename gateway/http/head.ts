@@ -319,6 +319,11 @@ export class Head extends Fields implements TargetSlots {
   }
 }
 
+/** Whether what follows such a response is no HTTP any more: 101, and a success of CONNECT (RFC 9110 section 9.3.6). */
+export function beginsTunnel(status: number, requestMethod: number): boolean {
+  return status === 101 || (requestMethod === METHOD_CONNECT && status >= 200 && status < 300);
+}
+
 /** Responses that end with their head, whatever their fields say (RFC 9110 section 6.4.1). */
 export function hasNoContent(status: number): boolean {
   return status < 200 || status === 204 || status === 304;

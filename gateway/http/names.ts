@@ -195,6 +195,7 @@ export const CONTENT_TYPE = known("content-type", NAME_END_TO_END | NAME_NO_TRAI
 export const CONTENT_ENCODING = known("content-encoding", NAME_END_TO_END | NAME_NO_TRAILER);
 export const CONTENT_RANGE = known("content-range", NAME_END_TO_END | NAME_NO_TRAILER);
 export const AUTHORIZATION = known("authorization", NAME_END_TO_END | NAME_NO_TRAILER);
+export const PROXY_AUTHORIZATION = known("proxy-authorization", NAME_NO_TRAILER);
 export const COOKIE = known("cookie", NAME_END_TO_END | NAME_NO_TRAILER);
 export const SET_COOKIE = known("set-cookie", NAME_END_TO_END | NAME_NO_TRAILER);
 export const CACHE_CONTROL = known("cache-control", NAME_END_TO_END | NAME_NO_TRAILER);

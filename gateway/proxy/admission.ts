@@ -22,11 +22,12 @@ export function admit(
   certificate: PeerCertificate | null,
   buffers: Buffers,
 ): number {
-  if (request.method === METHOD_CONNECT) return ~outcomes.METHOD_UNSUPPORTED;
+  const connects = request.method === METHOD_CONNECT ? engine.connectRouter(listener) : null;
+  if (connects?.empty === true) return ~outcomes.METHOD_UNSUPPORTED;
   if (isShort(buffers)) return ~outcomes.OVERLOADED;
   const fields = engine.certificateFields;
   if (fields !== null && !fields.apply(request, listener, certificate)) return ~outcomes.HEAD_TOO_LONG;
-  const index = (engine.routing.routers[listener] as Router).match(request);
+  const index = connects?.match(request) ?? (engine.routing.routers[listener] as Router).match(request);
   return index < 0 ? ~outcomes.NO_ROUTE : index;
 }
 

@@ -8,26 +8,24 @@
 import { TLS_FAILED, TLS_UNTRUSTED } from "#net/tls/client-tls.ts";
 import { ETIMEDOUT } from "#core/errno.ts";
 import { VIA } from "#http/names.ts";
-import { FRAMING_NONE, METHOD_OTHER, METHOD_PATCH, METHOD_POST, type Head } from "#http/head.ts";
+import { FRAMING_NONE, METHOD_CONNECT, METHOD_OTHER, METHOD_PATCH, METHOD_POST, type Head } from "#http/head.ts";
 import { Alarm } from "#net/alarm.ts";
-import { HIGH_WATERMARK_BYTES, type Connection } from "#net/connection.ts";
-import type { HeldRegions } from "#net/held.ts";
+import { HIGH_WATERMARK_BYTES } from "#net/connection.ts";
 import { UPSTREAM_CONNECT_FAILURES, UPSTREAM_HEDGES, UPSTREAM_RETRIES } from "#observe/counters.ts";
 import { BROKEN_CLOSED, BROKEN_RESET, BROKEN_TIMEOUT, BROKEN_UNUSED, type Broken } from "#upstream/broken.ts";
 import type { RetryPolicy } from "#upstream/retry-policy.ts";
-import type { UpstreamStream } from "#upstream/stream.ts";
-import type { Waiter } from "#upstream/wait-queue.ts";
+import type { ReleasedUpstream, UpstreamStream } from "#upstream/stream.ts";
 import type { Asker } from "./asker.ts";
 import { BodyReplay } from "./body-replay.ts";
+import { Choice, type ChoiceOwner } from "./choice.ts";
 import type { WorkerContext } from "./context.ts";
 import type { Detour } from "./detour.ts";
-import type { Split } from "./split.ts";
 import type { DownstreamStream } from "./downstream-stream.ts";
 import type { Engine, Route } from "./engine.ts";
 import { Hedge, type HedgeOwner } from "./hedge.ts";
 import * as outcomes from "./outcomes.ts";
 import { RequestWriter } from "./request-writer.ts";
-import { Target } from "./target.ts";
+import type { Target } from "./target.ts";
 
 /** Endpoints one exchange may try to connect to without being told to: nothing of the request has left by then. */
 const CONNECTS_MAX = 3;
@@ -52,10 +50,12 @@ export interface AttemptsOwner {
   upstreamFailed(outcome: outcomes.Outcome): void;
 }
 
-export class Attempts implements HedgeOwner, Waiter {
+export class Attempts implements HedgeOwner, ChoiceOwner {
   readonly #worker: WorkerContext;
   readonly #owner: AttemptsOwner;
+  readonly request: Head;
   readonly response: Head;
+  readonly #choice: Choice;
   readonly #target: Target;
   readonly #writer: RequestWriter;
   readonly #replay: BodyReplay;
@@ -74,14 +74,7 @@ export class Attempts implements HedgeOwner, Waiter {
   #keepsBody = false;
   #retries = 0;
   #connects = 0;
-  #waiting = false;
-  waitingSinceMs = 0;
   #answered = false;
-  /** The response is to bind its client to the endpoint. */
-  #binds = false;
-  #split: Split | null = null;
-  /** And to the part of a split. */
-  #bindsSplit = false;
   /** The endpoint takes the body too slowly. */
   #paused = false;
   requestMethod = 0;
@@ -91,8 +84,10 @@ export class Attempts implements HedgeOwner, Waiter {
   constructor(worker: WorkerContext, owner: AttemptsOwner) {
     this.#worker = worker;
     this.#owner = owner;
+    this.request = owner.request;
     this.response = owner.response;
-    this.#target = new Target(worker);
+    this.#choice = new Choice(worker, this);
+    this.#target = this.#choice.target;
     this.#writer = new RequestWriter(worker.workspace);
     this.#replay = new BodyReplay(worker.buffers, worker.trailers);
     this.#alarm = new Alarm(worker.loop, () => this.#tookTooLong());
@@ -134,20 +129,15 @@ export class Attempts implements HedgeOwner, Waiter {
     this.#engine = engine;
     this.#downstream = downstream;
     this.#keepsHead = keepsHead;
-    this.requestMethod = this.#owner.request.method;
-    this.#split = detour === null ? route.split : null;
-    const original = route.split === null ? downstream.originalAddress : null;
-    const outcome =
-      detour === null
-        ? this.#target.begin(route, original, this.#owner.request, this.#client)
-        : this.#target.beginDetour(detour);
+    this.requestMethod = this.request.method;
+    const outcome = this.#choice.begin(route, downstream, detour);
     if (outcome !== outcomes.OK) {
       this.#owner.upstreamFailed(outcome);
       return;
     }
     this.#policy = this.#target.upstream?.retry ?? null;
     this.#policy?.request();
-    this.#choose();
+    this.#choice.choose();
   }
 
   data(buffer: number, start: number, end: number): void {
@@ -170,14 +160,13 @@ export class Attempts implements HedgeOwner, Waiter {
   drop(): void {
     this.#alarm.cancel();
     this.#dropHedge();
-    if (this.#waiting) this.#target.upstream?.queue?.remove(this);
-    this.#waiting = false;
+    this.#choice.drop();
     this.stream?.discard();
     this.stream = null;
   }
 
-  /** After 101: hands the connection over. */
-  release(): { connection: Connection; held: HeldRegions } {
+  /** A tunnel begins: hands the connection over. */
+  release(): ReleasedUpstream {
     const released = (this.stream as UpstreamStream).release();
     this.stream = null;
     return released;
@@ -186,7 +175,7 @@ export class Attempts implements HedgeOwner, Waiter {
   reset(): void {
     this.drop();
     this.#releaseHead();
-    this.#target.reset();
+    this.#choice.reset();
     this.#replay.reset();
     this.#engine = null;
     this.#downstream = null;
@@ -196,38 +185,17 @@ export class Attempts implements HedgeOwner, Waiter {
     this.#retries = 0;
     this.#connects = 0;
     this.#answered = false;
-    this.#binds = false;
     this.#paused = false;
   }
 
-  // Choosing and connecting.
+  // Connecting.
 
-  #choose(): void {
-    const outcome = this.#target.choose(this.#owner.request, this.#client);
-    if (outcome === outcomes.OK) this.#connect();
-    else if (outcome === outcomes.UPSTREAM_BUSY) this.#wait();
-    else this.#owner.upstreamFailed(outcome);
+  chosen(): void {
+    this.#connect();
   }
 
-  get #client(): string {
-    return this.#downstream?.client ?? "";
-  }
-
-  #wait(): void {
-    const queue = this.#target.upstream?.queue ?? null;
-    if (queue === null) this.#owner.upstreamFailed(outcomes.UPSTREAM_BUSY);
-    else if (queue.add(this)) this.#waiting = true;
-    else this.#owner.upstreamFailed(outcomes.QUEUE_FULL);
-  }
-
-  admitted(): void {
-    this.#waiting = false;
-    this.#choose();
-  }
-
-  waitedTooLong(): void {
-    this.#waiting = false;
-    this.#owner.upstreamFailed(outcomes.QUEUE_TIMEOUT);
+  notChosen(outcome: outcomes.Outcome): void {
+    this.#owner.upstreamFailed(outcome);
   }
 
   #connect(): void {
@@ -242,7 +210,7 @@ export class Attempts implements HedgeOwner, Waiter {
     if (this.#policy === null) return;
     const { perTryMs, hedgeAfterMs } = this.#policy.spec;
     if (perTryMs > 0) this.#alarm.set(perTryMs);
-    const hedges = hedgeAfterMs > 0 && this.#isIdempotent && this.#owner.request.framing === FRAMING_NONE;
+    const hedges = hedgeAfterMs > 0 && this.#isIdempotent && this.request.framing === FRAMING_NONE;
     if (hedges && this.#hedge === null) this.#hedgeAlarm.set(hedgeAfterMs);
   }
 
@@ -255,18 +223,18 @@ export class Attempts implements HedgeOwner, Waiter {
     this.#worker.counters.add(UPSTREAM_CONNECT_FAILURES, 1);
     this.stream = null;
     this.#alarm.cancel();
-    this.#noteFailure();
+    this.#choice.failed();
     if (this.#leadByHedge()) return;
     const policy = this.#policy;
     const byPolicy = policy !== null && policy.spec.onConnectFailure;
-    if (this.#connects < CONNECTS_MAX && this.#target.chooseOther(this.#owner.request, this.#client)) this.#again();
-    else if (byPolicy && this.#mayRetry(policy) && this.#chooseAny()) this.#retry();
+    if (this.#connects < CONNECTS_MAX && this.#choice.chooseOther()) this.#again();
+    else if (byPolicy && this.#mayRetry(policy) && this.#choice.chooseAny()) this.#retry();
     else this.#owner.upstreamFailed(connectOutcome(error));
   }
 
   #send(): void {
     const stream = this.stream as UpstreamStream;
-    const { request } = this.#owner;
+    const { request } = this;
     const { forwarding } = this.#engine as Engine;
     const downstream = this.#downstream as DownstreamStream;
     if (!this.#writer.send(request, downstream, this.#owner.asker.host, forwarding, stream)) {
@@ -274,7 +242,7 @@ export class Attempts implements HedgeOwner, Waiter {
       this.#owner.upstreamFailed(outcomes.HEAD_TOO_LONG);
       return;
     }
-    this.#noteBinding();
+    this.#choice.noteBinding();
     const repeats = stream.served > 0 || (this.#policy !== null && this.#isIdempotent);
     if (this.#connects > 1) this.#replay.sendTo(stream);
     if (repeats && request.framing !== FRAMING_NONE && !this.#keepsBody) this.#keepBody();
@@ -282,22 +250,12 @@ export class Attempts implements HedgeOwner, Waiter {
     if (this.stream !== null) this.#owner.bodyWanted();
   }
 
-  /** Whether the response is to bind its client to the endpoint, and to its part of a split. */
-  #noteBinding(): void {
-    const { request } = this.#owner;
-    const { upstream, member } = this.#target;
-    const sticky = upstream?.sticky ?? null;
-    this.#binds = sticky !== null && sticky.memberOf(request) !== member;
-    this.#bindsSplit = this.#split !== null && upstream !== null && this.#split.binds(request, upstream);
-  }
-
   // A second request beside the first.
 
   #beginHedge(): void {
-    const { request } = this.#owner;
     if (this.stream === null || !this.#canRepeat) return;
-    const target = this.#target.beside();
-    if (target.choose(request, this.#client) !== outcomes.OK || !this.#mayRetry(this.#policy as RetryPolicy)) return;
+    const target = this.#choice.beside();
+    if (target === null || !this.#mayRetry(this.#policy as RetryPolicy)) return;
     this.#retries++;
     this.#worker.counters.add(UPSTREAM_HEDGES, 1);
     this.#hedge = new Hedge(this, target);
@@ -307,7 +265,7 @@ export class Attempts implements HedgeOwner, Waiter {
   sendBeside(stream: UpstreamStream): boolean {
     const { forwarding } = this.#engine as Engine;
     const downstream = this.#downstream as DownstreamStream;
-    return this.#writer.send(this.#owner.request, downstream, this.#owner.asker.host, forwarding, stream);
+    return this.#writer.send(this.request, downstream, this.#owner.asker.host, forwarding, stream);
   }
 
   hedgeAnswers(): boolean {
@@ -337,7 +295,7 @@ export class Attempts implements HedgeOwner, Waiter {
     this.#hedge = null;
     this.stream = hedge.lead();
     this.#target.follow(hedge.target);
-    this.#noteBinding();
+    this.#choice.noteBinding();
     this.#timeAttempt();
     return true;
   }
@@ -356,10 +314,11 @@ export class Attempts implements HedgeOwner, Waiter {
     this.#replay.begin(this.#policy?.spec.bodyBytesMax ?? STALE_BODY_BYTES_MAX);
   }
 
-  /** To do it twice is the same as to do it once (RFC 9110 §9.2.2). */
+  /** To do it twice is the same as to do it once (RFC 9110 §9.2.2). Of two tunnels one could have been taken for used. */
   get #isIdempotent(): boolean {
     const method = this.requestMethod;
-    return method !== METHOD_POST && method !== METHOD_PATCH && method !== METHOD_OTHER && !this.#owner.request.upgrade;
+    const named = method !== METHOD_POST && method !== METHOD_PATCH && method !== METHOD_OTHER;
+    return named && method !== METHOD_CONNECT && !this.request.upgrade;
   }
 
   /** All that was sent can be sent again. */
@@ -372,14 +331,6 @@ export class Attempts implements HedgeOwner, Waiter {
     return this.#retries < policy.spec.attempts && policy.take(this.#worker.loop.nowMs);
   }
 
-  /** Rather another endpoint than the same again. False when none can take it: what was chosen stays. */
-  #chooseAny(): boolean {
-    const { request } = this.#owner;
-    if (this.#target.chooseOther(request, this.#client)) return true;
-    this.#target.forgetTried();
-    return this.#target.choose(request, this.#client) === outcomes.OK;
-  }
-
   #retry(): void {
     this.#retries++;
     this.#again();
@@ -388,11 +339,6 @@ export class Attempts implements HedgeOwner, Waiter {
   #again(): void {
     this.#worker.counters.add(UPSTREAM_RETRIES, 1);
     this.#connect();
-  }
-
-  #noteFailure(): void {
-    const { upstream, member } = this.#target;
-    if (upstream !== null && member !== null) upstream.failed(member);
   }
 
   #releaseHead(): void {
@@ -407,7 +353,7 @@ export class Attempts implements HedgeOwner, Waiter {
     if (stream === null || this.#answered) return;
     this.stream = null;
     stream.discard();
-    this.#noteFailure();
+    this.#choice.failed();
     if (this.#leadByHedge()) return;
     const policy = this.#policy as RetryPolicy;
     // Before it is connected nothing has left: whatever the request is.
@@ -415,7 +361,7 @@ export class Attempts implements HedgeOwner, Waiter {
     const repeats = unsent
       ? policy.spec.onTimeout || policy.spec.onConnectFailure
       : this.#repeatsBroken(BROKEN_TIMEOUT);
-    if (repeats && this.#mayRetry(policy) && this.#chooseAny()) this.#retry();
+    if (repeats && this.#mayRetry(policy) && this.#choice.chooseAny()) this.#retry();
     else this.#owner.upstreamFailed(outcomes.UPSTREAM_TIMEOUT);
   }
 
@@ -439,15 +385,13 @@ export class Attempts implements HedgeOwner, Waiter {
     this.#alarm.cancel();
     const { status } = this.response;
     const { viaResponse } = (this.#engine as Engine).forwarding;
-    if (viaResponse.length > 0) this.response.add(VIA, viaResponse, 0, viaResponse.length);
-    const { upstream, member } = this.#target;
-    if (upstream !== null && member !== null) {
-      if (status >= 500) upstream.failed(member);
-      else upstream.succeeded(member);
-      if (this.#retriesStatus(status)) return;
-      if (this.#binds) upstream.sticky?.bind(this.response, member);
-      if (this.#bindsSplit) this.#split?.bind(this.response, upstream);
-    }
+    const isForwarded = this.#target.connect !== "tunnel";
+    if (isForwarded && viaResponse.length > 0) this.response.add(VIA, viaResponse, 0, viaResponse.length);
+    // What a proxy answers to CONNECT tells of its target: its own health would be for any client to spoil.
+    if (status >= 500 && this.requestMethod !== METHOD_CONNECT) this.#choice.failed();
+    else this.#choice.succeeded();
+    if (this.#retriesStatus(status)) return;
+    this.#choice.bind(this.response);
     this.#answered = true;
     this.#dropHedge();
     this.#keepsBody = false;
@@ -460,7 +404,7 @@ export class Attempts implements HedgeOwner, Waiter {
   #retriesStatus(status: number): boolean {
     const policy = this.#policy;
     if (policy === null || !policy.wantsStatus(status) || !this.#canRepeat || !this.#isIdempotent) return false;
-    if (this.#hedge === null && (!this.#mayRetry(policy) || !this.#chooseAny())) return false;
+    if (this.#hedge === null && (!this.#mayRetry(policy) || !this.#choice.chooseAny())) return false;
     this.stream?.discard();
     this.stream = null;
     this.response.reset();
@@ -487,16 +431,17 @@ export class Attempts implements HedgeOwner, Waiter {
     this.stream = null;
     this.#alarm.cancel();
     const closed = reason === BROKEN_CLOSED || reason === BROKEN_RESET;
-    const bodiless = this.#owner.request.framing === FRAMING_NONE;
+    const bodiless = this.request.framing === FRAMING_NONE;
     const stale = closed && stream !== null && stream.served > 0 && bodiless && this.#isIdempotent;
     if ((stale || reason === BROKEN_UNUSED) && this.#canRepeat && this.#target.again()) {
       this.#again();
       return;
     }
-    this.#noteFailure();
+    this.#choice.failed();
     if (this.#leadByHedge()) return;
     const policy = this.#policy;
-    if (policy !== null && this.#repeatsBroken(reason) && this.#mayRetry(policy) && this.#chooseAny()) this.#retry();
+    if (policy !== null && this.#repeatsBroken(reason) && this.#mayRetry(policy) && this.#choice.chooseAny())
+      this.#retry();
     else this.#owner.upstreamFailed(outcomes.outcomeOf(reason));
   }
 }

@@ -40,6 +40,6 @@ export interface DownstreamStream {
   abort(): void;
   /** The exchange is over, its objects are free again: the last call. `clean`: the response was delivered whole. */
   finished(clean: boolean): void;
-  /** After 101: hands the connection over, with what the client sent behind its head. `left` is called when it is closed. */
+  /** A tunnel begins: hands the connection over, with what the client sent behind its head. `left` is called when it is closed. */
   release(): { connection: Connection; held: HeldRegions; left(): void };
 }

@@ -7,6 +7,7 @@ import type { Meter } from "#observe/meters.ts";
 import type { ClientTls } from "#net/tls/client-tls.ts";
 import type { ServerTls } from "#net/tls/server-tls.ts";
 import type { StreamFilter } from "#pipeline/stream-filter.ts";
+import { ConnectRouter } from "#router/connect-router.ts";
 import { compileRouter, type Router } from "#router/router.ts";
 import { StreamRouter } from "#router/stream-router.ts";
 import type { RouteSpec, Snapshot } from "#snapshot/snapshot.ts";
@@ -59,6 +60,8 @@ export class Engine {
   readonly #routes: (Route | null)[];
   readonly #chains: readonly (readonly Filter[])[];
   readonly #splits: Splits;
+  /** By listener; made for their first CONNECT. */
+  readonly #connectRouters: (ConnectRouter | null)[];
   /** By listener; null for those that speak HTTP. */
   readonly streamRouters: readonly (StreamRouter | null)[];
   readonly streamRoutes: readonly StreamRoute[];
@@ -98,6 +101,7 @@ export class Engine {
     this.#chains = chains;
     this.routing = routing;
     this.#routes = routing.routes.map(() => null);
+    this.#connectRouters = snapshot.listeners.map(() => null);
     const streamRoutes = snapshot.streamRoutes ?? [];
     this.streamRoutes = streamRoutes.map((spec, i) => makeStreamRoute(spec, streamFilters[i] ?? [], this.#splits));
     this.streamRouters = snapshot.listeners.map(({ protocol }, i) =>
@@ -108,6 +112,10 @@ export class Engine {
   /** `number`: as a router of this engine answered it. */
   route(number: number): Route {
     return (this.#routes[number] ??= this.#made(number));
+  }
+
+  connectRouter(listener: number): ConnectRouter {
+    return (this.#connectRouters[listener] ??= new ConnectRouter(this.routing.routes, listener));
   }
 
   /** Makes all routes, a step for some, as long as it is in force: no request has to do it then. */

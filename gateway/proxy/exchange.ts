@@ -7,7 +7,7 @@
  *                   │ reply                                                        ▲
  *                   └───────────────── local reply, through the same response filters
  */
-import { FRAMING_LENGTH, FRAMING_NONE, Head } from "#http/head.ts";
+import { beginsTunnel, FRAMING_LENGTH, FRAMING_NONE, Head } from "#http/head.ts";
 import { Alarm } from "#net/alarm.ts";
 import { refusalOf } from "#http/refusals.ts";
 import { REQUESTS } from "#observe/counters.ts";
@@ -27,9 +27,7 @@ import type { Home } from "./home.ts";
 import { FilterWalk } from "./filter-walk.ts";
 import { LocalReply, type ReplyFields } from "./local-reply.ts";
 import * as outcomes from "./outcomes.ts";
-import { startTunnel } from "./tunnel.ts";
-
-const SWITCHING_PROTOCOLS = 101;
+import { asksForTunnel, startTunnel } from "./tunnel.ts";
 
 export class ProxyExchange extends ClientSide implements Exchange, AttemptsOwner, BodiesOwner {
   readonly #worker: WorkerContext;
@@ -223,6 +221,7 @@ export class ProxyExchange extends ClientSide implements Exchange, AttemptsOwner
 
   respond(status: number, headers: ReplyFields, body: Uint8Array): void {
     this.#outcome = outcomes.LOCAL_REPLY;
+    if (this.#refusesTunnel(status)) return;
     this.#bodies.dropResponse();
     this.#reply.make(status, headers, body, "text/plain; charset=utf-8", this.request.method);
   }
@@ -231,8 +230,15 @@ export class ProxyExchange extends ClientSide implements Exchange, AttemptsOwner
     this.#outcome = outcomes.LOCAL_REPLY;
     this.#bodies.dropResponse();
     this.#reply.makeHead(status, headers, contentLength, this.request.method);
-    if (this.response.framing === FRAMING_NONE) source.dispose();
+    if (this.#refusesTunnel(status) || this.response.framing === FRAMING_NONE) source.dispose();
     else this.#bodies.addResponse(source, SAME_LENGTH);
+  }
+
+  /** A filter answers CONNECT with success: the client would take what follows for its tunnel, and there is none. */
+  #refusesTunnel(status: number): boolean {
+    if (!beginsTunnel(status, this.request.method)) return false;
+    this.#makeProblem(500, "connect-without-tunnel", "a filter answered CONNECT with success, without a tunnel");
+    return true;
   }
 
   interrupt(status: number, headers: ReplyFields, body: Uint8Array): boolean {
@@ -362,16 +368,22 @@ export class ProxyExchange extends ClientSide implements Exchange, AttemptsOwner
   }
 
   #deliverHead(): void {
-    if (this.response.status === SWITCHING_PROTOCOLS) {
-      this.#switchProtocols();
-      return;
-    }
-    if (this.stream.sendHead(this.response)) {
+    const { request, response, stream } = this;
+    const tunnel = beginsTunnel(response.status, request.method);
+    // Nobody asked for it, or the body that belongs before it is still to come.
+    if (tunnel && !(this.#requestEnded && asksForTunnel(request, response))) {
+      this.#attempts.drop();
+      this.#fail(outcomes.UPSTREAM_INVALID);
+    } else if (!stream.sendHead(response)) {
+      this.#attempts.drop();
+      this.#cut(outcomes.OVERLOADED);
+    } else if (tunnel) {
+      const up = this.#attempts.release();
+      this.#end(outcomes.TUNNEL, true);
+      startTunnel(stream.listener, stream.release(), up);
+    } else {
       this.#bodies.headSent();
-      return;
     }
-    this.#attempts.drop();
-    this.#cut(outcomes.OVERLOADED);
   }
 
   responseData(buffer: number, start: number, end: number): void {
@@ -395,24 +407,6 @@ export class ProxyExchange extends ClientSide implements Exchange, AttemptsOwner
   responseFailed(): void {
     this.#attempts.drop();
     this.#cut(outcomes.RESPONSE_CUT);
-  }
-
-  #switchProtocols(): void {
-    const stream = this.stream;
-    // Nobody asked for it, or the body that belongs before it is still to come.
-    if (!this.request.upgrade || !this.#requestEnded) {
-      this.#attempts.drop();
-      this.#fail(outcomes.UPSTREAM_INVALID);
-      return;
-    }
-    if (!stream.sendHead(this.response)) {
-      this.#attempts.drop();
-      this.#cut(outcomes.UPSTREAM_INVALID);
-      return;
-    }
-    const up = this.#attempts.release();
-    this.#end(outcomes.TUNNEL, true);
-    startTunnel(stream.listener, stream.release(), up);
   }
 
   // Replies of the gateway's own.

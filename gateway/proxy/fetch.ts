@@ -3,7 +3,7 @@
  * answer's body is collected up to a bound, or dropped. It shares endpoints, connections and time-outs with the traffic.
  */
 import { parseRequestHead } from "#http/h1/parse-request.ts";
-import { FRAMING_LENGTH, FRAMING_NONE, Head } from "#http/head.ts";
+import { beginsTunnel, FRAMING_LENGTH, FRAMING_NONE, Head, METHOD_CONNECT } from "#http/head.ts";
 import type { HeadLimits } from "#http/limits.ts";
 import { BUFFER_BYTES } from "#io/buffers.ts";
 import type { Timed } from "#io/timers.ts";
@@ -118,7 +118,7 @@ class Fetch implements ResponseSink, Timed {
     const parsed = parseRequestHead(this.#request, start, start + text.length, limits);
     if (parsed !== start + text.length) return "the request is malformed";
     this.requestMethod = this.#request.method;
-    return "";
+    return this.requestMethod === METHOD_CONNECT ? "a tunnel can't be fetched" : "";
   }
 
   #connect(): void {
@@ -170,6 +170,10 @@ class Fetch implements ResponseSink, Timed {
   onInformational(): void {}
 
   onResponseHead(): void {
+    if (beginsTunnel(this.response.status, this.requestMethod)) {
+      this.#finish("the upstream began another protocol, which nobody had asked for");
+      return;
+    }
     this.#status = this.response.status;
     if (this.#wanted.ignoreAnswer !== true) this.#headers = this.response.entries();
   }

@@ -10,8 +10,7 @@
  */
 import { parseIp } from "#core/address.ts";
 import { BODY_END, BODY_MORE, BodyReader } from "#http/h1/body-reader.ts";
-import { parseRequestHead } from "#http/h1/parse-request.ts";
-import { FRAMING_CHUNKED, FRAMING_CLOSE, FRAMING_LENGTH, FRAMING_NONE, type Head } from "#http/head.ts";
+import { FRAMING_CHUNKED, FRAMING_CLOSE, FRAMING_LENGTH, FRAMING_NONE, METHOD_CONNECT, type Head } from "#http/head.ts";
 import { refusalOf } from "#http/refusals.ts";
 import { HIGH_WATERMARK_BYTES, type Connection, type Protocol } from "#net/connection.ts";
 import { HeldRegions } from "#net/held.ts";
@@ -19,12 +18,12 @@ import type { Peer } from "#net/listener.ts";
 import type { TlsPeer } from "#net/tls/peer.ts";
 import { CONNECTIONS_OPEN, TRAILERS_DROPPED } from "#observe/counters.ts";
 import { writeChunk, writeLastChunk } from "#upstream/http1-upstream.ts";
-import { PartialHead } from "#pipeline/http/partial-head.ts";
 import type { Banned, Drainable, ListenerContext } from "./context.ts";
 import { addressOf, destinationOf } from "./client-ends.ts";
 import type { DownstreamStream } from "./downstream-stream.ts";
 import type { ProxyExchange } from "./exchange.ts";
 import type { ExchangePool } from "./exchange-pool.ts";
+import { HEAD_NO_BUFFER, HeadReader } from "./head-reader.ts";
 import { framingFor, writeInformational, writeResponseHead } from "./http1-response.ts";
 import { BAD_REQUEST, CLIENT_GONE, OVERLOADED } from "./outcomes.ts";
 
@@ -52,8 +51,7 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
   #exchange: ProxyExchange | null = null;
   #phase = IDLE;
   #activityMs: number;
-  /** Of phase HEAD. */
-  #partial: PartialHead | null = null;
+  readonly #heads: HeadReader;
   /** Made for the first request that has content. */
   #body: BodyReader | null = null;
   #responseFraming = FRAMING_NONE;
@@ -91,6 +89,7 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
     this.tls = connection.tls;
     this.originalAddress = originalAddress;
     this.#held = new HeldRegions(connection.buffers);
+    this.#heads = new HeadReader(connection.buffers);
     this.#activityMs = connection.loop.nowMs;
     this.#draining = listener.draining;
     listener.connections.add(this);
@@ -158,9 +157,13 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
 
   onDeadline(nowMs: number): void {
     const settings = this.#settings;
-    if (this.#partial !== null) {
-      if (nowMs >= this.#partial.deadlineMs) this.#refuse(408, "head-timeout", "the head did not arrive in time");
-      else this.#checkBy(this.#partial.deadlineMs);
+    const { deadlineMs } = this.#heads;
+    if (nowMs >= deadlineMs) {
+      this.#refuse(408, "head-timeout", "the head did not arrive in time");
+      return;
+    }
+    if (deadlineMs < Infinity) {
+      this.#checkBy(deadlineMs);
       return;
     }
     if (nowMs >= this.#discardByMs) {
@@ -212,7 +215,8 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
     this.#responseFraming = framing;
     const connection = this.#connection;
     if (connection.queuedBytes === 0) this.#activityMs = connection.loop.nowMs;
-    return writeResponseHead(connection, head, this.requestMinor, framing, this.#keepAlive);
+    const method = this.#exchange?.request.method ?? 0;
+    return writeResponseHead(connection, head, method, this.requestMinor, framing, this.#keepAlive);
   }
 
   sendData(buffer: number, start: number, end: number): void {
@@ -327,48 +331,30 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
     }
   }
 
-  /** Parses a head where it lies, or puts it together; answers where to go on. */
+  /** Answers where to go on. */
   #readHead(buffer: number, at: number, end: number): number {
-    if (this.#partial !== null) return this.#readPartial(this.#partial, at, end);
+    const { loop } = this.#connection;
+    const heads = this.#heads;
     const exchange = this.#exchanges.take();
-    const next = parseRequestHead(exchange.request, at, end, this.listener.engine.limits);
+    const deadlineMs = loop.nowMs + this.#settings.headTimeoutMs;
+    const next = heads.read(exchange.request, buffer, at, end, this.listener.engine.limits, deadlineMs);
     if (next > 0) {
-      this.#begin(exchange, buffer);
+      this.#begin(exchange, heads.buffer);
+      heads.done();
       return next;
     }
     exchange.request.reset();
-    if (next < 0) {
+    if (next < 0 && next !== HEAD_NO_BUFFER) {
       this.#refuseWith(exchange, next);
       return end;
     }
     this.#exchanges.give(exchange);
-    const deadlineMs = this.#connection.loop.nowMs + this.#settings.headTimeoutMs;
-    const partial = new PartialHead(this.#connection.buffers, deadlineMs);
-    if (!partial.begin(at, end)) {
+    if (next === HEAD_NO_BUFFER) {
       this.#gone();
-      return end;
+    } else if (this.#phase === IDLE) {
+      this.#phase = HEAD;
+      this.#connection.expireBy(deadlineMs);
     }
-    this.#partial = partial;
-    this.#phase = HEAD;
-    this.#connection.expireBy(deadlineMs);
-    return end;
-  }
-
-  #readPartial(partial: PartialHead, at: number, end: number): number {
-    const limits = this.listener.engine.limits;
-    if (!partial.add(at, end, limits)) return end;
-    const exchange = this.#exchanges.take();
-    const parsed = partial.parse(exchange.request, limits);
-    if (parsed > 0) {
-      this.#partial = null;
-      const owned = partial.detach();
-      this.#begin(exchange, owned);
-      this.#connection.buffers.release(owned);
-      return partial.next;
-    }
-    exchange.request.reset();
-    if (parsed === 0) this.#exchanges.give(exchange);
-    else this.#refuseWith(exchange, parsed);
     return end;
   }
 
@@ -376,7 +362,8 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
     const request = exchange.request;
     this.#exchange = exchange;
     this.requestMinor = request.minor;
-    this.#keepAlive = request.keepAlive && !this.#draining;
+    // Behind a CONNECT that is refused may stand what was meant for its tunnel, and is no request.
+    this.#keepAlive = request.keepAlive && !this.#draining && request.method !== METHOD_CONNECT;
     const { framing, contentLength } = request;
     if (framing === FRAMING_NONE || (framing === FRAMING_LENGTH && contentLength === 0)) {
       this.#phase = ANSWERING;
@@ -446,16 +433,11 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
   }
 
   #answerRefused(exchange: ProxyExchange, status: number, code: string, detail: string): void {
-    this.#dropPartial();
+    this.#heads.clear();
     this.#exchange = exchange;
     this.#keepAlive = false;
     this.#phase = ANSWERING;
     exchange.refuse(this, status, code, detail);
-  }
-
-  #dropPartial(): void {
-    this.#partial?.clear();
-    this.#partial = null;
   }
 
   #cut(): void {
@@ -507,7 +489,7 @@ export class Http1Downstream implements Protocol, DownstreamStream, Drainable {
     const { connections, worker } = this.listener;
     if (!connections.delete(this)) return;
     worker.clients.left(this.client);
-    this.#dropPartial();
+    this.#heads.clear();
     this.#body?.release();
     worker.counters.add(CONNECTIONS_OPEN, -1);
     if (connections.size === 0) this.listener.emptied();

@@ -1,6 +1,6 @@
 /** Responses of HTTP/1 written to a client's connection: heads, informational ones, and which framing a body gets. */
 import { encodeResponseHead } from "#http/h1/encode.ts";
-import { FRAMING_CHUNKED, FRAMING_CLOSE, FRAMING_LENGTH, FRAMING_NONE, type Head } from "#http/head.ts";
+import { beginsTunnel, FRAMING_CHUNKED, FRAMING_CLOSE, FRAMING_LENGTH, FRAMING_NONE, type Head } from "#http/head.ts";
 import { BUFFER_BYTES } from "#io/buffers.ts";
 import { HIGH_WATERMARK_BYTES, type Connection } from "#net/connection.ts";
 import { responseOptions } from "./response-options.ts";
@@ -12,15 +12,21 @@ export function framingFor({ framing, announcesTrailers }: Head, minor: number):
   return minor === 1 ? FRAMING_CHUNKED : FRAMING_CLOSE;
 }
 
-/** False when the head does not fit into one buffer, or none is free. */
+/**
+ * False when the head does not fit into one buffer, or none is free. `method`: METHOD_* of the request. Behind the head of a tunnel there
+ * are no messages that the connection would be kept for.
+ */
 export function writeResponseHead(
   connection: Connection,
   head: Head,
+  method: number,
   minor: number,
   framing: number,
   keepAlive: boolean,
 ): boolean {
-  const options = responseOptions(minor, framing, keepAlive, head.status === 101);
+  const options = beginsTunnel(head.status, method)
+    ? responseOptions(1, FRAMING_NONE, true, head.status === 101)
+    : responseOptions(minor, framing, keepAlive, false);
   let at = connection.reserve(head.end - head.start + 256);
   if (at < 0) return false;
   let end = encodeResponseHead(head, at, connection.reservedEnd, options);

@@ -2,10 +2,12 @@
 import { Connection } from "#net/connection.ts";
 import { UPSTREAM_CONNECTS } from "#observe/counters.ts";
 import type { Head } from "#http/head.ts";
+import type { RouteSpec } from "#snapshot/snapshot.ts";
 import type { Endpoint } from "#upstream/endpoint.ts";
 import { Http1Upstream } from "#upstream/http1-upstream.ts";
 import { IntroducedEndpoint } from "#upstream/introduced-endpoint.ts";
 import type { Member } from "#upstream/member.ts";
+import { TunnelStream } from "#upstream/tunnel-stream.ts";
 import type { ResponseSink, UpstreamStream, UpstreamTimeouts } from "#upstream/stream.ts";
 import type { Upstream } from "#upstream/upstream.ts";
 import { proxyHeaderOf, type ClientEnds } from "./client-ends.ts";
@@ -36,6 +38,8 @@ export class Target {
   #endpoint: Endpoint | null = null;
   /** An idle connection has turned out to be dead: not another one of them. */
   #fresh = false;
+  /** What becomes of a CONNECT, by its route; null: it is another request. */
+  connect: RouteSpec["connect"] | null = null;
   /** The connection of `acquire` is established. */
   connected = false;
 
@@ -120,9 +124,12 @@ export class Target {
     if (this.member !== null) this.member.requests++;
     const timeouts = this.upstream === null ? ORIGINAL_TIMEOUTS : this.upstream.timeouts;
     const version = this.upstream === null ? null : this.upstream.proxyProtocol;
+    if (this.connect === "tunnel") return this.#tunnel(sink, timeouts.connectMs, version, introduction);
     if (version !== null) return this.#introduced(sink, engine, timeouts, version, introduction);
     const endpoint = this.#endpoint as Endpoint;
-    const idle = this.#fresh ? undefined : endpoint.take(this.#worker.loop.turns);
+    // What becomes a tunnel is nobody else's afterwards, and can't be asked for twice: not by one that may be dead.
+    const fresh = this.#fresh || this.connect !== null;
+    const idle = fresh ? undefined : endpoint.take(this.#worker.loop.turns);
     if (idle !== undefined) {
       this.connected = true;
       idle.begin(sink, timeouts);
@@ -153,6 +160,21 @@ export class Target {
     return stream;
   }
 
+  /** To be joined to the client's. */
+  #tunnel(
+    sink: ResponseSink,
+    connectMs: number,
+    version: "v1" | "v2" | null,
+    client: ClientEnds | null,
+  ): UpstreamStream {
+    const { loop, gather, counters } = this.#worker;
+    counters.add(UPSTREAM_CONNECTS, 1);
+    const stream = new TunnelStream(this.#endpoint as Endpoint, new Connection(loop, gather));
+    this.connected = false;
+    stream.dial(sink, version === null ? null : proxyHeaderOf(version, client), connectMs);
+    return stream;
+  }
+
   /** After an idle connection turned out to be dead: the same endpoint over a fresh one, once. */
   again(): boolean {
     if (this.#fresh) return false;
@@ -167,6 +189,7 @@ export class Target {
     this.#tried.length = 0;
     this.#endpoint = null;
     this.#fresh = false;
+    this.connect = null;
     this.connected = false;
   }
 }

@@ -69,9 +69,10 @@ function distinct(texts: readonly string[]): readonly string[] {
   return texts.length < 2 ? texts : [...new Set(texts)];
 }
 
-/** The conditions of one route, one a host; none when no request can meet them. */
+/** The conditions of one route, one a host; none when no request can meet them but a CONNECT (connect-router.ts). */
 export function conditionsOf(route: RouteSpec, index: number): Condition[] {
   const { match } = route;
+  if (route.connect !== undefined) return [];
   const headers = headersOf(route);
   if (headers === null) return [];
   const pathExact = match.path.kind === "exact";

@@ -87,7 +87,7 @@ function refusedHeader(headers: readonly HeaderCondition[], head: RoutedHead): s
 }
 
 /** What the condition, whose host fits, does not like; null when it is met. */
-function refusal(condition: Condition, request: Request): { outcome: Outcome; detail: string } | null {
+function refusal(condition: Condition, request: Request): Refusal | null {
   const { path } = request;
   if (condition.pathExact && path !== condition.path) {
     return { outcome: "path", detail: `path ${path} is not ${condition.path}` };
@@ -104,7 +104,20 @@ function refusal(condition: Condition, request: Request): { outcome: Outcome; de
   return header === null ? null : { outcome: "header", detail: header };
 }
 
-export function explain(routes: readonly RouteSpec[], listener: number, head: RoutedHead, chosen: number): Explanation {
+/** What a route does not like of a request: the first thing that does not match. */
+export interface Refusal {
+  readonly outcome: Outcome;
+  readonly detail: string;
+}
+
+/** `refuse`: conditions beside those that all requests have; of the route at that index, null when they are met. */
+export function explain(
+  routes: readonly RouteSpec[],
+  listener: number,
+  head: RoutedHead,
+  chosen: number,
+  refuse: (index: number) => Refusal | null = () => null,
+): Explanation {
   const request: Request = {
     method: text(head.memory, head.methodStart, head.methodEnd),
     host: text(head.memory, head.hostStart, head.hostEnd),
@@ -115,7 +128,8 @@ export function explain(routes: readonly RouteSpec[], listener: number, head: Ro
   let otherHosts = 0;
   for (let i = 0; i < routes.length; i++) {
     const route = routes[i] as RouteSpec;
-    if (!route.listeners.includes(listener)) continue;
+    // Those that take CONNECT take nothing else.
+    if (!route.listeners.includes(listener) || route.connect !== undefined) continue;
     const fitting = conditionsOf(route, i).filter((condition) => takesHost(condition, request.host));
     if (fitting.length === 0) otherHosts++;
     conditions.push(...fitting);
@@ -124,7 +138,7 @@ export function explain(routes: readonly RouteSpec[], listener: number, head: Ro
   let found = false;
   const considered = conditions.map((condition): Considered => {
     const subject = { route: condition.route, name: routes[condition.route]?.name ?? "", host: hostText(condition) };
-    const refused = refusal(condition, request);
+    const refused = refuse(condition.route) ?? refusal(condition, request);
     if (refused !== null) return { ...subject, ...refused };
     if (found) return { ...subject, outcome: "outranked", detail: "matches, but comes after the chosen route" };
     found = true;

@@ -71,7 +71,7 @@ export function* revisingRouter(
 
 /** What of a route this listener's router goes by. */
 function asked(route: RouteSpec | undefined, listener: number): string {
-  if (route === undefined || !route.listeners.includes(listener)) return "";
+  if (route === undefined || !route.listeners.includes(listener) || route.connect !== undefined) return "";
   return JSON.stringify([route.match, route.order]);
 }
 

@@ -203,6 +203,11 @@ export interface RouteSpec {
   readonly action: RouteAction;
   /** Creation order: the older route wins a tie. Lower is older. */
   readonly order: number;
+  /**
+   * It takes CONNECT, and nothing else. `tunnel`: the gateway opens a connection to the upstream and joins both. `forward`: the upstream is
+   * a proxy, and is asked to. Absent: it takes every other request.
+   */
+  readonly connect?: "tunnel" | "forward";
   /** A longer request body is answered 413; absent: without bound. */
   readonly bodyBytesMax?: number;
   /** From a request's head to the end of its response; absent: without bound. */
@@ -217,6 +222,8 @@ export interface RouteMatch {
   readonly methods: readonly string[];
   /** Lower-case name and exact value; all must match. */
   readonly headers: readonly { readonly name: string; readonly value: string }[];
+  /** Of CONNECT, which names one; absent: every port. */
+  readonly ports?: readonly number[];
 }
 
 /** A route of TCP connections, TLS connections that pass through, or UDP sessions. */

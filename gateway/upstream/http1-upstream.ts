@@ -11,7 +11,15 @@ import { ETIMEDOUT } from "#core/errno.ts";
 import { CHUNK_DATA, CHUNK_END, CHUNK_MORE, ChunkedDecoder } from "#http/h1/chunked.ts";
 import { encodeChunkSize, encodeRequestHead, encodeTrailers, type RequestEncodeOptions } from "#http/h1/encode.ts";
 import { parseResponseHead } from "#http/h1/parse-response.ts";
-import { FRAMING_CHUNKED, FRAMING_CLOSE, FRAMING_LENGTH, FRAMING_NONE, type Head, type Scratch } from "#http/head.ts";
+import {
+  beginsTunnel,
+  FRAMING_CHUNKED,
+  FRAMING_CLOSE,
+  FRAMING_LENGTH,
+  FRAMING_NONE,
+  type Head,
+  type Scratch,
+} from "#http/head.ts";
 import type { HeadLimits } from "#http/limits.ts";
 import { Carry } from "#net/carry.ts";
 import type { Connection, Protocol } from "#net/connection.ts";
@@ -26,7 +34,7 @@ import {
   type Broken,
 } from "./broken.ts";
 import type { Endpoint } from "./endpoint.ts";
-import type { ResponseSink, UpstreamStream, UpstreamTimeouts } from "./stream.ts";
+import type { ReleasedUpstream, ResponseSink, UpstreamStream, UpstreamTimeouts } from "./stream.ts";
 
 const CONNECTING = 0;
 const WAITING = 1;
@@ -192,16 +200,13 @@ export class Http1Upstream implements Protocol, UpstreamStream {
     this.#close();
   }
 
-  /**
-   * After 101: hands the connection over. What the endpoint sent behind its head is in `held`, which passes to the
-   * caller with it.
-   */
-  release(): { connection: Connection; held: HeldRegions } {
+  /** What the endpoint sent behind its head is in `held`, which passes to the caller with the connection. */
+  release(): ReleasedUpstream {
     this.#sink = null;
     this.#phase = CLOSED;
-    this.endpoint.leave();
     this.#carry.clear();
-    return { connection: this.#connection, held: this.#held };
+    const { endpoint } = this;
+    return { connection: this.#connection, held: this.#held, left: () => endpoint.leave() };
   }
 
   onConnected(error: number): void {
@@ -330,9 +335,9 @@ export class Http1Upstream implements Protocol, UpstreamStream {
     return on;
   }
 
-  /** Behind 101 begins what is not HTTP: it is there when the connection is handed over. Answers where to go on. */
+  /** What is not HTTP any more is there when the connection is handed over. Answers where to go on. */
   #keepBehind(sink: ResponseSink, buffer: number, at: number, end: number): number {
-    if (sink.response.status !== SWITCHING_PROTOCOLS || at === end) return at;
+    if (!beginsTunnel(sink.response.status, sink.requestMethod) || at === end) return at;
     this.#held.push(buffer, at, end);
     return end;
   }
@@ -365,8 +370,13 @@ export class Http1Upstream implements Protocol, UpstreamStream {
 
   /** A response without a body is whole with its head. */
   #completeIfEmpty(more: boolean): void {
-    const bodiless = this.#responseFraming === FRAMING_NONE && this.#sink?.response.status !== SWITCHING_PROTOCOLS;
-    if (bodiless || (this.#responseFraming === FRAMING_LENGTH && this.#remaining === 0)) this.#complete(null, more);
+    const sink = this.#sink;
+    const tunnel = sink !== null && beginsTunnel(sink.response.status, sink.requestMethod);
+    if (
+      (this.#responseFraming === FRAMING_NONE && !tunnel) ||
+      (this.#responseFraming === FRAMING_LENGTH && this.#remaining === 0)
+    )
+      this.#complete(null, more);
   }
 
   #readBody(buffer: number, at: number, end: number): number {

@@ -51,6 +51,14 @@ export interface UpstreamStream {
   unblock(): void;
   /** The exchange is over before its time: closes without a word. */
   discard(): void;
-  /** After 101: hands the connection over, with what the endpoint sent behind its head. */
-  release(): { connection: Connection; held: HeldRegions };
+  /** A tunnel begins: hands the connection over. */
+  release(): ReleasedUpstream;
+}
+
+export interface ReleasedUpstream {
+  readonly connection: Connection;
+  /** What the endpoint sent behind its head. */
+  readonly held: HeldRegions;
+  /** To be called when it is closed: until then it is one of the endpoint's, whose limits count it. */
+  left(): void;
 }

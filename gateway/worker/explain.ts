@@ -1,6 +1,6 @@
 /** What the snapshot in force would do with a request nobody has sent: the router's own answer, in names. */
 import { parseRequestHead } from "#http/h1/parse-request.ts";
-import { Head } from "#http/head.ts";
+import { Head, METHOD_CONNECT } from "#http/head.ts";
 import { BUFFER_BYTES } from "#io/buffers.ts";
 import type { WorkerContext } from "#proxy/context.ts";
 import type { Engine, Route } from "#proxy/engine.ts";
@@ -28,7 +28,9 @@ export function explainRequest(context: WorkerContext, engine: Engine | null, re
     context.buffers.memory.set(bytes, start);
     const parsed = parseRequestHead(head, start, start + bytes.length, engine.limits);
     if (parsed <= 0) return { ...NOTHING, reason: `the request would be refused: ${refusalWords(parsed)}` };
-    return result(engine, router.explain(head));
+    const connects = head.method === METHOD_CONNECT ? engine.connectRouter(listener) : null;
+    if (connects?.empty === true) return { ...NOTHING, reason: "no route of this listener takes CONNECT" };
+    return result(engine, connects?.explain(head) ?? router.explain(head));
   } finally {
     head.reset();
     context.buffers.release(buffer);
@@ -37,7 +39,9 @@ export function explainRequest(context: WorkerContext, engine: Engine | null, re
 
 function textOf(request: ExplainRequest): string {
   const fields = request.headers.map(([name, value]) => `${name}: ${value}\r\n`).join("");
-  return `${request.method} ${request.path} HTTP/1.1\r\nhost: ${request.host}\r\n${fields}\r\n`;
+  // The target of a CONNECT is its host, and it has no path.
+  const target = request.method === "CONNECT" ? request.host : request.path;
+  return `${request.method} ${target} HTTP/1.1\r\nhost: ${request.host}\r\n${fields}\r\n`;
 }
 
 function refusalWords(parsed: number): string {

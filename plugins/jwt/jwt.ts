@@ -1,5 +1,5 @@
 /**
- * `jwt`: 401 without a signed token that says what the route asks for (RFC 7519, RFC 6750). What was verified is remembered
+ * `jwt`: 401, or to CONNECT 407, without a signed token that says what the route asks for (RFC 7519, RFC 6750). What was verified is remembered
  * by the whole token until it expires, so a client that comes again costs a lookup; a token that failed is not.
  *
  * Signatures are checked in place: 5 to 150 µs once for each token, less than a detour over the thread pool costs.
@@ -9,6 +9,7 @@ import { internName } from "#http/names.ts";
 import type { Head } from "#http/head.ts";
 import { CONTINUE, HOOK_REQUEST_HEAD, REPLY, SUSPEND, type Exchange, type Verdict } from "#pipeline/filter.ts";
 import { BuiltinFilter, type BuiltinServices } from "#plugins/builtin-filter.ts";
+import { respondChallenge } from "#plugins/challenge.ts";
 import { lineOf, octetsOf } from "#plugins/texts.ts";
 import type { JwtConfig } from "#snapshot/builtin-filters.ts";
 import { isSigned } from "./algorithms.ts";
@@ -164,7 +165,6 @@ export class JwtFilter extends BuiltinFilter {
     const realm = `Bearer realm="${this.#config.realm}"`;
     const challenge = why === null ? realm : `${realm}, error="invalid_token", error_description="${why}"`;
     if (why !== null) this.#place.remove(exchange.request);
-    exchange.respond(401, [["www-authenticate", challenge]], lineOf(why ?? "a token is needed"));
-    return REPLY;
+    return respondChallenge(exchange, challenge, lineOf(why ?? "a token is needed"));
   }
 }

@@ -3,6 +3,7 @@ import type { Head } from "#http/head.ts";
 import { AUTHORIZATION, COOKIE, internName } from "#http/names.ts";
 import { equalsIgnoreCase } from "#http/octets.ts";
 import type { JwtConfig } from "#snapshot/builtin-filters.ts";
+import { credentialField } from "#plugins/challenge.ts";
 import { maskParameter, parameterEnd, parameterStart } from "#plugins/query.ts";
 import { octetsOf } from "#plugins/texts.ts";
 
@@ -20,34 +21,40 @@ export function placeOf({ from }: JwtConfig): TokenPlace {
   return new HeaderPlace(from.header ?? "authorization", from.scheme);
 }
 
+/** `authorization` is a proxy's own field in a CONNECT. */
 class HeaderPlace implements TokenPlace {
-  readonly #name: number;
+  readonly #header: number;
   /** `Bearer `; empty: the value is the token. */
   readonly #scheme: string;
 
   constructor(header: string, scheme: string) {
-    this.#name = internName(header);
+    this.#header = internName(header);
     this.#scheme = scheme === "" ? "" : `${scheme.toLowerCase()} `;
   }
 
   read(request: Head): string | null {
-    const index = request.find(this.#name);
+    const name = this.#nameIn(request);
+    const index = request.find(name);
     if (index < 0) return null;
     const start = request.valueStart(index);
     const end = request.valueEnd(index);
     // Two of them: the upstream might read the other one.
-    if (request.find(this.#name, index + 1) >= 0) return "";
+    if (request.find(name, index + 1) >= 0) return "";
     let token = start + this.#scheme.length;
     if (!equalsIgnoreCase(request.memory, start, Math.min(token, end), this.#scheme)) {
       // Another scheme is somebody else's credential.
-      return this.#name === AUTHORIZATION ? null : "";
+      return this.#header === AUTHORIZATION ? null : "";
     }
     while (request.memory[token] === SP && token < end) token++;
     return request.text(token, end);
   }
 
   remove(request: Head): void {
-    request.remove(this.#name);
+    request.remove(this.#nameIn(request));
+  }
+
+  #nameIn(request: Head): number {
+    return this.#header === AUTHORIZATION ? credentialField(request) : this.#header;
   }
 }
 

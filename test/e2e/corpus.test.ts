@@ -20,7 +20,10 @@ beforeAll(async () => {
       listeners: [{ name: "web", address: `127.0.0.1:${port}`, protocol: "http" }],
       upstreams: [{ name: "up", endpoints: [{ address: upstream.address }] }],
       tenants: [{ name: "acme", hosts: ["*"] }],
-      routes: [{ name: "all", tenant: "acme", listeners: ["web"], match: { path: { prefix: "/" } }, upstream: "up" }],
+      routes: [
+        { name: "all", tenant: "acme", listeners: ["web"], match: { path: { prefix: "/" } }, upstream: "up" },
+        { name: "tunnels", tenant: "acme", listeners: ["web"], connect: "forward", upstream: "up" },
+      ],
     },
   });
 });

@@ -1,15 +1,29 @@
-/** The two ends of a stream with what stands in front of it: a PROXY header at the origin, the heads of an upgrade at both. */
+/** The two ends of a stream with what stands in front of it: a PROXY header at the origin, heads of HTTP at one or both. */
 import type { Fd } from "#core/brands.ts";
 import type { FakeDriver } from "#io/fake/driver.ts";
 import type { FakePeer, PeerHandler } from "#io/fake/peer.ts";
 import type { Random } from "#io/fake/random.ts";
 import type { Ledger } from "./ledger.ts";
 import { StreamEnd } from "./stream-end.ts";
-import { addressOf, nameOf, type StreamPlan } from "./stream-plan.ts";
+import { addressOf, nameOf, type StreamKind, type StreamPlan } from "./stream-plan.ts";
 
 const HEAD_END = "\r\n\r\n";
-const UPGRADE = `GET /up HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: test${HEAD_END}`;
-const SWITCHED = `HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: test${HEAD_END}`;
+/** What a client asks by. */
+const REQUESTS: Readonly<Record<StreamKind, string>> = {
+  tcp: "",
+  upgrade: `GET /up HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: test${HEAD_END}`,
+  tunnel: `CONNECT tunnel.test:1 HTTP/1.1\r\nhost: tunnel.test:1${HEAD_END}`,
+  forward: `CONNECT forward.test:2 HTTP/1.1\r\nhost: forward.test:2${HEAD_END}`,
+};
+/** What an origin that is asked answers; a length is nothing that a success of CONNECT has. */
+const ANSWERS: Readonly<Record<StreamKind, string>> = {
+  tcp: "",
+  upgrade: `HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: test${HEAD_END}`,
+  tunnel: "",
+  forward: `HTTP/1.1 200 OK\r\ncontent-length: 3${HEAD_END}`,
+};
+/** What the client is answered. */
+const STATUSES: Readonly<Record<StreamKind, string>> = { tcp: "", upgrade: "101", tunnel: "200", forward: "200" };
 
 export class StreamClient implements PeerHandler {
   readonly #peer: FakePeer;
@@ -25,12 +39,12 @@ export class StreamClient implements PeerHandler {
     this.#plan = plan;
     this.#ledger = ledger;
     this.#stormy = stormy;
-    this.#head = plan.kind === "upgrade" ? "" : null;
+    this.#head = REQUESTS[plan.kind] === "" ? null : "";
     this.#peer = driver.dial(fd, this, `${addressOf(plan.name)}:${20_000 + plan.name}`);
     const peer = this.#peer;
     this.#end = new StreamEnd(plan, "client", peer, ledger, driver, random);
     // What follows the head before the answer is there is early, and must arrive all the same.
-    if (plan.kind === "upgrade") peer.write(Buffer.from(UPGRADE));
+    if (this.#head !== null) peer.write(Buffer.from(REQUESTS[plan.kind]));
     this.#end.start();
   }
 
@@ -53,12 +67,17 @@ export class StreamClient implements PeerHandler {
     if (end < 0) return;
     const [head, rest] = [this.#head, Buffer.from(this.#head.slice(end + HEAD_END.length), "latin1")];
     this.#head = null;
-    if (!head.startsWith("HTTP/1.1 101 ")) {
+    const { kind } = this.#plan;
+    if (!head.startsWith(`HTTP/1.1 ${STATUSES[kind]} `)) {
       this.#refused = true;
-      this.#ledger.note("upgrade refused");
+      this.#ledger.note(`${kind} refused`);
       if (!this.#stormy) this.#ledger.violation(`client ${this.#plan.name} got ${JSON.stringify(head.slice(0, 30))}`);
       return;
     }
+    if (kind !== "upgrade" && /^(?:content-length|transfer-encoding|connection):/im.test(head)) {
+      this.#ledger.violation(`client ${this.#plan.name} was told of content in its tunnel: ${JSON.stringify(head)}`);
+    }
+    this.#ledger.note(`${kind} begun`);
     if (rest.length > 0) this.#end.onData(rest);
   }
 
@@ -107,11 +126,12 @@ export class StreamOrigin implements PeerHandler {
       this.#peer.reset();
       return;
     }
-    const head = plan.kind === "upgrade" ? this.#intro.indexOf(HEAD_END) + HEAD_END.length : introduced;
+    const answer = ANSWERS[plan.kind];
+    const head = answer === "" ? introduced : this.#intro.indexOf(HEAD_END) + HEAD_END.length;
     if (head < introduced) return;
     const rest = Buffer.from(this.#intro.slice(head), "latin1");
     this.#end = this.#make(plan);
-    if (plan.kind === "upgrade") this.#peer.write(Buffer.from(SWITCHED));
+    if (answer !== "") this.#peer.write(Buffer.from(answer));
     this.#end.start();
     if (rest.length > 0) this.#end.onData(rest);
   }

@@ -1,8 +1,8 @@
 /** What a simulated stream is to be, both ways, drawn before anything runs. Each byte says whose it is. */
 import type { Random } from "#io/fake/random.ts";
 
-/** Raw TCP; the same behind an HTTP upgrade. */
-export type StreamKind = "tcp" | "upgrade";
+/** Raw TCP; the same behind an HTTP upgrade, behind a CONNECT that the gateway ends, and behind one that the origin does. */
+export type StreamKind = "tcp" | "upgrade" | "tunnel" | "forward";
 
 /** Who is to end first: the other ends when it has seen that. Or each when it has sent all. */
 export type EndOrder = "client" | "origin" | "both";
@@ -22,13 +22,14 @@ export interface StreamPlan {
   readonly slow: boolean;
 }
 
+const HTTP_KINDS: readonly StreamKind[] = ["upgrade", "tunnel", "forward"];
 const ORDERS: readonly EndOrder[] = ["client", "origin", "both"];
 
 export function drawStream(random: Random, name: number): StreamPlan {
   const leaves = (): number => (random.chance(0.1) ? random.below(8) : Number.POSITIVE_INFINITY);
   return {
     name,
-    kind: random.chance(0.4) ? "upgrade" : "tcp",
+    kind: random.chance(0.4) ? "tcp" : (HTTP_KINDS[random.below(HTTP_KINDS.length)] as StreamKind),
     order: ORDERS[random.below(ORDERS.length)] as EndOrder,
     up: drawLength(random),
     down: drawLength(random),

@@ -6,13 +6,15 @@ import { simulateStreams } from "./streams.ts";
 const SEEDS = 1000;
 
 const EVERYTHING = [
-  ...["tcp", "upgrade"].flatMap((kind) =>
+  ...["tcp", "upgrade", "tunnel", "forward"].flatMap((kind) =>
     ["client", "origin", "both"].map((order) => `stream whole, ${kind}, ${order} first`),
   ),
   "stream reset",
   "client left a stream",
   "origin left a stream",
   "upgrade refused",
+  "tunnel refused",
+  "forward refused",
   "datagram answered",
   "engine released",
 ];

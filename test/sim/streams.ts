@@ -1,6 +1,6 @@
 /**
  * One run of a data plane's streams over the fake network: TCP with a PROXY header to the upstream, tunnels behind an HTTP
- * upgrade, and UDP sessions. As in simulation.ts what happens is a function of the seed. What must hold:
+ * upgrade and behind CONNECT, and UDP sessions. As in simulation.ts what happens is a function of the seed. What must hold:
  *
  *  - each end gets the other's bytes, in order, from the first on, and nobody else's;
  *  - an end in order follows the last byte; what is cut ends by a reset, so that nobody takes a part for the whole;
@@ -16,7 +16,7 @@ import { CALM, ROUGH, STORMY } from "#io/fake/faults.ts";
 import { Random } from "#io/fake/random.ts";
 import { Engine } from "#proxy/engine.ts";
 import type { Snapshot } from "#snapshot/snapshot.ts";
-import { testSnapshot } from "#test/support/snapshot.ts";
+import { testRoute, testSnapshot } from "#test/support/snapshot.ts";
 import { streamRoute } from "#test/support/stream-plane.ts";
 import { DataPlane } from "#worker/data-plane.ts";
 import { Ledger } from "./ledger.ts";
@@ -146,9 +146,7 @@ class StreamSimulation {
   #swap(): void {
     const snapshot = this.#snapshot();
     this.#ledger.tell(`swap, ${snapshot.upstreams[0]?.endpoints.length ?? 0} endpoints`);
-    const engine = new Engine(snapshot, [[]], this.#plane.context.endpoints, () =>
-      this.#ledger.note("engine released"),
-    );
+    const engine = new Engine(snapshot, [], this.#plane.context.endpoints, () => this.#ledger.note("engine released"));
     const grants = LISTENERS.map((name, index) => ({ index, name, address: `unix:/${name}`, fdTag: index + 1 }));
     const kernel = { originalOf: () => null, leadsTo: () => true, banned: () => false };
     this.#plane.commit(engine, grants, new Map(this.#fds.map((fd, i) => [i + 1, fd])), kernel);
@@ -173,7 +171,13 @@ class StreamSimulation {
         ...(name === "udp" ? { stream } : {}),
       })),
       upstreams: [up, { ...plain, name: "dns", endpoints: [{ address: DATAGRAM_ENDPOINT, weight: 1 }] }],
-      routes: base.routes.map((route) => ({ ...route, listeners: [1] })),
+      routes: [
+        testRoute({ listeners: [1] }),
+        ...(["tunnel", "forward"] as const).map((connect) => {
+          const { match } = testRoute();
+          return testRoute({ name: connect, listeners: [1], connect, match: { ...match, hosts: [`${connect}.test`] } });
+        }),
+      ],
       streamRoutes: [
         streamRoute(),
         streamRoute({

@@ -7,6 +7,7 @@ import * as v from "valibot";
 import type { Finding } from "#core/errors.ts";
 import { CONFIG_ERRORS, configError } from "#core/errors/config.ts";
 import { checkAddresses } from "./addresses.ts";
+import { checkConnects } from "./connect.ts";
 import { DeclarationSchema, type Resolved } from "./declaration.ts";
 import { draftOf } from "./draft.ts";
 import { unexpectedFields, withoutMisspelt } from "./fields.ts";
@@ -53,6 +54,7 @@ export function checkDeclaration(input: unknown, context: CheckContext): Checked
   checkReferences(draft, report);
   checkUpstreams(draft.upstreams, report);
   checkStreams(draft, context.actor, report);
+  checkConnects(draft, report);
   checkTls(draft, context.tls, report);
   checkSecrets(draft, context.isKept, report);
   checkMaps(draft, report);

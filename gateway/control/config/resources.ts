@@ -163,6 +163,10 @@ const RouteMatch = fields(
     ),
     methods: v.optional(list(methodToken, 50), []),
     headers: v.optional(v.record(headerName, headerValue, "expected header names with values"), {}),
+    /** Of CONNECT, which names one beside its host; left out: every port. */
+    ports: v.optional(
+      v.pipe(list(integer(1, 65_535), 64), v.minLength(1, "name a port, or leave `ports` out for all")),
+    ),
     /** Of streams (tcp, udp, tls-passthrough): where the client is, and where a steered one wanted to go. */
     sources: v.optional(list(prefix, 1000), []),
     destinations: v.optional(list(Destination, 1000), []),
@@ -178,6 +182,11 @@ export const Route = resource(
     /** Left out: every listener of the gateway. */
     listeners: v.optional(v.pipe(list(name, 100), v.minLength(1, "name a listener, or leave `listeners` out for all"))),
     match: v.optional(RouteMatch, {}),
+    /**
+     * The route takes CONNECT, and nothing else. `tunnel`: a connection to the upstream is opened, and joined to the client's.
+     * `forward`: the upstream is a proxy, which gets the CONNECT. Left out: it takes every other request.
+     */
+    connect: v.optional(choice("connect", ["tunnel", "forward"])),
     filters: v.optional(list(Filter, 16), []),
     /** An upstream's name, or `original`: where a steered client wanted to go. */
     upstream: v.optional(name),

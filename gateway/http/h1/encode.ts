@@ -65,13 +65,15 @@ export function encodeRequestHead(head: Head, at: number, limit: number, options
     at = encodeRequestLine(head, at, limit);
     runStart = runEnd = 0;
   }
-  const replaceHost = head.targetForm === ABSOLUTE && !head.hostEdited;
+  const authority = head.targetForm === AUTHORITY;
+  const replaceHost = authority || (head.targetForm === ABSOLUTE && !head.hostEdited);
   let drop = dropForFraming(head, options.framing);
   if (replaceHost) drop |= 1 << HOST;
   if (options.dropForwardedFor === true) drop |= 1 << X_FORWARDED_FOR;
   if (options.dropExpect === true) drop |= 1 << EXPECT;
   at = encodeFields(head, at, limit, runStart, runEnd, drop, options.dropForwarded);
-  if (replaceHost || ((head.seen & (1 << HOST)) === 0 && !head.hostEdited)) at = encodeHost(head, at, limit);
+  if (authority) at = encodeTargetAsHost(head, at, limit);
+  else if (replaceHost || ((head.seen & (1 << HOST)) === 0 && !head.hostEdited)) at = encodeHost(head, at, limit);
   at = encodeFraming(head, at, limit, options.framing);
   if (options.upgrade) at = encodeUpgrade(head, at, limit);
   else if (takesTrailers(head)) at = writePiece(memory, at, limit, TE_LINES);
@@ -141,6 +143,14 @@ function encodeHost(head: Head, at: number, limit: number): number {
     at = writeText(memory, at, limit, ":");
     at = writeDecimal(memory, at, limit, head.port);
   }
+  return writeCrlf(memory, at, limit);
+}
+
+/** CONNECT (RFC 9112 section 3.2): the same as its target, whatever came, or was set, as Host. */
+function encodeTargetAsHost(head: Head, at: number, limit: number): number {
+  const { memory } = head;
+  at = writePiece(memory, at, limit, HOST_START);
+  at = writeCopy(memory, at, limit, head.targetStart, head.targetEnd);
   return writeCrlf(memory, at, limit);
 }
 

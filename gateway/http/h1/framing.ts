@@ -3,6 +3,7 @@
  * neighbour forwards two messages as one, so there is exactly one reading here, and no repair: both fields together,
  * either one twice, and a length that isn't plain digits are refused, although RFC 9112 would allow some to be mended.
  */
+import { ROW_FLAGS, ROW_HOP, ROW_SHIFT } from "#http/fields.ts";
 import { FRAMING_CHUNKED, FRAMING_LENGTH, FRAMING_NONE, type Head } from "#http/head.ts";
 import { CONTENT_LENGTH, CONTENT_LENGTH_ALIAS, TRANSFER_ENCODING, TRANSFER_ENCODING_ALIAS } from "#http/names.ts";
 import { COMMA, DIGIT_0, equalsIgnoreCase, HTAB, SP, TOKEN } from "#http/octets.ts";
@@ -45,6 +46,13 @@ export function interpretFraming(head: Head): number {
   head.framing = FRAMING_LENGTH;
   head.contentLength = length;
   return 0;
+}
+
+/** No Content-Length goes on: here it says nothing, or nothing that is true. */
+export function dropLength(head: Head): void {
+  for (let index = head.find(CONTENT_LENGTH); index >= 0; index = head.find(CONTENT_LENGTH, index + 1)) {
+    head.rows[(index << ROW_SHIFT) + ROW_FLAGS] = ROW_HOP;
+  }
 }
 
 /** The number, or −1. */

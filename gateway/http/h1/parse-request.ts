@@ -3,6 +3,7 @@
  * before a byte goes upstream, and each refusal is told apart (refusals.ts).
  */
 import {
+  FRAMING_LENGTH,
   FRAMING_NONE,
   type Head,
   METHOD_CONNECT,
@@ -39,7 +40,7 @@ import {
 } from "#http/refusals.ts";
 import { markEmptySegments, normalise, scanTarget } from "#http/target.ts";
 import { interpretConnection } from "./connection.ts";
-import { interpretFraming } from "./framing.ts";
+import { dropLength, interpretFraming } from "./framing.ts";
 import { parseFields } from "./parse-fields.ts";
 import { parseVersion } from "./version.ts";
 
@@ -158,10 +159,22 @@ function interpret(head: Head, mergeSlashes: boolean): number {
   if (refused < 0) return refused;
   refused = interpretConnection(head);
   if (refused < 0) return refused;
-  if (head.framing !== FRAMING_NONE && (head.method === METHOD_CONNECT || head.method === METHOD_TRACE)) {
-    return REFUSED_CONTENT;
-  }
+  if (head.method === METHOD_CONNECT) return interpretConnect(head);
+  if (head.framing !== FRAMING_NONE && head.method === METHOD_TRACE) return REFUSED_CONTENT;
   return (head.seen & (1 << EXPECT)) === 0 ? 0 : interpretExpect(head);
+}
+
+/**
+ * RFC 9110 section 9.3.6: what follows belongs to the tunnel, so there is no content, and nothing to expect or upgrade. A length of 0
+ * says the same, as some clients do (WinINet); it does not go on.
+ */
+function interpretConnect(head: Head): number {
+  head.upgrade = false;
+  if (head.framing === FRAMING_NONE) return 0;
+  if (head.framing !== FRAMING_LENGTH || head.contentLength > 0) return REFUSED_CONTENT;
+  dropLength(head);
+  head.framing = FRAMING_NONE;
+  return 0;
 }
 
 /**

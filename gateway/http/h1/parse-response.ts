@@ -3,6 +3,7 @@
  * response with two framings leaves bytes in a pooled connection that become somebody else's answer.
  */
 import {
+  beginsTunnel,
   FRAMING_CLOSE,
   FRAMING_LENGTH,
   FRAMING_NONE,
@@ -11,9 +12,7 @@ import {
   METHOD_CONNECT,
   METHOD_HEAD,
 } from "#http/head.ts";
-import { ROW_FLAGS, ROW_HOP, ROW_SHIFT } from "#http/fields.ts";
 import type { HeadLimits } from "#http/limits.ts";
-import { CONTENT_LENGTH } from "#http/names.ts";
 import { CR, DIGIT_0, FIELD_VALUE, LF, SP } from "#http/octets.ts";
 import {
   REFUSED_BARE_CR,
@@ -23,7 +22,7 @@ import {
   REFUSED_STATUS_LINE,
 } from "#http/refusals.ts";
 import { interpretConnection } from "./connection.ts";
-import { interpretFraming } from "./framing.ts";
+import { dropLength, interpretFraming } from "./framing.ts";
 import { parseFields } from "./parse-fields.ts";
 import { minorOf } from "./version.ts";
 
@@ -83,13 +82,13 @@ function prefixRefusal(memory: Uint8Array, start: number, end: number): number {
 
 function interpret(head: Head, requestMethod: number): number {
   const { status } = head;
-  const tunnel = requestMethod === METHOD_CONNECT && status >= 200 && status < 300;
+  if (requestMethod === METHOD_CONNECT && beginsTunnel(status, requestMethod)) return interpretTunnel(head);
   const refused = interpretFraming(head);
   if (refused < 0) return refused;
   const answer = interpretConnection(head);
   if (answer < 0) return answer;
   if (status !== 101) head.upgrade = false;
-  if (tunnel || hasNoContent(status) || requestMethod === METHOD_HEAD) return interpretEmpty(head, tunnel);
+  if (hasNoContent(status) || requestMethod === METHOD_HEAD) return interpretEmpty(head);
   if (head.framing === FRAMING_NONE) {
     head.framing = FRAMING_CLOSE;
     head.keepAlive = false;
@@ -98,16 +97,27 @@ function interpret(head: Head, requestMethod: number): number {
 }
 
 /**
- * Ends with the head. In 304 and for HEAD the fields describe content that isn't sent and pass on; in 1xx, 204 and for
- * CONNECT they must not be there (RFC 9110 section 8.6): they are dropped, and as their sender may follow them with content,
- * the connection is not used again.
+ * RFC 9110 section 9.3.6: behind the head the tunnel begins, and whatever it says of a length or a coding is ignored, though it be
+ * malformed: nobody will look for content by it, as neither goes on.
  */
-function interpretEmpty(head: Head, tunnel: boolean): number {
-  const descriptive = !tunnel && (head.status === 304 || (head.status >= 200 && head.status !== 204));
+function interpretTunnel(head: Head): number {
+  dropLength(head);
+  head.framing = FRAMING_NONE;
+  const answer = interpretConnection(head);
+  head.upgrade = false;
+  return answer;
+}
+
+/**
+ * Ends with the head. In 304 and for HEAD the fields describe content that isn't sent and pass on; in 1xx and 204 they
+ * must not be there (RFC 9110 section 8.6): they are dropped, and as their sender may follow them with content, the connection
+ * is not used again.
+ */
+function interpretEmpty(head: Head): number {
+  const descriptive = head.status === 304 || (head.status >= 200 && head.status !== 204);
   if (!descriptive && head.framing !== FRAMING_NONE) {
     if (head.framing !== FRAMING_LENGTH || head.contentLength > 0) head.keepAlive = false;
-    const index = head.find(CONTENT_LENGTH);
-    if (index >= 0) head.rows[(index << ROW_SHIFT) + ROW_FLAGS] = ROW_HOP;
+    dropLength(head);
   }
   head.framing = FRAMING_NONE;
   return 0;

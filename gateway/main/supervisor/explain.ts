@@ -15,12 +15,13 @@ export async function explain(
   if (worker === undefined || snapshot === null) return { ok: false, detail: "no worker serves at the moment" };
   if (!URL.canParse(request.url)) return { ok: false, detail: `not an absolute URL: ${request.url}` };
   const url = new URL(request.url);
-  const listener = request.listener ?? listenerAt(snapshot, url);
+  const connects = request.method === "CONNECT";
+  const listener = request.listener ?? (connects ? (snapshot.listeners[0]?.name ?? "") : listenerAt(snapshot, url));
   try {
     const result = await worker.explain({
       listener: listener === "" ? null : listener,
       method: request.method,
-      host: url.host,
+      host: connects ? authorityOf(url) : url.host,
       path: url.pathname + url.search,
       headers: request.headers,
     });
@@ -33,7 +34,7 @@ export async function explain(
         route: route === null ? null : { tenant: tenant ?? "", name: route },
         filters,
         kernel: kernelWay(snapshot, listener),
-        action: route === null ? refusalOf(snapshot, listener) : actionOf(upstreams),
+        action: route === null ? refusalOf(snapshot, listener, connects) : actionOf(upstreams),
         reasons: reason.split("\n"),
       },
     };
@@ -49,10 +50,19 @@ function listenerAt({ listeners }: Snapshot, { port, protocol }: URL): string {
   return (found ?? listeners[0])?.name ?? "";
 }
 
+/** What a CONNECT names: always with a port. */
+function authorityOf({ hostname, port, protocol }: URL): string {
+  return `${hostname}:${port === "" ? (protocol === "https:" ? "443" : "80") : port}`;
+}
+
 /** What becomes of what no route takes. */
-function refusalOf({ listeners }: Snapshot, named: string): string {
+function refusalOf({ listeners, routes }: Snapshot, named: string, connects: boolean): string {
   const listener = listeners.find((one) => one.name === named) ?? listeners[0];
-  if (listener === undefined || listener.protocol === "http") return "local reply 404";
+  if (listener === undefined || listener.protocol === "http") {
+    const index = listener === undefined ? -1 : listeners.indexOf(listener);
+    const offered = routes.some((one) => one.connect !== undefined && one.listeners.includes(index));
+    return connects && !offered ? "local reply 501" : "local reply 404";
+  }
   return listener.protocol === "udp" ? "dropped" : "reset";
 }
 

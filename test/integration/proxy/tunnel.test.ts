@@ -1,14 +1,26 @@
-/** After an upgrade: two connections joined, in all four orders of half-close, under back-pressure, and with data waiting. */
+/** After an upgrade, or a CONNECT: two connections joined, in all four orders of half-close, under back-pressure, and with data waiting. */
 import { createHash, randomBytes } from "node:crypto";
 import net from "node:net";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { sleep, startPlane, type PlaneOptions, type TestPlane } from "#test/support/data-plane.ts";
+import { testRoute } from "#test/support/snapshot.ts";
 import { movings, SockmapRig } from "#test/support/sockmap-rig.ts";
 
 const UPGRADE = "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: raw\r\n\r\n";
 const SWITCH = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: raw\r\n\r\n";
+const CONNECT = "CONNECT raw.test:1 HTTP/1.1\r\nHost: raw.test:1\r\n\r\n";
+
+/** How a tunnel begins: what the client sends, what the server answers when it has been asked, and the route. */
+const BEGINNINGS = {
+  upgrade: { request: UPGRADE, answer: SWITCH, route: testRoute() },
+  tunnel: { request: CONNECT, answer: null, route: testRoute({ connect: "tunnel" }) },
+  forward: { request: CONNECT, answer: "HTTP/1.1 200 OK\r\n\r\n", route: testRoute({ connect: "forward" }) },
+} as const;
+type Beginning = keyof typeof BEGINNINGS;
 
 const open: (() => Promise<void>)[] = [];
+
+let beginning: Beginning = "upgrade";
 
 /** Moves what it can in the kernel; null: every byte goes through the process. */
 let rig: SockmapRig | null = null;
@@ -66,11 +78,18 @@ interface Waiting {
 
 async function tunnel(io: PlaneOptions["io"], { early = "", behind = "", ended }: Waiting = {}): Promise<Tunnel> {
   let server: End | null = null;
+  const { request, answer, route } = BEGINNINGS[beginning];
   const listener = net.createServer({ allowHalfOpen: true }, (socket) => {
+    if (answer === null) {
+      server = new End(socket);
+      socket.write(behind);
+      if (ended === "server") socket.end();
+      return;
+    }
     socket.once("readable", () => {
       const head = (socket.read() as Buffer | null) ?? Buffer.alloc(0);
       const at = head.indexOf("\r\n\r\n") + 4;
-      socket.write(Buffer.concat([Buffer.from(SWITCH), Buffer.from(behind)]));
+      socket.write(Buffer.concat([Buffer.from(answer), Buffer.from(behind)]));
       if (ended === "server") socket.end();
       server = new End(socket);
       if (at < head.length) server.take(head.subarray(at));
@@ -81,6 +100,7 @@ async function tunnel(io: PlaneOptions["io"], { early = "", behind = "", ended }
   const gateway = await startPlane({
     io,
     endpoints: [`127.0.0.1:${port}`],
+    routes: [route],
     sockmap: rig !== null,
     kernel: { sockmap: rig?.sockmap ?? null },
   });
@@ -91,7 +111,7 @@ async function tunnel(io: PlaneOptions["io"], { early = "", behind = "", ended }
     await gateway.stop();
     await new Promise((resolve) => listener.close(resolve));
   });
-  socket.write(Buffer.concat([Buffer.from(UPGRADE), Buffer.from(early)]));
+  socket.write(Buffer.concat([Buffer.from(request), Buffer.from(early)]));
   if (ended === "client") socket.end();
   const head = await new Promise<Buffer>((resolve) => socket.once("data", resolve));
   const client = new End(socket);
@@ -101,8 +121,9 @@ async function tunnel(io: PlaneOptions["io"], { early = "", behind = "", ended }
   return { gateway, client, server: server as unknown as End };
 }
 
-describe.each(movings("tunnels"))("tunnels over $io, joined: $joined", ({ io, joined }) => {
+function withRig(joined: boolean, by: Beginning): void {
   beforeAll(() => {
+    beginning = by;
     rig = joined ? new SockmapRig() : null;
   });
   afterAll(() => {
@@ -110,6 +131,66 @@ describe.each(movings("tunnels"))("tunnels over $io, joined: $joined", ({ io, jo
     rig?.close();
     rig = null;
   });
+}
+
+/** What waits when the tunnel begins, whatever it is begun by. */
+function beginsWhole(io: PlaneOptions["io"]): void {
+  it("carries what stood behind the two heads, first", async () => {
+    const early = randomBytes(300_000);
+    const one = await tunnel(io, { early, behind: "welcome" });
+    await until(() => one.client.text === "welcome" && one.server.bytes === early.length);
+    expect(one.server.hash.digest("hex")).toBe(createHash("sha256").update(early).digest("hex"));
+    one.client.socket.end();
+    one.server.socket.end();
+    await one.gateway.settled();
+  });
+
+  it("carries what waits on both sides and what follows, in order and once", async () => {
+    const [early, behind] = [randomBytes(3_000_000), randomBytes(3_000_000)];
+    const one = await tunnel(io, { early, behind });
+    const sent = { client: createHash("sha256").update(early), server: createHash("sha256").update(behind) };
+    let total = early.length;
+    let movedBefore = 0;
+    // Without a pause at first, then a message for a message.
+    for (let i = 0; i < 120; i++) {
+      for (const name of ["client", "server"] as const) {
+        const bytes = randomBytes((i * 997) % 20_000);
+        sent[name].update(bytes);
+        one[name].socket.write(bytes);
+      }
+      total += (i * 997) % 20_000;
+      if (i >= 100) await until(() => one.client.bytes === total && one.server.bytes === total);
+      if (i === 100) movedBefore = rig?.counts().moved ?? 0;
+    }
+    one.client.socket.end();
+    one.server.socket.end();
+    await until(() => one.client.ended && one.server.ended);
+    expect(one.server.hash.digest("hex")).toBe(sent.client.digest("hex"));
+    expect(one.client.hash.digest("hex")).toBe(sent.server.digest("hex"));
+    await one.gateway.settled();
+    // Of 367 460 bytes, most.
+    if (rig !== null) expect(rig.counts().moved - movedBefore).toBeGreaterThan(200_000);
+  });
+
+  it.each(["client", "server"] as const)("the %s has ended before the switch: the other goes on", async (ended) => {
+    const one = await tunnel(io, { early: "early", behind: "behind", ended });
+    await until(() => one.client.text === "behind" && one.server.text === "early");
+    const [gone, other] = ended === "client" ? [one.client, one.server] : [one.server, one.client];
+    await until(() => other.ended);
+    for (let i = 0; i < 20; i++) {
+      other.socket.write("more");
+      await until(() => gone.text.endsWith("more".repeat(i + 1)));
+    }
+    other.socket.end();
+    await until(() => gone.ended && gone.closed && other.closed);
+    await one.gateway.settled();
+  });
+}
+
+const MOVINGS = movings("tunnels");
+
+describe.each(MOVINGS)("tunnels over $io, joined: $joined", ({ io, joined }) => {
+  withRig(joined, "upgrade");
 
   it.each([
     ["the client ends, then the server", ["client", "server"]],
@@ -180,56 +261,7 @@ describe.each(movings("tunnels"))("tunnels over $io, joined: $joined", ({ io, jo
     await one.gateway.settled();
   });
 
-  it("carries what stood behind the two heads, first", async () => {
-    const early = randomBytes(300_000);
-    const one = await tunnel(io, { early, behind: "welcome" });
-    await until(() => one.client.text === "welcome" && one.server.bytes === early.length);
-    expect(one.server.hash.digest("hex")).toBe(createHash("sha256").update(early).digest("hex"));
-    one.client.socket.end();
-    one.server.socket.end();
-    await one.gateway.settled();
-  });
-
-  it("carries what waits on both sides and what follows, in order and once", async () => {
-    const [early, behind] = [randomBytes(3_000_000), randomBytes(3_000_000)];
-    const one = await tunnel(io, { early, behind });
-    const sent = { client: createHash("sha256").update(early), server: createHash("sha256").update(behind) };
-    let total = early.length;
-    let movedBefore = 0;
-    // Without a pause at first, then a message for a message.
-    for (let i = 0; i < 120; i++) {
-      for (const name of ["client", "server"] as const) {
-        const bytes = randomBytes((i * 997) % 20_000);
-        sent[name].update(bytes);
-        one[name].socket.write(bytes);
-      }
-      total += (i * 997) % 20_000;
-      if (i >= 100) await until(() => one.client.bytes === total && one.server.bytes === total);
-      if (i === 100) movedBefore = rig?.counts().moved ?? 0;
-    }
-    one.client.socket.end();
-    one.server.socket.end();
-    await until(() => one.client.ended && one.server.ended);
-    expect(one.server.hash.digest("hex")).toBe(sent.client.digest("hex"));
-    expect(one.client.hash.digest("hex")).toBe(sent.server.digest("hex"));
-    await one.gateway.settled();
-    // Of 367 460 bytes, most.
-    if (rig !== null) expect(rig.counts().moved - movedBefore).toBeGreaterThan(200_000);
-  });
-
-  it.each(["client", "server"] as const)("the %s has ended before the switch: the other goes on", async (ended) => {
-    const one = await tunnel(io, { early: "early", behind: "behind", ended });
-    await until(() => one.client.text === "behind" && one.server.text === "early");
-    const [gone, other] = ended === "client" ? [one.client, one.server] : [one.server, one.client];
-    await until(() => other.ended);
-    for (let i = 0; i < 20; i++) {
-      other.socket.write("more");
-      await until(() => gone.text.endsWith("more".repeat(i + 1)));
-    }
-    other.socket.end();
-    await until(() => gone.ended && gone.closed && other.closed);
-    await one.gateway.settled();
-  });
+  beginsWhole(io);
 
   it("closes both when one breaks", async () => {
     const one = await tunnel(io);
@@ -238,4 +270,14 @@ describe.each(movings("tunnels"))("tunnels over $io, joined: $joined", ({ io, jo
     one.server.socket.destroy();
     await one.gateway.settled();
   });
+});
+
+const CONNECTS = [
+  ...MOVINGS.map((moving) => ({ ...moving, by: "tunnel" as const })),
+  ...MOVINGS.filter(({ io }) => io === "epoll").map((moving) => ({ ...moving, by: "forward" as const })),
+];
+
+describe.each(CONNECTS)("CONNECT, $by, over $io, joined: $joined", ({ io, joined, by }) => {
+  withRig(joined, by);
+  beginsWhole(io);
 });

@@ -13,6 +13,7 @@ import {
   METHOD_HEAD,
 } from "#http/head.ts";
 import { DEFAULT_HEAD_LIMITS } from "#http/limits.ts";
+import { HOST } from "#http/names.ts";
 import { reasonPhrase } from "#http/reason-phrases.ts";
 import { OUT, TestMemory } from "#test/support/http-memory.ts";
 
@@ -68,8 +69,6 @@ describe("request", () => {
     ["get / HTTP/1.0", "get / HTTP/1.1"],
     ["OPTIONS * HTTP/1.1", "OPTIONS * HTTP/1.1"],
     ["OPTIONS * HTTP/1.0", "OPTIONS * HTTP/1.1"],
-    ["CONNECT A:1 HTTP/1.1", "CONNECT A:1 HTTP/1.1"],
-    ["CONNECT A:1 HTTP/1.0", "CONNECT A:1 HTTP/1.1"],
   ])("%s: %s", (received, sent) => {
     expect(request(lines(received, "Host: a", "X:  1 "))).toBe(lines(sent, "Host: a", "X:  1 "));
   });
@@ -81,6 +80,21 @@ describe("request", () => {
     ["OPTIONS http://B:81 HTTP/1.1", "OPTIONS * HTTP/1.1", "host: b:81"],
   ])("absolute form becomes origin form and its own Host: %s", (received, sent, host) => {
     expect(request(lines(received, "X: 1", "Host: other", "Y: 2"))).toBe(lines(sent, "X: 1", "Y: 2", host));
+  });
+
+  it.each(["1.0", "1.1"])("authority form has the same Host, whatever was said or set, over HTTP/%s", (version) => {
+    const received = lines(`CONNECT A:1 HTTP/${version}`, "X: 1", "Host: other:2", "Y: 2");
+    const sent = lines("CONNECT A:1 HTTP/1.1", "X: 1", "Y: 2", "host: A:1");
+    expect(request(received)).toBe(sent);
+    const { start, end } = store.put("elsewhere:3", OUT - 512);
+    expect(head.set(HOST, store.memory, start, end)).toBe(true);
+    const options = { dropForwarded: false, framing: head.framing, upgrade: false, appendStart: 0, appendEnd: 0 };
+    expect(encodeAtEveryLimit((limit) => encodeRequestHead(head, OUT, limit, options))).toBe(sent);
+  });
+
+  it("a length of 0 does not go on with CONNECT", () => {
+    const received = lines("CONNECT a:1 HTTP/1.1", "Host: a:1", "Content-Length: 0");
+    expect(request(received)).toBe(lines("CONNECT a:1 HTTP/1.1", "host: a:1"));
   });
 
   it("writes an empty Host for HTTP/1.0 without one", () => {

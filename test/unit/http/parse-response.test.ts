@@ -10,9 +10,10 @@ import {
   METHOD_GET,
   METHOD_HEAD,
 } from "#http/head.ts";
+import { encodeResponseHead } from "#http/h1/encode.ts";
 import { DEFAULT_HEAD_LIMITS } from "#http/limits.ts";
 import { refusalOf } from "#http/refusals.ts";
-import { TestMemory } from "#test/support/http-memory.ts";
+import { OUT, TestMemory } from "#test/support/http-memory.ts";
 
 const store = new TestMemory();
 const head = new Head(store);
@@ -91,7 +92,8 @@ describe("framing (RFC 9112 section 6.3)", () => {
     [100, NO_FIELDS, METHOD_GET, FRAMING_NONE, true],
     [103, LENGTH, METHOD_GET, FRAMING_NONE, false],
     [200, NO_FIELDS, METHOD_CONNECT, FRAMING_NONE, true],
-    [299, CHUNKED, METHOD_CONNECT, FRAMING_NONE, false],
+    [299, CHUNKED, METHOD_CONNECT, FRAMING_NONE, true],
+    [200, ["Content-Length: 5", "Content-Length: x", ...CHUNKED], METHOD_CONNECT, FRAMING_NONE, true],
     [407, LENGTH, METHOD_CONNECT, FRAMING_LENGTH, true],
     [205, NO_FIELDS, METHOD_GET, FRAMING_CLOSE, false],
   ])("%i %j to %i", (status, fields, method, framing, keepAlive) => {
@@ -116,6 +118,15 @@ describe("framing (RFC 9112 section 6.3)", () => {
     expect(head.keepAlive).toBe(false);
     expect(parse(response("HTTP/1.0 200 OK", "Connection: keep-alive", ...LENGTH))).toBe("");
     expect(head.keepAlive).toBe(true);
+  });
+
+  it("says nothing of a length behind a success of CONNECT", () => {
+    expect(parse(response("HTTP/1.1 200 OK", "Content-Length: 5", "X: y", "Content-Length: 6"), METHOD_CONNECT)).toBe(
+      "",
+    );
+    const encoded = { minor: 1, framing: FRAMING_NONE, keepAlive: true, appendStart: 0, appendEnd: 0, upgrade: false };
+    const end = encodeResponseHead(head, OUT, OUT + 1024, encoded);
+    expect(store.text(OUT, end)).toBe("HTTP/1.1 200 OK\r\nX: y\r\n\r\n");
   });
 
   it("upgrades with 101 only", () => {

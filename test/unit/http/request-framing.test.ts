@@ -60,6 +60,14 @@ describe("framing", () => {
     expect(parse(request("POST / HTTP/1.0", "Transfer-Encoding: chunked"))).toBe("transfer-encoding-version");
     expect(parse(request("TRACE / HTTP/1.1", "Content-Length: 1"))).toBe("content");
     expect(parse(request("CONNECT a:1 HTTP/1.1", "Transfer-Encoding: chunked"))).toBe("content");
+    expect(parse(request("CONNECT a:1 HTTP/1.1", "Content-Length: 1"))).toBe("content");
+    expect(parse(request("TRACE / HTTP/1.1", "Content-Length: 0"))).toBe("content");
+    expect(parse(request("CONNECT a:1 HTTP/1.1", "Content-Length: 0"))).toBe("");
+    expect(head.framing).toBe(FRAMING_NONE);
+    expect(parse(request("CONNECT a:1 HTTP/1.1", "Connection: upgrade", "Upgrade: x", "Expect: 100-continue"))).toBe(
+      "",
+    );
+    expect([head.upgrade, head.expectContinue]).toEqual([false, false]);
     expect(parse(request("GET / HTTP/1.1", "Content-Length: 1"))).toBe("");
   });
 });

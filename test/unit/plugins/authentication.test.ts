@@ -46,6 +46,26 @@ describe("basic-auth", () => {
   });
 });
 
+describe("a CONNECT", () => {
+  const filter = made("basic-auth", { realm: "out", users: [user("lee", "salt-of-lee", "x")] });
+
+  it("is asked for a proxy's credential, and not for an origin's", () => {
+    const exchange = requestOf("CONNECT db.example:1", `authorization: Basic ${basic("lee:x")}`);
+    expect(through(filter, exchange)).toBe(REPLY);
+    const challenge = [["proxy-authenticate", 'Basic realm="out", charset="UTF-8"']];
+    expect(exchange.reply).toMatchObject({ status: 407, headers: challenge });
+  });
+
+  it("passes with one, which does not travel on", () => {
+    const origins = `Basic ${basic("at:origin")}`;
+    const fields = [`proxy-authorization: Basic ${basic("lee:x")}`, `authorization: ${origins}`];
+    const exchange = requestOf("CONNECT db.example:1", ...fields);
+    expect(through(filter, exchange)).toBe(CONTINUE);
+    expect(exchange.request.get("proxy-authorization")).toBeUndefined();
+    expect(exchange.request.get("authorization")).toBe(origins);
+  });
+});
+
 describe("key-auth", () => {
   const keys = [
     { name: "shop", sha256: sha256("k-shop") },
