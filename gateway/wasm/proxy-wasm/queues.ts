@@ -14,23 +14,25 @@ export interface QueueReader {
   queueReady(id: number): void;
 }
 
-export interface Queue {
-  /** False when it is full. Owns the item from here on. */
-  add(item: Uint8Array): boolean;
-  take(): Uint8Array | "empty" | "busy";
-}
+/** `absent`: there is no such queue. `refused`: it is full, or the store is busy. */
+export type Added = "added" | "absent" | "refused";
+export type Taken = Uint8Array | "absent" | "empty" | "busy";
 
 export interface Queues {
   /** Its id, the same for the same names; 0 when there are too many. */
-  register(vmId: string, name: string, reader: QueueReader): number;
+  register(vmId: string, name: string): number;
   /** 0: nobody has registered it. */
   resolve(vmId: string, name: string): number;
+  /** It is told of items of a queue that was registered here. */
+  listen(id: number, reader: QueueReader): void;
   /** It wants to hear no more: nothing here keeps it. */
   leave(reader: QueueReader): void;
-  get(id: number): Queue | undefined;
+  /** Owns the item from here on. */
+  add(id: number, item: Uint8Array): Added;
+  take(id: number): Taken;
 }
 
-class LocalQueue implements Queue {
+class LocalQueue {
   readonly id: number;
   readonly #items: Uint8Array[] = [];
   #bytes = 0;
@@ -42,6 +44,7 @@ class LocalQueue implements Queue {
     this.id = id;
   }
 
+  /** False when it is full. */
   add(item: Uint8Array): boolean {
     if (this.#items.length >= ITEMS_MAX || this.#bytes + item.length > BYTES_MAX) return false;
     this.#items.push(item);
@@ -70,7 +73,7 @@ export class LocalQueues implements Queues {
   readonly #byName = new Map<string, LocalQueue>();
   readonly #byId = new Map<number, LocalQueue>();
 
-  register(vmId: string, name: string, reader: QueueReader): number {
+  register(vmId: string, name: string): number {
     const key = keyOf(vmId, name);
     let queue = this.#byName.get(key);
     if (queue === undefined) {
@@ -79,8 +82,12 @@ export class LocalQueues implements Queues {
       this.#byName.set(key, queue);
       this.#byId.set(queue.id, queue);
     }
-    if (!queue.readers.includes(reader)) queue.readers = [...queue.readers, reader];
     return queue.id;
+  }
+
+  listen(id: number, reader: QueueReader): void {
+    const queue = this.#byId.get(id);
+    if (queue !== undefined && !queue.readers.includes(reader)) queue.readers = [...queue.readers, reader];
   }
 
   resolve(vmId: string, name: string): number {
@@ -91,8 +98,14 @@ export class LocalQueues implements Queues {
     for (const queue of this.#byId.values()) queue.readers = queue.readers.filter((one) => one !== reader);
   }
 
-  get(id: number): LocalQueue | undefined {
-    return this.#byId.get(id);
+  add(id: number, item: Uint8Array): Added {
+    const queue = this.#byId.get(id);
+    if (queue === undefined) return "absent";
+    return queue.add(item) ? "added" : "refused";
+  }
+
+  take(id: number): Taken {
+    return this.#byId.get(id)?.take() ?? "absent";
   }
 }
 

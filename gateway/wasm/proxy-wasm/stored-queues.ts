@@ -19,7 +19,7 @@ import {
   type KeyValueStore,
   type TenantAccount,
 } from "#pipeline/tenant.ts";
-import { type Queue, type QueueReader, QUEUES_MAX, type Queues } from "./queues.ts";
+import { type Added, type QueueReader, QUEUES_MAX, type Queues, type Taken } from "./queues.ts";
 
 const ITEMS_MAX = 4096;
 const LOOK_EVERY_MS = 250;
@@ -36,9 +36,8 @@ interface Place {
   readonly name: Uint8Array;
 }
 
-/** Queues that this worker's guests have registered. */
+/** A queue that guests of this worker are told of. */
 interface Watched {
-  readonly name: Uint8Array;
   readers: QueueReader[];
   /** Items before this one they have been told of. */
   toldTo: number;
@@ -47,6 +46,8 @@ interface Watched {
 
 export class StoredQueues implements Queues {
   readonly #tenant: Pick<TenantAccount, "keyValue">;
+  /** Of queues that guests of this worker have registered, by id. */
+  readonly #names = new Map<number, Uint8Array>();
   readonly #watched = new Map<number, Watched>();
   #timer: NodeJS.Timeout | null = null;
 
@@ -55,29 +56,30 @@ export class StoredQueues implements Queues {
     this.#tenant = tenant;
   }
 
-  register(vmId: string, name: string, reader: QueueReader): number {
+  register(vmId: string, name: string): number {
     const wanted = nameOf(vmId, name);
     if (wanted.length > KV_KEY_BYTES_MAX) return 0;
     let registered = 0;
     this.#together((store) => {
       const { id, place } = find(store, wanted);
       if (id === 0) return;
-      const watched = this.#watched.get(id);
-      if (watched === undefined && this.#watched.size >= QUEUES_MAX) return;
+      if (!this.#names.has(id) && this.#names.size >= QUEUES_MAX) return;
       if (place === null && !write(store, id, { head: 0, tail: 0, name: wanted })) return;
       registered = id;
-      if (watched === undefined) {
-        const toldTo = place?.head ?? 0;
-        this.#watched.set(id, { name: wanted, readers: [reader], toldTo, looking: false });
-      } else if (!watched.readers.includes(reader)) {
-        watched.readers = [...watched.readers, reader];
-        watched.toldTo = place?.head ?? 0;
-      }
+      this.#names.set(id, wanted);
     });
-    // What is there already nobody else may have been told of.
-    if (registered !== 0) this.#lookSoon(registered);
-    this.#timer ??= setInterval(() => this.#lookAtAll(), LOOK_EVERY_MS).unref();
     return registered;
+  }
+
+  listen(id: number, reader: QueueReader): void {
+    const watched = this.#watched.get(id) ?? { readers: [], toldTo: 0, looking: false };
+    if (!this.#names.has(id) || watched.readers.includes(reader)) return;
+    watched.readers = [...watched.readers, reader];
+    // What is there already nobody else may have been told of.
+    watched.toldTo = this.#read(id)?.head ?? 0;
+    this.#watched.set(id, watched);
+    this.#lookSoon(id);
+    this.#timer ??= setInterval(() => this.#lookAtAll(), LOOK_EVERY_MS).unref();
   }
 
   resolve(vmId: string, name: string): number {
@@ -99,34 +101,28 @@ export class StoredQueues implements Queues {
     this.#timer = null;
   }
 
-  get(id: number): Queue | undefined {
-    const store = this.#tenant.keyValue;
-    if (store === null || this.#placeOf(store, id) === null) return undefined;
-    return { add: (item) => this.#add(id, item), take: () => this.#take(id) };
-  }
-
-  #add(id: number, item: Uint8Array): boolean {
-    let added = false;
-    if (item.length > KV_VALUE_BYTES_MAX) return false;
+  add(id: number, item: Uint8Array): Added {
+    let added = "refused" as Added;
     this.#together((store) => {
       const place = this.#placeOf(store, id);
-      if (place === null || distance(place.head, place.tail) >= ITEMS_MAX) return;
+      if (place === null) added = "absent";
+      if (place === null || distance(place.head, place.tail) >= ITEMS_MAX || item.length > KV_VALUE_BYTES_MAX) return;
       const key = itemKey(id, place.tail);
       if (store.put(key, item, 0, KV_ANY) <= 0) return;
       place.tail = next(place.tail);
-      added = write(store, id, place);
-      if (!added) store.delete(key, KV_ANY);
+      if (write(store, id, place)) added = "added";
+      else store.delete(key, KV_ANY);
     });
-    if (added) this.#lookSoon(id);
+    if (added === "added") this.#lookSoon(id);
     return added;
   }
 
-  #take(id: number): Uint8Array | "empty" | "busy" {
-    let taken: Uint8Array | "empty" | "busy" = "busy";
+  take(id: number): Taken {
+    let taken = "busy" as Taken;
     this.#together((store) => {
       const place = this.#placeOf(store, id);
-      taken = "empty";
-      if (place === null) return;
+      taken = place === null ? "absent" : "empty";
+      if (place === null || place.head === place.tail) return;
       while (place.head !== place.tail && taken === "empty") {
         const key = itemKey(id, place.head);
         taken = store.get(key)?.value ?? "empty";
@@ -141,7 +137,7 @@ export class StoredQueues implements Queues {
   /** Null: there is no such queue. One of ours whose entries have been cleared begins anew. */
   #placeOf(store: KeyValueStore, id: number): Place | null {
     const place = read(store, id);
-    const name = this.#watched.get(id)?.name;
+    const name = this.#names.get(id);
     return place ?? (name === undefined ? null : { head: 0, tail: 0, name });
   }
 

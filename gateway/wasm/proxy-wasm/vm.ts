@@ -73,6 +73,8 @@ export class ProxyWasmVm {
   #owner: VmOwner | null;
   readonly #start: (() => void) | undefined;
   readonly #waiting: OutgoingCall[];
+  /** Queues that it has registered while it was configured. */
+  readonly #queues: number[];
   #nextId: number;
   #nextCall: number;
 
@@ -101,6 +103,7 @@ export class ProxyWasmVm {
     this.#owner = null;
     this.#start = start;
     this.#waiting = [];
+    this.#queues = [];
     this.#nextId = FIRST_STREAM_ID;
     this.#nextCall = 1;
   }
@@ -136,6 +139,7 @@ export class ProxyWasmVm {
   attach(owner: VmOwner): void {
     this.#owner = owner;
     for (const call of this.#waiting.splice(0)) owner.called(this, call);
+    for (const id of this.#queues.splice(0)) this.identity.queues.listen(id, this);
     if (this.tickMs > 0) owner.tickChanged(this);
   }
 
@@ -213,6 +217,13 @@ export class ProxyWasmVm {
     this.invoke(this.callbacks.proxy_on_http_call_response, null, ROOT_ID, call.id, fields, length, 0);
     this.answer = null;
     this.answerBody.clear();
+  }
+
+  /** It wants to be told of the queue's items, from when callbacks run. */
+  listen(id: number): void {
+    if (this.callbacks.proxy_on_queue_ready === undefined) return;
+    if (this.#owner === null) this.#queues.push(id);
+    else this.identity.queues.listen(id, this);
   }
 
   queueReady(id: number): void {

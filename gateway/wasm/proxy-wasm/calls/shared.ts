@@ -27,6 +27,8 @@ const KEY_BYTES_MAX = 192;
 const VALUE_BYTES_MAX = 65_536;
 /** Two processes may have to agree on who is first. */
 const SHARED_COST = 1_000;
+/** Some calls of the store. */
+const QUEUE_COST = 5_000;
 
 export const sharedCalls: Handlers<Pick<typeof PROXY_CALLS, Names>> = {
   proxy_get_shared_data: (guest) => (key, keyLength, at, sizeAt, casAt) => {
@@ -59,8 +61,9 @@ export const sharedCalls: Handlers<Pick<typeof PROXY_CALLS, Names>> = {
     guest.charge(SHARED_COST);
     const text = latin1At(guest, name, nameLength);
     if (text === null) return INVALID_MEMORY_ACCESS;
-    const id = vm.alive ? vm.identity.queues.register(vm.identity.vmId, text, vm) : 0;
+    const id = vm.alive ? vm.identity.queues.register(vm.identity.vmId, text) : 0;
     if (id === 0) return INTERNAL_FAILURE;
+    vm.listen(id);
     return writeU32(guest, idAt, id) ? OK : INVALID_MEMORY_ACCESS;
   },
 
@@ -75,21 +78,20 @@ export const sharedCalls: Handlers<Pick<typeof PROXY_CALLS, Names>> = {
   },
 
   proxy_enqueue_shared_queue: (guest) => (id, pointer, length) => {
-    guest.charge(SHARED_COST);
+    guest.charge(QUEUE_COST);
     const value = viewOf(guest, pointer, length);
     if (value === null) return INVALID_MEMORY_ACCESS;
     const vm = vmOf(guest);
-    const queue = vm.identity.queues.get(id >>> 0);
-    if (queue === undefined || !vm.alive) return NOT_FOUND;
-    return queue.add(value.slice()) ? OK : INTERNAL_FAILURE;
+    const added = vm.alive ? vm.identity.queues.add(id >>> 0, value.slice()) : "absent";
+    if (added === "absent") return NOT_FOUND;
+    return added === "added" ? OK : INTERNAL_FAILURE;
   },
 
   proxy_dequeue_shared_queue: (guest) => (id, at, sizeAt) => {
     const vm = vmOf(guest);
-    guest.charge(SHARED_COST);
-    const queue = vm.identity.queues.get(id >>> 0);
-    if (queue === undefined || !vm.alive) return NOT_FOUND;
-    const item = queue.take();
+    guest.charge(QUEUE_COST);
+    const item = vm.alive ? vm.identity.queues.take(id >>> 0) : "absent";
+    if (item === "absent") return NOT_FOUND;
     if (item === "empty") return EMPTY;
     return item === "busy" ? INTERNAL_FAILURE : giveAll(vm, item, at, sizeAt);
   },

@@ -1,7 +1,8 @@
 /** What plugins of a tenant share: data with versions, bounded; queues, in order, told of once for each item; of one worker, and of all. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { TestServices } from "#test/support/wasm.ts";
-import { LocalQueues, type Queue, type Queues } from "#wasm/proxy-wasm/queues.ts";
+import { made, proxyModule } from "./guest.ts";
+import { LocalQueues, type Queues, type Taken } from "#wasm/proxy-wasm/queues.ts";
 import { LocalData, SET_DONE, SET_FULL, SET_MISMATCH, StoredData } from "#wasm/proxy-wasm/shared-data.ts";
 import { StoredQueues } from "#wasm/proxy-wasm/stored-queues.ts";
 import { KeyValueRegion } from "#worker/tenants/key-value-region.ts";
@@ -40,8 +41,7 @@ it("shared data of one worker is bounded, and replacing makes room", () => {
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 const reader = (told: string[], name: string) => ({ queueReady: (id: number) => void told.push(`${name}${id}`) });
-const textOf = (item: ReturnType<Queue["take"]> | undefined) =>
-  item instanceof Uint8Array ? Buffer.from(item).toString() : item;
+const textOf = (item: Taken | undefined) => (item instanceof Uint8Array ? Buffer.from(item).toString() : item);
 
 const LIMIT_BYTES = 65_536;
 const MEMORY_BYTES = regionBytes(LIMIT_BYTES);
@@ -63,40 +63,38 @@ describe.each<[string, () => Queues]>([
     const queues = make();
     const told: string[] = [];
     const [first, second] = [reader(told, "a"), reader(told, "b")];
-    const id = queues.register("vm", "jobs", first);
+    const id = queues.register("vm", "jobs");
     expect(id).toBeGreaterThan(0);
-    expect(queues.register("vm", "jobs", second)).toBe(id);
+    expect(queues.register("vm", "jobs")).toBe(id);
+    for (const one of [first, second, first]) queues.listen(id, one);
     expect(queues.resolve("vm", "jobs")).toBe(id);
     expect(queues.resolve("other", "jobs")).toBe(0);
-    expect(queues.get(id + 1)).toBeUndefined();
-    const queue = queues.get(id);
-    for (const item of ["1", "2"]) queue?.add(bytes(item));
+    expect([queues.add(id + 1, bytes("?")), queues.take(id + 1)]).toEqual(["absent", "absent"]);
+    for (const item of ["1", "2"]) expect(queues.add(id, bytes(item))).toBe("added");
     await turn();
     expect(told).toEqual([`a${id}`, `b${id}`, `a${id}`, `b${id}`]);
     queues.leave(first);
-    queue?.add(bytes("3"));
+    queues.add(id, bytes("3"));
     await turn();
     expect(told.slice(4)).toEqual([`b${id}`]);
-    expect(Array.from({ length: 4 }, () => textOf(queue?.take()))).toEqual(["1", "2", "3", "empty"]);
+    expect(Array.from({ length: 4 }, () => textOf(queues.take(id)))).toEqual(["1", "2", "3", "empty"]);
     queues.leave(second);
   });
 
   it("are bounded, and empty again when all has been taken", () => {
     const queues = make();
-    const one = reader([], "");
-    const queue = queues.get(queues.register("vm", "jobs", one));
+    const id = queues.register("vm", "jobs");
     for (let round = 0; round < 3; round++) {
       let added = 0;
-      while (queue?.add(new Uint8Array(20_000)) === true) added++;
+      while (queues.add(id, new Uint8Array(20_000)) === "added") added++;
       expect(added).toBeGreaterThan(0);
       expect(added).toBeLessThan(60);
-      for (let item = 0; item < added; item++) expect(queue?.take()).toHaveLength(20_000);
-      expect(queue?.take()).toBe("empty");
+      for (let item = 0; item < added; item++) expect(queues.take(id)).toHaveLength(20_000);
+      expect(queues.take(id)).toBe("empty");
     }
-    const ids = Array.from({ length: 300 }, (_, n) => queues.register("vm", `q${n}`, one));
+    const ids = Array.from({ length: 300 }, (_, n) => queues.register("vm", `q${n}`));
     expect(ids.filter((id) => id === 0).length).toBe(45);
     expect(new Set(ids).size).toBe(256);
-    queues.leave(one);
   });
 });
 
@@ -106,12 +104,11 @@ describe("queues of several workers", () => {
 
   it("are the same everywhere, and each item is taken once", () => {
     const all = workers(3).map((worker) => new StoredQueues(worker));
-    const ids = all.map((queues) => queues.register("vm", "jobs", reader([], "")));
+    const ids = all.map((queues) => queues.register("vm", "jobs"));
     expect(new Set(ids).size).toBe(1);
     const [id = 0] = ids;
-    const queues = all.map((one) => one.get(id));
-    for (let item = 0; item < 30; item++) expect(queues[item % 3]?.add(bytes(String(item)))).toBe(true);
-    const taken = Array.from({ length: 31 }, (_, turns) => textOf(queues[(turns * 2) % 3]?.take()));
+    for (let item = 0; item < 30; item++) expect(all[item % 3]?.add(id, bytes(String(item)))).toBe("added");
+    const taken = Array.from({ length: 31 }, (_, turns) => textOf(all[(turns * 2) % 3]?.take(id)));
     expect(taken).toEqual([...Array.from({ length: 30 }, (_, item) => String(item)), "empty"]);
   });
 
@@ -119,19 +116,21 @@ describe("queues of several workers", () => {
     const [here, there] = workers(2).map((worker) => new StoredQueues(worker)) as [StoredQueues, StoredQueues];
     const told: string[] = [];
     const takes = (name: string, queues: StoredQueues) => ({
-      queueReady: (id: number) => void told.push(`${name} ${textOf(queues.get(id)?.take())}`),
+      queueReady: (id: number) => void told.push(`${name} ${textOf(queues.take(id))}`),
     });
     const own = takes("here", here);
-    const id = here.register("vm", "jobs", own);
-    there.register("vm", "jobs", takes("there", there));
-    here.get(id)?.add(bytes("1"));
-    here.get(id)?.add(bytes("2"));
+    const id = here.register("vm", "jobs");
+    here.listen(id, own);
+    there.register("vm", "jobs");
+    there.listen(id, takes("there", there));
+    here.add(id, bytes("1"));
+    here.add(id, bytes("2"));
     await turn();
     vi.advanceTimersByTime(1000);
     expect(told).toEqual(["here 1", "here 2"]);
     // Nobody here takes any more.
     here.leave(own);
-    here.get(id)?.add(bytes("3"));
+    here.add(id, bytes("3"));
     await turn();
     expect(told.length).toBe(2);
     vi.advanceTimersByTime(1000);
@@ -141,18 +140,18 @@ describe("queues of several workers", () => {
   it("go on after the worker that has put something there, and with what it left undone", async () => {
     const [gone, next] = workers(2) as [{ keyValue: KeyValueRegion }, { keyValue: KeyValueRegion }];
     const before = new StoredQueues(gone);
-    const id = before.register("vm", "jobs", reader([], ""));
-    for (const item of ["1", "2", "3"]) before.get(id)?.add(bytes(item));
+    const id = before.register("vm", "jobs");
+    for (const item of ["1", "2", "3"]) before.add(id, bytes(item));
     // It died after it had taken an item out, and before it had said so; and when it had put one, and not said so.
     gone.keyValue.delete(bytes(`proxy-wasm/item/${id}/0`), -1);
     gone.keyValue.put(bytes(`proxy-wasm/item/${id}/3`), bytes("unsaid"), 0, -1);
     const told: string[] = [];
     const after = new StoredQueues(next);
-    after.register("vm", "jobs", reader(told, "n"));
+    after.listen(after.register("vm", "jobs"), reader(told, "n"));
     await turn();
     expect(told.length).toBe(3);
-    after.get(id)?.add(bytes("4"));
-    expect(Array.from({ length: 4 }, () => textOf(after.get(id)?.take()))).toEqual(["2", "3", "4", "empty"]);
+    after.add(id, bytes("4"));
+    expect(Array.from({ length: 4 }, () => textOf(after.take(id)))).toEqual(["2", "3", "4", "empty"]);
     expect(next.keyValue.entries).toBe(1);
   });
 
@@ -160,29 +159,43 @@ describe("queues of several workers", () => {
     const [worker] = workers(1) as [{ keyValue: KeyValueRegion }];
     const queues = new StoredQueues(worker);
     const told: string[] = [];
-    const id = queues.register("vm", "jobs", reader(told, "n"));
-    for (const item of ["1", "2"]) queues.get(id)?.add(bytes(item));
+    const id = queues.register("vm", "jobs");
+    queues.listen(id, reader(told, "n"));
+    for (const item of ["1", "2"]) queues.add(id, bytes(item));
     await turn();
     worker.keyValue.clear();
     expect(queues.resolve("vm", "jobs")).toBe(0);
-    const queue = queues.get(id);
-    expect(queue?.take()).toBe("empty");
-    expect(queue?.add(bytes("3"))).toBe(true);
+    expect(queues.take(id)).toBe("empty");
+    expect(queues.add(id, bytes("3"))).toBe("added");
     await turn();
     expect(told.length).toBe(3);
-    expect(textOf(queue?.take())).toBe("3");
+    expect(textOf(queues.take(id))).toBe("3");
     expect(queues.resolve("vm", "jobs")).toBe(id);
+  });
+
+  it("are not listened to by a plugin that has refused its configuration", async () => {
+    const functions = `(data (i32.const 0) "jobs") (func (export "proxy_on_configure") (param i32 i32) (result i32)
+      (drop (call $proxy_register_shared_queue (i32.const 0) (i32.const 4) (i32.const 16))) (local.get 1))
+      (func (export "proxy_on_tick") (param i32)) (func (export "proxy_on_queue_ready") (param i32 i32))`;
+    const module = proxyModule({ calls: ["proxy_register_shared_queue"], functions });
+    const allow = { maps: [], upstreams: [], keyValue: true } as const;
+    await expect(made(module, { allow })).rejects.toThrow("configuration");
+    expect(vi.getTimerCount()).toBe(0);
+    const { filter } = await made(module, { allow, configText: "some" });
+    expect(vi.getTimerCount()).toBe(1);
+    filter.dispose();
+    expect(vi.getTimerCount()).toBe(0);
   });
 
   it("say that the store is busy, and refuse what is too long", () => {
     const [worker] = workers(1) as [{ keyValue: KeyValueRegion }];
     const queues = new StoredQueues(worker);
-    const queue = queues.get(queues.register("vm", "jobs", reader([], "")));
-    expect(queue?.add(new Uint8Array(65_537))).toBe(false);
+    const id = queues.register("vm", "jobs");
+    expect(queues.add(id, new Uint8Array(65_537))).toBe("refused");
     worker.keyValue.together(() => {
-      expect(queue?.add(bytes("1"))).toBe(false);
-      expect(queue?.take()).toBe("busy");
+      expect(queues.add(id, bytes("1"))).toBe("refused");
+      expect(queues.take(id)).toBe("busy");
     });
-    expect(queue?.take()).toBe("empty");
+    expect(queues.take(id)).toBe("empty");
   });
 });

@@ -78,6 +78,30 @@ describe("entries", () => {
     expect(store.increment(bytes("text"), 3n, 0)).toBe(3n);
   });
 
+  it("are changed together, and nobody comes in between", () => {
+    const { memory, host, store } = region();
+    const other = new KeyValueRegion(memory, { ...host, pid: 8 });
+    const ran = store.together(() => {
+      expect(store.put(bytes("a"), bytes("1"), 0, KV_ANY)).toBe(1);
+      expect(other.put(bytes("b"), bytes("1"), 0, KV_ANY)).toBe(KV_BUSY);
+      expect(other.together(() => expect.unreachable())).toBe(false);
+      expect(
+        store.together(() => expect.unreachable()),
+        "not within itself",
+      ).toBe(false);
+      expect(textOf(store.get(bytes("a")))).toBe("1");
+      expect(other.get(bytes("a"))).toBeNull();
+    });
+    expect(ran).toBe(true);
+    expect(textOf(other.get(bytes("a")))).toBe("1");
+    const wrong = (): void => {
+      throw new Error("in the middle");
+    };
+    expect(() => store.together(wrong)).toThrow("in the middle");
+    expect(other.put(bytes("b"), bytes("1"), 0, KV_ANY)).toBeGreaterThan(0);
+    expect(new Int32Array(memory)[WORD_LOCK]).toBe(0);
+  });
+
   it("are listed and cleared", () => {
     const { store } = region();
     for (let index = 0; index < 100; index++) store.put(bytes(`key ${index}`), bytes(String(index)), 0, KV_ANY);
