@@ -24,7 +24,9 @@ export async function fromWasm(
   services = new TestServices(),
 ): Promise<Made> {
   const full = filterSpec(spec);
-  const limits = { ...DEFAULT_MODULE_LIMITS, memoryPagesMax: full.limits.memoryBytes / PAGE_BYTES };
+  // As uploads are: what a route grants less is refused where it is to run.
+  const pages = Math.max(DEFAULT_MODULE_LIMITS.memoryPagesMax, full.limits.memoryBytes / PAGE_BYTES);
+  const limits = { ...DEFAULT_MODULE_LIMITS, memoryPagesMax: pages };
   const module = await loadModule(prepareModule(wasm, limits).bytes);
   return { filter: await createWasmFilter(full, PLUGIN, module, services, RESOURCES), services };
 }
