@@ -34,7 +34,7 @@ export const DEFAULT_MODULE_LIMITS: ModuleLimits = {
   bodyBytesMax: 256 << 10,
   functionsMax: 20_000,
   localsMax: 1_000,
-  nestingMax: 500,
+  nestingMax: 1_000, // Go nests 450 deep in its runtime, 550 in its HTTP server
   branchTableMax: 10_000,
   typesMax: 5_000,
   paramsMax: 200,

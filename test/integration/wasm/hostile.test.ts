@@ -157,8 +157,8 @@ function hugeBranchTable(body: ByteWriter): void {
 
 function deepNesting(body: ByteWriter): void {
   body.u8(0);
-  for (let depth = 0; depth < 501; depth++) body.code(0x02, 0x40);
-  for (let depth = 0; depth < 501; depth++) body.u8(0x0b);
+  for (let depth = 0; depth < 1001; depth++) body.code(0x02, 0x40);
+  for (let depth = 0; depth < 1001; depth++) body.u8(0x0b);
   body.code(0x41, 0, 0x0b);
 }
 
@@ -257,7 +257,7 @@ describe("refused before it runs", () => {
       /unknown import wasi/,
     ],
     ["a huge br_table", () => hookOfBytes(hugeBranchTable), /targets of a br_table 10001 exceeds 10000/],
-    ["deep nesting", () => hookOfBytes(deepNesting), /nested blocks 501 exceeds 500/],
+    ["deep nesting", () => hookOfBytes(deepNesting), /nested blocks 1001 exceeds 1000/],
     [
       "a function with too many locals",
       () => hook(`(local ${"i64 ".repeat(1001)}) (i32.const 0)`),
