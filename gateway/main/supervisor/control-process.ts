@@ -27,7 +27,7 @@ export interface ControlHandler {
   serve(request: ControlRequest): Promise<ControlReply>;
 }
 
-/** A declaration with large modules is validated, built and applied before it is answered. */
+/** A declaration's modules are built, one by one, before it is answered: so long may control be without a word in between. */
 const DECLARE_MS = 120_000;
 
 export class ControlProcess {
@@ -67,6 +67,7 @@ export class ControlProcess {
     } else if (message.type === "declared") {
       this.#replies.settle(message.id, message);
     } else {
+      this.#replies.renew();
       void this.#serve(message);
     }
   }

@@ -25,6 +25,11 @@ export class Replies<T> {
     });
   }
 
+  /** The other side has shown that it is at work: all that wait do so anew. */
+  renew(): void {
+    for (const { timer } of this.#waiting.values()) timer.refresh();
+  }
+
   /** False when nobody waits: the answer came too late. */
   settle(id: number, reply: T): boolean {
     const waiting = this.#take(id);
