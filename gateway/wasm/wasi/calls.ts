@@ -1,13 +1,13 @@
 /**
  * WASI for plugins of other gateways: clocks, chance and a log. There are no arguments, no environment, no files; standard
- * output is logged at `info`, standard error at `error`. Leaving the process is a fault: a plugin has none.
+ * output is logged at `info`, standard error at `error` (`lines.ts`). Leaving the process is a fault: a plugin has none.
  */
 import { randomFillSync } from "node:crypto";
 import type { Guest } from "#wasm/guest/guest.ts";
 import type { HostCall, HostFunction } from "#wasm/guest/runtime.ts";
 import { type Handlers, hostCalls, type Trait } from "#wasm/host/call-table.ts";
-import { logLine } from "#wasm/host/log-line.ts";
 import { isInMemory, latin1At, readU32, writeBytes, writeU32, writeU64 } from "#wasm/host/memory.ts";
+import { write } from "./lines.ts";
 import {
   WASI_ABSENT,
   WASI_BADF,
@@ -92,8 +92,7 @@ const handlers: Handlers<typeof WASI_CALLS> = {
     const gathered = gather(guest, vectors, count);
     if (typeof gathered === "number") return gathered;
     if (!writeU32(guest, written, gathered.bytes)) return WASI_FAULT;
-    const line = Buffer.from(gathered.text, "latin1").toString("utf8").replace(/\n$/, "");
-    if (line !== "") logLine(guest, fd === STDOUT ? "info" : "error", line);
+    write(guest, fd === STDOUT ? "info" : "error", gathered.text);
     return WASI_SUCCESS;
   },
 
