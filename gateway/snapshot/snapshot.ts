@@ -125,7 +125,7 @@ export interface OutlierDetectionSpec {
 export interface UpstreamLimitsSpec {
   readonly connectionsMax: number;
   readonly requestsMax: number;
-  /** Requests of the upstream that may wait for a free endpoint, and how long. */
+  /** Requests and TCP streams of the upstream that may wait for a free endpoint, and how long. */
   readonly queueMax: number;
   readonly queueMs: number;
 }

@@ -45,6 +45,8 @@ export class Upstream {
   /** By priority, the lowest number first. */
   #tiers: readonly Balancer[] = [];
   #members: readonly Member[] = [];
+  /** Of those, who gets what nobody has bound to them. */
+  #taking: readonly Member[] = [];
   #active = false;
 
   constructor(spec: UpstreamSpec, endpoints: Endpoints, tls: ClientTls | null = null) {
@@ -101,7 +103,7 @@ export class Upstream {
 
   /** Some endpoint could take a request, if it had fewer. */
   get isBusy(): boolean {
-    return this.#members.some((member) => member.usable);
+    return this.#taking.some((member) => member.usable);
   }
 
   succeeded(member: Member): void {
@@ -146,7 +148,7 @@ export class Upstream {
     const { context, workers } = this.#endpoints;
     const limits = this.spec.limits ?? { connectionsMax: 0, requestsMax: 0, queueMax: 0, queueMs: 0 };
     const queueMax = Math.ceil(limits.queueMax / workers);
-    return new WaitQueue(context, { ...limits, queueMax }, () => this.#members.some((member) => member.available));
+    return new WaitQueue(context, { ...limits, queueMax }, () => this.#taking.some((member) => member.available));
   }
 
   #changed(): void {
@@ -160,6 +162,7 @@ export class Upstream {
     const { all } = this.#roster;
     this.#members = all.map((one) => one.member);
     const taking = all.filter((one) => !one.drain);
+    this.#taking = taking.map((one) => one.member);
     const priorities = [...new Set(taking.map((one) => one.priority))].toSorted((a, b) => a - b);
     const type = this.spec.balancer?.type ?? "round-robin";
     this.#tiers = priorities.map((priority) =>

@@ -1,5 +1,5 @@
 /**
- * Requests that wait for an endpoint, in order: bounded in number and in time. One for an upstream and not one for an
+ * Requests and TCP streams that wait for an endpoint, in order: bounded in number and in time. One for an upstream and not one for an
  * endpoint, so that who comes first goes to whatever is free first.
  *
  * Places become free within other exchanges' calls; who waits is admitted at the end of the turn, outside of them.

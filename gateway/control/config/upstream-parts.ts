@@ -77,7 +77,7 @@ export const UpstreamLimits = fields("limits", {
     v.pipe(
       integer(0, 1_000_000),
       v.description(
-        `Requests at each endpoint at one time; 0: without bound. Over HTTP/1 one takes a connection: the smaller of both limits holds. ${SHARED}`,
+        `Requests at each endpoint at one time; 0: without bound. Over HTTP/1 one takes a connection, and a TCP stream or a UDP session counts as one: the smaller of both limits holds. ${SHARED}`,
       ),
     ),
     0,
@@ -85,12 +85,17 @@ export const UpstreamLimits = fields("limits", {
   queue: v.optional(
     v.pipe(
       integer(0, 100_000),
-      v.description(`Requests that may wait for an endpoint of the upstream; 0: none waits. ${SHARED}`),
+      v.description(
+        `Requests and TCP streams that may wait for an endpoint of the upstream; 0: none waits. UDP sessions never wait: what finds no place is dropped. ${SHARED}`,
+      ),
     ),
     0,
   ),
   queueMs: v.optional(
-    v.pipe(integer(1, MINUTE_MS), v.description("How long one waits before it is answered 503, in milliseconds.")),
+    v.pipe(
+      integer(1, MINUTE_MS),
+      v.description("How long one waits before it is answered 503, or reset where it is a stream, in milliseconds."),
+    ),
     1000,
   ),
 });
@@ -104,8 +109,15 @@ const condition = v.pipe(
 );
 
 export const Retry = fields("retries", {
-  /** Further attempts after the first. */
-  attempts: v.optional(integer(1, 10), 1),
+  attempts: v.optional(
+    v.pipe(
+      integer(1, 10),
+      v.description(
+        "Further attempts after the first. A TCP stream is tried again until it is connected, with `connect-failure` in `on`; once a byte may have left, never. UDP has no attempts.",
+      ),
+    ),
+    1,
+  ),
   on: v.optional(list(condition, 32), ["connect-failure", "reset"]),
   budgetPercent: v.optional(integer(0, 100), 20),
   perTryMs: v.optional(integer(0, HOUR_MS), 0),

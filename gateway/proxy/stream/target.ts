@@ -1,18 +1,18 @@
-/** Where one stream goes: the upstream, the endpoint being tried, and how many are left to try. */
+/** Where one stream goes: the upstream, the endpoint being tried, and those that were tried before. */
 import type { Connection, Protocol } from "#net/connection.ts";
 import type { WorkerContext } from "#proxy/context.ts";
 import type { Detour } from "#proxy/detour.ts";
 import type { Endpoint } from "#upstream/endpoint.ts";
 import type { Member } from "#upstream/member.ts";
 import type { Upstream } from "#upstream/upstream.ts";
-import { NO_ENDPOINT, NO_ORIGINAL, type StreamOutcome } from "./outcomes.ts";
+import type { RetryPolicy } from "#upstream/retry-policy.ts";
+import type { WaitQueue } from "#upstream/wait-queue.ts";
+import { NO_ENDPOINT, NO_ORIGINAL, UPSTREAM_BUSY, type StreamOutcome } from "./outcomes.ts";
 import type { StreamRoute } from "./stream-route.ts";
 
-/** Endpoints one stream may try to connect to. */
-const TRIES_MAX = 3;
 /** A steered client waits no longer than it would have. */
 const ORIGINAL_CONNECT_MS = 5000;
-const CHOSEN = -1;
+export const CHOSEN = -1;
 
 export class StreamTarget {
   #upstream: Upstream | null = null;
@@ -24,7 +24,7 @@ export class StreamTarget {
   readonly #tried: Member[] = [];
 
   /**
-   * −1, or why there is nowhere to go. `original`: a steered client's destination. `client`: its address, to balance by.
+   * CHOSEN, or why there is nowhere to go: UPSTREAM_BUSY where there would be, if fewer went there. `original`: a steered client's destination. `client`: its address, to balance by.
    * `detour`: a filter's, in the place of what the route says.
    */
   choose(
@@ -43,25 +43,44 @@ export class StreamTarget {
     this.#upstream = upstream;
     this.#preferred = detour?.member ?? null;
     this.#client = client;
-    return this.#pick(upstream) ? CHOSEN : NO_ENDPOINT;
+    return this.chooseAgain();
   }
 
-  #pick(upstream: Upstream): boolean {
+  /** The same after a wait. */
+  chooseAgain(): StreamOutcome | -1 {
+    const upstream = this.#upstream;
+    if (upstream === null) return NO_ENDPOINT;
     const preferred = this.#preferred;
     const takesIt = preferred !== null && preferred.available && !this.#tried.includes(preferred);
-    this.#member = takesIt ? preferred : upstream.pick(null, this.#client, this.#tried);
-    if (this.#member === null) return false;
-    this.#endpoint = this.#member.endpoint;
-    return true;
+    const member = takesIt ? preferred : upstream.pick(null, this.#client, this.#tried);
+    if (member === null) return upstream.isBusy ? UPSTREAM_BUSY : NO_ENDPOINT;
+    this.#member = member;
+    this.#endpoint = member.endpoint;
+    return CHOSEN;
   }
 
-  /** After a failed connect: another endpoint, if there is one that was not tried. */
-  next(): boolean {
-    const upstream = this.#upstream;
-    if (upstream === null || this.#member === null) return false;
-    this.failed();
-    this.#tried.push(this.#member);
-    return this.#tried.length < TRIES_MAX && this.#pick(upstream);
+  /** After a failed connect: an endpoint that was not tried, if one can take it. */
+  chooseOther(): boolean {
+    if (this.#member === null) return false;
+    if (!this.#tried.includes(this.#member)) this.#tried.push(this.#member);
+    return this.chooseAgain() === CHOSEN;
+  }
+
+  /** Rather one that was not tried than one that was. */
+  chooseAny(): boolean {
+    if (this.chooseOther()) return true;
+    this.#tried.length = 0;
+    return this.chooseAgain() === CHOSEN;
+  }
+
+  /** Null: nothing is tried again, but what costs nobody anything. */
+  get retry(): RetryPolicy | null {
+    return this.#upstream?.retry ?? null;
+  }
+
+  /** Null: nobody waits. */
+  get queue(): WaitQueue | null {
+    return this.#upstream?.queue ?? null;
   }
 
   /** The endpoint has taken the connection. */

@@ -1,18 +1,18 @@
 /**
  * One TCP connection of a client, from its accept to its end.
  *
- *     HELLO (tls-passthrough: the ClientHello is read, not consumed) ─▶ CONNECTING ─▶ RELAYING ─▶ over
+ *     HELLO (tls-passthrough: the ClientHello is read, not consumed) ─▶ DIALLING ─▶ RELAYING ─▶ over
  *
- * Until there is an upstream, what the client sends waits: in the kernel, but for what was received with the ClientHello.
+ * Until there is an upstream, what the client sends waits: in the kernel, but for what was received with the ClientHello, or while
+ * the client waits in the upstream's queue.
  * Belongs to the engine that was in force when it began, and keeps it until its end.
  */
 import { formatAddress, ipOf, parseAddress, portOf } from "#core/address.ts";
-import { ETIMEDOUT } from "#core/errno.ts";
-import { Connection, type Protocol } from "#net/connection.ts";
+import type { Connection, Protocol } from "#net/connection.ts";
 import { HeldRegions } from "#net/held.ts";
 import type { Peer } from "#net/listener.ts";
-import { encodeProxyHeader } from "#net/proxy-protocol/encode.ts";
-import { CONNECTIONS_OPEN, UPSTREAM_CONNECT_FAILURES, UPSTREAM_CONNECTS, UPSTREAM_RETRIES } from "#observe/counters.ts";
+import { encodeProxyHeader, type ProxyVersion } from "#net/proxy-protocol/encode.ts";
+import { CONNECTIONS_OPEN } from "#observe/counters.ts";
 import {
   TCP_BYTES_RECEIVED,
   TCP_BYTES_SENT,
@@ -23,6 +23,7 @@ import {
 } from "#observe/stream-counters.ts";
 import type { Banned, Drainable, ListenerContext } from "#proxy/context.ts";
 import type { Engine } from "#proxy/engine.ts";
+import { Dial, type DialOwner } from "./dial.ts";
 import { HelloReader } from "./hello-reader.ts";
 import { logStream } from "./log.ts";
 import * as outcomes from "./outcomes.ts";
@@ -30,9 +31,8 @@ import { FIRST, Relay, SECOND, type RelayEnd, type RelayOwner } from "./relay.ts
 import { Opening } from "./opening.ts";
 import { admit, type Admitting, type StreamRoute } from "./stream-route.ts";
 import { NO_TAPS, Taps } from "./taps.ts";
-import { StreamTarget } from "./target.ts";
 
-export class TcpSession implements Protocol, RelayOwner, Drainable {
+export class TcpSession implements Protocol, RelayOwner, DialOwner, Drainable {
   readonly #listener: ListenerContext;
   readonly #engine: Engine;
   /** Of the listener in that engine's snapshot. */
@@ -40,21 +40,18 @@ export class TcpSession implements Protocol, RelayOwner, Drainable {
   readonly #client: Connection;
   readonly #peer: Peer;
   readonly #startMs: number;
-  readonly #target = new StreamTarget();
+  readonly #dial: Dial;
   readonly #held: HeldRegions;
   #hello: HelloReader | null = null;
   #serverName = "";
   /** Where a steered client wanted to go. */
   #original: string | null = null;
   #route: StreamRoute | null = null;
-  #upstream: Connection | null = null;
   #relay: Relay | null = null;
   #taps: Taps = NO_TAPS;
   /** A filter thinks about whether to let it in. */
   #admitting: Admitting | null = null;
   #over = false;
-  /** There was no buffer for the PROXY header. */
-  #nameless = false;
 
   constructor(listener: ListenerContext, client: Connection, peer: Peer) {
     this.#listener = listener;
@@ -64,6 +61,7 @@ export class TcpSession implements Protocol, RelayOwner, Drainable {
     this.#peer = peer;
     this.#startMs = client.loop.nowMs;
     this.#held = new HeldRegions(client.buffers);
+    this.#dial = new Dial(listener.worker, this);
     this.#engine.retain();
     listener.connections.add(this);
     listener.worker.counters.add(CONNECTIONS_OPEN, 1);
@@ -104,7 +102,10 @@ export class TcpSession implements Protocol, RelayOwner, Drainable {
   onBytes(buffer: number, start: number, end: number): void {
     this.#held.push(buffer, start, end);
     const hello = this.#hello;
-    if (hello === null) return;
+    if (hello === null) {
+      this.#client.pause();
+      return;
+    }
     const read = hello.add(start, end);
     if (read === "more") return;
     this.#endHello();
@@ -170,64 +171,30 @@ export class TcpSession implements Protocol, RelayOwner, Drainable {
   #admitted(route: StreamRoute, opening: Opening, taps: Taps | null): void {
     this.#admitting = null;
     this.#taps = taps ?? NO_TAPS;
-    const { worker } = this.#listener;
-    const chosen =
-      taps === null
-        ? outcomes.DENIED
-        : this.#target.choose(worker, route, this.#original, this.#peer.ip, opening.detour);
-    if (chosen >= 0) this.#finish(chosen);
-    else this.#connect();
+    if (taps === null) this.#finish(outcomes.DENIED);
+    else this.#dial.begin(route, this.#original, this.#peer.ip, opening.detour);
   }
 
-  #connect(): void {
-    const { loop, gather, counters } = this.#listener.worker;
-    counters.add(UPSTREAM_CONNECTS, 1);
-    const upstream = new Connection(loop, gather);
-    this.#upstream = upstream;
-    this.#target.count(1);
-    this.#target.connect(upstream, new Dialling(this));
-    // Before it is connected: so the header stands in front of TLS, where the endpoint speaks it.
-    this.#nameless = !this.#introduce(upstream);
-    upstream.expireBy(loop.nowMs + this.#target.connectMs);
+  // Its connection to an endpoint.
+
+  /** Whoever leaves meanwhile frees a place in the queue. */
+  waits(): void {
+    this.#client.resume();
   }
 
-  /** The connect has ended: 0 or an errno. */
-  dialled(error: number): void {
-    if (error !== 0) {
-      this.#connectFailed(error);
-      return;
-    }
-    const upstream = this.#upstream as Connection;
-    if (this.#nameless) {
-      this.#finish(outcomes.OVERLOADED);
-      return;
-    }
-    this.#target.succeeded();
+  introduction(version: ProxyVersion): Uint8Array {
+    return encodeProxyHeader(version, this.#peer.address, this.#destination());
+  }
+
+  dialled(upstream: Connection): void {
     const idleMs = this.#spec?.stream?.idleTimeoutMs ?? Number.POSITIVE_INFINITY;
     const sockmap = this.#spec?.sockmap === true ? this.#listener.worker.sockmap() : null;
     this.#relay = new Relay(this.#client, upstream, idleMs, this, this.#taps, sockmap);
     this.#relay.start(this.#held, null);
   }
 
-  #connectFailed(error: number): void {
-    const { counters } = this.#listener.worker;
-    counters.add(UPSTREAM_CONNECT_FAILURES, 1);
-    this.#upstream?.close();
-    this.#upstream = null;
-    this.#target.count(-1);
-    if (this.#target.next()) {
-      counters.add(UPSTREAM_RETRIES, 1);
-      this.#connect();
-    } else {
-      this.#finish(error === ETIMEDOUT ? outcomes.CONNECT_TIMEOUT : outcomes.CONNECT_FAILED);
-    }
-  }
-
-  /** The PROXY header, where the upstream wants one. False: no buffer. */
-  #introduce(upstream: Connection): boolean {
-    const version = this.#target.proxyProtocol;
-    if (version === null) return true;
-    return upstream.sendAhead(encodeProxyHeader(version, this.#peer.address, this.#destination()));
+  undialled(outcome: outcomes.StreamOutcome): void {
+    this.#finish(outcome);
   }
 
   /** Where the client believes to be. */
@@ -255,7 +222,6 @@ export class TcpSession implements Protocol, RelayOwner, Drainable {
     this.#admitting = null;
     this.#held.clear();
     this.#client.reset();
-    this.#upstream?.close();
     this.#end(outcome);
   }
 
@@ -264,7 +230,7 @@ export class TcpSession implements Protocol, RelayOwner, Drainable {
     this.#over = true;
     const { worker, connections } = this.#listener;
     const { streams, counters, loop, accessLog } = worker;
-    if (this.#upstream !== null) this.#target.count(-1);
+    this.#dial.over();
     const received = this.#relay?.bytesFrom(FIRST) ?? 0;
     const sent = this.#relay?.bytesFrom(SECOND) ?? 0;
     streams.add(TCP_STREAMS_OPEN, -1);
@@ -281,7 +247,7 @@ export class TcpSession implements Protocol, RelayOwner, Drainable {
         durationMs: loop.nowMs - this.#startMs,
         bytesReceived: received,
         bytesSent: sent,
-        endpoint: this.#target.address,
+        endpoint: this.#dial.address,
       });
     }
     worker.clients.left(this.#peer.ip);
@@ -301,33 +267,8 @@ export class TcpSession implements Protocol, RelayOwner, Drainable {
       bytesReceived,
       bytesSent,
       route: this.#route?.spec.name ?? "",
-      upstream: this.#target.address,
+      upstream: this.#dial.address,
     };
     logStream(this.#listener.worker, stream, outcome);
-  }
-}
-
-/** The connection to the upstream until it is established. */
-class Dialling implements Protocol {
-  readonly #session: TcpSession;
-
-  constructor(session: TcpSession) {
-    this.#session = session;
-  }
-
-  onConnected(error: number): void {
-    this.#session.dialled(error);
-  }
-
-  onBytes(): void {}
-  onEnd(): void {}
-  onDrained(): void {}
-
-  onBroken(error: number): void {
-    this.#session.dialled(error);
-  }
-
-  onDeadline(): void {
-    this.#session.dialled(ETIMEDOUT);
   }
 }
