@@ -5,6 +5,8 @@ import { certificateFacts } from "./config/certificate-facts.ts";
 import type { CertificateResource, ListenerResource, Resolved, UpstreamResource } from "./config/declaration.ts";
 import { keyOf } from "./config/kinds.ts";
 
+const HTTP_ALPN = ["http/1.1"];
+
 /** `sealedKey`: of a tenant's certificate (empty: the gateway's own), by the digest of its public key. */
 export type SealedKeys = (owner: string, keyDigest: string) => string;
 
@@ -39,7 +41,7 @@ export function compileListenerTls(one: ListenerResource, declared: Resolved): {
   return {
     tls: {
       certificates: [...new Set([...own, ...theirs])],
-      alpn: [...tls.alpn],
+      alpn: [...(tls.alpn ?? (one.protocol === "http" ? HTTP_ALPN : []))],
       minVersion: tls.minVersion,
       ciphers: tls.ciphers ?? "",
       clientAuth: compileClientAuth(tls.clientAuth),
@@ -69,7 +71,8 @@ export function compileUpstreamTls(one: UpstreamResource, declared: Resolved): {
         name === undefined
           ? -1
           : declared.certificates.findIndex((certificate) => keyOf("certificates", certificate) === key),
-      alpn: [...tls.alpn],
+      alpn: [...HTTP_ALPN],
+      ...(tls.alpn === undefined ? {} : { streamAlpn: [...tls.alpn] }),
       minVersion: tls.minVersion,
       pins: [...tls.pins],
     },

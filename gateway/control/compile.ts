@@ -194,13 +194,13 @@ function isStreamRoute(route: RouteResource, tables: Tables): boolean {
 
 function compileStreamRoute(route: RouteResource, tables: Tables): StreamRouteSpec {
   const listeners = listenersOf(route, tables);
-  const byName = listeners.some((index) => tables.protocols[index] === "tls-passthrough");
+  const passesThrough = listeners.some((index) => tables.protocols[index] === "tls-passthrough");
   return {
     name: route.name,
     tenant: route.tenant,
     listeners,
     match: {
-      serverNames: byName ? compileHosts(route, tables) : [],
+      serverNames: passesThrough || route.match.hosts !== undefined ? compileHosts(route, tables) : [],
       sources: [...route.match.sources],
       destinations: route.match.destinations.map(({ prefix, port }) => ({ prefix: prefix ?? "", port: port ?? 0 })),
     },

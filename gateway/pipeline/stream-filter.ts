@@ -2,12 +2,16 @@
  * Filters of whole streams: asked when a TCP connection or a UDP session begins, and, where they want it, given its bytes. Like
  * filters of requests, one object serves a route position in one worker, and lives as long as an engine uses it.
  */
+import type { TlsPeer } from "#net/tls/peer.ts";
 
 /** A stream that begins, as its filters see it. */
 export interface OpeningStream {
+  /** `tls`: passed through, so what is seen of it is ciphertext. TLS that ends here is `tcp`. */
   readonly protocol: "tcp" | "udp" | "tls";
   /** 16 bytes, IPv4 mapped. */
   readonly clientIp: Uint8Array;
+  /** What TLS that ends here has settled with the client; null: it does not. */
+  readonly tls: TlsPeer | null;
   /** Of the ClientHello; empty: none. */
   readonly serverName: string;
   /** Where a steered client wanted to go, `address:port`; empty: to the listener. */

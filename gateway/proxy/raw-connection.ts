@@ -65,7 +65,7 @@ class Dialled implements RawConnection, Protocol {
     this.#member.requests++;
     return new Promise((resolve) => {
       this.#connected = resolve;
-      this.#member.endpoint.connect(this.#connection, this);
+      this.#member.endpoint.connectStream(this.#connection, this);
       this.#connection.expireBy(loop.nowMs + timeoutMs);
     });
   }

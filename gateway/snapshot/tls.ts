@@ -23,7 +23,7 @@ export type TlsVersionName = "1.2" | "1.3";
 export interface ListenerTlsSpec {
   /** Indices into `certificates`; the first answers for names that none has. Never empty. */
   readonly certificates: readonly number[];
-  /** Offered by ALPN, the dearest first. */
+  /** Offered by ALPN, the dearest first; empty: what clients offer is left unanswered. */
   readonly alpn: readonly string[];
   readonly minVersion: TlsVersionName;
   /** Cipher list of TLS 1.2 in OpenSSL's words; empty: our own. */
@@ -53,7 +53,10 @@ export interface UpstreamTlsSpec {
   readonly insecureSkipVerify: boolean;
   /** Index into `certificates`; −1: none is shown. */
   readonly clientCertificate: number;
+  /** Offered by ALPN with requests. */
   readonly alpn: readonly string[];
+  /** Offered by streams that are not HTTP; absent: nothing is. */
+  readonly streamAlpn?: readonly string[];
   readonly minVersion: TlsVersionName;
   /** SHA-256 of endpoints' certificates, lower-case hex; empty: every one that verifies. */
   readonly pins: readonly string[];

@@ -20,7 +20,7 @@ const NOT_TAKEN = 3;
 
 /** What the handshake that runs now shall answer. */
 export interface HandshakeAnswers {
-  /** The protocol chosen of those the client offers; null: none of them is ours. */
+  /** The protocol chosen of those the client offers; empty: none, and it goes on without; null: none of them is ours. */
   readonly alpn: string | null;
   /** A stapled OCSP response, DER; null: none. */
   readonly ocsp: Uint8Array | null;
@@ -41,6 +41,7 @@ const length = staticBytes(1);
 const alpnCallback = koffi.register(
   (_ssl: number, to: number, toLength: number): number => {
     if (answers.alpn === null) return FATAL_ALERT;
+    if (answers.alpn === "") return NOT_TAKEN;
     length[0] = alpnText.write(answers.alpn, "latin1");
     pointer.writeBigUInt64LE(koffi.address(alpnText));
     pokeBytes(to, pointer, 8);

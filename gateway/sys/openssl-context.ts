@@ -6,6 +6,7 @@ import { tlsError } from "#core/errors/tls.ts";
 import { anyChainCallback, useAnswers } from "./openssl-callbacks.ts";
 import type { Credentials, TrustStore } from "./openssl-certificates.ts";
 import { clearErrors, takeError } from "./openssl-errors.ts";
+import { alpnWire } from "./openssl-session.ts";
 import { useTicketKeys } from "./openssl-tickets.ts";
 import { openssl } from "./openssl.ts";
 
@@ -115,9 +116,7 @@ export function clientContext(settings: ClientSettings): number {
       setVerify(context, VERIFY_PEER, null);
     }
     if (settings.credentials !== null) present(context, settings.credentials);
-    const wire = Buffer.concat(
-      settings.alpn.map((one) => Buffer.from(`${String.fromCharCode(one.length)}${one}`, "latin1")),
-    );
+    const wire = alpnWire(settings.alpn);
     // The one call of OpenSSL's whose 0 is success.
     if (wire.length > 0 && alpnProtocols(context, wire, wire.length) !== 0) throw refused("ALPN protocols");
     return context;

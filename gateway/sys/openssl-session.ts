@@ -18,6 +18,7 @@ const getSession = openssl("uintptr_t SSL_get1_session(uintptr_t ssl)");
 const setSession = openssl("int SSL_set_session(uintptr_t ssl, uintptr_t session)");
 const resumable = openssl("int SSL_SESSION_is_resumable(uintptr_t session)");
 const freeSessionCall = openssl("void SSL_SESSION_free(uintptr_t session)");
+const setAlpn = openssl("int SSL_set_alpn_protos(uintptr_t ssl, const void *wire, unsigned int bytes)");
 const setName = openssl("long SSL_ctrl(uintptr_t ssl, int command, long number, const char *name)");
 const expectHost = openssl("int SSL_set1_host(uintptr_t ssl, const char *name)");
 const verifyParameters = openssl("uintptr_t SSL_get0_param(uintptr_t ssl)");
@@ -70,6 +71,16 @@ export function verifyFailureOf(ssl: Ssl): string | null {
 /** A client's: the name it asks for by SNI. */
 export function askFor(ssl: Ssl, host: string): void {
   setName(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, 0, host);
+}
+
+/** As SSL_CTX_set_alpn_protos and SSL_set_alpn_protos want them: each behind its length (RFC 7301 §3.1). */
+export function alpnWire(names: readonly string[]): Uint8Array {
+  return Buffer.concat(names.map((one) => Buffer.from(`${String.fromCharCode(one.length)}${one}`, "latin1")));
+}
+
+/** A client's: what it offers by ALPN, in place of what its context does; empty: nothing. */
+export function offer(ssl: Ssl, wire: Uint8Array): void {
+  setAlpn(ssl, wire.length === 0 ? null : wire, wire.length);
 }
 
 /** A client's: the host name, or the address in text, that the server's certificate must be for. */

@@ -57,6 +57,13 @@ export class Endpoint {
     else tls.client.dial(connection, sockaddr, tls.host, protocol);
   }
 
+  /** The same for a stream that is not HTTP, and does not say that it is. */
+  connectStream(connection: Connection, protocol: Protocol): void {
+    const { tls, sockaddr } = this;
+    if (tls === null) this.connect(connection, protocol);
+    else tls.client.dialStream(connection, sockaddr, tls.host, protocol);
+  }
+
   /** Idle connections. */
   get idleCount(): number {
     return this.#idle.length + this.#resting.length;

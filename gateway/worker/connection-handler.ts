@@ -14,16 +14,15 @@ import type { ListenerSpec } from "#snapshot/snapshot.ts";
 
 /** For connections from now on; of the engine that `listener` has now, and of those that follow. */
 export function connectionHandler(listener: ListenerContext, exchanges: ExchangePool): ConnectionHandler {
-  const { listeners, settings } = listener.engine.snapshot;
-  const spec = listeners[listener.index];
+  const spec = specOf(listener);
   const http = spec === undefined || spec.protocol === "http";
   const plain = http ? new Http1Listener(listener, exchanges) : new TcpListener(listener);
-  const handler = spec?.tls === undefined ? plain : encrypted(listener, plain);
+  const handler = spec?.tls === undefined ? plain : encrypted(listener, http, plain);
   if (spec?.proxyProtocol === undefined) return handler;
   const { worker, connections } = listener;
   return new ProxyReceiver(
     handler,
-    { ...spec.proxyProtocol, timeoutMs: settings.headTimeoutMs },
+    { ...spec.proxyProtocol, timeoutMs: listener.engine.snapshot.settings.headTimeoutMs },
     {
       waiting: (one) => {
         connections.add(one);
@@ -40,12 +39,17 @@ export function connectionHandler(listener: ListenerContext, exchanges: Exchange
   );
 }
 
+function specOf({ engine, index }: ListenerContext): ListenerSpec | undefined {
+  return engine.snapshot.listeners[index];
+}
+
 /** Of the engine in force when a client says what it wants. */
-function encrypted(listener: ListenerContext, plain: ConnectionHandler): ConnectionHandler {
+function encrypted(listener: ListenerContext, speaksHttp: boolean, plain: ConnectionHandler): ConnectionHandler {
   const { worker } = listener;
   return new TlsAcceptor(
     {
       records: worker.tls,
+      speaksHttp,
       settings: () => defined(listener.engine.tls.servers[listener.index], "TLS of a listener"),
       admit: (peer) => !worker.banned(peer) && worker.clients.admit(peer.ip, listener.engine.snapshot.settings),
       left: (peer) => worker.clients.left(peer.ip),

@@ -112,6 +112,7 @@ export class TlsSet {
         credentials: own?.credentials ?? null,
         serverName: spec.serverName,
         alpn: spec.alpn,
+        streamAlpn: spec.streamAlpn ?? [],
         minVersion: versionOf(spec.minVersion),
         pins: spec.pins,
         failed: (endpoint, detail) => this.#log(`upstream ${name}, endpoint ${endpoint}: TLS: ${detail}`),

@@ -23,7 +23,10 @@ import { ownBucketTable } from "#plugins/bucket-table.ts";
 import { createStreamFilter } from "#plugins/stream-filters.ts";
 import { DataPlane, type KernelView } from "#worker/data-plane.ts";
 import { openDriver } from "#worker/driver.ts";
+import { TlsSet } from "#worker/tls-set.ts";
+import type { Issued } from "./certificates.ts";
 import { testSnapshot } from "./snapshot.ts";
+import { certificateSpec } from "./tls-plane.ts";
 
 export interface StreamPlaneOptions {
   readonly io: "io_uring" | "epoll";
@@ -40,11 +43,16 @@ export interface StreamPlaneOptions {
   readonly address?: string;
   /** Where the access log goes. */
   readonly logFd?: number;
+  /** What the TLS of listener and upstreams refers to by index. */
+  readonly certificates?: readonly Issued[];
+  readonly ocsp?: Uint8Array;
 }
 
 export interface StreamPlane {
   readonly plane: DataPlane;
   readonly port: number;
+  /** Lines for the operator. */
+  readonly lines: readonly string[];
   counters(): Record<string, number>;
   /** Puts another snapshot into force. */
   swap(options: Partial<StreamPlaneOptions>): void;
@@ -74,6 +82,7 @@ function snapshotOf(options: StreamPlaneOptions, address: string): Snapshot {
   const stream = { idleTimeoutMs: 60_000, sessionsMax: 100 };
   return {
     ...base,
+    certificates: (options.certificates ?? []).map((one, i) => certificateSpec(one, `c${i}`, options.ocsp)),
     listeners: [{ name: "in", address, transparent: false, ...(http ? {} : { stream }), ...options.listener }],
     upstreams: [{ ...up, ...options.upstream }, ...(options.others ?? [])],
     routes: http ? base.routes : [],
@@ -87,7 +96,9 @@ function snapshotOf(options: StreamPlaneOptions, address: string): Snapshot {
 }
 
 export async function startStreamPlane(options: StreamPlaneOptions): Promise<StreamPlane> {
-  const plane = new DataPlane(openDriver(options.io), options.logFd ?? 1);
+  const lines: string[] = [];
+  const plane = new DataPlane(openDriver(options.io), options.logFd ?? 1, undefined, (line) => lines.push(line));
+  const tlsSet = new TlsSet(plane.context.tls, (line) => plane.context.log(line));
   const udp = options.listener.protocol === "udp";
   const fd = bound(options.address ?? "127.0.0.1:0", udp);
   const address = formatAddress(getsockname(fd));
@@ -112,14 +123,18 @@ export async function startStreamPlane(options: StreamPlaneOptions): Promise<Str
           return createStreamFilter(spec, services, spec.name);
         }),
     );
-    const engine = new Engine(snapshot, [], plane.context.endpoints, () => {}, filters);
+    const keys = (now.certificates ?? []).map(({ key }) => Buffer.from(key));
+    const tls = tlsSet.prepare(snapshot, { keys, systemCa: null, ticketKeys: [] });
+    const engine = new Engine(snapshot, [], plane.context.endpoints, () => {}, filters, tls);
     const kernel = { originalOf: () => null, leadsTo: () => true, banned: () => false, ...now.kernel };
     plane.commit(engine, [{ index: 0, name: "in", address, fdTag: 1 }], new Map([[1, fd]]), kernel);
+    tlsSet.commit();
   };
   commit();
   return {
     plane,
     port,
+    lines,
     counters: () => plane.counters(),
     swap: (changes) => {
       now = { ...now, ...changes };
@@ -144,8 +159,8 @@ function bound(address: string, udp: boolean): Fd {
   return fd;
 }
 
-/** Buffers the data plane holds at rest: the workspace, and what io_uring has lent to the kernel. */
-const RESTING_BUFFERS_MAX = 257;
+/** Buffers the data plane holds at rest: the workspace, the two of TLS, and what io_uring has lent to the kernel. */
+const RESTING_BUFFERS_MAX = 259;
 
 async function settled(plane: DataPlane): Promise<void> {
   let left: Record<string, number> = {};

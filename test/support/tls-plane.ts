@@ -105,34 +105,41 @@ function tlsSnapshot(options: TlsPlaneOptions): Snapshot {
       ? one
       : {
           ...one,
-          tls: {
-            certificates: certificates.map((_, i) => i),
-            alpn: ["http/1.1"],
-            minVersion: "1.2" as const,
-            ciphers: "",
-            clientAuth: CLIENT_AUTH,
-            handshakeTimeoutMs: 5000,
-            handshakesMax: 512,
-            ...options.tls,
-          },
+          tls: listenerTls(certificates.length, options.tls),
         },
   );
   return { ...plain, certificates, listeners, upstreams: plain.upstreams.map((one) => upstream(one, options)) };
 }
 
-function upstream(spec: UpstreamSpec, { upstreamTls }: TlsPlaneOptions): UpstreamSpec {
-  if (upstreamTls === undefined) return spec;
-  const tls = {
+function upstream(spec: UpstreamSpec, options: TlsPlaneOptions): UpstreamSpec {
+  return options.upstreamTls === undefined ? spec : { ...spec, tls: upstreamTls(options.upstreamTls) };
+}
+
+/** All of `certificates` certificates, HTTP/1.1, version 1.2 and up, unless told otherwise. */
+export function listenerTls(certificates: number, over: Partial<ListenerTlsSpec> = {}): ListenerTlsSpec {
+  return {
+    certificates: Array.from({ length: certificates }, (_, i) => i),
+    alpn: ["http/1.1"],
+    minVersion: "1.2",
+    ciphers: "",
+    clientAuth: CLIENT_AUTH,
+    handshakeTimeoutMs: 5000,
+    handshakesMax: 512,
+    ...over,
+  };
+}
+
+export function upstreamTls(over: Partial<UpstreamTlsSpec> = {}): UpstreamTlsSpec {
+  return {
     serverName: "",
     ca: "",
     insecureSkipVerify: false,
     clientCertificate: -1,
     alpn: ["http/1.1"],
-    minVersion: "1.2" as const,
+    minVersion: "1.2",
     pins: [],
-    ...upstreamTls,
+    ...over,
   };
-  return { ...spec, tls };
 }
 
 export function certificateSpec({ certificate }: Issued, name: string, ocsp?: Uint8Array): CertificateSpec {

@@ -92,8 +92,12 @@ export const Upstream = resource(
       {},
     ),
     idleConnectionsMax: v.optional(integer(0, 10_000), 64),
-    /** A header in front of each connection that tells the endpoint who the client is. */
-    proxyProtocol: v.optional(ProxyVersion),
+    proxyProtocol: v.optional(
+      v.pipe(
+        ProxyVersion,
+        v.description("A header in front of each connection that tells the endpoint who the client is."),
+      ),
+    ),
     healthCheck: v.optional(HealthCheck),
     outlierDetection: v.optional(OutlierDetection),
     /** How long an endpoint that is new, or back, takes to get its whole share. */
@@ -150,9 +154,14 @@ export const Plugin = resource(
 const RouteMatch = fields(
   "a match",
   {
-    /** Left out: the hosts of the tenant. */
     hosts: v.optional(
-      v.pipe(list(hostPattern, 100), v.minLength(1, "name a host, or leave `hosts` out for all of the tenant's")),
+      v.pipe(
+        list(hostPattern, 100),
+        v.minLength(1, "name a host, or leave `hosts` out for all of the tenant's"),
+        v.description(
+          "Of http listeners the host of a request, of tls-passthrough and of tcp with `tls` the name that a client asks for by SNI. Left out: the hosts of the tenant; on tcp listeners any name, and none.",
+        ),
+      ),
     ),
     path: v.optional(
       fields(

@@ -5,7 +5,11 @@
  *                     hosts   path, methods, headers   sources   destinations   filters
  *     http            Host            yes                no          no         all
  *     tls-passthrough server name     no                 yes     transparent    plugins, ip-access, rate-limit
+ *     tcp with `tls`  server name     no                 yes     transparent    plugins, ip-access, rate-limit
  *     tcp, udp        no              no                 yes     transparent    plugins, ip-access, rate-limit
+ *
+ * Left out, `hosts` are the tenant's where every client has to name one. Clients of TCP need not, and a route may serve a listener with
+ * TLS beside one without: there it means whatever name is asked for, or none.
  */
 import type { ListenerResource, RouteResource } from "./declaration.ts";
 import { upstreamsFor, type Draft, type Entry } from "./draft.ts";
@@ -64,8 +68,8 @@ function checkRoute(
   checkStreamMatch(pointer, route, protocol, named, report);
   checkStreamFilters(pointer, route, protocol, report);
   if (protocol === "udp") checkDatagramEndpoints(pointer, route, draft, report);
-  if (actor === undefined || protocol === "tls-passthrough") return;
-  // Hosts part tenants from each other, and such a listener has none: what one takes, another does not get.
+  // Hosts part tenants from each other. Without them, what one takes another does not get.
+  if (actor === undefined || protocol === "tls-passthrough" || route.match.hosts !== undefined) return;
   const granted = draft.tenants.find(({ value }) => value.name === route.tenant)?.value.allow.listeners;
   if (granted !== undefined) return;
   const detail = `a ${protocol} listener serves a tenant's own routes only where the operator has granted it in \`allow.listeners\``;
@@ -91,12 +95,17 @@ function checkStreamMatch(
     path: match.path !== undefined,
     methods: match.methods.length > 0,
     headers: Object.keys(match.headers).length > 0,
-    hosts: match.hosts !== undefined && protocol !== "tls-passthrough",
+    hosts: match.hosts !== undefined && protocol === "udp",
   };
   for (const [field, there] of Object.entries(given)) {
     if (!there) continue;
     const detail = `a ${protocol} listener sees no ${field}; match by \`sources\` or \`destinations\``;
     report(`${pointer}/match/${field}`, "PENSTOCK_CONFIG_VALUE", detail);
+  }
+  const plain = listeners.find((one) => one.protocol === "tcp" && one.tls === undefined);
+  if (match.hosts !== undefined && plain !== undefined) {
+    const detail = `"${plain.name}" has no \`tls\`, and so sees no names; match by \`sources\` or \`destinations\``;
+    report(`${pointer}/match/hosts`, "PENSTOCK_CONFIG_VALUE", detail);
   }
   const direct = listeners.find((one) => !one.transparent);
   if (match.destinations.length > 0 && direct !== undefined) {
@@ -152,5 +161,6 @@ function checkDatagramEndpoints(pointer: string, route: RouteResource, draft: Dr
     if (value.proxyProtocol !== undefined) {
       refuse(`a udp route sends no PROXY headers, and ${place} asks for them by \`proxyProtocol\``);
     }
+    if (value.tls !== undefined) refuse(`a udp route's datagrams are not encrypted, and ${place} asks for \`tls\``);
   }
 }

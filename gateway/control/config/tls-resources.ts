@@ -24,13 +24,16 @@ export const Certificate = resource("a certificate", {
   ocspResponse: v.optional(v.pipe(text, v.regex(/^[A-Za-z0-9+/]+={0,2}$/, "expected base64"))),
 });
 
-const alpn = v.optional(
-  v.pipe(
-    list(choice("protocol", ["http/1.1"], ["h2", "h3"]), 4),
-    v.minLength(1, "name a protocol, or leave `alpn` out"),
-  ),
-  ["http/1.1"],
+const protocolName = v.pipe(
+  text,
+  v.regex(/^[\x21-\x7e]{1,255}$/, "a protocol's name is 1 to 255 visible characters, such as mqtt"),
 );
+
+/** RFC 7301, 3.1: which names fit is checked in `tls.ts`, where it is known who speaks. */
+const alpn = (what: string) =>
+  v.optional(
+    v.pipe(list(protocolName, 16), v.minLength(1, "name a protocol, or leave `alpn` out"), v.description(what)),
+  );
 const minVersion = v.optional(choice("version", ["1.2", "1.3"]), "1.2");
 const fingerprints = v.optional(list(sha256, 1000), []);
 
@@ -41,8 +44,12 @@ const ClientAuth = fields("client authentication", {
   ca: content,
   /** SHA-256 of the certificates that are let in; empty: every one that verifies. */
   fingerprints,
-  /** The request field that tells the upstream whose certificate it was. */
-  header: v.optional(headerName),
+  header: v.optional(
+    v.pipe(
+      headerName,
+      v.description("Of http listeners: the request field that tells the upstream whose certificate it was."),
+    ),
+  ),
 });
 
 const NoClientAuth = choice("mode", ["none"]);
@@ -50,7 +57,9 @@ const NoClientAuth = choice("mode", ["none"]);
 /** `clientAuth: none` is short for `{ mode: none }`. */
 export const ListenerTls = fields("TLS of a listener", {
   certificates: v.pipe(list(name, 1000), v.minLength(1, "name a certificate")),
-  alpn,
+  alpn: alpn(
+    "What is offered by ALPN, the dearest first. Left out: `http/1.1` on http listeners; on tcp listeners what clients offer is left unanswered. A client that offers none of these is refused.",
+  ),
   minVersion,
   /** Cipher list of TLS 1.2, in OpenSSL's words. */
   ciphers: v.optional(
@@ -74,7 +83,7 @@ export const UpstreamTls = fields("TLS to an upstream", {
   insecureSkipVerify: v.optional(v.boolean("expected true or false"), false),
   /** A certificate's name. */
   clientCertificate: v.optional(name),
-  alpn,
+  alpn: alpn("What streams of tcp listeners offer by ALPN; left out: nothing. Requests offer `http/1.1`."),
   minVersion,
   /** SHA-256 of the endpoints' certificates; empty: every one that verifies. */
   pins: fingerprints,

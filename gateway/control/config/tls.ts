@@ -1,6 +1,7 @@
 /** What concerns TLS and more than one field: certificates and their keys, who may serve which hosts, what refers to what. */
 import { certificateFacts } from "./certificate-facts.ts";
-import type { Draft } from "./draft.ts";
+import type { UpstreamResource } from "./declaration.ts";
+import type { Draft, Entry } from "./draft.ts";
 import { ownerOf, type Claim } from "./hosts.ts";
 import { keyOf } from "./kinds.ts";
 import type { Report } from "./references.ts";
@@ -65,9 +66,11 @@ function checkListeners(draft: Draft, report: Report): void {
   for (const { pointer, value } of draft.listeners) {
     const { tls, protocol } = value;
     if (tls === undefined) continue;
-    if (protocol !== "http") {
-      report(`${pointer}/tls`, "PENSTOCK_CONFIG_VALUE", `a listener of protocol "${protocol}" does not terminate TLS`);
+    if (protocol !== "http" && protocol !== "tcp") {
+      const detail = `TLS ends on http and tcp listeners, and this one is ${protocol}; remove \`tls\``;
+      report(`${pointer}/tls`, "PENSTOCK_CONFIG_VALUE", detail);
     }
+    if (protocol === "http") checkHttpAlpn(tls.alpn, `${pointer}/tls/alpn`, report);
     tls.certificates.forEach((name, i) => mustBeCertificate(draft, name, `${pointer}/tls/certificates/${i}`, report));
     const auth = tls.clientAuth;
     if (auth === "none" || auth.mode === "none") continue;
@@ -76,6 +79,23 @@ function checkListeners(draft: Draft, report: Report): void {
       report(`${pointer}/tls/clientAuth`, "PENSTOCK_CONFIG_REQUIRED", detail);
     }
     checkAuthorities(auth.ca, `${pointer}/tls/clientAuth/ca`, report);
+    if (protocol === "http" || auth.header === undefined) continue;
+    const detail = `a ${protocol} listener has no request fields; plugins are told the certificate's fingerprint`;
+    report(`${pointer}/tls/clientAuth/header`, "PENSTOCK_CONFIG_VALUE", detail);
+  }
+}
+
+/** Promised, and not spoken yet. */
+const LATER_HTTP: readonly string[] = ["h2", "h3"];
+
+/** A client would be told that we speak what we don't. */
+function checkHttpAlpn(alpn: readonly string[] | undefined, pointer: string, report: Report): void {
+  for (const [index, protocol] of (alpn ?? []).entries()) {
+    if (protocol === "http/1.1") continue;
+    const later = LATER_HTTP.includes(protocol);
+    const why = later ? "is not supported by this version" : "is nothing that an http listener speaks";
+    const code = later ? "PENSTOCK_CONFIG_UNSUPPORTED" : "PENSTOCK_CONFIG_VALUE";
+    report(`${pointer}/${index}`, code, `protocol "${protocol}" ${why}; there is http/1.1`);
   }
 }
 
@@ -94,6 +114,7 @@ function checkUpstreams(draft: Draft, report: Report): void {
         "the PROXY protocol in front of TLS is not supported by this version",
       );
     }
+    checkUpstreamAlpn({ pointer, value }, draft, report);
     const unix = value.endpoints.findIndex((one) => one.address.startsWith("unix:"));
     if (unix >= 0 && tls.serverName === undefined && !tls.insecureSkipVerify) {
       const detail = "a Unix socket has no name to verify: set `tls.serverName`";
@@ -104,26 +125,26 @@ function checkUpstreams(draft: Draft, report: Report): void {
     const own = value.tenant === undefined ? name : `${value.tenant}/${name}`;
     if (!certificateNames(draft).has(own)) noCertificate(draft, name, `${pointer}/tls/clientCertificate`, report);
   }
-  checkStreamUse(draft, report);
 }
 
-/** What goes to a TLS upstream without HTTP would go there unencrypted. */
-function checkStreamUse(draft: Draft, report: Report): void {
-  const encrypted = new Set(
-    draft.upstreams.filter((one) => one.value.tls !== undefined).map((one) => keyOf("upstreams", one.value)),
-  );
-  const streams = new Set(draft.listeners.filter((one) => one.value.protocol !== "http").map((one) => one.value.name));
-  for (const { pointer, value } of draft.suspects) {
-    if (!(value.listeners ?? []).some((name) => streams.has(name))) continue;
-    for (const name of [value.upstream, ...(value.split ?? []).map((one) => one.upstream)]) {
-      if (name === undefined || !(encrypted.has(`${value.tenant}/${name}`) || encrypted.has(name))) continue;
-      report(
-        pointer,
-        "PENSTOCK_CONFIG_UNSUPPORTED",
-        `TLS to upstream "${name}" on a listener without HTTP is not supported by this version`,
-      );
-    }
+/** What requests could settle on and not speak is refused; streams carry whatever they are told to. */
+function checkUpstreamAlpn({ pointer, value }: Entry<UpstreamResource>, draft: Draft, report: Report): void {
+  for (const [index, protocol] of (value.tls?.alpn ?? []).entries()) {
+    if (!LATER_HTTP.includes(protocol) || isOfStreams(value, draft)) continue;
+    const detail = `"${protocol}" is not supported by this version but on routes of tcp listeners; requests use http/1.1`;
+    report(`${pointer}/tls/alpn/${index}`, "PENSTOCK_CONFIG_UNSUPPORTED", detail);
   }
+}
+
+/** Some route of a listener without HTTP leads there. */
+function isOfStreams(upstream: UpstreamResource, draft: Draft): boolean {
+  const key = keyOf("upstreams", upstream);
+  const streams = new Set(draft.listeners.filter((one) => one.value.protocol !== "http").map((one) => one.value.name));
+  return draft.routes.some(({ value: route }) => {
+    if (!(route.listeners ?? []).some((name) => streams.has(name))) return false;
+    const names = [route.upstream, ...(route.split ?? []).map((one) => one.upstream)];
+    return names.some((name) => name !== undefined && (key === name || key === `${route.tenant}/${name}`));
+  });
 }
 
 function mustBeCertificate(draft: Draft, name: string, pointer: string, report: Report): void {

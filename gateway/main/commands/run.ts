@@ -329,6 +329,7 @@ function schemeOf(supervisor: Supervisor, name: string): string {
   const spec = supervisor.deployment.snapshot?.listeners.find((one) => one.name === name);
   // What a script speaks where it listens, only the script knows.
   if (spec === undefined) return "";
+  if (spec.protocol === "tcp" && spec.tls !== undefined) return "tls://";
   if (spec.protocol === "tcp" || spec.protocol === "udp") return `${spec.protocol}://`;
   if (spec.protocol === "tls-passthrough") return "tls://";
   return spec.tls === undefined ? "http://" : "https://";

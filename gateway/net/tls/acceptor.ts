@@ -22,6 +22,8 @@ const EXPLAIN_MS = 1000;
 
 export interface TlsAcceptorOptions {
   readonly records: TlsRecords;
+  /** Requests say how long they are, so a client may end by FIN alone; and who sends one in plaintext is told. Else a FIN without close_notify is a cut. */
+  readonly speaksHttp: boolean;
   /** In force now. */
   settings(): ServerTls;
   /** Counts a handshake's connection among the client's; false: it is banned, or one too many, and none is counted. */
@@ -183,6 +185,7 @@ class ServerHandshake implements Protocol, HandshakeOwner {
     }
     const answers = { alpn: this.#tls.alpn(hello.alpn), ocsp: choice.ocsp };
     const transport = new TlsTransport(records, this.#connection, this.#socket, ssl, "server", answers, this);
+    transport.trustsFin = this.#options.speaksHttp;
     const owned = this.#carry.detach();
     transport.onReceive(this.#socket, owned < 0 ? buffer : owned, from, to);
     if (owned >= 0) this.#connection.buffers.release(owned);
@@ -194,7 +197,7 @@ class ServerHandshake implements Protocol, HandshakeOwner {
     this.#end();
     this.#carry.clear();
     this.#options.records.counters.refused(reason);
-    if (reason === "plain-http") explain(this.#connection);
+    if (reason === "plain-http" && this.#options.speaksHttp) explain(this.#connection);
     else this.#connection.close();
   }
 

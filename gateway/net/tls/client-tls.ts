@@ -7,9 +7,11 @@ import type { Credentials, TrustStore } from "#sys/openssl-certificates.ts";
 import { clientContext, freeContext, type TlsVersion } from "#sys/openssl-context.ts";
 import {
   alpnOf,
+  alpnWire,
   askFor,
   expect,
   freeSession,
+  offer,
   peerCertificateOf,
   resumableSession,
   resume,
@@ -38,7 +40,10 @@ export interface ClientTlsOptions {
   readonly credentials: Credentials | null;
   /** Asked for and verified in place of the endpoint's own name; empty: the endpoint's. */
   readonly serverName: string;
+  /** Offered by whoever speaks HTTP. */
   readonly alpn: readonly string[];
+  /** Offered by streams of anything else. */
+  readonly streamAlpn: readonly string[];
   readonly minVersion: TlsVersion;
   /** SHA-256 of certificates that are accepted, lower-case hex; empty: every one that verifies. */
   readonly pins: readonly string[];
@@ -50,6 +55,7 @@ export class ClientTls {
   readonly options: ClientTlsOptions;
   readonly #records: TlsRecords;
   readonly #context: number;
+  readonly #streamAlpn: Uint8Array;
   /** SSL_SESSION * by endpoint, oldest first. */
   readonly #sessions = new Map<string, number>();
   #references = 1;
@@ -59,6 +65,7 @@ export class ClientTls {
     this.#records = records;
     this.options = options;
     this.#context = clientContext(options);
+    this.#streamAlpn = alpnWire(options.streamAlpn);
   }
 
   retain(): void {
@@ -82,6 +89,12 @@ export class ClientTls {
     connection.adopt(connection.loop.driver.connect(address, connection, local), dialling);
   }
 
+  /** The same for a stream that is not HTTP. */
+  dialStream(connection: Connection, address: Uint8Array, host: string, protocol: Protocol): void {
+    const dialling = new ClientHandshake(this, this.#records, connection, host, protocol, this.#streamAlpn);
+    connection.adopt(connection.loop.driver.connect(address, connection), dialling);
+  }
+
   /** The same over a connection that stands already, and has its transport. */
   secure(connection: Connection, host: string, protocol: Protocol): void {
     const handshake = new ClientHandshake(this, this.#records, connection, host, protocol);
@@ -89,10 +102,11 @@ export class ClientTls {
     handshake.onConnected(0);
   }
 
-  /** An SSL * that is to speak to `host`; 0 when there is no memory. */
-  create(host: string): number {
+  /** An SSL * that is to speak to `host`; 0 when there is no memory. `alpn`: offered in place of `options.alpn`; null: those are. */
+  create(host: string, alpn: Uint8Array | null): number {
     const ssl = this.#records.io.create(this.#context, "client");
     if (ssl === 0) return 0;
+    if (alpn !== null) offer(ssl, alpn);
     const name = this.nameOf(host);
     const isAddress = /^[\d.]+$|:/.test(name);
     // RFC 6066 §3: an address is never asked for.
@@ -132,9 +146,18 @@ class ClientHandshake implements Protocol, HandshakeOwner {
   readonly #connection: Connection;
   readonly #host: string;
   readonly #protocol: Protocol;
+  readonly #alpn: Uint8Array | null;
   #ssl = 0;
 
-  constructor(tls: ClientTls, records: TlsRecords, connection: Connection, host: string, protocol: Protocol) {
+  constructor(
+    tls: ClientTls,
+    records: TlsRecords,
+    connection: Connection,
+    host: string,
+    protocol: Protocol,
+    alpn: Uint8Array | null = null,
+  ) {
+    this.#alpn = alpn;
     this.#tls = tls;
     this.#records = records;
     this.#connection = connection;
@@ -148,7 +171,7 @@ class ClientHandshake implements Protocol, HandshakeOwner {
       this.#tell(error);
       return;
     }
-    const ssl = this.#tls.create(this.#host);
+    const ssl = this.#tls.create(this.#host, this.#alpn);
     if (ssl === 0) {
       this.onHandshakeFailed("no-memory", "no memory");
       return;

@@ -18,7 +18,7 @@ export interface ServerCertificate extends NamedCertificate {
 
 export interface ServerTlsOptions {
   readonly certificates: readonly ServerCertificate[];
-  /** What is offered, the dearest first. */
+  /** What is offered, the dearest first; empty: what clients offer is left unanswered. */
   readonly alpn: readonly string[];
   readonly minVersion: TlsVersion;
   readonly ciphers: string;
@@ -67,9 +67,10 @@ export class ServerTls {
     return made;
   }
 
-  /** The first of ours that the client has; null: none. */
+  /** The first of ours that the client has; empty: none is chosen; null: it has none of ours, and is refused (RFC 7301 §3.2). */
   alpn(offered: readonly string[]): string | null {
-    return this.options.alpn.find((one) => offered.includes(one)) ?? null;
+    const { alpn } = this.options;
+    return alpn.length === 0 ? "" : (alpn.find((one) => offered.includes(one)) ?? null);
   }
 
   /** Whether a client with this certificate may come in. */

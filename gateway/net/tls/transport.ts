@@ -58,6 +58,8 @@ export class TlsTransport implements Transport, SocketHandler {
   #alarm: Alarm | null = null;
   #failed = false;
   #broken = 0;
+  /** A FIN without close_notify is an end as any other: what came says itself how long it is. Else it is a cut. */
+  trustsFin = false;
   /** Called once, before the first plaintext is handed on. */
   onFirstData: (() => void) | null = null;
 
@@ -100,7 +102,9 @@ export class TlsTransport implements Transport, SocketHandler {
   onReceive(_socket: Socket, _buffer: number, start: number, end: number): void {
     let from = start;
     if (this.#state === HANDSHAKE) from = this.#shake(start, end);
-    if (this.#state === OPEN && from < end) this.#read(from, end);
+    if (this.#state !== OPEN || from === end) return;
+    if (this.#peerEnded) this.#ignore(end - from);
+    else this.#read(from, end);
   }
 
   onEnd(): void {
@@ -244,21 +248,23 @@ export class TlsTransport implements Transport, SocketHandler {
       this.#records.counters.refused(takeError().failure);
       this.#break(EPROTO);
     } else {
-      this.#barrenBytes += bytes;
-      if (this.#barrenBytes <= BARREN_BYTES_MAX) return;
-      this.#records.counters.refused("no-data");
-      this.#break(EPROTO);
+      this.#ignore(bytes);
     }
   }
 
-  /**
-   * FIN without close_notify: whoever is between us may have cut the rest off. A request says itself how long it is; a
-   * response may not, so an upstream's is broken.
-   */
+  /** Nothing of this is data. Behind close_notify that is right (RFC 8446 §6.1), but for ever it is neither there nor in front of it. */
+  #ignore(bytes: number): void {
+    this.#barrenBytes += bytes;
+    if (this.#barrenBytes <= BARREN_BYTES_MAX) return;
+    this.#records.counters.refused("no-data");
+    this.#break(EPROTO);
+  }
+
+  /** FIN without close_notify: whoever is between us may have cut the rest off. */
   #truncated(): void {
     this.#peerEnded = true;
     this.#records.counters.truncated++;
-    if (this.#side === "server") this.#connection.onEnd();
+    if (this.trustsFin) this.#connection.onEnd();
     else this.#break(ECONNRESET);
   }
 

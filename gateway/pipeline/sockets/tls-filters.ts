@@ -39,7 +39,7 @@ export class AcceptTls<C extends object> extends PipeFilter<C> implements Connec
     try {
       const { server, records } = runtime.serverTlsOverStream(this.#options);
       const refused = (_: Peer, reason: string, detail: string): void => runtime.log(`acceptTLS: ${reason}: ${detail}`);
-      const rules = { admit: () => true, left: () => {}, isShort: () => false, refused };
+      const rules = { speaksHttp: true, admit: () => true, left: () => {}, isShort: () => false, refused };
       const { remoteAddress: ip, remotePort: port } = context.inbound ?? NOBODY_KNOWN;
       const peer = { ip, port, ipBytes: new Uint8Array(16), address: new Uint8Array(0) };
       new TlsAcceptor({ records, settings: () => server, ...rules }, this).onConnection(ends.connection, socket, peer);

@@ -1,4 +1,5 @@
 /** A stream that begins, as the filters of its route see it; they may send it elsewhere until its endpoint is chosen. */
+import type { TlsPeer } from "#net/tls/peer.ts";
 import type { OpeningStream } from "#pipeline/stream-filter.ts";
 import { detourTo, type Detour } from "#proxy/detour.ts";
 import type { Engine } from "#proxy/engine.ts";
@@ -10,6 +11,7 @@ export class Opening implements OpeningStream {
   readonly serverName: string;
   readonly originalDestination: string;
   readonly routeName: string;
+  readonly tls: TlsPeer | null;
   detour: Detour | null = null;
 
   constructor(
@@ -19,6 +21,7 @@ export class Opening implements OpeningStream {
     serverName: string,
     original: string | null,
     routeName: string,
+    tls: TlsPeer | null,
   ) {
     this.#engine = engine;
     this.protocol = protocol;
@@ -26,6 +29,7 @@ export class Opening implements OpeningStream {
     this.serverName = serverName;
     this.originalDestination = original ?? "";
     this.routeName = routeName;
+    this.tls = tls;
   }
 
   routeTo(upstream: string, endpoint: string): boolean {

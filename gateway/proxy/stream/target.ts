@@ -100,7 +100,7 @@ export class StreamTarget {
 
   /** Connects to the endpoint, by TLS where it speaks that; `protocol.onConnected` hears of it. */
   connect(connection: Connection, protocol: Protocol): void {
-    (this.#endpoint as Endpoint).connect(connection, protocol);
+    (this.#endpoint as Endpoint).connectStream(connection, protocol);
   }
 
   /** For the log; empty before `choose`. */

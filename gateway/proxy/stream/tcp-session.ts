@@ -1,10 +1,10 @@
 /**
- * One TCP connection of a client, from its accept to its end.
+ * One TCP connection of a client, from its accept (or, where TLS ends here, from the end of its handshake) to its end.
  *
  *     HELLO (tls-passthrough: the ClientHello is read, not consumed) ─▶ DIALLING ─▶ RELAYING ─▶ over
  *
- * Until there is an upstream, what the client sends waits: in the kernel, but for what was received with the ClientHello, or while
- * the client waits in the upstream's queue.
+ * Until there is an upstream, what the client sends waits: in the kernel, but for what was received with the ClientHello, or at once
+ * behind a handshake.
  * Belongs to the engine that was in force when it began, and keeps it until its end.
  */
 import { formatAddress, ipOf, parseAddress, portOf } from "#core/address.ts";
@@ -43,7 +43,7 @@ export class TcpSession implements Protocol, RelayOwner, DialOwner, Drainable {
   readonly #dial: Dial;
   readonly #held: HeldRegions;
   #hello: HelloReader | null = null;
-  #serverName = "";
+  #serverName: string;
   /** Where a steered client wanted to go. */
   #original: string | null = null;
   #route: StreamRoute | null = null;
@@ -62,6 +62,7 @@ export class TcpSession implements Protocol, RelayOwner, DialOwner, Drainable {
     this.#startMs = client.loop.nowMs;
     this.#held = new HeldRegions(client.buffers);
     this.#dial = new Dial(listener.worker, this);
+    this.#serverName = client.tls?.serverName ?? "";
     this.#engine.retain();
     listener.connections.add(this);
     listener.worker.counters.add(CONNECTIONS_OPEN, 1);
@@ -76,6 +77,7 @@ export class TcpSession implements Protocol, RelayOwner, DialOwner, Drainable {
   start(): void {
     const client = this.#client;
     client.protocol = this;
+    client.deadlineMs = Number.POSITIVE_INFINITY;
     if (this.#listener.transparent) {
       this.#original = this.#listener.worker.originalOf(this.#peer, client.socket?.fd ?? -1);
     }
@@ -162,6 +164,7 @@ export class TcpSession implements Protocol, RelayOwner, DialOwner, Drainable {
       this.#serverName,
       this.#original,
       route.spec.name,
+      this.#client.tls,
     );
     const admitted = admit(route, opening, (taps) => this.#admitted(route, opening, taps));
     if (admitted === null || admitted instanceof Taps) this.#admitted(route, opening, admitted);

@@ -12,7 +12,7 @@ import { Endpoint } from "#upstream/endpoint.ts";
 import { Http1Upstream } from "#upstream/http1-upstream.ts";
 import type { ResponseSink, UpstreamTimeouts } from "#upstream/stream.ts";
 import type { Broken } from "#upstream/broken.ts";
-import type { Probe } from "./probe.ts";
+import { connectFault, type Probe } from "./probe.ts";
 
 export class HttpProbe implements Probe, ResponseSink {
   readonly #endpoint: Endpoint;
@@ -82,7 +82,7 @@ export class HttpProbe implements Probe, ResponseSink {
 
   onConnectFailed(error: number): void {
     this.#stream = null;
-    this.#finish(`connect: errno ${error}`);
+    this.#finish(connectFault(error));
   }
 
   onInformational(): void {}

@@ -1,8 +1,11 @@
-/** Whether an endpoint accepts a connection. */
+/** Whether an endpoint accepts a connection, and shakes hands where it speaks TLS. */
 import { Connection, type Protocol } from "#net/connection.ts";
 import type { UpstreamContext } from "#upstream/context.ts";
 import type { Endpoint } from "#upstream/endpoint.ts";
-import type { Probe } from "./probe.ts";
+import { connectFault, type Probe } from "./probe.ts";
+
+/** How long an endpoint may take to take that. */
+const PATIENCE_MS = 1000;
 
 export class TcpProbe implements Probe, Protocol {
   readonly #endpoint: Endpoint;
@@ -16,7 +19,7 @@ export class TcpProbe implements Probe, Protocol {
   }
 
   start(): void {
-    this.#endpoint.connect(this.#connection, this);
+    this.#endpoint.connectStream(this.#connection, this);
   }
 
   cancel(): void {
@@ -24,12 +27,14 @@ export class TcpProbe implements Probe, Protocol {
   }
 
   onConnected(error: number): void {
-    this.#connection.close();
-    this.#told(error === 0 ? "" : `connect: errno ${error}`);
+    // The last of a handshake is on its way: the endpoint is to see it, and that this is all.
+    if (error === 0 && this.#connection.tls !== null) this.#connection.linger(PATIENCE_MS);
+    else this.#connection.close();
+    this.#told(error === 0 ? "" : connectFault(error));
   }
 
   onBroken(error: number): void {
-    this.#told(`connect: errno ${error}`);
+    this.#told(connectFault(error));
   }
 
   onBytes(): void {}

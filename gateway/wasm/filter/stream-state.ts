@@ -7,6 +7,7 @@ export class StreamState implements OpeningStream, Kept {
   readonly protocol: OpeningStream["protocol"];
   readonly clientIp: Uint8Array;
   readonly serverName: string;
+  readonly tls: OpeningStream["tls"];
   readonly originalDestination: string;
   readonly routeName: string;
   kept: Uint8Array | null = null;
@@ -17,6 +18,7 @@ export class StreamState implements OpeningStream, Kept {
     this.protocol = opening.protocol;
     this.clientIp = opening.clientIp;
     this.serverName = opening.serverName;
+    this.tls = opening.tls;
     this.originalDestination = opening.originalDestination;
     this.routeName = opening.routeName;
   }

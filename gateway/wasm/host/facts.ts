@@ -27,7 +27,7 @@ function propertyOf(guest: Guest, number: number): string | null {
     case PROPERTIES.outcome:
       return streamEnd?.outcome ?? exchange?.facts?.outcomeCode ?? "";
     case PROPERTIES.clientCertificate:
-      return exchange?.clientCertificate?.fingerprint ?? "";
+      return (stream?.tls?.certificate ?? exchange?.clientCertificate)?.fingerprint ?? "";
     default:
       return null;
   }

@@ -56,6 +56,8 @@ export class Direction {
   wantsClose = false;
 }
 
+type ClientCertificate = NonNullable<Exchange["clientCertificate"]>;
+
 export abstract class StreamContext {
   /** Above 1: that is the plugin's own. */
   readonly id: number;
@@ -79,6 +81,10 @@ export abstract class StreamContext {
   abstract get destination(): string;
   /** The name that a TLS client asked for; empty: none. */
   abstract get serverName(): string;
+  /** `TLSv1.3`; empty: the client's bytes came in plaintext, or are not ours to decrypt. */
+  abstract get tlsVersion(): string;
+  /** That the client has shown; null: none. */
+  abstract get certificate(): ClientCertificate | null;
   /** The map that a `proxy_map_type_t` names, null when there is none now. */
   abstract map(type: number): HeadMap | null;
   /** Whether that map may be changed now. */
@@ -136,6 +142,14 @@ export class HttpContext extends StreamContext {
 
   override get serverName(): string {
     return this.facts?.serverName ?? "";
+  }
+
+  override get tlsVersion(): string {
+    return this.facts?.tlsVersion ?? "";
+  }
+
+  override get certificate(): ClientCertificate | null {
+    return this.exchange?.clientCertificate ?? null;
   }
 
   override map(type: number): HeadMap | null {

@@ -166,16 +166,14 @@ function ofAddress(field: string, address: string): Property {
 }
 
 function ofConnection(field: string, context: StreamContext): Property {
-  const certificate = (context instanceof HttpContext ? context.exchange?.clientCertificate : null) ?? null;
+  const { certificate } = context;
   const named = (kind: string): string | null =>
     certificate?.alternativeNames.find((name) => name.startsWith(kind))?.slice(kind.length) ?? null;
   switch (field) {
     case "mtls":
       return certificate !== null;
-    case "tls_version": {
-      const version = context instanceof HttpContext ? (context.facts?.tlsVersion ?? "") : "";
-      return version === "" ? null : version;
-    }
+    case "tls_version":
+      return context.tlsVersion === "" ? null : context.tlsVersion;
     case "requested_server_name":
       return context.serverName === "" ? null : context.serverName;
     case "subject_peer_certificate":

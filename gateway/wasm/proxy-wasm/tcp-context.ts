@@ -79,6 +79,14 @@ export class TcpContext extends StreamContext {
     return this.opening.serverName;
   }
 
+  override get tlsVersion(): string {
+    return this.opening.tls?.version ?? "";
+  }
+
+  override get certificate(): NonNullable<OpeningStream["tls"]>["certificate"] {
+    return this.opening.tls?.certificate ?? null;
+  }
+
   override map(): HeadMap | null {
     return null;
   }

@@ -68,6 +68,7 @@ function encrypted(worker: WorkerContext, server: ServerTls, plain: ConnectionHa
   return new TlsAcceptor(
     {
       records: worker.tls,
+      speaksHttp: true,
       settings: () => server,
       admit: (peer) => !worker.banned(peer),
       left: () => {},

@@ -67,6 +67,7 @@ export class ScriptTls {
       credentials: certificate === undefined ? null : credentials(certificate),
       serverName,
       alpn,
+      streamAlpn: alpn,
       minVersion: versionOf(options.minVersion ?? "1.2"),
       pins: [],
       failed: (endpoint, detail) => this.#log(`connect to ${endpoint}: TLS: ${detail}`),

@@ -106,6 +106,7 @@ const opening = {
   protocol: "tcp",
   clientIp: new Uint8Array(16),
   serverName: "",
+  tls: null,
   originalDestination: "",
   routeName: "",
   routeTo: () => false,

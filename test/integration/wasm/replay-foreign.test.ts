@@ -118,6 +118,7 @@ async function connect(filter: WasmFilter, text: string): Promise<string> {
     protocol: "tcp",
     clientIp: Uint8Array.from([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 203, 0, 113, 7]),
     serverName: "",
+    tls: null,
     originalDestination: "",
     routeName: "lines",
     routeTo: () => true,

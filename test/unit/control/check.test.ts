@@ -55,7 +55,12 @@ describe("a declaration", () => {
     [
       "h2",
       (d) => Object.assign(at(d.listeners, 0), { tls: { certificates: ["site"], alpn: ["h2"] } }),
-      ["/listeners/0/tls/alpn/0 UNSUPPORTED"],
+      ["/listeners/0/tls/alpn/0 UNSUPPORTED", "/listeners/0/tls/certificates/0 REFERENCE"],
+    ],
+    [
+      "ALPN of something else than HTTP",
+      (d) => Object.assign(at(d.listeners, 0), { tls: { certificates: ["site"], alpn: ["http/1.1", "mqtt"] } }),
+      ["/listeners/0/tls/alpn/1 VALUE", "/listeners/0/tls/certificates/0 REFERENCE"],
     ],
     [
       "a certificate that is none",

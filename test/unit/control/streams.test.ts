@@ -1,14 +1,20 @@
 /** Listeners and routes of streams: what is taken, what they compile to, and what is refused where. */
-import { describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import { checkDeclaration } from "#control/config/check.ts";
 import { compile } from "#control/compile.ts";
+import { TestAuthority } from "#test/support/certificates.ts";
 
 interface Declared {
   listeners: Record<string, unknown>[];
   routes: Record<string, unknown>[];
   upstreams: Record<string, unknown>[];
   tenants: Record<string, unknown>[];
+  certificates: Record<string, unknown>[];
 }
+
+const authority = new TestAuthority();
+const issued = authority.issue();
+afterAll(() => authority.dispose());
 
 function declared(): Declared {
   return {
@@ -18,11 +24,14 @@ function declared(): Declared {
       { name: "pass", address: "127.0.0.1:443", protocol: "tls-passthrough" },
       { name: "steered", address: "127.0.0.1:18000", protocol: "tcp", transparent: true },
       { name: "web", address: "127.0.0.1:80", protocol: "http", proxyProtocol: { trusted: ["10.0.0.0/8"] } },
+      { name: "mqtts", address: "127.0.0.1:8883", protocol: "tcp", tls: { certificates: ["site"] } },
     ],
+    certificates: [{ name: "site", certificate: issued.certificate, privateKey: issued.key }],
     upstreams: [
       { name: "up", endpoints: [{ address: "127.0.0.1:1" }], proxyProtocol: "v2" },
       { name: "local", endpoints: [{ address: "unix:/run/x.sock" }] },
       { name: "plain", endpoints: [{ address: "127.0.0.1:1" }] },
+      { name: "broker", endpoints: [{ address: "127.0.0.1:1" }], tls: { alpn: ["mqtt"] } },
     ],
     tenants: [{ name: "t", hosts: ["*.t.example"] }],
     routes: [
@@ -44,6 +53,8 @@ function declared(): Declared {
         upstream: "original",
       },
       { name: "web", tenant: "t", upstream: "up" },
+      { name: "named", tenant: "t", listeners: ["mqtts"], match: { hosts: ["m.t.example"] }, upstream: "broker" },
+      { name: "rest", tenant: "t", listeners: ["mqtts", "db"], upstream: "plain" },
     ],
   };
 }
@@ -64,8 +75,9 @@ describe("streams", () => {
   test("compile to routes of their own, with the defaults of their protocol", () => {
     const checked = check(declared());
     if (!checked.ok) throw new Error(JSON.stringify(checked.findings));
-    const ages = ["db", "dns", "pass", "steered", "web"].map((name) => `t/${name}`);
-    const snapshot = compile(checked.resolved, { revision: 1, ages, meteredDigest: (digest) => digest });
+    const ages = ["db", "dns", "pass", "steered", "web", "named", "rest"].map((name) => `t/${name}`);
+    const sealedKey = () => "sealed";
+    const snapshot = compile(checked.resolved, { revision: 1, ages, meteredDigest: (digest) => digest, sealedKey });
     expect(snapshot.routes.map((route) => [route.name, route.listeners])).toEqual([["web", [4]]]);
     expect(snapshot.listeners.map((one) => [one.name, one.stream])).toEqual([
       ["db", { idleTimeoutMs: 600_000, sessionsMax: 0 }],
@@ -73,9 +85,12 @@ describe("streams", () => {
       ["pass", { idleTimeoutMs: 600_000, sessionsMax: 0 }],
       ["steered", { idleTimeoutMs: 600_000, sessionsMax: 0 }],
       ["web", undefined],
+      ["mqtts", { idleTimeoutMs: 600_000, sessionsMax: 0 }],
     ]);
+    expect(snapshot.listeners[5]?.tls).toMatchObject({ certificates: [0], alpn: [], minVersion: "1.2" });
     expect(snapshot.listeners[4]?.proxyProtocol).toEqual({ trusted: ["10.0.0.0/8"], required: true });
-    expect(snapshot.upstreams.map((one) => one.proxyProtocol)).toEqual(["v2", undefined, undefined]);
+    expect(snapshot.upstreams.map((one) => one.proxyProtocol)).toEqual(["v2", undefined, undefined, undefined]);
+    expect(snapshot.upstreams[3]?.tls).toMatchObject({ alpn: ["http/1.1"], streamAlpn: ["mqtt"] });
     expect(snapshot.streamRoutes?.map((route) => route.match)).toEqual([
       { serverNames: [], sources: ["10.0.0.0/8"], destinations: [] },
       { serverNames: [], sources: [], destinations: [] },
@@ -88,6 +103,9 @@ describe("streams", () => {
           { prefix: "", port: 25 },
         ],
       },
+      { serverNames: ["m.t.example"], sources: [], destinations: [] },
+      // Not the tenant's hosts: clients of TCP need not name one.
+      { serverNames: [], sources: [], destinations: [] },
     ]);
     expect(snapshot.streamRoutes?.[2]?.filters).toMatchObject([{ kind: "builtin", name: "ip-access" }]);
     expect(snapshot.streamRoutes?.[3]?.action).toEqual({ kind: "original" });
@@ -130,6 +148,46 @@ describe("streams", () => {
     ],
     ["two protocols", (d) => set(d.routes[0], { listeners: ["db", "dns"] }), ["/routes/0/listeners VALUE"]],
     ["HTTP among them", (d) => set(d.routes[0], { listeners: ["web", "db"] }), ["/routes/0/listeners VALUE"]],
+    [
+      "hosts of TCP, with TLS and without",
+      (d) => set(d.routes[6], { match: { hosts: ["a.t.example"] } }),
+      ["/routes/6/match/hosts VALUE"],
+    ],
+    [
+      "a foreign name of TCP with TLS",
+      (d) => set(d.routes[5], { match: { hosts: ["b.example"] } }),
+      ["/routes/5/match/hosts/0 HOST_FOREIGN"],
+    ],
+    ["TLS of UDP", (d) => set(d.listeners[1], { tls: { certificates: ["site"] } }), ["/listeners/1/tls VALUE"]],
+    ["TLS that passes", (d) => set(d.listeners[2], { tls: { certificates: ["site"] } }), ["/listeners/2/tls VALUE"]],
+    ["any name by ALPN", (d) => set(d.listeners[5], { tls: { certificates: ["site"], alpn: ["mqtt", "h2"] } }), []],
+    [
+      "an empty name by ALPN",
+      (d) => set(d.listeners[5], { tls: { certificates: ["site"], alpn: [""] } }),
+      ["/listeners/5/tls/alpn/0 VALUE"],
+    ],
+    [
+      "a request field of TCP",
+      (d) =>
+        set(d.listeners[5], {
+          tls: {
+            certificates: ["site"],
+            clientAuth: { mode: "required", fingerprints: ["0".repeat(64)], header: "x" },
+          },
+        }),
+      ["/listeners/5/tls/clientAuth/header VALUE"],
+    ],
+    ["datagrams to TLS", (d) => set(d.upstreams[2], { tls: {} }), ["/routes/1 VALUE"]],
+    ["HTTP/2 of streams", (d) => set(d.upstreams[3], { tls: { alpn: ["h2"] } }), []],
+    [
+      "HTTP/2 of requests",
+      (d) => {
+        set(d.routes[4], { upstream: "broker" });
+        set(d.routes[5], { upstream: "plain" });
+        set(d.upstreams[3], { tls: { alpn: ["http/1.1", "h2"] } });
+      },
+      ["/upstreams/3/tls/alpn/1 UNSUPPORTED"],
+    ],
     ["hosts of TCP", (d) => set(d.routes[0], { match: { hosts: ["a.t.example"] } }), ["/routes/0/match/hosts VALUE"]],
     ["a path of TLS", (d) => set(d.routes[2], { match: { path: { prefix: "/" } } }), ["/routes/2/match/path VALUE"]],
     [
@@ -183,6 +241,11 @@ describe("streams", () => {
     expect(findings(grants(undefined), "t")).toEqual(["/routes/0/listeners GRANT"]);
     expect(findings(grants(["db"]), "t")).toEqual([]);
     expect(findings(grants(undefined))).toEqual([]);
+    const only = (name: string) => (d: Declared) => {
+      d.routes = d.routes.filter((one) => one["name"] === name);
+    };
+    expect(findings(only("named"), "t")).toEqual([]);
+    expect(findings(only("rest"), "t")).toEqual(["/routes/0/listeners GRANT"]);
   });
 });
 

@@ -9,6 +9,7 @@ const OPENING: OpeningStream = {
   protocol: "tcp",
   clientIp: new Uint8Array(16),
   serverName: "",
+  tls: null,
   originalDestination: "",
   routeName: "all",
   routeTo: () => false,
