@@ -22,7 +22,7 @@ export function connectionHandler(listener: ListenerContext, exchanges: Exchange
   const { worker, connections } = listener;
   return new ProxyReceiver(
     handler,
-    { ...spec.proxyProtocol, timeoutMs: listener.engine.snapshot.settings.headTimeoutMs },
+    { ...spec.proxyProtocol, timeoutMs: () => headerTimeoutMs(listener) },
     {
       waiting: (one) => {
         connections.add(one);
@@ -41,6 +41,12 @@ export function connectionHandler(listener: ListenerContext, exchanges: Exchange
 
 function specOf({ engine, index }: ListenerContext): ListenerSpec | undefined {
   return engine.snapshot.listeners[index];
+}
+
+/** TLS behind it has what is left of its own time, not another one. */
+function headerTimeoutMs(listener: ListenerContext): number {
+  const { headTimeoutMs } = listener.engine.snapshot.settings;
+  return Math.min(headTimeoutMs, specOf(listener)?.tls?.handshakeTimeoutMs ?? headTimeoutMs);
 }
 
 /** Of the engine in force when a client says what it wants. */

@@ -95,7 +95,9 @@ export const Upstream = resource(
     proxyProtocol: v.optional(
       v.pipe(
         ProxyVersion,
-        v.description("A header in front of each connection that tells the endpoint who the client is."),
+        v.description(
+          "A header in front of each connection, and of its TLS, that tells the endpoint who the client is.",
+        ),
       ),
     ),
     healthCheck: v.optional(HealthCheck),

@@ -107,13 +107,6 @@ function checkUpstreams(draft: Draft, report: Report): void {
     if (tls.insecureSkipVerify && tls.ca !== undefined) {
       report(`${pointer}/tls/ca`, "PENSTOCK_CONFIG_VALUE", "authorities are not asked with `insecureSkipVerify`");
     }
-    if (value.proxyProtocol !== undefined) {
-      report(
-        `${pointer}/proxyProtocol`,
-        "PENSTOCK_CONFIG_UNSUPPORTED",
-        "the PROXY protocol in front of TLS is not supported by this version",
-      );
-    }
     checkUpstreamAlpn({ pointer, value }, draft, report);
     const unix = value.endpoints.findIndex((one) => one.address.startsWith("unix:"));
     if (unix >= 0 && tls.serverName === undefined && !tls.insecureSkipVerify) {

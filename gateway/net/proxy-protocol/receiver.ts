@@ -19,7 +19,8 @@ export interface ProxyReceiverOptions {
   readonly trusted: readonly string[];
   /** False: a connection may begin without a header. */
   readonly required: boolean;
-  readonly timeoutMs: number;
+  /** Of connections from now on. */
+  timeoutMs(): number;
 }
 
 /** Counts and drains, for whoever owns the listener. */
@@ -61,7 +62,7 @@ export class ProxyReceiver implements ConnectionHandler {
     connection.protocol = header;
     this.#events.waiting(header);
     connection.resume();
-    connection.expireBy(connection.loop.nowMs + this.#options.timeoutMs);
+    connection.expireBy(connection.loop.nowMs + this.#options.timeoutMs());
   }
 }
 
@@ -158,7 +159,7 @@ class HeaderReader implements Protocol, PendingHeader {
     // As it was accepted: the protocol that comes says when it wants to receive.
     connection.pause();
     connection.protocol = null;
-    connection.deadlineMs = Number.POSITIVE_INFINITY;
+    // Nobody watches it any more; TLS, which shares the time that a client has, reads it.
     connection.loop.timers.forget(connection);
     if (header !== null) this.#events.accepted();
     this.#inner.onConnection(connection, this.#socket, peerBehind(this.#peer, header));

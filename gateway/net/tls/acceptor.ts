@@ -95,7 +95,9 @@ class ServerHandshake implements Protocol, HandshakeOwner {
     this.#options.records.handshakes++;
     this.#connection.protocol = this;
     this.#connection.resume();
-    this.#connection.expireBy(this.#connection.loop.nowMs + this.#tls.options.handshakeTimeoutMs);
+    // A PROXY header has had part of the time.
+    const untilMs = this.#connection.loop.nowMs + this.#tls.options.handshakeTimeoutMs;
+    this.#connection.expireBy(Math.min(this.#connection.deadlineMs, untilMs));
   }
 
   onConnected(): void {}

@@ -105,7 +105,7 @@ class Check {
     this.#probe =
       this.#spec.type === "http"
         ? new HttpProbe(endpoint, this.#spec, this.#timeouts, this.#context, this.#introduction, told)
-        : new TcpProbe(endpoint, this.#context, told);
+        : new TcpProbe(endpoint, this.#context, this.#introduction, told);
     this.#alarm.set(this.#spec.timeoutMs);
     this.#probe.start();
   }

@@ -10,16 +10,25 @@ const PATIENCE_MS = 1000;
 export class TcpProbe implements Probe, Protocol {
   readonly #endpoint: Endpoint;
   readonly #connection: Connection;
+  readonly #introduction: Uint8Array | null;
   readonly #told: (fault: string) => void;
 
-  constructor(endpoint: Endpoint, context: UpstreamContext, told: (fault: string) => void) {
+  constructor(
+    endpoint: Endpoint,
+    context: UpstreamContext,
+    introduction: Uint8Array | null,
+    told: (fault: string) => void,
+  ) {
     this.#endpoint = endpoint;
+    this.#introduction = introduction;
     this.#connection = new Connection(context.loop, context.gather);
     this.#told = told;
   }
 
   start(): void {
     this.#endpoint.connectStream(this.#connection, this);
+    // Without TLS nothing is said, so nobody has to be named. Without a buffer the handshake fails, which is the fault then.
+    if (this.#introduction !== null && this.#endpoint.tls !== null) this.#connection.sendAhead(this.#introduction);
   }
 
   cancel(): void {

@@ -2,10 +2,18 @@
 import http from "node:http";
 import net from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterEach, describe, expect, test } from "vitest";
+import tls from "node:tls";
+import { afterAll, afterEach, describe, expect, test } from "vitest";
 import { parseAddress } from "#core/address.ts";
 import { encodeProxyHeader } from "#net/proxy-protocol/encode.ts";
+import { TestAuthority } from "#test/support/certificates.ts";
 import { startStreamPlane, type StreamPlane, type StreamPlaneOptions } from "#test/support/stream-plane.ts";
+import { listenerTls, upstreamTls } from "#test/support/tls-plane.ts";
+import { seen, until, Wire, type Seen } from "#test/support/tls-peers.ts";
+
+const authority = new TestAuthority();
+const issued = authority.issue({ names: ["IP:127.0.0.1"] });
+afterAll(() => authority.dispose());
 
 const open: { close(): unknown }[] = [];
 afterEach(async () => {
@@ -235,3 +243,168 @@ describe.each(["io_uring", "epoll"] as const)("HTTP to an upstream that wants to
     await settled();
   });
 });
+
+describe.each(["io_uring", "epoll"] as const)("in front of TLS, %s", (io) => {
+  /** Node's own TLS over a connection that begins with the header; `cut` says how all of it is divided into pieces. */
+  async function secure(
+    port: number,
+    header: Uint8Array,
+    cut: (all: Buffer) => readonly Uint8Array[],
+  ): Promise<string> {
+    const raw = net.connect({ port, host: "127.0.0.1" });
+    raw.setNoDelay(true);
+    open.push({ close: () => raw.destroy() });
+    const wire = new Wire(raw, (first) => cut(Buffer.concat([header, first])));
+    const socket = tls.connect({ socket: wire, rejectUnauthorized: false });
+    const client = seen(socket);
+    socket.write("hello\n\n");
+    await until(() => client.events.some((event) => event !== "secureConnect"), "an end", client.events);
+    return client.events.includes("end") ? client.text() : (client.events[0] ?? "");
+  }
+
+  const whole = (all: Buffer): readonly Uint8Array[] => [all];
+
+  test.each([
+    ["v1", HEADER_1],
+    ["v2", HEADER_2],
+  ] as const)("%s is taken off, wherever the pieces end", async (_version, header) => {
+    const at = await upstream(parrot);
+    const { port, counters, settled } = await plane({
+      io,
+      endpoints: [at],
+      certificates: [issued],
+      listener: { protocol: "tcp", proxyProtocol: TRUSTED, tls: listenerTls(1, { alpn: [] }) },
+      upstream: { proxyProtocol: "v1" },
+    });
+    const told = Buffer.from(encodeProxyHeader("v1", sourceOf(header), destinationOf(header))).toString("latin1");
+    // Header and ClientHello in one segment first; then cut at each byte of the header, behind it, and within the hello.
+    const cuts = [...Array.from({ length: header.length + 8 }, (_, i) => i + 1), header.length + 100];
+    const answers = await Promise.all([
+      secure(port, header, whole),
+      ...cuts.map((place) => secure(port, header, (all) => [all.subarray(0, place), all.subarray(place)])),
+    ]);
+    expect(new Set(answers)).toEqual(new Set([`${told}hello\n\n`]));
+    expect(counters()["proxy_headers"]).toBe(cuts.length + 1);
+    await settled();
+  });
+
+  test("header and handshake have one time together", async () => {
+    const at = await upstream(parrot);
+    const made = await plane({
+      io,
+      endpoints: [at],
+      certificates: [issued],
+      listener: { protocol: "tcp", proxyProtocol: TRUSTED, tls: listenerTls(1, { handshakeTimeoutMs: 1500 }) },
+    });
+    const raw = (): Seen => {
+      const socket = net.connect({ port: made.port, host: "127.0.0.1" });
+      open.push({ close: () => socket.destroy() });
+      return seen(socket);
+    };
+    // The settings would give a header ten seconds.
+    const silent = raw();
+    const slow = raw();
+    slow.socket.write(HEADER_1.subarray(0, 10));
+    await sleep(900);
+    // Has as much time as the slow one would have, if its header had cost it none.
+    const late = raw();
+    late.socket.write(HEADER_1);
+    await until(() => made.counters()["proxy_headers"] === 1, "the late one's header");
+    slow.socket.write(HEADER_1.subarray(10));
+    let after: readonly string[] = ["none"];
+    slow.socket.once("close", () => (after = [...late.events]));
+    await silent.is("ECONNRESET");
+    expect(made.counters()["proxy_headers_refused"]).toBe(1);
+    await slow.is("close");
+    expect(after).toEqual([]);
+    await late.is("close");
+    expect(made.counters()['tls_refused{reason="timeout"}']).toBe(2);
+    await made.settled();
+  });
+
+  /** An endpoint that takes a header off and shakes hands behind it, as they come; tells who was introduced. */
+  async function introduced(served: (header: string, socket: tls.TLSSocket) => void): Promise<string> {
+    return upstream((raw) => {
+      let bytes = Buffer.alloc(0);
+      const read = (chunk: Buffer): void => {
+        bytes = Buffer.concat([bytes, chunk]);
+        const version1 = bytes.subarray(0, 5).toString() === "PROXY";
+        const length = version1 ? bytes.indexOf("\r\n") + 2 : bytes.length < 16 ? 0 : 16 + bytes.readUInt16BE(14);
+        if (length < 2 || bytes.length < length) return;
+        raw.off("data", read);
+        raw.pause();
+        raw.unshift(bytes.subarray(length));
+        const header = bytes.subarray(0, length).toString("latin1");
+        const socket = new tls.TLSSocket(raw, { isServer: true, cert: issued.certificate, key: issued.key });
+        socket.on("error", () => {});
+        socket.once("secure", () => served(header, socket));
+      };
+      raw.on("data", read);
+    });
+  }
+
+  test.each(["v1", "v2"] as const)("%s is sent first, to an endpoint of a stream that speaks TLS", async (version) => {
+    const at = await introduced((header, socket) => socket.end(Buffer.from(`${header}|`, "latin1")));
+    const { port, settled } = await plane({
+      io,
+      endpoints: [at],
+      listener: { protocol: "tcp", proxyProtocol: TRUSTED },
+      upstream: { proxyProtocol: version, tls: upstreamTls({ ca: authority.certificate }) },
+    });
+    const expected = encodeProxyHeader(version, sourceOf(HEADER_1), destinationOf(HEADER_1));
+    expect(await talk(port, [HEADER_1, bytes("x")])).toBe(`${Buffer.from(expected).toString("latin1")}|`);
+    await settled();
+  });
+
+  test.each(["v1", "v2"] as const)("%s is sent first, to an endpoint of requests that speaks TLS", async (version) => {
+    const headers: string[] = [];
+    const at = await introduced((header, socket) => {
+      headers.push(header);
+      socket.on("data", () => socket.write("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"));
+    });
+    const { port, settled } = await plane({
+      io,
+      endpoints: [at],
+      certificates: [issued],
+      listener: { protocol: "http", proxyProtocol: TRUSTED },
+      upstream: { proxyProtocol: version, tls: upstreamTls({ ca: authority.certificate }) },
+    });
+    const last = bytes("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    expect(await talk(port, [Buffer.concat([HEADER_2, last])])).toMatch(/ok$/);
+    const expected = encodeProxyHeader(version, sourceOf(HEADER_2), destinationOf(HEADER_2));
+    expect(headers).toEqual([Buffer.from(expected).toString("latin1")]);
+    await settled();
+  });
+
+  test.each(["tcp", "http"] as const)("checks of type %s introduce themselves too", async (type) => {
+    const headers: string[] = [];
+    const at = await introduced((header, socket) => {
+      headers.push(header);
+      socket.on("data", () => socket.end("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"));
+    });
+    const by = { intervalMs: 50, timeoutMs: 1000, unhealthyThreshold: 1, healthyThreshold: 1 };
+    const made = await plane({
+      io,
+      endpoints: [at],
+      listener: { protocol: "tcp" },
+      upstream: {
+        proxyProtocol: "v1",
+        tls: upstreamTls({ ca: authority.certificate }),
+        healthCheck: { type, path: "/", host: "", statusMin: 200, statusMax: 299, ...by },
+      },
+    });
+    await until(() => headers.length > 2, "checks");
+    expect(new Set(headers)).toEqual(new Set(["PROXY UNKNOWN\r\n"]));
+    const [member] = made.plane.engine?.upstreams[0]?.members ?? [];
+    expect([member?.healthy, member?.checkError]).toEqual([true, ""]);
+  });
+});
+
+/** Of one of the two headers above. */
+function sourceOf(header: Uint8Array): Uint8Array {
+  return parseAddress(header === HEADER_1 ? "192.0.2.7:1000" : "[2001:db8::7]:1000");
+}
+
+function destinationOf(header: Uint8Array): Uint8Array {
+  return parseAddress(header === HEADER_1 ? "198.51.100.9:443" : "[2001:db8::9]:443");
+}

@@ -31,7 +31,7 @@ function declared(): Declared {
       { name: "up", endpoints: [{ address: "127.0.0.1:1" }], proxyProtocol: "v2" },
       { name: "local", endpoints: [{ address: "unix:/run/x.sock" }] },
       { name: "plain", endpoints: [{ address: "127.0.0.1:1" }] },
-      { name: "broker", endpoints: [{ address: "127.0.0.1:1" }], tls: { alpn: ["mqtt"] } },
+      { name: "broker", endpoints: [{ address: "127.0.0.1:1" }], proxyProtocol: "v1", tls: { alpn: ["mqtt"] } },
     ],
     tenants: [{ name: "t", hosts: ["*.t.example"] }],
     routes: [
@@ -89,7 +89,7 @@ describe("streams", () => {
     ]);
     expect(snapshot.listeners[5]?.tls).toMatchObject({ certificates: [0], alpn: [], minVersion: "1.2" });
     expect(snapshot.listeners[4]?.proxyProtocol).toEqual({ trusted: ["10.0.0.0/8"], required: true });
-    expect(snapshot.upstreams.map((one) => one.proxyProtocol)).toEqual(["v2", undefined, undefined, undefined]);
+    expect(snapshot.upstreams.map((one) => one.proxyProtocol)).toEqual(["v2", undefined, undefined, "v1"]);
     expect(snapshot.upstreams[3]?.tls).toMatchObject({ alpn: ["http/1.1"], streamAlpn: ["mqtt"] });
     expect(snapshot.streamRoutes?.map((route) => route.match)).toEqual([
       { serverNames: [], sources: ["10.0.0.0/8"], destinations: [] },
