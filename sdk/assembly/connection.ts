@@ -1,5 +1,5 @@
 // A connection of the plugin's own, to an upstream that the route allows: bytes, as they are. The hook waits as if these were any other calls.
-// In `onRequest` and `onResponse`; what is open when the hook ends is closed.
+// In any hook but `onConfigure`; what is open when the hook ends is closed.
 import { connection_close, connection_receive, connection_send, start_connect, upstream_open } from "./host";
 import { BUFFER_BYTES, decode, encode, encoded, encodedLength, inBuffer } from "./text";
 

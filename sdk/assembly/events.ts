@@ -2,7 +2,7 @@
 import { message_get, message_reply, tick_every } from "./host";
 import { BUFFER_BYTES, bufferFor, decode, encode, encoded, encodedLength, inBuffer } from "./text";
 
-/** In `onConfigure`: `onTick` is called so often, in each worker; at least every 100 ms. */
+/** In `onConfigure`: `onTick` is called so often, in each worker; at least every 100 ms. While one waits for a fetch there is no other. */
 export function tickEvery(periodMs: i32): void {
   tick_every(periodMs);
 }

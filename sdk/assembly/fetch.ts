@@ -1,8 +1,12 @@
-// A request of the plugin's own. The hook waits for the answer as if `fetch` were any other call.
+// A request of the plugin's own, in any hook but `onConfigure`. The hook waits for the answer as if `fetch` were any other call; a body or a stream that it
+// is about waits with it.
+import { Body } from "./body";
 import {
   fetch_header, fetched_body, fetched_error, fetched_header, start_fetch, upstream_open,
 } from "./host";
-import { BUFFER_BYTES, bufferFor, decode, encode, encoded, encodedCopy, encodedLength, inBuffer } from "./text";
+import {
+  BUFFER_BYTES, bufferFor, decode, encode, encoded, encodedAre, encodedCopy, encodedLength, inBuffer,
+} from "./text";
 
 export class FetchOptions {
   method: string = "GET";
@@ -11,6 +15,28 @@ export class FetchOptions {
   timeoutMs: i32 = 0;
   private names: string[] = [];
   private values: string[] = [];
+  private bytes: usize = 0;
+  private byteCount: i32 = -1;
+
+  /** What is at hand of a body or a stream, as it is, in the place of a text. At most 1 MiB. */
+  bodyOf(body: Body): this {
+    const size = body.size;
+    const copy = heap.alloc(<usize>size);
+    return this.bodyBytes(copy, body.read(0, copy, size));
+  }
+
+  /** Bytes in the place of a text. */
+  bodyBytes(pointer: usize, length: i32): this {
+    this.bytes = pointer;
+    this.byteCount = length;
+    return this;
+  }
+
+  /** Leaves them where `encode` does. */
+  encodeBody(): void {
+    if (this.byteCount < 0) encode(this.body);
+    else encodedAre(this.bytes, this.byteCount);
+  }
 
   /** `name` in lower case. */
   header(name: string, value: string): this {
@@ -84,7 +110,7 @@ export function fetch(upstream: string, path: string, options: FetchOptions | nu
   encode(path);
   const pathBytes = encodedCopy();
   const pathLength = encodedLength;
-  encode(wanted.body);
+  wanted.encodeBody();
   const status = start_fetch(
     handle, method, methodLength, pathBytes, pathLength, encoded, encodedLength, wanted.timeoutMs,
   );

@@ -62,6 +62,12 @@ export function encode(text: string): void {
   String.UTF8.encodeUnsafe(changetype<usize>(text), length, encoded);
 }
 
+/** For who has bytes already, where others have a text to encode. */
+export function encodedAre(pointer: usize, length: i32): void {
+  encoded = pointer;
+  encodedLength = length;
+}
+
 /** A copy of what `encode` has made, for when a second text must be encoded beside it. */
 export function encodedCopy(): usize {
   const copy = heap.alloc(<usize>encodedLength);

@@ -43,6 +43,8 @@ export interface Expectation {
   readonly calls?: readonly string[];
   /** All fetches, `auth GET /check name=value`. */
   readonly fetches?: readonly string[];
+  /** The bodies of those that had one. */
+  readonly fetchBodies?: readonly string[];
   /** The most that the hook may have used. Only where modules are metered. */
   readonly fuelMax?: number;
   /** Entries of maps after the hook, all of them. */
@@ -165,6 +167,7 @@ function differences(host: FakeHost, outcome: Outcome, expected: Expectation): s
   same("target", outcome.target, expected.target);
   same("logs", outcome.logs, expected.logs);
   same("fetches", outcome.fetches, expected.fetches);
+  same("fetches' bodies", outcome.fetchBodies, expected.fetchBodies);
   for (const call of expected.calls ?? []) {
     if (!outcome.calls.includes(call)) problems.push(`${call} was not called`);
   }

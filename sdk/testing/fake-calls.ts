@@ -1,5 +1,6 @@
 /** The host calls of the fake host: short, plain, over strings. */
 import { LOG_LEVELS, MAP_KEYS, MAP_VALUES, REQUEST_PARTS } from "#sdk/types/abi.ts";
+import { textOfBytes } from "./bytes.ts";
 import { byteCalls } from "./fake-bytes.ts";
 import { isEditable, isHeaderName, isHeaderValue } from "./fake-headers.ts";
 import type { FakeMap } from "./fake-map.ts";
@@ -124,13 +125,22 @@ export function makeCalls(host: FakeState): FakeCalls {
       host.fetchHeaders.push([text(nameAt, nameLength), text(at, length)]);
       return 1;
     },
-    fetch: (handle: number, methodAt: number, methodLength: number, pathAt: number, pathLength: number) => {
+    fetch: (
+      handle: number,
+      methodAt: number,
+      methodLength: number,
+      pathAt: number,
+      pathLength: number,
+      bodyAt: number,
+      bodyLength: number,
+    ) => {
       const upstream = upstreams[handle];
       if (upstream === undefined) throw new Error(`unknown upstream handle ${handle}`);
       const path = text(pathAt, pathLength);
       const headers = host.fetchHeaders.map(([key, value]) => ` ${key}=${value}`).join("");
       host.fetches.push(`${upstream} ${text(methodAt, methodLength)} ${path}${headers}`);
       host.fetchHeaders = [];
+      if (bodyLength > 0) host.fetchBodies.push(textOfBytes(read(bodyAt, bodyLength)));
       const answers = host.upstreams[upstream] ?? {};
       host.fetched = answers[path] ?? answers["*"] ?? { status: 0, error: "no such answer" };
       return host.fetched.status;

@@ -56,6 +56,7 @@ export class FakeHost implements FakeState {
   fetched: FakeAnswer | null = null;
   logs: string[] = [];
   fetches: string[] = [];
+  fetchBodies: string[] = [];
   #calls: string[] = [];
   readonly #fuel: number;
   readonly #exports: Record<string, unknown>;
@@ -217,6 +218,7 @@ export class FakeHost implements FakeState {
     this.fetched = null;
     this.logs = [];
     this.fetches = [];
+    this.fetchBodies = [];
     this.open = [];
     this.skipsBody = false;
     this.answer = NOTHING;
@@ -253,6 +255,7 @@ export class FakeHost implements FakeState {
       logs: this.logs,
       calls: this.#calls,
       fetches: this.fetches,
+      fetchBodies: this.fetchBodies,
       sent: this.open.flatMap(({ upstream, sent }) => sent.map((text) => `${upstream} ${text}`)),
       answer: this.answer,
       fuel,

@@ -61,6 +61,8 @@ export interface FakeState {
   fetched: FakeAnswer | null;
   logs: string[];
   fetches: string[];
+  /** Of those that had one, as cases write bytes. */
+  fetchBodies: string[];
   /** Bytes at hand. */
   window: Uint8Array;
   skipsBody: boolean;

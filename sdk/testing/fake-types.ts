@@ -74,6 +74,8 @@ export interface Outcome {
   /** Host calls in order. */
   readonly calls: readonly string[];
   readonly fetches: readonly string[];
+  /** Of those that had one. */
+  readonly fetchBodies: readonly string[];
   /** Over connections: `upstream bytes`. */
   readonly sent: readonly string[];
   /** To a message. */

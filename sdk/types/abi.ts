@@ -165,7 +165,7 @@ export const ABI_FUNCTIONS = {
   /** (handle, value): a gauge's value, or an observation of a histogram. */
   metric_record: { since: 2, params: ["i32", "f64"], results: [], effect: "acts" },
 
-  // A request of the plugin's own, to an upstream that the route allows.
+  // A request of the plugin's own, to an upstream that the route allows: in every hook but `on_configure`.
   /** (name pointer, name length) → handle, or −1. */
   upstream_open: { params: pointerAndLength, results: ["i32"], capability: "upstreams", effect: "none" },
   /** (name pointer, name length, value pointer, value length): for the next fetch. 1 done, 0 refused. */
@@ -188,7 +188,7 @@ export const ABI_FUNCTIONS = {
   /** (pointer, capacity) → length of the reason why there is no answer; 0 when there is one. */
   fetched_error: { params: pointerAndLength, results: ["i32"], absent: 0 },
 
-  // A connection of the plugin's own, to an upstream that the route allows.
+  // A connection of the plugin's own, to an upstream that the route allows: in every hook but `on_configure`.
   /** (upstream handle, timeout in ms) → number of the connection; −1 when there is none. */
   connect: {
     since: 2,
@@ -260,9 +260,9 @@ export const ABI_HOOKS = {
   on_end: { params: [], results: [] },
   /** A connection or a UDP session of a stream route begins → CONTINUE, or REPLY to refuse it. */
   on_connection: { since: 2, params: [], results: ["i32"] },
-  /** (0 from the client, 1 from the upstream; 1: the last): as `on_request_body`; REPLY ends the stream. Of UDP: one datagram. */
+  /** (0 from the client, 1 from the upstream; 1: the last): as `on_request_body`; REPLY ends the stream. Of UDP: one datagram, which PAUSE drops. */
   on_data: { since: 2, params: ["i32", "i32"], results: ["i32"] },
-  /** As often as `tick_every` said, in each worker. Belongs to no exchange. */
+  /** As often as `tick_every` said, in each worker, but not while the last one still waits. Belongs to no exchange. */
   on_tick: { since: 2, params: [], results: [] },
   /** A message by the admin API. Belongs to no exchange. */
   on_message: { since: 2, params: [], results: [] },
@@ -340,7 +340,9 @@ export const EXCHANGE_BYTES_MAX = 1024;
 export const MESSAGE_BYTES_MAX = 65_536;
 export const TICK_MS_MIN = 100;
 export const RANDOM_BYTES_MAX = 256;
-/** Of a local reply, and of a fetch's request. */
+/** Of a local reply, and of what a connection takes or gives at once. */
 export const BODY_BYTES_MAX = 65_536;
+/** Of a fetch's request: as much as a hook that pauses may let gather. */
+export const FETCH_BODY_BYTES_MAX = 1 << 20;
 export const HEADER_VALUE_BYTES_MAX = 8192;
 export const REPLY_HEADERS_MAX = 32;

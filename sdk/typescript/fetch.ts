@@ -41,7 +41,7 @@ export class FetchResult {
   }
 }
 
-/** A request of the plugin's own to an upstream that the route's `allow` list holds. The hook waits here; there is no promise. */
+/** A request of the plugin's own to an upstream that the route's `allow` list holds, in any hook but `onConfigure`. The hook waits here; there is no promise. */
 export function fetch(upstream: string, path: string, options?: FetchOptions): FetchResult {
   const handle = upstreams.open(upstream);
   if (handle === null) return new FetchResult(0, `the route does not allow the upstream ${upstream}`);
@@ -60,7 +60,7 @@ export function routeTo(upstream: string, endpoint = ""): boolean {
   return handle !== null && upstreams.routeTo(handle, endpoint);
 }
 
-/** A connection of the plugin's own: bytes, as they are. What is open when the hook ends is closed. */
+/** A connection of the plugin's own, in any hook but `onConfigure`: bytes, as they are. What is open when the hook ends is closed. */
 export class Connection {
   readonly #number: number;
 

@@ -89,6 +89,13 @@ export function onRequest(req: Request): Action {
   kept.put(req.path)
   return Action.Continue
 }
+export function onRequestBody(req: Request, body: Body): Action {
+  if (req.query !== "scan") return Action.Continue
+  if (!body.isLast) return Action.Pause
+  const answer = fetch(config().get("upstream") as string, "/scan", { method: "POST", body: body.bytes })
+  if (!answer.ok) return respond(403, answer.body)
+  return Action.Continue
+}
 export function onResponse(req: Request, res: Response): Action {
   res.setHeader("x-path", kept.get())
   if (req.query === "trailers") res.addHeader("trailer", "x-behind")
@@ -140,6 +147,15 @@ function echo(name: string): http.Server {
 }
 
 const auth = http.createServer((request, response) => {
+  if (request.url === "/scan") {
+    const chunks: Buffer[] = [];
+    request.on("data", (chunk: Buffer) => chunks.push(chunk));
+    request.on("end", () => {
+      const text = Buffer.concat(chunks).toString();
+      response.writeHead(text.includes("bad") ? 406 : 200).end(`scanned ${text}`);
+    });
+    return;
+  }
   const known = request.headers.authorization === "Basic eA==" && request.url === "/check";
   response.writeHead(known ? 200 : 403, { "x-user": "kim" });
   response.end(known ? "" : `not ${request.headers["x-original-path"]}\n`);
@@ -202,7 +218,7 @@ beforeAll(async () => {
     datagrams.bind(0, "127.0.0.1", resolve);
   });
   const filters: Record<string, object> = {
-    session: { config: { upstream: "auth" }, allow: { upstreams: ["auth"] } },
+    session: { config: { upstream: "auth" }, limits: { deadlineMs: 20_000 }, allow: { upstreams: ["auth"] } },
     "graphql-guard": { config: { depth: 2 } },
     token: { config: { token: "s3cret" } },
     guard: { allow: { ban: true } },
@@ -393,6 +409,14 @@ it("a component in TypeScript waits for an upstream, with others of its kind, an
     body: "green kim -  the secret\n",
     trailers: { "x-behind": "0 false" },
   });
+  const scanned = (text: string) => ask("/session?scan", { authorization: "Basic eA==" }, text);
+  const [fine, bad, other] = await Promise.all([scanned("fine"), scanned("bad"), scanned("other")]);
+  expect([fine.body, other.body], "a body that waits").toEqual([
+    "green kim - fine the secret\n",
+    "green kim - other the secret\n",
+  ]);
+  expect(bad.status).toBe(403);
+  expect(bad.body).toContain("scanned bad");
   expect((await known("?cut")).status).toBe(503);
   const [looped, beside, thrown] = await Promise.all([known("?loop"), known(""), known("?throw")]);
   expect([looped.status, beside.status, thrown.status]).toEqual([503, 200, 503]);

@@ -1,6 +1,6 @@
 /** Host calls for a request of the plugin's own. `fetch` suspends the guest: its stack is kept while others run. */
 import type { FetchResponse } from "#pipeline/filter.ts";
-import { BODY_BYTES_MAX, HEADER_VALUE_BYTES_MAX, REPLY_HEADERS_MAX } from "#sdk/types/abi.ts";
+import { FETCH_BODY_BYTES_MAX, HEADER_VALUE_BYTES_MAX, REPLY_HEADERS_MAX } from "#sdk/types/abi.ts";
 import type { Guest } from "#wasm/guest/guest.ts";
 import { PHASE_DEAD, PHASES_ALL, PHASES_WAIT } from "#wasm/guest/phases.ts";
 import { leftMs, waitFor } from "./deadline.ts";
@@ -56,7 +56,7 @@ export const fetchCalls: Makers<
     const upstream = guest.environment.upstreams[handle];
     const method = latin1Of(guest, methodAt, methodLength, METHOD_BYTES_MAX, "a method");
     const path = latin1Of(guest, pathAt, pathLength, PATH_BYTES_MAX, "a path");
-    const body = bytesOf(guest, bodyAt, bodyLength, BODY_BYTES_MAX, "a fetch's body");
+    const body = bytesOf(guest, bodyAt, bodyLength, FETCH_BODY_BYTES_MAX, "a fetch's body");
     if (method === null || path === null || body === null) return 0;
     if (upstream === undefined || !METHOD.test(method) || !isOriginForm(path)) {
       guest.fail(`fetch with handle ${handle}, method ${JSON.stringify(method)}, path ${JSON.stringify(path)}`);
