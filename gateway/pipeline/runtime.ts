@@ -1,5 +1,6 @@
 /** What the pipelines of one worker share: made once, handed to every filter by its scope. */
 import type { Fd } from "#core/brands.ts";
+import type { HttpDate } from "#http/date.ts";
 import type { Scratch } from "#http/scratch.ts";
 import type { TlsRecords } from "#net/tls/records.ts";
 import type { ServerTls } from "#net/tls/server-tls.ts";
@@ -25,6 +26,8 @@ export interface Runtime {
   /** For heads that are edited. */
   readonly scratch: Scratch;
   readonly heads: HeadPool;
+  /** Of responses that are made here. */
+  readonly date: HttpDate;
   readonly flow: Flow;
   readonly promises: Promises;
   /** The script has been replaced, or the worker is leaving: what is under way ends, nothing new begins on its connections. */

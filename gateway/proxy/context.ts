@@ -1,4 +1,5 @@
 /** What all connections of one worker share, and what those of one listener share. Made once; the engine in force changes. */
+import type { HttpDate } from "#http/date.ts";
 import type { Scratch } from "#http/head.ts";
 import type { Buffers } from "#io/buffers.ts";
 import { BUFFER_BYTES } from "#io/buffers.ts";
@@ -24,6 +25,8 @@ export interface WorkerContext {
   readonly scratch: Scratch;
   /** Sections for trailers that are kept or made. */
   readonly trailers: HeadPool;
+  /** Of replies that are made here. */
+  readonly date: HttpDate;
   readonly endpoints: Endpoints;
   readonly clients: ClientConnections;
   readonly counters: Counters;

@@ -64,7 +64,7 @@ export class ProxyExchange extends ClientSide implements Exchange, AttemptsOwner
     this.request = new Head(worker.scratch);
     this.response = new Head(worker.scratch);
     this.#walk = new FilterWalk(worker.loop);
-    this.#reply = new LocalReply(worker.buffers, this.response);
+    this.#reply = new LocalReply(worker.buffers, this.response, worker.date);
     this.#attempts = new Attempts(worker, this);
     this.#bodies = new Bodies(worker, this, this.#attempts);
     this.#timer = new Alarm(worker.loop, () => this.#tookTooLong());

@@ -3,6 +3,7 @@
  * filters see no difference. Head and body stand in one buffer, which a LocalReply owns from `make` to `release`.
  */
 import { assert } from "#core/assert.ts";
+import type { HttpDate } from "#http/date.ts";
 import { encodeLocalReply } from "#http/h1/encode.ts";
 import { parseResponseHead } from "#http/h1/parse-response.ts";
 import { FRAMING_NONE, METHOD_OTHER, type Head } from "#http/head.ts";
@@ -46,6 +47,7 @@ export type ReplyFields = readonly (readonly [string, string])[];
 export class LocalReply {
   readonly #buffers: Buffers;
   readonly #response: Head;
+  readonly #date: HttpDate;
   #buffer = -1;
   #bodyStart = 0;
   #bodyEnd = 0;
@@ -53,9 +55,10 @@ export class LocalReply {
   #sourced = false;
 
   /** `response`: where its head is parsed to. */
-  constructor(buffers: Buffers, response: Head) {
+  constructor(buffers: Buffers, response: Head, date: HttpDate) {
     this.#buffers = buffers;
     this.#response = response;
+    this.#date = date;
   }
 
   /** Without a free buffer there is no reply: `deliver` tells. A second one takes the first one's place. */
@@ -64,7 +67,7 @@ export class LocalReply {
     if (this.#buffer < 0) return;
     this.#sourced = false;
     const args = [status, headers, body, contentType, requestMethod] as const;
-    const region = writeReply(this.#buffers, this.#buffer, this.#response, ...args);
+    const region = writeReply(this.#buffers, this.#buffer, this.#response, this.#date.line, ...args);
     this.#bodyStart = region.start;
     this.#bodyEnd = region.end;
   }
@@ -74,7 +77,8 @@ export class LocalReply {
     if (this.#buffer < 0) this.#buffer = this.#buffers.allocate();
     if (this.#buffer < 0) return;
     this.#bodyStart = this.#bodyEnd = 0;
-    writeHead(this.#buffers, this.#buffer, this.#response, status, headers, contentLength, requestMethod, 0);
+    const args = [status, headers, contentLength, requestMethod, 0] as const;
+    writeHead(this.#buffers, this.#buffer, this.#response, this.#date.line, ...args);
     this.#sourced = this.#response.framing !== FRAMING_NONE;
   }
 
@@ -129,6 +133,7 @@ function writeReply(
   buffers: Buffers,
   buffer: number,
   response: Head,
+  date: Uint8Array,
   status: number,
   headers: ReplyFields,
   body: Uint8Array,
@@ -139,7 +144,7 @@ function writeReply(
   const typed = headers.some(([name]) => name === "content-type") || content.length === 0;
   const fields = typed ? headers : [...headers, ["content-type", contentType] as const];
   const room = REPLY_BODY_BYTES_MAX;
-  const end = writeHead(buffers, buffer, response, status, fields, content.length, requestMethod, room);
+  const end = writeHead(buffers, buffer, response, date, status, fields, content.length, requestMethod, room);
   // HEAD, 204 and 304: a body would be read as the next response.
   if (response.framing === FRAMING_NONE) return { start: end, end };
   buffers.memory.set(content, end);
@@ -151,6 +156,7 @@ function writeHead(
   buffers: Buffers,
   buffer: number,
   response: Head,
+  date: Uint8Array,
   status: number,
   fields: ReplyFields,
   contentLength: number,
@@ -159,7 +165,7 @@ function writeHead(
 ): number {
   const at = buffer * BUFFER_BYTES;
   const limit = at + BUFFER_BYTES - room;
-  const end = encodeLocalReply(buffers.memory, at, limit, status, fields, contentLength, true);
+  const end = encodeLocalReply(buffers.memory, at, limit, status, fields, contentLength, true, date);
   assert(end > 0, "a local reply's fields fit into its buffer");
   response.reset();
   const parsed = parseResponseHead(response, at, end, LIMITS, requestMethod);

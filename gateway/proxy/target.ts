@@ -167,9 +167,9 @@ export class Target {
     version: "v1" | "v2" | null,
     client: ClientEnds | null,
   ): UpstreamStream {
-    const { loop, gather, counters } = this.#worker;
+    const { loop, gather, counters, date } = this.#worker;
     counters.add(UPSTREAM_CONNECTS, 1);
-    const stream = new TunnelStream(this.#endpoint as Endpoint, new Connection(loop, gather));
+    const stream = new TunnelStream(this.#endpoint as Endpoint, new Connection(loop, gather), date);
     this.connected = false;
     stream.dial(sink, version === null ? null : proxyHeaderOf(version, client), connectMs);
     return stream;

@@ -5,7 +5,9 @@
  *
  *     CONNECTING ─▶ ANSWERED ─▶ released        any ─▶ CLOSED
  */
+import type { HttpDate } from "#http/date.ts";
 import { parseResponseHead } from "#http/h1/parse-response.ts";
+import { piece, writePiece } from "#http/h1/write.ts";
 import { METHOD_CONNECT } from "#http/head.ts";
 import type { HeadLimits } from "#http/limits.ts";
 import type { Connection, Protocol } from "#net/connection.ts";
@@ -16,23 +18,25 @@ import { BROKEN_NO_BUFFERS, BROKEN_RESET, type Broken } from "./broken.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { ReleasedUpstream, ResponseSink, UpstreamStream } from "./stream.ts";
 
-/** Without framing fields: RFC 9110 section 9.3.6. */
-const ESTABLISHED = Buffer.from("HTTP/1.1 200 OK\r\n\r\n");
+const STATUS_LINE = piece("HTTP/1.1 200 OK\r\n");
+const HEAD_END = piece("\r\n");
 const LIMITS: HeadLimits = { headBytesMax: 256, targetBytesMax: 0, fieldsMax: 8 };
 
 export class TunnelStream implements Protocol, UpstreamStream {
   readonly endpoint: Endpoint;
   readonly served = 0;
   readonly #connection: Connection;
+  readonly #date: HttpDate;
   #sink: ResponseSink | null = null;
   #connected = false;
   #closed = false;
   /** There was no buffer for its introduction. */
   #nameless = false;
 
-  constructor(endpoint: Endpoint, connection: Connection) {
+  constructor(endpoint: Endpoint, connection: Connection, date: HttpDate) {
     this.endpoint = endpoint;
     this.#connection = connection;
+    this.#date = date;
     endpoint.enter();
   }
 
@@ -105,9 +109,14 @@ export class TunnelStream implements Protocol, UpstreamStream {
       this.#break(BROKEN_NO_BUFFERS);
       return;
     }
+    const { memory } = buffers;
     const at = buffer * bufferBytes(buffers);
-    buffers.memory.set(ESTABLISHED, at);
-    parseResponseHead(sink.response, at, at + ESTABLISHED.length, LIMITS, METHOD_CONNECT);
+    const limit = at + LIMITS.headBytesMax;
+    // Without framing fields: RFC 9110 section 9.3.6.
+    let end = writePiece(memory, at, limit, STATUS_LINE);
+    end = writePiece(memory, end, limit, this.#date.line);
+    end = writePiece(memory, end, limit, HEAD_END);
+    parseResponseHead(sink.response, at, end, LIMITS, METHOD_CONNECT);
     sink.onResponseHead(buffer);
     buffers.release(buffer);
   }

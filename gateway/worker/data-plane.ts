@@ -3,6 +3,7 @@
  * into force between two turns; exchanges under way end on the engine they began with.
  */
 import { asFd, type Fd } from "#core/brands.ts";
+import { HttpDate } from "#http/date.ts";
 import type { Driver } from "#io/driver.ts";
 import { Loop } from "#io/loop.ts";
 import type { Timed } from "#io/timers.ts";
@@ -86,6 +87,7 @@ export class DataPlane {
       gather: this.#gather,
       scratch,
       trailers: new HeadPool(scratch, newTrailers),
+      date: new HttpDate(this.loop),
       endpoints: new Endpoints({ loop: this.loop, gather: this.#gather, scratch }, workers),
       clients: new ClientConnections(shared.connections),
       counters: new Counters(

@@ -143,7 +143,6 @@ export class StaticFilesFilter extends BuiltinFilter {
   #fieldsOf({ validators }: Found): Fields {
     const { cacheControl } = this.#config;
     const fields: Fields = [
-      ["date", new Date(this.#services.wallMs()).toUTCString()],
       ["etag", validators.etag],
       ["last-modified", new Date(validators.modifiedMs).toUTCString()],
       ["accept-ranges", "bytes"],

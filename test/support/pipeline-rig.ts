@@ -2,6 +2,7 @@
  * Pipelines without sockets: a runtime over a small arena and a clock of its own, events fed by hand, and what comes out
  * as one line an event. `rig.check()` fails when a buffer or head was not given back.
  */
+import { HttpDate } from "#http/date.ts";
 import { headScratch } from "#proxy/head-scratch.ts";
 import { createFakeDriver } from "#io/fake/driver.ts";
 import { createArena } from "#io/arena.ts";
@@ -30,6 +31,10 @@ export interface RigRuntime extends Runtime {
   readonly logged: string[];
 }
 
+const RIG_EPOCH_MS = 784_111_777_000;
+/** Of responses that are made in a rig. */
+export const RIG_DATE = "date: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
+
 export function rigRuntime(): RigRuntime {
   const driver = createFakeDriver({ arena: createArena(ARENA_BUFFERS * BUFFER_BYTES), seed: 1 });
   const loop = new Loop(driver, () => driver.nowMs);
@@ -41,6 +46,7 @@ export function rigRuntime(): RigRuntime {
     gather: new WriteGather(),
     scratch,
     heads: new HeadPool(scratch),
+    date: new HttpDate(loop, () => RIG_EPOCH_MS),
     flow: new Flow(),
     promises: new Promises(loop),
     retired: false,

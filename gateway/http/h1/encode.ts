@@ -193,8 +193,8 @@ export function encodeTrailers(head: Head, at: number, limit: number): number {
 }
 
 /**
- * Head of a reply that the gateway makes itself; Content-Length and Connection are added here. −1 when it does not fit.
- * `bodyLength` −1: it comes in chunks.
+ * Head of a reply that the gateway makes itself; Content-Length and Connection are added here, and `date`, a field line, unless a Date is
+ * among the headers. −1 when it does not fit. `bodyLength` −1: it comes in chunks.
  * Names and values must be valid (`isToken`, `isFieldValue`): whoever takes them from a filter or guest sees to that, and
  * one that gets here is asserted against, since it could end this reply and begin another.
  */
@@ -206,8 +206,10 @@ export function encodeLocalReply(
   headers: readonly (readonly [string, string])[],
   bodyLength: number,
   keepAlive: boolean,
+  date: Uint8Array,
   minor = 1,
 ): number {
+  let dated = false;
   at = writePiece(memory, at, limit, STATUS_LINE_START);
   at = writeDecimal(memory, at, limit, status);
   at = writeText(memory, at, limit, ` ${reasonPhrase(status)}\r\n`);
@@ -215,7 +217,9 @@ export function encodeLocalReply(
     const [name, value] = headers[i] as readonly [string, string];
     assert(isToken(name) && isFieldValue(value), "a local reply with an invalid field");
     at = writeText(memory, at, limit, `${name}: ${value}\r\n`);
+    dated ||= name.length === 4 && name.toLowerCase() === "date";
   }
+  if (!dated && status >= 200) at = writePiece(memory, at, limit, date);
   if (status >= 200 && status !== 204 && status !== 304) {
     if (bodyLength < 0) {
       at = writePiece(memory, at, limit, CHUNKED_LINE);

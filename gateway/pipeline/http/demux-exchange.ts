@@ -11,7 +11,7 @@ import { copyContext } from "#pipeline/layout/context.ts";
 import { Instance } from "#pipeline/layout/instance.ts";
 import type { Pipeline } from "#pipeline/layout/pipeline.ts";
 import type { Scope } from "#pipeline/layout/scope.ts";
-import { noteOfLength, type ResponseInit } from "./head-init.ts";
+import { isDated, noteOfLength, type ResponseInit } from "./head-init.ts";
 import { HttpHead } from "./http-head.ts";
 import { answerProblem } from "./local-answer.ts";
 import type { MessageWriter, WriteResult } from "./message-writer.ts";
@@ -96,8 +96,10 @@ export class DemuxExchange<C extends object> implements Sink {
     const init = head as ResponseInit;
     const length = noteOfLength(init);
     const framing = length < 0 ? "transfer-encoding: chunked\r\n" : `content-length: ${length}\r\n`;
+    const { runtime } = this.#scope;
+    const lines = isDated(init) ? framing : runtime.date.text + framing;
     try {
-      return (this.#made = HttpHead.response(init, framing, this.#method, this.#scope.runtime));
+      return (this.#made = HttpHead.response(init, lines, this.#method, runtime));
     } catch (error) {
       this.instance.fail(error);
       return null;

@@ -38,6 +38,12 @@ export function noteOfLength({ headers }: RequestInit | ResponseInit): number {
   return noted === undefined ? -1 : Number(noted);
 }
 
+/** Says itself when it was made. */
+export function isDated({ headers }: ResponseInit): boolean {
+  for (const name in headers) if (name.length === 4 && name.toLowerCase() === "date") return true;
+  return false;
+}
+
 /** `framing`: field lines that say how the body goes. Throws PENSTOCK_PIPELINE_HEAD. */
 export function requestText(init: RequestInit, framing: string): string {
   const { method = "GET", path = "/" } = init;

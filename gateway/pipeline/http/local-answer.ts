@@ -29,7 +29,17 @@ export function answerProblem(
   if (buffer < 0) return false;
   const room = bufferBytes(buffers);
   const at = buffer * room;
-  const end = encodeLocalReply(buffers.memory, at, at + room, status, HEADERS, body.length, keepAlive, minor);
+  const end = encodeLocalReply(
+    buffers.memory,
+    at,
+    at + room,
+    status,
+    HEADERS,
+    body.length,
+    keepAlive,
+    runtime.date.line,
+    minor,
+  );
   if (withBody) buffers.memory.set(body, end);
   sink.data(buffer, at, withBody ? end + body.length : end);
   buffers.release(buffer);

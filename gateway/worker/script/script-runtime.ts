@@ -1,4 +1,5 @@
 /** What the pipelines of one program share in this worker. */
+import type { HttpDate } from "#http/date.ts";
 import { Flow } from "#pipeline/flow.ts";
 import { HeadPool } from "#pipeline/http/head-pool.ts";
 import type { RawSocket } from "#pipeline/layout/context.ts";
@@ -61,6 +62,7 @@ export class ScriptRuntime implements Runtime {
   readonly gather: WorkerContext["gather"];
   readonly scratch: Scratch;
   readonly heads: HeadPool;
+  readonly date: HttpDate;
   readonly flow: Flow;
   readonly promises: Promises;
   retired = false;
@@ -87,6 +89,7 @@ export class ScriptRuntime implements Runtime {
     this.gather = worker.gather;
     this.scratch = worker.scratch;
     this.heads = shared.heads;
+    this.date = worker.date;
     this.flow = shared.flow;
     this.promises = shared.promises;
     this.tls = new ScriptTls(worker.tls, systemCa, (line) => worker.log(`script: ${line}`));

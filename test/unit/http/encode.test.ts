@@ -19,6 +19,7 @@ import { OUT, TestMemory } from "#test/support/http-memory.ts";
 
 const store = new TestMemory();
 const head = new Head(store);
+const DATE = Buffer.from("date: now\r\n");
 const APPEND_AT = OUT - 1024;
 
 function lines(...text: string[]): string {
@@ -286,9 +287,16 @@ describe("local reply", () => {
   ])("%i with %i bytes", (status, bytes, keepAlive, minor, sent) => {
     const headers = [["content-type", "text/plain"]] as const;
     const text = encodeAtEveryLimit((limit) =>
-      encodeLocalReply(store.memory, OUT, limit, status, headers, bytes, keepAlive, minor),
+      encodeLocalReply(store.memory, OUT, limit, status, headers, bytes, keepAlive, DATE, minor),
     );
-    expect(text).toBe(lines(`HTTP/1.1 ${String(status)} ${reasonPhrase(status)}`, "content-type: text/plain", ...sent));
+    const dated = status < 200 ? [] : ["date: now"];
+    const fields = ["content-type: text/plain", ...dated, ...sent];
+    expect(text).toBe(lines(`HTTP/1.1 ${String(status)} ${reasonPhrase(status)}`, ...fields));
+  });
+
+  it.each(["date", "Date"])("has no other date than the one that it was given as %s", (name) => {
+    const end = encodeLocalReply(store.memory, OUT, OUT + 4096, 204, [[name, "then"]], 0, true, DATE);
+    expect(store.text(OUT, end)).toBe(lines("HTTP/1.1 204 No Content", `${name}: then`));
   });
 
   it.each([
@@ -297,7 +305,7 @@ describe("local reply", () => {
     ["", "a"],
     ["x", "\u0100"],
   ])("asserts that %j: %j never gets here", (name, value) => {
-    expect(() => encodeLocalReply(store.memory, OUT, OUT + 4096, 200, [[name, value]], 0, true)).toThrow(
+    expect(() => encodeLocalReply(store.memory, OUT, OUT + 4096, 200, [[name, value]], 0, true, DATE)).toThrow(
       AssertionError,
     );
   });

@@ -4,14 +4,14 @@ import { Message } from "#pipeline/events/messages.ts";
 import { protocolOf } from "#pipeline/filters/detect.ts";
 import type { HttpHead } from "#pipeline/http/http-head.ts";
 import { helloMessage, handshakeRecords } from "#test/support/client-hello.ts";
-import { rig } from "#test/support/pipeline-rig.ts";
+import { rig, RIG_DATE } from "#test/support/pipeline-rig.ts";
 
 const GET = "GET /a HTTP/1.1\r\nhost: a\r\n\r\n";
 
 test("serveHTTP: a text, a function, and its bound", () => {
   const one = rig(($) => $.serveHTTP(new Message("hi")));
   one.data(GET);
-  expect(one.out.text).toBe("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi");
+  expect(one.out.text).toBe(`HTTP/1.1 200 OK\r\n${RIG_DATE}content-length: 2\r\n\r\nhi`);
   one.check();
   const two = rig(($) => $.serveHTTP((msg) => new Message({ status: 201 }, msg.text), { bytesMax: 3 }));
   two.data("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\n1234");
@@ -19,8 +19,12 @@ test("serveHTTP: a text, a function, and its bound", () => {
   two.check();
   const bare = rig(($) => $.serveHTTP(() => "text"));
   bare.data(GET);
-  expect(bare.out.text).toBe("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\ntext");
+  expect(bare.out.text).toBe(`HTTP/1.1 200 OK\r\n${RIG_DATE}content-length: 4\r\n\r\ntext`);
   bare.check();
+  const dated = rig(($) => $.serveHTTP(() => new Message({ headers: { Date: "then" } }, "x")));
+  dated.data(GET);
+  expect(dated.out.text).toBe("HTTP/1.1 200 OK\r\nDate: then\r\ncontent-length: 1\r\n\r\nx");
+  dated.check();
 });
 
 test.each([
