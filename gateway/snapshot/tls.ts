@@ -55,7 +55,7 @@ export interface UpstreamTlsSpec {
   readonly clientCertificate: number;
   /** Offered by ALPN with requests. */
   readonly alpn: readonly string[];
-  /** Offered by streams that are not HTTP; absent: nothing is. */
+  /** Offered by streams that are not HTTP, and by tunnels; absent: nothing is. */
   readonly streamAlpn?: readonly string[];
   readonly minVersion: TlsVersionName;
   /** SHA-256 of endpoints' certificates, lower-case hex; empty: every one that verifies. */

@@ -44,7 +44,7 @@ export class TunnelStream implements Protocol, UpstreamStream {
   dial(sink: ResponseSink, introduction: Uint8Array | null, connectMs: number): void {
     const connection = this.#connection;
     this.#sink = sink;
-    this.endpoint.connect(connection, this);
+    this.endpoint.connectStream(connection, this);
     // Before it is connected: so it stands in front of whatever the connection writes by itself, as TLS does.
     if (introduction !== null && !connection.sendAhead(introduction)) this.#nameless = true;
     connection.expireBy(connection.loop.nowMs + connectMs);

@@ -83,7 +83,9 @@ export const UpstreamTls = fields("TLS to an upstream", {
   insecureSkipVerify: v.optional(v.boolean("expected true or false"), false),
   /** A certificate's name. */
   clientCertificate: v.optional(name),
-  alpn: alpn("What streams of tcp listeners offer by ALPN; left out: nothing. Requests offer `http/1.1`."),
+  alpn: alpn(
+    "What streams of tcp listeners, and tunnels that begin here, offer by ALPN; left out: nothing. Requests offer `http/1.1`.",
+  ),
   minVersion,
   /** SHA-256 of the endpoints' certificates; empty: every one that verifies. */
   pins: fingerprints,

@@ -124,17 +124,17 @@ function checkUpstreams(draft: Draft, report: Report): void {
 function checkUpstreamAlpn({ pointer, value }: Entry<UpstreamResource>, draft: Draft, report: Report): void {
   for (const [index, protocol] of (value.tls?.alpn ?? []).entries()) {
     if (!LATER_HTTP.includes(protocol) || isOfStreams(value, draft)) continue;
-    const detail = `"${protocol}" is not supported by this version but on routes of tcp listeners; requests use http/1.1`;
+    const detail = `"${protocol}" is not supported by this version but on routes of tcp listeners and of \`connect: tunnel\`; requests use http/1.1`;
     report(`${pointer}/tls/alpn/${index}`, "PENSTOCK_CONFIG_UNSUPPORTED", detail);
   }
 }
 
-/** Some route of a listener without HTTP leads there. */
+/** Some route of a listener without HTTP, or of tunnels that begin here, leads there. */
 function isOfStreams(upstream: UpstreamResource, draft: Draft): boolean {
   const key = keyOf("upstreams", upstream);
   const streams = new Set(draft.listeners.filter((one) => one.value.protocol !== "http").map((one) => one.value.name));
   return draft.routes.some(({ value: route }) => {
-    if (!(route.listeners ?? []).some((name) => streams.has(name))) return false;
+    if (route.connect !== "tunnel" && !(route.listeners ?? []).some((name) => streams.has(name))) return false;
     const names = [route.upstream, ...(route.split ?? []).map((one) => one.upstream)];
     return names.some((name) => name !== undefined && (key === name || key === `${route.tenant}/${name}`));
   });

@@ -5,6 +5,8 @@ import tls from "node:tls";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { TestAuthority, type Issued } from "#test/support/certificates.ts";
 import { talk } from "#test/support/raw-http.ts";
+import { testRoute } from "#test/support/snapshot.ts";
+import type { UpstreamTlsSpec } from "#snapshot/tls.ts";
 import { startTlsPlane, type TlsPlane, type TlsPlaneOptions } from "#test/support/tls-plane.ts";
 
 const authority = new TestAuthority();
@@ -170,4 +172,22 @@ it("what is no TLS is a failure of its own", async () => {
   const one = await gateway({ endpoints: [`127.0.0.1:${port}`], upstreamTls: { ca: authority.certificate } });
   expect(await talk(one.port, GET)).toContain("upstream-tls-failed");
   expect(one.lines.join()).toContain("endpoint 127.0.0.1: TLS: ");
+});
+
+it("a tunnel offers what is configured for streams, and nothing else: it need not carry HTTP", async () => {
+  const offered: unknown[] = [];
+  const tell = (socket: tls.TLSSocket): void => {
+    offered.push(socket.alpnProtocol);
+    socket.end("through");
+  };
+  const up = await server(good, { ALPNProtocols: ["mqtt", "http/1.1"] }, tell);
+  const route = testRoute({ connect: "tunnel" });
+  const through = async (settings: Partial<UpstreamTlsSpec>): Promise<string> => {
+    const upstreamTls = { ca: authority.certificate, ...settings };
+    const one = await gateway({ endpoints: [up.address], upstreamTls, routes: [route] });
+    return talk(one.port, "CONNECT broker.example:8883 HTTP/1.1\r\nhost: broker.example:8883\r\n\r\n");
+  };
+  expect(await through({})).toMatch(/^HTTP\/1\.1 200 [^]*through$/);
+  expect(await through({ streamAlpn: ["mqtt"] })).toMatch(/through$/);
+  expect(offered).toEqual([false, "mqtt"]);
 });
