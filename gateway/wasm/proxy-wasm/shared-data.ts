@@ -3,7 +3,8 @@
  * tenant's key/value store, which all workers share, where the route grants it (`allow: { keyValue: true }`); in this worker
  * alone where it does not.
  */
-import { KV_ANY, KV_MISMATCH, type KeyValueStore } from "#pipeline/tenant.ts";
+import { createHash } from "node:crypto";
+import { KV_ANY, KV_KEY_BYTES_MAX, KV_MISMATCH, type KeyValueStore } from "#pipeline/tenant.ts";
 
 export const SET_DONE = 0;
 export const SET_MISMATCH = 1;
@@ -67,8 +68,11 @@ export class StoredData implements SharedData {
     return version === KV_MISMATCH ? SET_MISMATCH : SET_FULL;
   }
 
+  /** What is too long for the store stands there by its digest. */
   #named(key: Uint8Array): Uint8Array {
-    return Buffer.concat([this.#prefix, key]);
+    const named = Buffer.concat([this.#prefix, key]);
+    if (named.length <= KV_KEY_BYTES_MAX) return named;
+    return Buffer.from(`proxy-wasm#${createHash("sha256").update(named).digest("hex")}`);
   }
 }
 

@@ -23,7 +23,7 @@ type Names =
   | "proxy_enqueue_shared_queue"
   | "proxy_dequeue_shared_queue";
 
-const KEY_BYTES_MAX = 192;
+const KEY_BYTES_MAX = 8192;
 const VALUE_BYTES_MAX = 65_536;
 /** Two processes may have to agree on who is first. */
 const SHARED_COST = 1_000;
@@ -36,7 +36,9 @@ export const sharedCalls: Handlers<Pick<typeof PROXY_CALLS, Names>> = {
     guest.charge(SHARED_COST);
     const name = viewOf(guest, key, keyLength);
     if (name === null) return INVALID_MEMORY_ACCESS;
-    const entry = name.length > KEY_BYTES_MAX ? null : vm.identity.shared.get(name);
+    if (name.length > KEY_BYTES_MAX) return NOT_FOUND;
+    guest.charge(name.length);
+    const entry = vm.identity.shared.get(name);
     if (entry === null) return NOT_FOUND;
     const status = giveAll(vm, entry.value, at, sizeAt);
     if (status !== OK) return status;
@@ -51,6 +53,7 @@ export const sharedCalls: Handlers<Pick<typeof PROXY_CALLS, Names>> = {
     if (name === null || value === null) return INVALID_MEMORY_ACCESS;
     if (!vm.alive) return INTERNAL_FAILURE;
     if (name.length > KEY_BYTES_MAX || value.length > VALUE_BYTES_MAX) return BAD_ARGUMENT;
+    guest.charge(name.length);
     const done = vm.identity.shared.set(name, value, cas >>> 0);
     if (done === SET_MISMATCH) return CAS_MISMATCH;
     return done === SET_FULL ? INTERNAL_FAILURE : OK;

@@ -55,6 +55,22 @@ function workers(count: number): { readonly keyValue: KeyValueRegion }[] {
   }));
 }
 
+it("shared data has keys of any length, those of long VM ids too, each its own", () => {
+  const [{ keyValue }] = workers(1) as [{ keyValue: KeyValueRegion }];
+  const stored = (vmId: string): StoredData => new StoredData(keyValue, vmId);
+  const long = (last: string): Uint8Array => bytes("k".repeat(5000) + last);
+  const entries: [StoredData, Uint8Array][] = [
+    [stored("a".repeat(100)), bytes("k".repeat(192))],
+    [stored("b".repeat(100)), bytes("k".repeat(192))],
+    [stored("a"), long("1")],
+    [stored("a"), long("2")],
+    [stored("a"), key],
+  ];
+  for (const [index, [data, name]] of entries.entries()) expect(data.set(name, bytes(`${index}`), 0)).toBe(SET_DONE);
+  for (const [index, [data, name]] of entries.entries())
+    expect(Buffer.from(data.get(name)?.value ?? []).toString()).toBe(`${index}`);
+});
+
 describe.each<[string, () => Queues]>([
   ["of one worker", () => new LocalQueues()],
   ["in the tenant's store", () => new StoredQueues({ keyValue: workers(1)[0]?.keyValue ?? null })],
