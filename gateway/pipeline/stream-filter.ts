@@ -12,6 +12,8 @@ export interface OpeningStream {
   readonly clientIp: Uint8Array;
   /** What TLS that ends here has settled with the client; null: it does not. */
   readonly tls: TlsPeer | null;
+  /** 0: of a Unix socket there is none. */
+  readonly clientPort: number;
   /** Of the ClientHello; empty: none. */
   readonly serverName: string;
   /** Where a steered client wanted to go, `address:port`; empty: to the listener. */

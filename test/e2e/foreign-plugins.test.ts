@@ -285,14 +285,16 @@ describe.skipIf(missing !== "")(`plugins of other gateways${missing && ` (${miss
   });
 
   describe("Proxy-Wasm in C++ on TCP", () => {
+    const withoutPorts = (text: string): string => text.replaceAll(/127\.0\.0\.1:\d+/g, "127.0.0.1:…");
+
     it("holds bytes until there is a line, and changes both directions", async () => {
       const client = new RawClient(gateway.port("lines"));
       client.send("hel").send("lo\n");
       await client.until(() => client.received.endsWith("HELLO\n"));
-      expect(client.received).toBe("127.0.0.1 SAYS HELLO\n");
+      expect(withoutPorts(client.received)).toBe("127.0.0.1:… SAYS HELLO\n");
       client.send("more\n").end();
       await client.until(() => client.ended);
-      expect(client.received).toBe("127.0.0.1 SAYS HELLO\n127.0.0.1 SAYS MORE\n");
+      expect(withoutPorts(client.received)).toBe("127.0.0.1:… SAYS HELLO\n127.0.0.1:… SAYS MORE\n");
       await expect.poll(() => gateway.logs.join("\n"), { timeout: 10_000 }).toContain("a client has gone");
     });
 
@@ -307,7 +309,7 @@ describe.skipIf(missing !== "")(`plugins of other gateways${missing && ` (${miss
       const allowed = new RawClient(gateway.port("asked"));
       allowed.send("ann\n").end();
       await allowed.until(() => allowed.ended);
-      expect(allowed.received).toBe("127.0.0.1 SAYS ANN\n");
+      expect(withoutPorts(allowed.received)).toBe("127.0.0.1:… SAYS ANN\n");
       const refused = new RawClient(gateway.port("asked"));
       refused.send("\n");
       await refused.until(() => refused.closed || refused.ended);

@@ -1,4 +1,5 @@
 /** A stream that begins, as the filters of its route see it; they may send it elsewhere until its endpoint is chosen. */
+import type { Peer } from "#net/listener.ts";
 import type { TlsPeer } from "#net/tls/peer.ts";
 import type { OpeningStream } from "#pipeline/stream-filter.ts";
 import { detourTo, type Detour } from "#proxy/detour.ts";
@@ -8,6 +9,7 @@ export class Opening implements OpeningStream {
   readonly #engine: Engine;
   readonly protocol: OpeningStream["protocol"];
   readonly clientIp: Uint8Array;
+  readonly clientPort: number;
   readonly serverName: string;
   readonly originalDestination: string;
   readonly routeName: string;
@@ -17,7 +19,7 @@ export class Opening implements OpeningStream {
   constructor(
     engine: Engine,
     protocol: OpeningStream["protocol"],
-    clientIp: Uint8Array,
+    client: Pick<Peer, "ipBytes" | "port">,
     serverName: string,
     original: string | null,
     routeName: string,
@@ -25,7 +27,8 @@ export class Opening implements OpeningStream {
   ) {
     this.#engine = engine;
     this.protocol = protocol;
-    this.clientIp = clientIp;
+    this.clientIp = client.ipBytes;
+    this.clientPort = client.port;
     this.serverName = serverName;
     this.originalDestination = original ?? "";
     this.routeName = routeName;

@@ -160,7 +160,7 @@ export class TcpSession implements Protocol, RelayOwner, DialOwner, Drainable {
     const opening = new Opening(
       this.#engine,
       protocol,
-      this.#peer.ipBytes,
+      this.#peer,
       this.#serverName,
       this.#original,
       route.spec.name,

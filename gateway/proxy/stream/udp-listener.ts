@@ -183,7 +183,7 @@ export class UdpListener implements DatagramHandler, SessionOwner, Drainable {
     });
     const route = engine.streamRoutes[found ?? -1];
     if (route === undefined) return this.#refuse(outcomes.NO_ROUTE);
-    const opening = new Opening(engine, "udp", ipBytes, "", original, route.spec.name, null);
+    const opening = new Opening(engine, "udp", peer, "", original, route.spec.name, null);
     const begin = { engine, route, opening, origin, original, clientIp: peer.ip, limits: spec };
     const admitted = admit(route, opening, (taps) => this.#decided(begin, taps));
     if (admitted === null || admitted instanceof Taps) return this.#open(begin, admitted);

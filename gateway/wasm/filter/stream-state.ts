@@ -6,6 +6,7 @@ export class StreamState implements OpeningStream, Kept {
   readonly #opening: OpeningStream;
   readonly protocol: OpeningStream["protocol"];
   readonly clientIp: Uint8Array;
+  readonly clientPort: number;
   readonly serverName: string;
   readonly tls: OpeningStream["tls"];
   readonly originalDestination: string;
@@ -17,6 +18,7 @@ export class StreamState implements OpeningStream, Kept {
     this.#opening = opening;
     this.protocol = opening.protocol;
     this.clientIp = opening.clientIp;
+    this.clientPort = opening.clientPort;
     this.serverName = opening.serverName;
     this.tls = opening.tls;
     this.originalDestination = opening.originalDestination;

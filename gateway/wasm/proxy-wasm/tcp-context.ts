@@ -1,5 +1,5 @@
 /** What the host keeps of one TCP stream: both directions, what the guest holds back of each, and the way to send it later. */
-import { formatIp } from "#core/address.ts";
+import { formatIp, isIpv4 } from "#core/address.ts";
 import type { OpeningStream, StreamLine } from "#pipeline/stream-filter.ts";
 import { BUFFER_UPSTREAM_DATA, STREAM_UPSTREAM } from "./abi.ts";
 import { Direction, type Flow, StreamContext } from "./contexts.ts";
@@ -64,7 +64,11 @@ export class TcpContext extends StreamContext {
   }
 
   override get clientAddress(): string {
-    return this.over ? "" : formatIp(this.opening.clientIp);
+    if (this.over) return "";
+    const { clientIp, clientPort } = this.opening;
+    const ip = formatIp(clientIp);
+    if (clientPort === 0) return ip;
+    return isIpv4(clientIp) ? `${ip}:${clientPort}` : `[${ip}]:${clientPort}`;
   }
 
   override get routeName(): string {

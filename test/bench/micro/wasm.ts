@@ -105,6 +105,7 @@ const stream = streamFilterOf(await fromSource(STREAM));
 const opening = {
   protocol: "tcp",
   clientIp: new Uint8Array(16),
+  clientPort: 0,
   serverName: "",
   tls: null,
   originalDestination: "",

@@ -117,6 +117,7 @@ async function connect(filter: WasmFilter, text: string): Promise<string> {
   const opening = {
     protocol: "tcp",
     clientIp: Uint8Array.from([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 203, 0, 113, 7]),
+    clientPort: 51234,
     serverName: "",
     tls: null,
     originalDestination: "",
@@ -320,7 +321,7 @@ describe.skipIf(missingCpp !== "")(`plugins in C++${missingCpp && ` (${missingCp
   it("Proxy-Wasm on TCP", async () => {
     const wasm = buildCpp("tcp.cpp");
     const { entries } = await alike(wasm, { configText: "ask" }, async (filter) => {
-      expect(await connect(filter, "ann\n")).toBe("203.0.113.7 says ann\nANN\n");
+      expect(await connect(filter, "ann\n")).toBe("203.0.113.7:51234 says ann\nANN\n");
       expect(await connect(filter, "DENY\n")).toBe("");
     });
     expect([...entries]).toContain("proxy_on_downstream_connection_close");

@@ -8,6 +8,7 @@ import { streamRoute } from "#test/support/stream-plane.ts";
 const OPENING: OpeningStream = {
   protocol: "tcp",
   clientIp: new Uint8Array(16),
+  clientPort: 0,
   serverName: "",
   tls: null,
   originalDestination: "",
