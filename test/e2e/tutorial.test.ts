@@ -104,12 +104,13 @@ it(
           environment[name] = value?.replace("$PWD", folder);
           continue;
         }
-        const { stdout, stderr } = spawnSync("sh", ["-c", command], {
+        const { stdout, stderr, status } = spawnSync("sh", ["-c", command], {
           cwd: folder,
           env: environment,
           encoding: "utf8",
         });
         expect(stdout.trimEnd(), `${command}\n${stderr}`).toMatch(pattern(expected));
+        expect(status, `${command}\n${stderr}`).toBe(0);
       }
     }
   },
