@@ -32,7 +32,7 @@ export function encodeProperty(value: Exclude<Property, null>): Uint8Array {
 
 export function propertyOf(
   path: string,
-  identity: PluginIdentity,
+  identity: Pick<PluginIdentity, "name" | "rootId" | "vmId">,
   context: StreamContext | null,
   nowMs: number,
 ): Property {
@@ -61,7 +61,7 @@ export function propertyOf(
   }
 }
 
-function ofPlugin(path: string, { name, rootId, vmId }: PluginIdentity): Property {
+function ofPlugin(path: string, { name, rootId, vmId }: Pick<PluginIdentity, "name" | "rootId" | "vmId">): Property {
   switch (path) {
     case "plugin_name":
       return name;
