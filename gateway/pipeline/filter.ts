@@ -148,6 +148,12 @@ export interface FilterServices {
   bootMs?(): number;
 }
 
+/** A fetch under way, for who may not want its answer any more. */
+export interface FetchCall {
+  /** Set by who fetches. Ends it: the answer is then that there is none. */
+  cancel: (() => void) | null;
+}
+
 export interface FetchRequest {
   readonly method: string;
   readonly path: string;
@@ -157,6 +163,7 @@ export interface FetchRequest {
   readonly timeoutMs: number;
   /** Only the status is wanted: the rest of the answer, however long, is read and dropped. */
   readonly ignoreAnswer?: boolean;
+  readonly call?: FetchCall;
 }
 
 export interface FetchResponse {

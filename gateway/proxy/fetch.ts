@@ -41,11 +41,13 @@ export function fetchUpstream(
   request: FetchRequest,
 ): Promise<FetchResponse> {
   return new Promise((resolve) => {
-    new Fetch(worker, engine, request, (response) => {
+    const fetch = new Fetch(worker, engine, request, (response) => {
       // Promise reactions run when the turn is over.
       worker.loop.yieldSoon();
       resolve(response);
-    }).start(upstream);
+    });
+    if (request.call !== undefined) request.call.cancel = () => fetch.cancel();
+    fetch.start(upstream);
   });
 }
 
@@ -95,6 +97,10 @@ class Fetch implements ResponseSink, Timed {
     this.deadlineMs = this.#worker.loop.nowMs + this.#wanted.timeoutMs;
     this.#worker.loop.timers.watch(this);
     this.#connect();
+  }
+
+  cancel(): void {
+    this.#finish("nobody waits for the answer any more");
   }
 
   #choose(upstream: number): Outcome {

@@ -62,7 +62,10 @@ export function onData(stream: Stream, data: Data): Action {
 /** Scans that were asked for and not answered. */
 const held: { readonly dirty: boolean; answer(): void }[] = [];
 let holds = false;
+/** Nobody wanted the answer any more. */
+let dropped = 0;
 const scanner = http.createServer((request, response) => {
+  response.on("close", () => (dropped += response.writableFinished ? 0 : 1));
   void bodyOf(request).then((body) => {
     const dirty = body.includes("EICAR");
     const answer = (): void => {
@@ -244,6 +247,7 @@ describe.each(["io_uring", "epoll"])("over %s", (io) => {
 
   it("a client that leaves while its upload is looked at leaves nothing behind", async () => {
     const before = stored;
+    dropped = 0;
     holds = true;
     const leaving = Array.from({ length: 10 }, () => {
       const socket = net.connect(gateway.port("web"), "127.0.0.1");
@@ -253,7 +257,8 @@ describe.each(["io_uring", "epoll"])("over %s", (io) => {
     });
     await expect.poll(() => held.length).toBe(leaving.length);
     for (const socket of leaving) socket.resetAndDestroy();
-    // Their exchanges are over before anybody has an answer.
+    // Their exchanges are over before anybody has an answer, and the scanner is told.
+    await expect.poll(() => dropped).toBe(leaving.length);
     await expect
       .poll(async () => (await gateway.admin("GET", "/metrics")).body)
       .toMatch(/^penstock_exchanges_open\{.*\} 0$/m);

@@ -105,6 +105,8 @@ export class SuspendingFilter extends HookFilter {
     call.abandoned = true;
     this.spent(guest, guest.fuelLimit - Math.max(0, guest.fuelLeft()));
     guest.fail(reason);
+    // Its stack unwinds by microtasks.
+    setImmediate(nothing);
     this.stats.abandoned++;
   }
 

@@ -87,6 +87,8 @@ export class Guest {
   lastLog: string;
   /** Called when the deadline passes while it is suspended. */
   onDeadline: (() => void) | null;
+  /** Called when it is ended while it is suspended. */
+  onEnded: (() => void) | null;
   /** Set by an interposer that records: called after each write of the host into the memory. */
   onWrite: ((pointer: number, length: number) => void) | null;
   /** Fuel of one hook. */
@@ -126,6 +128,7 @@ export class Guest {
     this.begunMs = 0;
     this.lastLog = "";
     this.onDeadline = null;
+    this.onEnded = null;
     this.onWrite = null;
     this.fuelLimit = environment.spec.limits.fuel;
     this.#begun = 0;
@@ -255,6 +258,7 @@ export class Guest {
     this.trailing = null;
     this.#closeConnections();
     this.#refuel(-1);
+    this.onEnded?.();
     return -1;
   }
 

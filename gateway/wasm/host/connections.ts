@@ -24,7 +24,13 @@ function connectionAt(guest: Guest, number: number, call: string): RawConnection
 }
 
 async function connect(guest: Guest, made: Promise<RawConnection | string>, allowedMs: number): Promise<number> {
-  const connection = await waitFor(guest, made, allowedMs);
+  // It may be made when nobody waits for it any more.
+  const kept = made.then((connection) => {
+    if (guest.phase !== PHASE_DEAD || typeof connection === "string") return connection;
+    connection.close();
+    return null;
+  });
+  const connection = await waitFor(guest, kept, allowedMs);
   if (connection === null || typeof connection === "string") return -1;
   if (guest.phase === PHASE_DEAD) {
     connection.close();

@@ -7,16 +7,23 @@ export function leftMs(guest: Guest): number {
   return spec.limits.deadlineMs - (services.nowMs() - guest.startedMs);
 }
 
-/** Waits at most `allowedMs`; then the guest is ended and its filter told. Null: what it waited for has failed. */
+/**
+ * Waits at most `allowedMs`; then the guest is ended and its filter told. Null: what it waited for has failed, or the guest was ended
+ * meanwhile: its stack and its place are free at once, whatever becomes of what it waited for.
+ */
 export async function waitFor<T>(guest: Guest, awaited: Promise<T>, allowedMs: number): Promise<T | null> {
+  const ended = new Promise<null>((resolve) => {
+    guest.onEnded = () => resolve(null);
+  });
   const timer = setTimeout(() => {
     guest.expired = true;
     guest.fail("the deadline passed while it waited");
     guest.onDeadline?.();
   }, allowedMs);
   try {
-    return await awaited;
+    return await Promise.race([awaited, ended]);
   } finally {
     clearTimeout(timer);
+    guest.onEnded = null;
   }
 }

@@ -1,5 +1,5 @@
 /** Host calls for a request of the plugin's own. `fetch` suspends the guest: its stack is kept while others run. */
-import type { FetchResponse } from "#pipeline/filter.ts";
+import type { FetchCall, FetchResponse } from "#pipeline/filter.ts";
 import { FETCH_BODY_BYTES_MAX, HEADER_VALUE_BYTES_MAX, REPLY_HEADERS_MAX } from "#sdk/types/abi.ts";
 import type { Guest } from "#wasm/guest/guest.ts";
 import { PHASE_DEAD, PHASES_ALL, PHASES_WAIT } from "#wasm/guest/phases.ts";
@@ -19,7 +19,12 @@ const OWN_HEADERS = new Set(["host", "connection", "content-length", "transfer-e
 
 const METHOD = /^[A-Z]{1,32}$/;
 
-async function fetched(guest: Guest, answer: Promise<FetchResponse>, allowedMs: number): Promise<number> {
+async function fetched(
+  guest: Guest,
+  answer: Promise<FetchResponse>,
+  call: FetchCall,
+  allowedMs: number,
+): Promise<number> {
   let response: FetchResponse | null;
   try {
     response = await waitFor(guest, answer, allowedMs);
@@ -27,7 +32,10 @@ async function fetched(guest: Guest, answer: Promise<FetchResponse>, allowedMs: 
     const reason = error instanceof Error ? error.message : String(error);
     response = { status: 0, headers: [], body: new Uint8Array(), error: reason };
   }
-  if (guest.phase === PHASE_DEAD) return 0;
+  if (guest.phase === PHASE_DEAD) {
+    call.cancel?.();
+    return 0;
+  }
   guest.fetched = response;
   return response?.status ?? 0;
 }
@@ -74,7 +82,9 @@ export const fetchCalls: Makers<
     guest.fetchHeaders = [];
     guest.fetched = null;
     const asked = timeoutMs > 0 ? Math.min(timeoutMs, allowedMs) : allowedMs;
-    return fetched(guest, services.fetch(upstream, { method, path, headers, body, timeoutMs: asked }), allowedMs);
+    const call: FetchCall = { cancel: null };
+    const answer = services.fetch(upstream, { method, path, headers, body, timeoutMs: asked, call });
+    return fetched(guest, answer, call, allowedMs);
   },
 
   fetched_header: (guest) => (namePointer, nameLength, pointer, capacity) => {

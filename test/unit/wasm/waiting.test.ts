@@ -221,6 +221,7 @@ describe("a hook that waits and does not end well", () => {
       data("def");
       await expect.poll(() => link.seen).toEqual(seen);
       expect(filter.stats.faultsByCause.deadline).toBe(1);
+      await expect.poll(() => services.tenant.suspended.taken).toBe(0);
       await services.says(answered(200));
       expect([services.tenant.suspended.taken, services.tenant.guests.taken]).toEqual([0, 0]);
     }
@@ -285,6 +286,9 @@ describe("an exchange that ends while its body's hook waits", () => {
     data("def");
     filter.end(exchange, 0);
     stage.dispose();
+    await turn();
+    // Its place is free for others before its upstream has answered.
+    expect(services.tenant.suspended.taken).toBe(0);
     await services.says(answered(404));
     expect([link.seen, exchange.reply]).toEqual([["pause"], null]);
     expect(filter.stats).toMatchObject({ abandoned: 1, faults: 0 });
