@@ -7,6 +7,7 @@ import { TcpContext } from "#wasm/proxy-wasm/tcp-context.ts";
 const PLAIN: OpeningStream = {
   protocol: "tcp",
   clientIp: Uint8Array.from([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 203, 0, 113, 7]),
+  clientPort: 51_234,
   tls: null,
   serverName: "",
   originalDestination: "",
