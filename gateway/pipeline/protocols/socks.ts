@@ -41,7 +41,7 @@ export class AcceptSocks<C extends object> extends JoinFilter<C> {
     if (step.send !== null && !this.write(step.send)) return;
     if (step.refused !== null) {
       this.scope.runtime.log(`SOCKS: ${step.refused}`);
-      this.scope.break(step.send === null ? MALFORMED : ENDED);
+      this.scope.break(step.told ? ENDED : MALFORMED);
     } else if (step.request !== null) this.answer(this.#handler, step.request, (accepted) => this.#decide(accepted));
   }
 

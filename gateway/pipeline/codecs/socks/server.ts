@@ -21,6 +21,8 @@ export interface SocksStep {
   readonly request: SocksRequest | null;
   /** Why this is no SOCKS, or not one that is served: close behind what was sent. */
   readonly refused: string | null;
+  /** What is sent ends with a reply that says so: the client knows. */
+  readonly told: boolean;
 }
 
 /** Whether a user may go on; null: nobody is asked for a name. */
@@ -34,7 +36,7 @@ const CONNECT = 1;
 const TEXT_BYTES_MAX = 255;
 const NOT_ENDED = -1;
 const TOO_LONG = -2;
-const NOTHING: SocksStep = { send: null, request: null, refused: null };
+const NOTHING: SocksStep = { send: null, request: null, refused: null, told: false };
 
 export class SocksServer {
   readonly #authenticate: Authenticate;
@@ -170,5 +172,5 @@ function textEnd(held: Buffer, from: number): number {
 }
 
 function refuse(refused: string, send: Uint8Array | null = null): SocksStep {
-  return { send, request: null, refused };
+  return { send, request: null, refused, told: send !== null };
 }
