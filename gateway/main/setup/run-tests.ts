@@ -3,12 +3,13 @@
  * last line sums up and stands alone. Arguments are passed on to vitest, to run less; then the checks are left out.
  *
  * The tests that own parts of the machine go one after the other and are shown as they come; beside them run the checks and
- * all other tests (vitest.config.ts), whose output is shown when they are through.
+ * all other tests (vitest.config.ts), whose output is shown when they are through. In the end nothing may be left behind.
  */
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { thisInstallation } from "#main/confine/installation.ts";
+import { MachineWatch } from "./leftovers.ts";
 
 interface Tally {
   passed: number;
@@ -49,8 +50,10 @@ const tally: Tally = { passed: 0, failed: 0, skipped: 0 };
 /** Said once more at the end, where they are looked for. */
 const failures: string[] = [];
 
+const watch = new MachineWatch(thisInstallation().root);
 if (only.length === 0) await Promise.all([runTests(["--project=machine"], true), runAside()]);
 else await runTests(only, true);
+await checkLeftovers();
 for (const failure of failures) process.stdout.write(`failed: ${failure}\n`);
 const skipped = tally.skipped > 0 ? `, ${tally.skipped} skipped` : "";
 process.stdout.write(`${tally.passed} passed, ${tally.failed} failed${skipped}\n`);
@@ -59,6 +62,14 @@ process.exitCode = tally.failed === 0 ? 0 : 1;
 async function runAside(): Promise<void> {
   for (const [name, command, ...args] of CHECKS) await check(name, command, args);
   await runTests(["--project=aside"], false);
+}
+
+async function checkLeftovers(): Promise<void> {
+  const left = await watch.left();
+  for (const name of left) fail(`left behind: ${name}`, "");
+  if (left.length === 0) tally.passed++;
+  process.stdout.write(`check leftovers: ${left.length === 0 ? "ok" : "FAILED"}\n`);
+  watch.removeFolder();
 }
 
 /** Its output is shown when it fails. */
@@ -70,7 +81,7 @@ async function check(name: string, command: string, args: readonly string[]): Pr
 }
 
 async function runTests(more: readonly string[], shown: boolean): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), "penstock-tests-"));
+  const folder = mkdtempSync(join(watch.folder, "report-"));
   const file = join(folder, "report.json");
   const args = ["run", "--reporter=default", "--reporter=json", `--outputFile.json=${file}`, ...more];
   const { status, output } = await run("vitest", args, shown);
@@ -96,7 +107,10 @@ function run(command: string, args: readonly string[], shown: boolean): Promise<
   return new Promise((resolve) => {
     // What runs aside yields: those that own the machine also wait for their own processes, and have time limits.
     const [program = command, ...rest] = shown ? [command, ...args] : ["nice", "-n", "10", command, ...args];
-    const child = spawn(program, rest, { stdio: shown ? "inherit" : ["ignore", "pipe", "pipe"] });
+    const child = spawn(program, rest, {
+      stdio: shown ? "inherit" : ["ignore", "pipe", "pipe"],
+      env: { ...process.env, TMPDIR: watch.folder },
+    });
     const chunks: Buffer[] = [];
     child.stdout?.on("data", (chunk: Buffer) => chunks.push(chunk));
     child.stderr?.on("data", (chunk: Buffer) => chunks.push(chunk));
