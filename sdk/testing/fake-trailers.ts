@@ -11,6 +11,7 @@ export const NO_TRAILERS: ReadonlySet<string> = new Set([
   "cookie",
   "host",
   "max-forwards",
+  "proxy-authorization",
   "range",
   "set-cookie",
   "trailer",

@@ -76,10 +76,14 @@ const readOurs: Reader = (text) => {
   };
 };
 
-/** Fails when the reader accepts what a careless one sees differently. */
+/** Fails when the reader accepts what a careless one sees differently. A length of 0 is no content: of CONNECT it is dropped. */
 function check(read: Reader, text: string): void {
   const ours = read(text);
-  if (ours !== undefined) expect(readLeniently(text)).toEqual(ours);
+  if (ours !== undefined) expect(withoutEmpty(readLeniently(text))).toEqual(withoutEmpty(ours));
+}
+
+function withoutEmpty(reading: Reading | undefined): Reading | undefined {
+  return reading?.framing === 0 ? { ...reading, framing: "none" } : reading;
 }
 
 describe("mutated requests", () => {
