@@ -1,5 +1,6 @@
 /** The gateway as a service: what its manager is told, and whether the unit holds what it promises. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -23,7 +24,8 @@ beforeEach(() => {
 afterEach(async () => {
   await gateway?.stop();
   gateway = null;
-  receiver?.kill();
+  // It removes its socket itself, and a removal that meets with that ends early.
+  if (receiver?.kill() === true) await once(receiver, "exit");
   receiver = null;
   rmSync(folder, { recursive: true, force: true });
 });

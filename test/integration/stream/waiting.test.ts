@@ -3,6 +3,7 @@
  * directions, datagrams that wait in order, and what is left of a guest when its stream goes meanwhile.
  */
 import dgram from "node:dgram";
+import { once } from "node:events";
 import { afterEach, describe, expect, it } from "vitest";
 import { RawClient } from "#test/support/raw-client.ts";
 import { startUpstream, type RawUpstream } from "#test/support/raw-http.ts";
@@ -144,6 +145,7 @@ describe.each(["io_uring", "epoll"] as const)("over %s", (io) => {
       // While it is asked about the connection the client is not read: that it has gone is seen when it has been let in.
       const asked = await rig(ASKED, "tcp", endpoint.address);
       const early = client(asked.plane.port);
+      await once(early.socket, "connect");
       await expect.poll(() => asked.services.waiting).toBe(1);
       early.socket.resetAndDestroy();
       await asked.services.says(answered(200));
