@@ -27,8 +27,13 @@ const FLAGS: Readonly<Record<PolicyInput["kind"], readonly string[]>> = {
   // Explicit bounds checks instead of guard regions: a guest's memory then costs what it uses, not 10 GiB of address space
   // each, and hundreds of guests fit. 1 GiB of heap is far above what tables of 100 000 routes need: reaching it is a leak.
   // Requests allocate next to nothing, so a small young generation is collected seldom all the same; a large one only grows
-  // with the first burst of connections and stays.
-  worker: ["--disable-wasm-trap-handler", "--max-old-space-size=1024", "--max-semi-space-size=2"],
+  // with the first burst of connections and stays. It is collected in the loop's own thread, a step at a time: helpers would take the loop's core.
+  worker: [
+    "--disable-wasm-trap-handler",
+    "--max-old-space-size=1024",
+    "--max-semi-space-size=2",
+    "--single-threaded-gc",
+  ],
   // Its young generation is small for the same reason: an idle gateway would keep what its start has needed.
   control: ["--max-old-space-size=512", "--max-semi-space-size=2"],
   builder: ["--disable-wasm-trap-handler", "--max-old-space-size=512"],

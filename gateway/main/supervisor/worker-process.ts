@@ -27,7 +27,6 @@ import type {
 } from "#worker/protocol.ts";
 import type { ScriptToSupervisor, ScriptToWorker } from "#worker/script/protocol.ts";
 import { Child } from "./child.ts";
-import { yieldHelpers } from "./helper-threads.ts";
 import type { LogSink } from "./log.ts";
 import { Replies, requestId } from "./replies.ts";
 import type { Tagged } from "./tags.ts";
@@ -165,7 +164,6 @@ export class WorkerProcess {
         this.introduced = true;
         this.#pid = this.child.pid;
         this.driver = message.driver;
-        yieldHelpers(this.#pid);
         this.#handler.onHello(this);
         return;
       case "map-change":

@@ -1,14 +1,12 @@
 /** The supervisor against a worker without a data plane: lives and deaths, two phases, sockets, maps. */
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { once } from "node:events";
-import { getPriority } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, expect, test, vi } from "vitest";
-import { HELPER_NICE } from "#main/supervisor/helper-threads.ts";
 import { DataDirectory } from "#main/supervisor/data-directory.ts";
 import { NoKernel } from "#main/supervisor/kernel-part.ts";
 import type { Snapshot } from "#snapshot/snapshot.ts";
@@ -50,19 +48,6 @@ test("every worker accepts on the one address", async () => {
     socket.destroy();
   }
   expect([...seen].toSorted()).toEqual((await workerPids(made)).toSorted());
-});
-
-test("the engine's helper threads yield to the loop of their worker", async () => {
-  const made = await serving(snapshotOf([{}]), 1);
-  const [pid = 0] = await workerPids(made);
-  const niceOf = (thread: string): number => getPriority(Number(thread));
-  const byName = Map.groupBy(readdirSync(`/proc/${pid}/task`), (thread) =>
-    readFileSync(`/proc/${pid}/task/${thread}/comm`, "utf8").trim(),
-  );
-  const helpers = byName.get("node-V8Worker") ?? [];
-  expect(helpers.length).toBeGreaterThan(0);
-  expect(new Set(helpers.map(niceOf))).toEqual(new Set([HELPER_NICE]));
-  expect(niceOf(String(pid))).toBe(getPriority());
 });
 
 test("a killed worker loses its own connections only, and what queued meanwhile is served by its successor", async () => {
