@@ -4,8 +4,9 @@
  */
 import { setImmediate as turn } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
-import type { BodyLink, BodyStage } from "#pipeline/body.ts";
+import type { BodyStage } from "#pipeline/body.ts";
 import { CONTINUE, type ExchangeFacts, REPLY, SUSPEND } from "#pipeline/filter.ts";
+import { Link } from "#test/support/body-link.ts";
 import {
   answered,
   bodyHook as body,
@@ -24,36 +25,6 @@ import { replay } from "#test/support/wasm-replay.ts";
 import type { WasmFilter } from "#wasm/create-filter.ts";
 
 const POST = "POST / HTTP/1.1\r\nhost: a.example\r\ncontent-length: 6\r\n\r\n";
-
-class Link implements BodyLink {
-  readonly memory = new Uint8Array(2_000_000);
-  readonly full = false;
-  readonly seen: string[] = [];
-  data(buffer: number, start: number, end: number): void {
-    this.seen.push(`region ${buffer} ${start}-${end}`);
-  }
-  write(bytes: Uint8Array): void {
-    this.seen.push(`bytes ${bytes.length > 20 ? bytes.length : Buffer.from(bytes).toString()}`);
-  }
-  readonly trailers = null;
-  makeTrailers(): null {
-    return null;
-  }
-  end(): void {
-    this.seen.push("end");
-  }
-  pause(): void {
-    this.seen.push("pause");
-  }
-  resume(): void {
-    this.seen.push("resume");
-  }
-  retain(): void {}
-  release(): void {}
-  fail(status: number, code: string): void {
-    this.seen.push(`fail ${status} ${code}`);
-  }
-}
 
 /** A request with a body whose head has had its hook. */
 async function start(filter: WasmFilter, direction: "request" | "response" = "request") {
