@@ -6,7 +6,7 @@ import type { RawConnection } from "#pipeline/connection.ts";
 import { BODY_BYTES_MAX } from "#sdk/types/abi.ts";
 import type { Guest } from "#wasm/guest/guest.ts";
 import { PHASE_DEAD, PHASES_WAIT } from "#wasm/guest/phases.ts";
-import { leftMs, waitFor } from "./deadline.ts";
+import { leftMs, timeoutWithin, waitFor } from "./deadline.ts";
 import type { Makers } from "./signature.ts";
 import { bytesOf, copyToGuest, inMemory } from "./transfer.ts";
 
@@ -61,7 +61,7 @@ export const connectionCalls: Makers<"connect" | "connection_send" | "connection
     const open = guest.connections.filter((connection) => connection !== null).length;
     const allowedMs = leftMs(guest);
     if (services.connect === undefined || open >= CONNECTIONS_MAX || allowedMs <= 0) return -1;
-    const asked = timeoutMs > 0 ? Math.min(timeoutMs, allowedMs) : allowedMs;
+    const asked = timeoutWithin(allowedMs, timeoutMs);
     return connect(guest, services.connect(upstream, asked), allowedMs);
   },
 
@@ -77,7 +77,7 @@ export const connectionCalls: Makers<"connect" | "connection_send" | "connection
     guest.charge(RECEIVE_COST);
     const allowedMs = leftMs(guest);
     if (allowedMs <= 0 || capacity === 0) return -1;
-    const asked = timeoutMs > 0 ? Math.min(timeoutMs, allowedMs) : allowedMs;
+    const asked = timeoutWithin(allowedMs, timeoutMs);
     const bytesMax = Math.min(capacity >>> 0, BODY_BYTES_MAX);
     return receive(guest, connection.receive(bytesMax, asked), pointer, capacity, allowedMs);
   },

@@ -3,7 +3,7 @@ import type { FetchCall, FetchResponse } from "#pipeline/filter.ts";
 import { FETCH_BODY_BYTES_MAX, HEADER_VALUE_BYTES_MAX, REPLY_HEADERS_MAX } from "#sdk/types/abi.ts";
 import type { Guest } from "#wasm/guest/guest.ts";
 import { PHASE_DEAD, PHASES_ALL, PHASES_WAIT } from "#wasm/guest/phases.ts";
-import { leftMs, waitFor } from "./deadline.ts";
+import { leftMs, timeoutWithin, waitFor } from "./deadline.ts";
 import type { Makers } from "./signature.ts";
 import { isFieldValue, isLowerCaseToken, isOriginForm } from "./text.ts";
 import { bytesOf, copyToGuest, latin1Of, textOf, textToGuest } from "./transfer.ts";
@@ -81,7 +81,7 @@ export const fetchCalls: Makers<
     const headers = guest.fetchHeaders;
     guest.fetchHeaders = [];
     guest.fetched = null;
-    const asked = timeoutMs > 0 ? Math.min(timeoutMs, allowedMs) : allowedMs;
+    const asked = timeoutWithin(allowedMs, timeoutMs);
     const call: FetchCall = { cancel: null };
     const answer = services.fetch(upstream, { method, path, headers, body, timeoutMs: asked, call });
     return fetched(guest, answer, call, allowedMs);
